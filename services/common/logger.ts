@@ -1,0 +1,52 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import pino, { type LoggerOptions } from 'pino'
+
+/**
+ * Options of every process's logger: JSON lines that name the process.
+ *
+ * Health data stays out by construction: a request is told by its route and never by its URL, headers or
+ * body, and an error by its class, code and stack frames, since messages of drivers and parsers quote values.
+ */
+export function loggerOptions (name: string, level: string): LoggerOptions {
+  return {
+    name,
+    level,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }), bindings: ({ name }) => ({ name }) },
+    serializers: { req: describeRequest, res: describeReply, err: describeError },
+    // A second net under the serializers, for whoever logs an object that holds one of these
+    redact: {
+      paths: ['body', 'headers', 'params', 'query', 'url', 'authorization', 'connectionString', 'hostKey', 'subscriptionKey', '["x-functions-key"]'],
+      censor: '[redacted]'
+    }
+  }
+}
+
+function describeRequest (request: FastifyRequest) {
+  return { method: request.method, route: request.routeOptions?.url }
+}
+
+function describeReply (reply: FastifyReply) {
+  return { statusCode: reply.statusCode }
+}
+
+interface DescribedError {
+  type: string
+  code?: string | number
+  message?: string
+  stack?: string
+  cause?: DescribedError
+}
+
+export function describeError (error: unknown): DescribedError {
+  if (!(error instanceof Error)) return { type: typeof error }
+  const { code, cause, syscall } = error as NodeJS.ErrnoException & { cause?: unknown }
+  return {
+    type: error.name,
+    code,
+    // A system error's message holds a call, a host and a port; any other could hold a patient's data
+    message: syscall ? error.message : undefined,
+    stack: error.stack?.split('\n').filter((line) => /^ {4}at /.test(line)).slice(0, 10).join('\n'),
+    cause: cause === undefined ? undefined : describeError(cause)
+  }
+}
