@@ -1,0 +1,20 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+
+/** Logs one line for `request` when it is over. Tells the route only: an address here is health data. */
+export function logAccess (request: FastifyRequest, reply: FastifyReply) {
+  reply.raw.once('close', () => {
+    const { method, failure, log } = request
+    const aborted = !reply.raw.writableFinished
+    log[failure === undefined ? 'info' : 'warn']({
+      method,
+      route: request.routeOptions.url,
+      statusCode: reply.raw.headersSent ? reply.raw.statusCode : undefined,
+      ms: Math.round(reply.elapsedTime * 10) / 10,
+      traceId: request.trace.id,
+      requestId: request.id,
+      subscription: request.subscription?.id,
+      aborted: aborted || undefined,
+      err: failure
+    }, aborted ? 'request aborted' : 'request')
+  })
+}

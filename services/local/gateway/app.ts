@@ -1,0 +1,139 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import querystring from 'node:querystring'
+import rateLimit from '@fastify/rate-limit'
+import Fastify, { LogController, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import pino, { type DestinationStream } from 'pino'
+import { loggerOptions } from '#common/logger.ts'
+import { logAccess } from './access-log.ts'
+import type { Config } from './config.ts'
+import { InvalidKey, MissingKey, NoOperation, RateExceeded, answerError } from './errors.ts'
+import { forward, type HostKey } from './forward.ts'
+import { shownKey, withoutKey } from './keys.ts'
+import { operations } from './operations.ts'
+import { opens, type Subscription, type Subscriptions } from './subscriptions.ts'
+import { traceOf, type Trace } from './trace.ts'
+import { connect } from './upstream.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    trace: Trace
+    subscription: Subscription | null
+    /** What the access log tells besides the status. */
+    failure: unknown
+  }
+  interface FastifyContextConfig {
+    operation?: string
+  }
+}
+
+export interface Dependencies {
+  hostKey?: HostKey
+  logStream?: DestinationStream
+}
+
+/** The local stand-in of API Management before the patient service. */
+export async function buildApp (config: Config, { hostKey = () => config.PATIENT_HOST_KEY, logStream = pino.destination(1) }: Dependencies = {}) {
+  const app = Fastify({
+    logger: { ...loggerOptions('gateway', config.LOG_LEVEL), stream: logStream },
+    logController: new LogController({ disableRequestLogging: true }),
+    // Each line of the access log is whole, so a child logger a request would be waste
+    childLoggerFactory: (logger) => logger,
+    genReqId: () => randomUUID(),
+    requestIdHeader: false,
+    requestTimeout: 2 * config.TIMEOUT_MS,
+    exposeHeadRoutes: false,
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 16_384 },
+    rewriteUrl: originForm,
+    frameworkErrors: (error, request, reply) => answerUnroutable(error, request as FastifyRequest, reply as FastifyReply, config.subscriptions)
+  })
+  app.removeAllContentTypeParsers()
+  app.decorateRequest('trace')
+  app.decorateRequest('subscription', null)
+  app.decorateRequest('failure')
+  app.setErrorHandler(answerError)
+  app.setNotFoundHandler(() => { throw new NoOperation() })
+  app.addHook('onRequest', (request, reply, done) => {
+    request.trace = traceOf(request.headers)
+    logAccess(request, reply)
+    done()
+  })
+
+  // API Management's own health
+  app.get('/status-0123456789abcdef', async () => {})
+
+  const patient = connect(config.PATIENT_URL, config.TIMEOUT_MS)
+  app.addHook('onClose', () => patient.close())
+
+  app.register(api('patient', config, (request, reply) => forward(patient, hostKey, request, reply)), { prefix: '/patient' })
+  app.register(api('echo', config, echo), { prefix: '/echo' })
+  return app
+}
+
+type Answer = (request: FastifyRequest, reply: FastifyReply) => void
+
+/** One API: every path under its prefix, known or not, asks for a key first. */
+function api (name: 'patient' | 'echo', { subscriptions, RATE_LIMIT }: Config, answer: Answer) {
+  return async function (guarded: FastifyInstance) {
+    guarded.addHook('onRequest', (request, _reply, done) => {
+      authorise(request, subscriptions)
+      done()
+    })
+    guarded.setNotFoundHandler(() => { throw new NoOperation() })
+    if (RATE_LIMIT > 0) {
+      await guarded.register(rateLimit, {
+        max: RATE_LIMIT,
+        timeWindow: 60_000,
+        keyGenerator: ({ subscription }) => subscription!.id,
+        addHeaders: { 'x-ratelimit-limit': false, 'x-ratelimit-remaining': false, 'x-ratelimit-reset': false },
+        addHeadersOnExceeding: { 'x-ratelimit-limit': false, 'x-ratelimit-remaining': false, 'x-ratelimit-reset': false },
+        errorResponseBuilder: (_request, { ttl }) => new RateExceeded(Math.ceil(ttl / 1000))
+      })
+    }
+    for (const { name: operation, method, path } of operations.filter(({ api }) => api === name)) {
+      guarded.route({
+        method,
+        url: path.slice(`/${name}`.length),
+        config: { operation },
+        // The body is the service's to judge, so the answer comes before Fastify looks at its type
+        preParsing: (request, reply) => answer(request, reply),
+        handler: () => {}
+      })
+    }
+  }
+}
+
+function authorise (request: FastifyRequest, subscriptions: Subscriptions) {
+  const key = shownKey(request)
+  if (key === undefined) throw new MissingKey()
+  const subscription = subscriptions.find(key)
+  if (!subscription) throw new InvalidKey()
+  request.subscription = subscription
+  const { operation } = request.routeOptions.config ?? {}
+  if (request.is404 || operation === undefined) throw new NoOperation()
+  if (!opens(subscription, operation)) throw new InvalidKey()
+}
+
+function echo ({ method, raw }: FastifyRequest, reply: FastifyReply) {
+  const [path, query] = withoutKey(raw.url!).split('?', 2)
+  reply.send({ method, path, query: { ...querystring.parse(query ?? '') } })
+}
+
+/** Answers a path that the router cannot decode: no operation has it, but an API may. */
+function answerUnroutable (_error: FastifyError, request: FastifyRequest, reply: FastifyReply, subscriptions: Subscriptions) {
+  request.trace = traceOf(request.headers)
+  logAccess(request, reply)
+  try {
+    if (/^\/(?:patient|echo)(?:[/?]|$)/.test(request.raw.url!)) authorise(request, subscriptions)
+    throw new NoOperation()
+  } catch (error) {
+    answerError(error as FastifyError, request, reply)
+  }
+}
+
+// RFC 9112, 3.2.2: a server takes the absolute form too
+function originForm ({ url = '/' }: IncomingMessage) {
+  return url.replace(/^https?:\/\/[^/?#]*/i, '') || '/'
+}

@@ -1,0 +1,42 @@
+import createError from '@fastify/error'
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
+
+export const MissingKey = createError('GATEWAY_KEY_MISSING', 'Access denied due to missing subscription key. Make sure to include subscription key when making requests to an API.', 401)
+export const InvalidKey = createError('GATEWAY_KEY_INVALID', 'Access denied due to invalid subscription key. Make sure to provide a valid key for an active subscription.', 401)
+export const NoOperation = createError('GATEWAY_NO_OPERATION', 'Resource not found', 404)
+export const RateExceeded = createError('GATEWAY_RATE_EXCEEDED', 'Rate limit is exceeded. Try again in %s seconds.', 429)
+export const ServiceUnavailable = createError('GATEWAY_SERVICE_UNAVAILABLE', 'Service unavailable', 503)
+
+const RETRY_AFTER_SECONDS = 1
+
+/** Answers an error as API Management does. */
+export function answerError (error: FastifyError, request: FastifyRequest, reply: FastifyReply) {
+  if (!error.code?.startsWith('GATEWAY_')) {
+    // Fastify looks at the body's type before it comes to the handler for unknown paths
+    if (request.is404) error = new NoOperation()
+    else request.failure = error
+  }
+  switch (error.statusCode) {
+    case 401:
+      reply.header('www-authenticate', `AzureApiManagementKey realm="${baseUrl(request)}",name="Ocp-Apim-Subscription-Key",type="header"`)
+      return send(reply, 401, error.message)
+    case 404:
+    case 429:
+      return send(reply, error.statusCode, error.message)
+    case 503:
+      request.failure = error.cause
+      reply.header('retry-after', RETRY_AFTER_SECONDS)
+      return send(reply, 503, error.message, request.id)
+    default:
+      return send(reply, 500, 'Internal server error', request.id)
+  }
+}
+
+function send (reply: FastifyReply, statusCode: number, message: string, activityId?: string) {
+  return reply.code(statusCode).send({ statusCode, message, activityId })
+}
+
+function baseUrl ({ headers, socket }: FastifyRequest) {
+  const host = /^[\w.:[\]-]+$/.test(headers.host ?? '') ? headers.host : `${socket.localAddress}:${socket.localPort}`
+  return `http://${host}`
+}

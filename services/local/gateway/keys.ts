@@ -1,0 +1,33 @@
+import querystring from 'node:querystring'
+import type { FastifyRequest } from 'fastify'
+
+const HEADER = 'ocp-apim-subscription-key'
+const PARAMETER = 'subscription-key'
+
+/** The subscription key that a request shows in its header or, without one, in its query. */
+export function shownKey ({ headers, raw }: FastifyRequest): string | undefined {
+  const header = headers[HEADER]
+  if (header) return String(header)
+  if (!raw.url!.includes('?')) return undefined
+  return parameters(raw.url!).filter(isKey).map(([, value]) => value).find(Boolean)
+}
+
+/** `url` without its subscription key, every other parameter as it was written. */
+export function withoutKey (url: string) {
+  const start = url.indexOf('?')
+  if (start === -1) return url
+  const kept = url.slice(start + 1).split('&').filter((pair) => !isKey(parse(pair)))
+  return kept.length === 0 ? url.slice(0, start) : `${url.slice(0, start)}?${kept.join('&')}`
+}
+
+function parameters (url: string) {
+  return url.slice(url.indexOf('?') + 1).split('&').map(parse)
+}
+
+function parse (pair: string) {
+  return Object.entries(querystring.parse(pair))[0] as [string, string] | undefined ?? ['', ''] as [string, string]
+}
+
+function isKey ([name]: [string, string]) {
+  return name.toLowerCase() === PARAMETER
+}
