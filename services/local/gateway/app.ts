@@ -38,7 +38,7 @@ export async function buildApp (config: Config, { hostKey = () => config.PATIENT
     logger: { ...loggerOptions('gateway', config.LOG_LEVEL), stream: logStream },
     logController: new LogController({ disableRequestLogging: true }),
     // Each line of the access log is whole, so a child logger a request would be waste
-    childLoggerFactory: (logger) => logger,
+    childLoggerFactory: (logger, _bindings, options) => 'level' in options ? logger.child({}, options) : logger,
     genReqId: () => randomUUID(),
     requestIdHeader: false,
     requestTimeout: 2 * config.TIMEOUT_MS,
@@ -62,7 +62,7 @@ export async function buildApp (config: Config, { hostKey = () => config.PATIENT
   })
 
   // API Management's own health
-  app.get('/status-0123456789abcdef', async () => {})
+  app.get('/status-0123456789abcdef', { logLevel: 'warn' }, async () => {})
 
   const patient = connect(config.PATIENT_URL, config.TIMEOUT_MS)
   app.addHook('onClose', () => patient.close())

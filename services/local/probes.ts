@@ -1,0 +1,73 @@
+import { randomInt } from 'node:crypto'
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
+import { MongoClient } from 'mongodb'
+import { StartError } from './state.ts'
+
+const HOST = '127.0.0.1'
+const PING_MS = 4000
+
+/** Whether this process could listen on `port` of the loopback address. */
+export async function isFree (port: number) {
+  const server = createServer()
+  try {
+    await once(server.listen(port, HOST), 'listening')
+    return true
+  } catch {
+    return false
+  } finally {
+    server.close()
+  }
+}
+
+/** A port below those that systems give to outgoing connections, so that it is free again for a restart. */
+export async function freePort (): Promise<number> {
+  const port = randomInt(20_000, 32_000)
+  return await isFree(port) ? port : freePort()
+}
+
+export async function answers (url: string) {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(1000) })
+    await response.body?.cancel()
+    return response.ok
+  } catch {
+    return false
+  }
+}
+
+export async function accepts (port: number) {
+  const socket = connect(port, HOST)
+  try {
+    await once(socket, 'connect')
+    return true
+  } catch {
+    return false
+  } finally {
+    socket.destroy()
+  }
+}
+
+/**
+ * Sends one ping to the MongoDB server at `uri`, which the setting `name` gave.
+ *
+ * @throws {StartError} that names hosts only: a connection string holds a password
+ */
+export async function ping (name: string, uri: string) {
+  let client: MongoClient | undefined
+  const late = AbortSignal.timeout(PING_MS + 500)
+  try {
+    client = new MongoClient(uri, { serverSelectionTimeoutMS: PING_MS, connectTimeoutMS: PING_MS, socketTimeoutMS: PING_MS })
+    await Promise.race([
+      client.db('admin').command({ ping: 1 }),
+      once(late, 'abort').then(() => { throw new Error() })
+    ])
+  } catch (error) {
+    const at = client?.options.srvHost ?? client?.options.hosts.join(', ')
+    if (!at) throw new StartError(`${name} is not a connection string that the driver takes`)
+    const refused = [18, 8000].includes((error as { code: number }).code)
+    throw new StartError(refused ? `${name}: ${at} refuses the user or the password` : `${name}: no MongoDB server answers at ${at}`)
+  } finally {
+    client?.close().catch(() => {})
+  }
+}
