@@ -1,0 +1,190 @@
+import { randomUUIDv7 } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
+import type { FastifyBaseLogger } from 'fastify'
+import { BSON, MongoServerError } from 'mongodb'
+import { THROTTLED, type Database, type Index } from '#common/database.ts'
+import { DatabaseUnavailable } from '#common/problems.ts'
+import { within } from '#common/within.ts'
+import { RecordIdReused, RegisterBusy } from './errors.ts'
+import type { AuditRecord, Receipt, StoredRecord } from './record.ts'
+
+const BLOCKS = 'blocks'
+const BLOCK_RECORDS = 100
+const BLOCK_BYTES = 2 ** 20
+const QUEUE_RECORDS = 10_000
+const QUEUE_BYTES = 2 ** 25
+
+/** A caller gives up after 5 s, so a record that waited this long is refused while it can still be told. */
+const WAIT_MS = 4_000
+
+export const registerIndexes: Index[] = [
+  { collection: BLOCKS, key: { chain: 1, firstSeq: 1 } },
+  { collection: BLOCKS, key: { 'records.id': 1 } },
+  { collection: BLOCKS, key: { 'records.resource.id': 1 } },
+  { collection: BLOCKS, key: { 'records.resource.patientId': 1 } },
+  { collection: BLOCKS, key: { 'records.disclosed.id': 1 } }
+]
+
+export interface Block {
+  /** `<chain>:<firstSeq>` */
+  _id: string
+  _shardKey: string
+  chain: string
+  firstSeq: number
+  records: StoredRecord[]
+}
+
+interface Entry {
+  record: Omit<StoredRecord, 'seq'>
+  /** The caller chose the id, and may have sent it before. */
+  repeatable: boolean
+  bytes: number
+  expires: number
+  stored: PromiseWithResolvers<Receipt>
+}
+
+/**
+ * The audit register: group commit of records into blocks.
+ *
+ * While one block is being stored, arriving records gather for the next, so that no record waits when the
+ * register is idle and many share one insert when it is busy. A block is one document and so stands as a
+ * whole or not at all; its chain is this run of this replica.
+ */
+export class Register {
+  readonly chain = randomUUIDv7()
+  #database: Database
+  #log: FastifyBaseLogger
+  #queue: Entry[] = []
+  #queueBytes = 0
+  #pending = new Map<string, Entry>()
+  #nextSeq = 1
+  #storing: Promise<void> | undefined
+  #closed = false
+
+  constructor (database: Database, log: FastifyBaseLogger) {
+    this.#database = database
+    this.#log = log
+  }
+
+  /**
+   * Fulfilled when the record is durable. The same `id` with the same content is recorded once.
+   *
+   * @throws {RegisterBusy} the record does not stand, or is not known to stand
+   * @throws {RecordIdReused}
+   */
+  async append (content: AuditRecord, operationId: string, id?: string): Promise<Receipt> {
+    const record = { ...content, id: id ?? randomUUIDv7(), createdDate: new Date(), operationId } as Entry['record']
+    const pending = this.#pending.get(record.id)
+    if (pending) {
+      if (!sameContent(pending.record, record)) throw new RecordIdReused()
+      return await inTime(pending)
+    }
+
+    const bytes = BSON.calculateObjectSize(record)
+    if (this.#closed || this.#queue.length >= QUEUE_RECORDS || this.#queueBytes + bytes > QUEUE_BYTES) throw new RegisterBusy()
+    const entry = { record, repeatable: id !== undefined, bytes, expires: performance.now() + WAIT_MS, stored: Promise.withResolvers<Receipt>() }
+    this.#queue.push(entry)
+    this.#queueBytes += bytes
+    this.#pending.set(record.id, entry)
+    this.#storing ??= this.#storeQueue()
+    return await inTime(entry)
+  }
+
+  /** Stores what is queued, then takes nothing more. */
+  async close () {
+    this.#closed = true
+    await this.#storing
+  }
+
+  async #storeQueue () {
+    while (this.#queue.length > 0) {
+      const entries = this.#takeBlock()
+      try {
+        const fresh = await this.#answerRepeats(entries)
+        if (fresh.length > 0) await this.#storeBlock(fresh)
+      } catch (error) {
+        for (const { stored } of entries) stored.reject(error)
+      }
+      for (const { record } of entries) this.#pending.delete(record.id)
+    }
+    this.#storing = undefined
+  }
+
+  #takeBlock () {
+    let bytes = 0
+    let count = 0
+    for (const entry of this.#queue) {
+      if (count === BLOCK_RECORDS || (count > 0 && bytes + entry.bytes > BLOCK_BYTES)) break
+      bytes += entry.bytes
+      count++
+    }
+    this.#queueBytes -= bytes
+    return this.#queue.splice(0, count).filter((entry) => this.#isAwaited(entry))
+  }
+
+  // Its caller was told that it is not recorded, so that record can still be spared
+  #isAwaited ({ expires, record }: Entry) {
+    if (performance.now() < expires) return true
+    this.#pending.delete(record.id)
+    return false
+  }
+
+  /** Answers the records that stand already, and returns the others. */
+  async #answerRepeats (entries: Entry[]) {
+    const ids = entries.filter(({ repeatable }) => repeatable).map(({ record }) => record.id)
+    if (ids.length === 0) return entries
+    const blocks = await this.#database.run(() => this.#database.collection<Block>(BLOCKS).find({ 'records.id': { $in: ids } }).toArray())
+    const standing = new Map(blocks.flatMap(({ records }) => records).map((record) => [record.id, record]))
+    return entries.filter(({ record, stored }) => {
+      const before = standing.get(record.id)
+      if (!before) return true
+      if (sameContent(before, record)) stored.resolve(receipt(before))
+      else stored.reject(new RecordIdReused())
+      return false
+    })
+  }
+
+  async #storeBlock (entries: Entry[]) {
+    const firstSeq = this.#nextSeq
+    const records = entries.map(({ record }, i) => ({ ...record, seq: firstSeq + i }))
+    const block: Block = { _id: `${this.chain}:${firstSeq}`, _shardKey: this.chain, chain: this.chain, firstSeq, records }
+    await this.#insert(block)
+    this.#nextSeq += entries.length
+    for (const { record, stored } of entries) stored.resolve(receipt(record))
+  }
+
+  // A block whose fate is unknown is sent again, under the same _id, until it stands: its sequence numbers may be taken
+  async #insert (block: Block) {
+    for (let sent = false; ; sent = true) {
+      try {
+        return await this.#database.insertOnce(BLOCKS, block, sent)
+      } catch (error) {
+        if (!(error instanceof DatabaseUnavailable) || isRefusal(error.cause) || this.#closed) throw error
+        this.#log.warn({ records: block.records.length, queued: this.#queue.length }, 'the register waits for its database')
+        await sleep(100)
+      }
+    }
+  }
+}
+
+function inTime ({ expires, stored }: Entry) {
+  return within(expires - performance.now(), stored.promise, () => new RegisterBusy())
+}
+
+// The server itself said no, so the block is not stored
+function isRefusal (error: unknown) {
+  return error instanceof MongoServerError && !error.hasErrorLabel('RetryableWriteError') && error.code !== THROTTLED
+}
+
+function sameContent (a: Omit<StoredRecord, 'seq'>, b: Omit<StoredRecord, 'seq'>) {
+  return isDeepStrictEqual(contentOf(a), contentOf(b))
+}
+
+function contentOf ({ createdDate, operationId, seq, ...content }: Omit<StoredRecord, 'seq'> & { seq?: number }) {
+  return content
+}
+
+function receipt ({ id, createdDate }: Omit<StoredRecord, 'seq'>): Receipt {
+  return { id, createdDate: createdDate.toISOString() }
+}

@@ -1,0 +1,168 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import {
+  MongoClient, MongoError, MongoNetworkError, MongoServerError,
+  type Collection, type Db, type Document, type IndexSpecification, type CreateIndexesOptions
+} from 'mongodb'
+import { Type } from 'typebox'
+import { DatabaseUnavailable } from './problems.ts'
+import { within } from './within.ts'
+
+export const databaseName = (name: string) => Type.String({ default: name, pattern: '^[A-Za-z0-9_-]{1,63}$' })
+
+export interface Index {
+  collection: string
+  key: IndexSpecification
+  options?: CreateIndexesOptions
+}
+
+/** How long one piece of work is repeated while the database throttles it or connections to it break. */
+const RETRY_MS = 3_000
+
+/** How long a request may wait for what it needs to start (scale to zero); the gateway waits 60 s. */
+export const STARTING_MS = 45_000
+
+export const THROTTLED = 16_500
+const DUPLICATE_KEY = 11_000
+// BadValue, FailedToParse, TypeMismatch, CommandNotFound, ImmutableField: our own command was wrong
+const DEFECTS = new Set<unknown>([2, 9, 14, 59, 66])
+
+/** A connection to one MongoDB database, any server of the dialect that Cosmos DB and MongoDB share. */
+export class Database {
+  #client: MongoClient
+  #db: Db
+  #log: FastifyBaseLogger
+  #closed = false
+  #ready = false
+  /** Fulfilled at the first ping that was answered. */
+  readonly connected: Promise<void>
+
+  constructor (connection: string, name: string, indexes: Index[], log: FastifyBaseLogger) {
+    this.#log = log
+    this.#client = new MongoClient(connection, {
+      appName: name,
+      writeConcern: { w: 'majority', journal: true },
+      retryWrites: false, // Cosmos DB has none; `run` repeats what may be repeated, on every server alike
+      ignoreUndefined: true,
+      maxPoolSize: 64,
+      maxIdleTimeMS: 120_000, // Azure's load balancer forgets an idle connection after 4 minutes
+      connectTimeoutMS: 4_000,
+      serverSelectionTimeoutMS: 4_000,
+      waitQueueTimeoutMS: 4_000,
+      socketTimeoutMS: 4_500
+    })
+    this.#db = this.#client.db(name)
+    this.connected = this.#connect(indexes)
+  }
+
+  get ready () { return this.#ready }
+
+  collection<T extends Document> (name: string): Collection<T> {
+    return this.#db.collection<T>(name)
+  }
+
+  /**
+   * Runs work that may safely be done twice. It is repeated after throttling, as late as the server asks, and
+   * after a broken connection, for a bounded time.
+   *
+   * @throws {DatabaseUnavailable} where the database cannot take the work; a defect's error as it is
+   */
+  async run<T> (work: () => Promise<T>): Promise<T> {
+    const giveUp = performance.now() + RETRY_MS
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await work()
+      } catch (error) {
+        if (!(error instanceof MongoError) || isDuplicateKey(error) || DEFECTS.has(error.code)) throw error
+        const wait = waitBeforeRetry(error, attempt)
+        if (wait === undefined || performance.now() + wait > giveUp) throw unavailable(error)
+        this.#log.warn({ err: error, wait, attempt }, 'repeating work on the database')
+        await sleep(wait)
+      }
+    }
+  }
+
+  /**
+   * Stores a document under an `_id` that is its own alone, once, however often a broken connection makes it be sent.
+   * `sent` says that an earlier call may have stored it.
+   */
+  insertOnce<T extends Document> (collection: string, document: T, sent = false): Promise<void> {
+    return this.run(async () => {
+      try {
+        await this.#db.collection(collection).insertOne(document)
+      } catch (error) {
+        if (sent && isDuplicateKey(error)) return
+        sent = true
+        throw error
+      }
+    })
+  }
+
+  async close () {
+    this.#closed = true
+    await this.#client.close()
+  }
+
+  async #connect (indexes: Index[]) {
+    for (let attempt = 0; !this.#closed; attempt++) {
+      try {
+        await this.#db.command({ ping: 1 })
+        break
+      } catch (err) {
+        this.#log.warn({ err }, 'the database does not answer yet')
+        await sleep(backoff(attempt))
+      }
+    }
+    this.#ready = true
+    this.#createIndexes(indexes).catch((err) => this.#log.error({ err }, 'indexes are missing'))
+  }
+
+  // One at a time, so that a server which lacks one kind (a TTL, say) still has the others
+  async #createIndexes (indexes: Index[]) {
+    for (const { collection, key, options } of indexes) {
+      if (this.#closed) return
+      try {
+        await this.run(() => this.#db.collection(collection).createIndex(key, options))
+      } catch (err) {
+        if (!this.#closed) this.#log.warn({ err, collection, index: key }, 'index not created')
+      }
+    }
+  }
+}
+
+declare module 'fastify' {
+  interface FastifyInstance { database: Database }
+}
+
+/** Decorates the app with its `database`, closed with the app. */
+export const database = fp<{ connection: string, name: string, indexes: Index[] }>(async (app, { connection, name, indexes }) => {
+  const database = new Database(connection, name, indexes, app.log)
+  app.decorate('database', database)
+  app.addHook('onClose', () => database.close())
+}, { name: 'database' })
+
+/** A hook that lets requests wait for a database that is just starting, as long as their caller does. */
+export async function databaseConnected ({ server: { database } }: FastifyRequest) {
+  if (!database.ready) await within(STARTING_MS, database.connected, () => new DatabaseUnavailable())
+}
+
+export function isDuplicateKey (error: unknown) {
+  return error instanceof MongoServerError && error.code === DUPLICATE_KEY
+}
+
+function waitBeforeRetry (error: MongoError, attempt: number) {
+  if (error.code === THROTTLED) {
+    const [, asked = 0] = /RetryAfterMs=(\d+)/.exec(error.message) ?? []
+    return Math.max(Number(asked), backoff(attempt))
+  }
+  if (error instanceof MongoNetworkError || error.hasErrorLabel('RetryableWriteError')) return backoff(attempt)
+}
+
+function backoff (attempt: number) {
+  return Math.min(1_000, 25 * 2 ** attempt) * (0.5 + Math.random() / 2)
+}
+
+function unavailable (cause: Error) {
+  return Object.assign(new DatabaseUnavailable(), { cause })
+}

@@ -1,0 +1,47 @@
+import { fullFormats } from 'ajv-formats/dist/formats.js'
+
+interface Format {
+  /** Completes the sentence "<property> …". */
+  message: string
+  validate: RegExp | ((text: string) => boolean)
+}
+
+const { validate: isDateTime } = fullFormats['date-time'] as { validate: (text: string) => boolean }
+
+const DAYS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+
+// ajv-formats' own also takes the urn:uuid: form
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
+
+/** The string formats of the API's schemas. */
+export const stringFormats: Record<string, Format> = {
+  uuid: {
+    message: 'must be a UUID',
+    validate: UUID
+  },
+  'date-time': {
+    message: 'must be a date and time as RFC 3339 writes it',
+    validate: isDateTime
+  },
+  'partial-date': {
+    message: 'must be a date that exists, as YYYY, YYYY-MM or YYYY-MM-DD',
+    validate: isPartialDate
+  }
+}
+
+export function isUuid (text: string) {
+  return UUID.test(text)
+}
+
+function isPartialDate (text: string) {
+  const [, year, month, day] = /^(\d{4})(?:-(\d\d)(?:-(\d\d))?)?$/.exec(text)?.map(Number) ?? []
+  if (year === undefined || year === 0) return false
+  if (Number.isNaN(month)) return true
+  if (month! < 1 || month! > 12) return false
+  return Number.isNaN(day) || (day! >= 1 && day! <= daysIn(year, month!))
+}
+
+function daysIn (year: number, month: number) {
+  const leap = month === 2 && year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)
+  return leap ? 29 : DAYS[month - 1]!
+}

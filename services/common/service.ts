@@ -1,0 +1,33 @@
+import helmet from '@fastify/helmet'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import pino, { type DestinationStream } from 'pino'
+import { jsonBody } from './json-body.ts'
+import { loggerOptions } from './logger.ts'
+import { answer, problems } from './problems.ts'
+import { traceId } from './trace.ts'
+import { validatorCompiler } from './validation.ts'
+
+/** An app with what every service has: JSON bodies, problem+json, security headers, one log line a request. */
+export function createService (name: string, { LOG_LEVEL }: { LOG_LEVEL: string }, logStream?: DestinationStream): FastifyInstance {
+  const app = Fastify({
+    logger: { ...loggerOptions(name, LOG_LEVEL), stream: logStream ?? pino.destination(1) },
+    disableRequestLogging: true,
+    genReqId: (request) => traceId(request.headers),
+    requestIdHeader: false,
+    requestIdLogLabel: 'traceId',
+    routerOptions: { ignoreTrailingSlash: true },
+    exposeHeadRoutes: false,
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    frameworkErrors: (error, request, reply) => answer(error, request as unknown as FastifyRequest, reply as unknown as FastifyReply)
+  })
+
+  app.setValidatorCompiler(validatorCompiler)
+  app.register(helmet, { contentSecurityPolicy: { useDefaults: false, directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] } } })
+  app.register(problems)
+  app.register(jsonBody)
+  app.addHook('onResponse', async (request, reply) => {
+    request.log.info({ req: request, res: reply, ms: Math.round(reply.elapsedTime * 10) / 10 }, 'request')
+  })
+  return app
+}

@@ -1,0 +1,45 @@
+import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
+import type { FastifySchemaCompiler } from 'fastify'
+import { stringFormats } from './formats.ts'
+
+export interface Violation {
+  /** JSON Pointer (RFC 6901, as a URI fragment) of a property of the schema; an unknown one is told by what holds it. */
+  pointer: string
+  message: string
+}
+
+const first = validator({ coerceTypes: false })
+const all = validator({ coerceTypes: false, allErrors: true })
+// The parts of a URL are text, so a number in a query has to be converted
+const ofText = validator({ coerceTypes: true })
+
+const compiled = new WeakMap<object, ValidateFunction>()
+
+/** Types are never coerced in a body, and unknown properties are refused, not dropped. */
+export const validatorCompiler: FastifySchemaCompiler<object> = ({ schema, httpPart }) =>
+  (httpPart === 'body' ? first : ofText).compile(schema)
+
+/** Every violation of `schema` in `data`, where validation itself stops at the first. */
+export function violations (schema: object, data: unknown): Violation[] {
+  let validate = compiled.get(schema)
+  if (!validate) compiled.set(schema, validate = all.compile(schema))
+  validate(data)
+  return (validate.errors ?? []).map(violation)
+}
+
+/** What is wrong and where, without any value. */
+export function violation ({ keyword, instancePath, params, message }: Pick<ErrorObject, 'keyword' | 'instancePath' | 'params' | 'message'>): Violation {
+  switch (keyword) {
+    case 'required': return { pointer: `#${instancePath}/${params.missingProperty}`, message: 'is required' }
+    case 'additionalProperties': return { pointer: `#${instancePath}`, message: 'must not hold an unknown property' }
+    case 'not': return { pointer: `#${instancePath}`, message: 'must not be sent' }
+    case 'format': return { pointer: `#${instancePath}`, message: stringFormats[params.format]!.message }
+    default: return { pointer: `#${instancePath}`, message: message ?? 'is not valid' }
+  }
+}
+
+function validator (options: { coerceTypes: boolean, allErrors?: boolean }) {
+  const ajv = new Ajv({ ...options, removeAdditional: false, useDefaults: true, strict: false })
+  for (const [name, { validate }] of Object.entries(stringFormats)) ajv.addFormat(name, { type: 'string', validate })
+  return ajv
+}

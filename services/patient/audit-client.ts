@@ -1,0 +1,99 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import { Pool } from 'undici'
+import { STARTING_MS } from '#common/database.ts'
+import { traceHeaders } from '#common/trace.ts'
+import { within } from '#common/within.ts'
+import { AuditUnavailable } from './errors.ts'
+
+export interface Disclosure {
+  id: string
+  version: string
+}
+
+/** What happened, as the caller of the register knows it. */
+export interface AuditEntry {
+  resource: { type: string, id?: string, patientId?: string, operation: string }
+  criteria?: string[]
+  disclosed?: Disclosure[]
+  outcome?: 'success' | 'failure'
+  attemptOf?: string
+}
+
+const RETRIES = 3
+
+/** Container Apps stops an app 5 minutes after its last request, so one that answered lately is not at zero. */
+const WARM_MS = 240_000
+
+/** The Audit service, as the Patient service calls it. */
+export class AuditClient {
+  #pool: Pool
+  #hostKey: string
+  #log: FastifyBaseLogger
+  #answered = -Infinity
+
+  constructor (url: string, hostKey: string, log: FastifyBaseLogger) {
+    this.#pool = new Pool(url, { connections: 128, connect: { timeout: 4_000 }, headersTimeout: STARTING_MS, bodyTimeout: 5_000 })
+    this.#hostKey = hostKey
+    this.#log = log
+  }
+
+  /**
+   * Fulfilled once the record `id` is durable. `ms` is the time it may take; a register that may be just starting
+   * has longer.
+   *
+   * @throws {AuditUnavailable} the record is not known to stand
+   */
+  async record (id: string, entry: AuditEntry, request: FastifyRequest, ms: number) {
+    const cold = performance.now() - this.#answered > WARM_MS
+    await within(cold ? STARTING_MS : ms, this.#post(id, entry, request), () => new AuditUnavailable())
+    this.#answered = performance.now()
+  }
+
+  /** Has the platform start the Audit service, where it is scaled to zero, while this service starts. */
+  wake () {
+    this.#pool.request({ path: '/health/live', method: 'GET' }).then(({ body }) => body.dump()).catch(() => {})
+  }
+
+  close () {
+    return this.#pool.close()
+  }
+
+  async #post (id: string, entry: AuditEntry, request: FastifyRequest) {
+    const headers = {
+      'content-type': 'application/json',
+      'x-functions-key': this.#hostKey,
+      'idempotency-key': id,
+      ...traceHeaders(request)
+    }
+    const body = JSON.stringify({
+      sourceSystemName: 'patient',
+      actor: header(request, 'x-audit-actor'),
+      clientAddress: header(request, 'x-audit-client-address'),
+      requestId: header(request, 'x-audit-request-id'),
+      ...entry
+    })
+    const { statusCode } = await this.#send(headers, body)
+    if (statusCode === 201) return
+    this.#log.warn({ statusCode }, 'the audit register did not take a record')
+    throw new AuditUnavailable()
+  }
+
+  // The register takes a record's id once, so a request that a broken connection swallowed may be sent again
+  async #send (headers: Record<string, string>, body: string) {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        const answer = await this.#pool.request({ path: '/audit', method: 'POST', headers, body })
+        await answer.body.dump()
+        return answer
+      } catch (cause) {
+        if (attempt === RETRIES) throw Object.assign(new AuditUnavailable(), { cause })
+        await sleep(20 * 2 ** attempt)
+      }
+    }
+  }
+}
+
+function header ({ headers }: FastifyRequest, name: string) {
+  return headers[name]?.slice(0, 256) as string | undefined
+}

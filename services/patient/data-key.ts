@@ -1,0 +1,45 @@
+import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto'
+import { InvalidCursor } from './errors.ts'
+
+const IV = 12
+const TAG = 16
+
+/** What the patient-data-key serves for; each purpose has a key of its own, derived by HKDF (RFC 5869). */
+export interface DataKey {
+  /** AES-256-GCM of `text`, bound to `context`, in base64url. */
+  seal (text: string, context: string): string
+  /** @throws {InvalidCursor} the text was not sealed in this context, or was changed */
+  open (sealed: string, context: string): string
+  /** HMAC-SHA-256 in base64url. */
+  mac (text: string): string
+}
+
+export function dataKey (key: string): DataKey {
+  const derive = (purpose: string) => Buffer.from(hkdfSync('sha256', Buffer.from(key, 'base64url'), '', purpose, 32))
+  const sealing = derive('cursor')
+  const authenticating = derive('idempotency')
+
+  return {
+    seal (text, context) {
+      const iv = randomBytes(IV)
+      const cipher = createCipheriv('aes-256-gcm', sealing, iv).setAAD(Buffer.from(context))
+      return Buffer.concat([iv, cipher.update(text), cipher.final(), cipher.getAuthTag()]).toString('base64url')
+    },
+
+    open (sealed, context) {
+      const bytes = Buffer.from(sealed, 'base64url')
+      // Decoding passes over foreign characters and unused bits, and each text must have one meaning
+      if (bytes.length < IV + TAG || bytes.toString('base64url') !== sealed) throw new InvalidCursor()
+      try {
+        const decipher = createDecipheriv('aes-256-gcm', sealing, bytes.subarray(0, IV), { authTagLength: TAG })
+          .setAAD(Buffer.from(context))
+          .setAuthTag(bytes.subarray(-TAG))
+        return decipher.update(bytes.subarray(IV, -TAG), undefined, 'utf8') + decipher.final('utf8')
+      } catch {
+        throw new InvalidCursor()
+      }
+    },
+
+    mac: (text) => createHmac('sha256', authenticating).update(text).digest('base64url')
+  }
+}

@@ -1,0 +1,41 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { Precondition } from './preconditions.ts'
+import type { Patients } from './repositories/patients.ts'
+import type { Tests } from './repositories/tests.ts'
+
+/** A create of a test that began before the deletion may still insert it for a few seconds. */
+const TOMBSTONE_MS = 60 * 60 * 1_000
+
+/**
+ * Deletes patients with their tests. The tombstone is the deletion: from then on nothing shows the patient or
+ * its tests, and what a failure leaves of the tests is removed later, at the latest after the next start.
+ */
+export class Deletion {
+  #patients: Patients
+  #tests: Tests
+  #log: FastifyBaseLogger
+
+  constructor (patients: Patients, tests: Tests, log: FastifyBaseLogger) {
+    this.#patients = patients
+    this.#tests = tests
+    this.#log = log
+  }
+
+  /** @throws {PatientNotFound | PatientStale} */
+  async remove (id: string, audit: string, precondition: Precondition) {
+    await this.#patients.bury(id, audit, precondition)
+    try {
+      await this.#tests.removeAllOf(id)
+    } catch (err) {
+      this.#log.warn({ err }, 'the tests of a deleted patient are left to the next sweep')
+    }
+  }
+
+  /** Finishes interrupted deletions, and forgets tombstones that nothing can need any more. */
+  async sweep () {
+    for await (const { _id, _deleted } of this.#patients.tombstones()) {
+      await this.#tests.removeAllOf(_id)
+      if (Date.now() - _deleted!.getTime() > TOMBSTONE_MS) await this.#patients.removeTombstone(_id)
+    }
+  }
+}

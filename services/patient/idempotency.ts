@@ -1,0 +1,100 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { stringify } from 'safe-stable-stringify'
+import { Overtaken, write } from './audited.ts'
+import type { DataKey } from './data-key.ts'
+import { IdempotencyKeyReused, InvalidIdempotencyKey, RequestUnderWay } from './errors.ts'
+import { isAbandoned, type Claim, type Claims } from './repositories/claims.ts'
+
+// How long a repeat waits for the first request before it answers that this one is still under way
+const WAIT_MS = 2_000
+const POLL_MS = 50
+
+export interface Creation<T> {
+  patientId?: string
+  /** What the first request stores, rebuilt from a repeated body just as well. */
+  document (id: string, audit: string, lastUpdated: Date): T
+  /** Stores the document; `sent` says that it may stand already, and then leaves it as it is. */
+  insert (document: T, sent: boolean): Promise<void>
+  answer (document: T, reply: FastifyReply): unknown
+}
+
+/**
+ * Creates once for each Idempotency-Key of a subscription and path, within 24 hours: a repeat with the same body
+ * gets the first answer again, and finishes what a crash left undone.
+ *
+ * @throws {InvalidIdempotencyKey}
+ */
+export async function createOnce<T> (request: FastifyRequest, claims: Claims, key: DataKey, path: string, creation: Creation<T>) {
+  const { patientId, document, insert, answer } = creation
+  const sent = request.headers['idempotency-key'] as string | undefined
+
+  if (sent === undefined) {
+    const id = randomUUID()
+    return write({
+      id,
+      patientId,
+      async act (record) {
+        const created = document(id, record, new Date())
+        await insert(created, false)
+        return created
+      },
+      answer
+    })
+  }
+
+  if (!/^[\x21-\x7e]{1,255}$/.test(sent)) throw new InvalidIdempotencyKey()
+  const claimId = key.mac(JSON.stringify([request.headers['x-audit-actor'], path, sent]))
+  const body = key.mac(stringify(request.body)!)
+
+  const carryOut = async (claim: Claim, repeated: boolean) => {
+    const created = document(claim.id, claim.audit, claim.lastUpdated)
+    if (claim.done) return created
+    try {
+      await insert(created, repeated)
+    } catch (error) {
+      if ((error as { statusCode?: number }).statusCode === 404) await claims.release(claim)
+      throw error
+    }
+    await claims.finish(claim)
+    return created
+  }
+
+  const standing = await claims.find(claimId)
+  if (standing) {
+    return write({
+      id: standing.id,
+      patientId,
+      attemptOf: standing.audit,
+      async act () {
+        if (standing.body !== body) throw new IdempotencyKeyReused()
+        return carryOut(await settled(claims, standing), true)
+      },
+      answer
+    })
+  }
+
+  const id = randomUUID()
+  return write({
+    id,
+    patientId,
+    async act (record) {
+      const claim = await claims.take({ _id: claimId, body, audit: record, id })
+      if (!claim) throw new Overtaken()
+      return carryOut(claim, false)
+    },
+    answer
+  })
+}
+
+/** The claim once its first request is done, or can be taken for dead. */
+async function settled (claims: Claims, claim: Claim) {
+  const giveUp = performance.now() + WAIT_MS
+  for (let current: Claim | null = claim; current; current = await claims.find(claim._id)) {
+    if (current.done || isAbandoned(current)) return current
+    if (performance.now() > giveUp) throw new RequestUnderWay()
+    await sleep(POLL_MS)
+  }
+  throw new Overtaken()
+}

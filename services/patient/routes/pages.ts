@@ -1,0 +1,56 @@
+import type { FastifyReply } from 'fastify'
+import { stringify } from 'safe-stable-stringify'
+import type { DataKey } from '../data-key.ts'
+import type { Position, Sort, Stored } from '../repositories/documents.ts'
+
+/** What one page of a search is asked by. */
+export interface PageQuery {
+  limit: number
+  sort: string
+  cursor?: string
+}
+
+export interface Page<T> {
+  documents: T[]
+  more: boolean
+}
+
+const FIELDS: Record<string, string> = { id: '_id', lastName: '_lastName' }
+
+export function sortOf (sort: string): Sort {
+  const name = sort.replace(/^-/, '')
+  return { field: FIELDS[name] ?? name, direction: sort.startsWith('-') ? -1 : 1 }
+}
+
+/**
+ * Cursors of one search: of one subscription, path, sort and set of criteria. A sort value is health data and
+ * URLs are logged, so a cursor is encrypted; in any other search it does not open.
+ */
+export class Cursors {
+  #key: DataKey
+  #context: string
+
+  constructor (key: DataKey, actor: unknown, path: string, sort: string, criteria: object = {}) {
+    this.#key = key
+    this.#context = stringify([actor ?? null, path, sort, criteria])!
+  }
+
+  /** @throws {InvalidCursor} */
+  position (cursor: string | undefined): Position | undefined {
+    if (cursor === undefined) return undefined
+    const { value, date, id } = JSON.parse(this.#key.open(cursor, this.#context))
+    return { value: date ? new Date(value) : value, id }
+  }
+
+  cursor (last: Stored, { field }: Sort) {
+    const value = last[field as keyof Stored]
+    return this.#key.seal(JSON.stringify({ value, date: value instanceof Date || undefined, id: last._id }), this.#context)
+  }
+}
+
+/** Names the next page in `Link` (RFC 8288), where there is one. */
+export function linkNext<T extends Stored> (reply: FastifyReply, path: string, { limit, sort }: PageQuery, { documents, more }: Page<T>, cursors: Cursors) {
+  if (!more) return
+  const query = new URLSearchParams({ limit: String(limit), sort, cursor: cursors.cursor(documents.at(-1)!, sortOf(sort)) })
+  reply.header('link', `<${path}?${query}>; rel="next"`)
+}

@@ -1,0 +1,140 @@
+import type { FastifyPluginAsync } from 'fastify'
+import { Type } from 'typebox'
+import { isUuid } from '#common/formats.ts'
+import { read, write } from '../audited.ts'
+import type { DataKey } from '../data-key.ts'
+import type { Deletion } from '../deletion.ts'
+import { PatientNotFound } from '../errors.ts'
+import { createOnce } from '../idempotency.ts'
+import { merge } from '../merge-patch.ts'
+import { precondition } from '../preconditions.ts'
+import type { Claims } from '../repositories/claims.ts'
+import { patientFilter, patientKey, storedPatient, type Patients } from '../repositories/patients.ts'
+import { NewPatient, Patient, PatientCriteria, PatientPage, PatientPatch, PatientUpdate, type PatientDetails } from '../schemas.ts'
+import { answerCreated, answerLoaded, answerWith, disclosure, noContent, problemResponses, represent, sameAsPath } from './answers.ts'
+import { Cursors, linkNext, sortOf } from './pages.ts'
+
+export interface Parts {
+  patients: Patients
+  claims: Claims
+  deletion: Deletion
+  key: DataKey
+}
+
+const params = Type.Object({ patientId: Type.String() })
+const type = 'patient'
+
+export const patientRoutes: FastifyPluginAsync<Parts> = async (app, { patients, claims, deletion, key }) => {
+  app.audited({
+    method: 'POST',
+    url: '/patient',
+    audit: { type, operation: 'create' },
+    schema: { body: NewPatient, response: { 201: Patient, ...problemResponses } },
+    handler: (request) => createOnce(request, claims, key, '/patient', {
+      document: (id, audit, lastUpdated) => storedPatient(id, request.body, audit, lastUpdated),
+      insert: (document, sent) => patients.insert(document, sent),
+      answer: (document, reply) => answerCreated(document, `/patient/${document._id}`, reply)
+    })
+  })
+
+  app.audited({
+    method: 'GET',
+    url: '/patient/:patientId',
+    audit: { type, operation: 'load' },
+    schema: { params, response: { 200: Patient, 304: noContent, ...problemResponses } },
+    handler (request) {
+      const id = known(request.params.patientId)
+      return read({
+        id,
+        fetch: async () => patients.load(patientKey(id ?? none())),
+        disclosed: (patient) => [disclosure(patient)],
+        answer: (patient, reply) => answerLoaded(patient, request, reply)
+      })
+    }
+  })
+
+  app.audited({
+    method: 'PUT',
+    url: '/patient/:patientId',
+    audit: { type, operation: 'update' },
+    schema: { params, body: PatientUpdate, response: { 200: Patient, ...problemResponses } },
+    handler (request) {
+      const { id: inBody, lastUpdated, ...details } = request.body
+      sameAsPath('id', inBody, request.params.patientId)
+      const id = known(request.params.patientId)
+      return write({
+        id,
+        async act (record) {
+          const patient = storedPatient(id ?? none(), details, record)
+          await patients.replace(patient, precondition(request.headers))
+          return patient
+        },
+        answer: answerWith
+      })
+    }
+  })
+
+  app.audited({
+    method: 'PATCH',
+    url: '/patient/:patientId',
+    audit: { type, operation: 'patch' },
+    schema: { params, body: PatientPatch, response: { 200: Patient, ...problemResponses } },
+    handler (request) {
+      const { id: inBody, lastUpdated, ...patch } = request.body
+      sameAsPath('id', inBody, request.params.patientId)
+      const id = known(request.params.patientId)
+      return write({
+        id,
+        act: async (record) => patients.change(patientKey(id ?? none()), record, precondition(request.headers),
+          ({ _id, _shardKey, _audit, _lastName, lastUpdated, ...details }) => storedPatient(_id, merge<PatientDetails>(details, patch), record)),
+        answer: answerWith
+      })
+    }
+  })
+
+  app.audited({
+    method: 'DELETE',
+    url: '/patient/:patientId',
+    audit: { type, operation: 'delete' },
+    schema: { params, response: { 204: noContent, ...problemResponses } },
+    handler (request) {
+      const id = known(request.params.patientId)
+      return write({
+        id,
+        act: async (record) => deletion.remove(id ?? none(), record, precondition(request.headers)),
+        answer: (_done, reply) => reply.code(204).send()
+      })
+    }
+  })
+
+  app.audited({
+    method: 'POST',
+    url: '/patient/search',
+    audit: { type, operation: 'search' },
+    schema: { body: PatientCriteria, querystring: PatientPage, response: { 200: Type.Array(Patient), ...problemResponses } },
+    handler (request) {
+      const { body, query } = request
+      const path = '/patient/search'
+      const cursors = new Cursors(key, request.headers['x-audit-actor'], path, query.sort, body)
+      const after = cursors.position(query.cursor)
+      return read({
+        criteria: Object.keys(body),
+        fetch: () => patients.page(patientFilter(body), sortOf(query.sort), after, query.limit),
+        disclosed: ({ documents }) => documents.map(disclosure),
+        answer (page, reply) {
+          linkNext(reply, path, query, page, cursors)
+          return reply.send(page.documents.map(represent))
+        }
+      })
+    }
+  })
+}
+
+/** A path's id in the case it is stored in; nothing where no patient or test can have it. */
+export function known (id: string) {
+  return isUuid(id) ? id.toLowerCase() : undefined
+}
+
+function none (): never {
+  throw new PatientNotFound()
+}

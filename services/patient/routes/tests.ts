@@ -1,0 +1,182 @@
+import type { FastifyPluginAsync } from 'fastify'
+import { Type } from 'typebox'
+import { read, write } from '../audited.ts'
+import { PatientNotFound, TestNotFound } from '../errors.ts'
+import { createOnce } from '../idempotency.ts'
+import { merge } from '../merge-patch.ts'
+import { precondition } from '../preconditions.ts'
+import { patientKey } from '../repositories/patients.ts'
+import { storedTest, testKey, type Tests } from '../repositories/tests.ts'
+import { NewTest, Test, TestPage, TestPatch, TestUpdate, type TestDetails } from '../schemas.ts'
+import { answerCreated, answerLoaded, answerWith, disclosure, invalid, noContent, problemResponses, represent, sameAsPath } from './answers.ts'
+import { Cursors, linkNext, sortOf } from './pages.ts'
+import { known, type Parts } from './patients.ts'
+
+const ofPatient = Type.Object({ patientId: Type.String() })
+const params = Type.Object({ patientId: Type.String(), testId: Type.String() })
+const type = 'test'
+
+export const testRoutes: FastifyPluginAsync<Parts & { tests: Tests }> = async (app, { patients, tests, claims, key }) => {
+  app.audited({
+    method: 'POST',
+    url: '/patient/:patientId/tests',
+    audit: { type, operation: 'create' },
+    schema: { params: ofPatient, body: NewTest, response: { 201: Test, ...problemResponses } },
+    handler (request) {
+      const patientId = known(request.params.patientId)
+      if (patientId === undefined) throw invalid('patientId', 'must be a UUID')
+      sameAsPath('patientId', request.body.patientId, patientId)
+      return createOnce(request, claims, key, `/patient/${patientId}/tests`, {
+        patientId,
+        document: (id, audit, lastUpdated) => storedTest(patientId, id, request.body, audit, lastUpdated),
+        async insert (test, sent) {
+          await requirePatient(patientId)
+          await tests.insert(test, sent)
+          // A deletion of the patient that went on meanwhile may have missed the new test
+          if (await patients.has(patientKey(patientId))) return
+          await tests.removeAllOf(patientId)
+          throw new PatientNotFound()
+        },
+        answer: (test, reply) => answerCreated(test, `/patient/${patientId}/tests/${test._id}`, reply)
+      })
+    }
+  })
+
+  app.audited({
+    method: 'GET',
+    url: '/patient/:patientId/tests',
+    audit: { type, operation: 'list' },
+    schema: { params: ofPatient, querystring: TestPage, response: { 200: Type.Array(Test), ...problemResponses } },
+    handler (request) {
+      const { query } = request
+      const patientId = known(request.params.patientId)
+      const path = `/patient/${patientId}/tests`
+      const cursors = new Cursors(key, request.headers['x-audit-actor'], path, query.sort)
+      const after = cursors.position(query.cursor)
+      return read({
+        patientId,
+        async fetch () {
+          const id = patientId ?? noPatient()
+          const [page] = await Promise.all([tests.page({ _shardKey: id }, sortOf(query.sort), after, query.limit), requirePatient(id)])
+          return page
+        },
+        disclosed: ({ documents }) => documents.map(disclosure),
+        answer (page, reply) {
+          linkNext(reply, path, query, page, cursors)
+          return reply.send(page.documents.map(represent))
+        }
+      })
+    }
+  })
+
+  app.audited({
+    method: 'GET',
+    url: '/patient/:patientId/tests/:testId',
+    audit: { type, operation: 'load' },
+    schema: { params, response: { 200: Test, 304: noContent, ...problemResponses } },
+    handler (request) {
+      const ids = idsOf(request.params)
+      return read({
+        ...ids,
+        async fetch () {
+          const { patientId, id } = requireIds(ids)
+          const [test] = await Promise.all([tests.load(testKey(patientId, id)), requirePatient(patientId)])
+          return test
+        },
+        disclosed: (test) => [disclosure(test)],
+        answer: (test, reply) => answerLoaded(test, request, reply)
+      })
+    }
+  })
+
+  app.audited({
+    method: 'PUT',
+    url: '/patient/:patientId/tests/:testId',
+    audit: { type, operation: 'update' },
+    schema: { params, body: TestUpdate, response: { 200: Test, ...problemResponses } },
+    handler (request) {
+      const { id: inBody, lastUpdated, ...details } = request.body
+      sameAsPath('id', inBody, request.params.testId)
+      sameAsPath('patientId', details.patientId, request.params.patientId)
+      const ids = idsOf(request.params)
+      return write({
+        ...ids,
+        async act (record) {
+          const { patientId, id } = requireIds(ids)
+          await requirePatient(patientId)
+          const test = storedTest(patientId, id, details, record)
+          await tests.replace(test, precondition(request.headers))
+          return test
+        },
+        answer: answerWith
+      })
+    }
+  })
+
+  app.audited({
+    method: 'PATCH',
+    url: '/patient/:patientId/tests/:testId',
+    audit: { type, operation: 'patch' },
+    schema: { params, body: TestPatch, response: { 200: Test, ...problemResponses } },
+    handler (request) {
+      const { id: inBody, patientId: ofBody, lastUpdated, ...patch } = request.body
+      sameAsPath('id', inBody, request.params.testId)
+      sameAsPath('patientId', ofBody, request.params.patientId)
+      const ids = idsOf(request.params)
+      return write({
+        ...ids,
+        async act (record) {
+          const { patientId, id } = requireIds(ids)
+          await requirePatient(patientId)
+          return tests.change(testKey(patientId, id), record, precondition(request.headers),
+            ({ _id, _shardKey, _audit, lastUpdated, ...details }) => storedTest(patientId, id, merge<TestDetails>(details, patch), record))
+        },
+        answer: answerWith
+      })
+    }
+  })
+
+  app.audited({
+    method: 'DELETE',
+    url: '/patient/:patientId/tests/:testId',
+    audit: { type, operation: 'delete' },
+    schema: { params, response: { 204: noContent, ...problemResponses } },
+    handler (request) {
+      const ids = idsOf(request.params)
+      return write({
+        ...ids,
+        async act () {
+          const { patientId, id } = requireIds(ids)
+          await requirePatient(patientId)
+          await tests.remove(testKey(patientId, id), precondition(request.headers))
+        },
+        answer: (_done, reply) => reply.code(204).send()
+      })
+    }
+  })
+
+  async function requirePatient (id: string) {
+    if (!await patients.has(patientKey(id))) noPatient()
+  }
+}
+
+interface Ids {
+  id?: string
+  patientId?: string
+}
+
+function idsOf ({ patientId, testId }: { patientId: string, testId: string }): Ids {
+  return { id: known(testId), patientId: known(patientId) }
+}
+
+function requireIds ({ id, patientId }: Ids) {
+  return { patientId: patientId ?? noPatient(), id: id ?? noTest() }
+}
+
+function noPatient (): never {
+  throw new PatientNotFound()
+}
+
+function noTest (): never {
+  throw new TestNotFound()
+}
