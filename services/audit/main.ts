@@ -2,5 +2,4 @@ import { serve } from '#common/serve.ts'
 import { buildApp } from './app.ts'
 import { loadConfig } from './config.ts'
 
-const config = loadConfig(process.env)
-await serve(await buildApp(config), config)
+await serve(() => loadConfig(process.env), buildApp)

@@ -110,6 +110,7 @@ export class Database {
         await this.#db.command({ ping: 1 })
         break
       } catch (err) {
+        if (this.#closed) return
         this.#log.warn({ err }, 'the database does not answer yet')
         await sleep(backoff(attempt))
       }

@@ -1,5 +1,5 @@
 import helmet from '@fastify/helmet'
-import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import Fastify, { LogController, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import pino, { type DestinationStream } from 'pino'
 import { jsonBody } from './json-body.ts'
 import { loggerOptions } from './logger.ts'
@@ -11,10 +11,9 @@ import { validatorCompiler } from './validation.ts'
 export function createService (name: string, { LOG_LEVEL }: { LOG_LEVEL: string }, logStream?: DestinationStream): FastifyInstance {
   const app = Fastify({
     logger: { ...loggerOptions(name, LOG_LEVEL), stream: logStream ?? pino.destination(1) },
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'traceId' }),
     genReqId: (request) => traceId(request.headers),
     requestIdHeader: false,
-    requestIdLogLabel: 'traceId',
     routerOptions: { ignoreTrailingSlash: true },
     exposeHeadRoutes: false,
     return503OnClosing: false,
