@@ -1,0 +1,101 @@
+import { Long } from 'bson'
+import { randomBytes } from 'node:crypto'
+import { CommandError } from './errors.ts'
+
+/** Where a cursor's documents come from; it may hold nothing that keeps others from writing. */
+export interface Source {
+  next: () => Uint8Array | undefined
+  /** Whether it is known that nothing more comes. */
+  readonly finished: boolean
+  /** Bytes held between batches. */
+  readonly held: number
+  release: () => void
+}
+
+export interface Cursor {
+  id: Long
+  namespace: string
+  source: Source
+  /** A document that no longer fitted in the last batch. */
+  next: Uint8Array | undefined
+  batchSize: number | undefined
+  session: string | undefined
+  usedAt: number
+  noTimeout: boolean
+}
+
+const maxReply = 16 * 1024 * 1024
+const idleTime = 10 * 60 * 1000
+const maxHeld = 256 * 1024 * 1024
+
+/** Takes documents from a source up to a number and to what one reply may hold. */
+export function batchOf (source: Source, size: number, first?: Uint8Array): { batch: Uint8Array[], rest: Uint8Array | undefined, done: boolean } {
+  const batch: Uint8Array[] = []
+  let bytes = 0
+  let doc = first
+  while (batch.length < size) {
+    doc ??= source.next()
+    if (doc === undefined) return { batch, rest: undefined, done: true }
+    if (bytes + doc.length > maxReply && batch.length > 0) return { batch, rest: doc, done: false }
+    batch.push(doc)
+    bytes += doc.length + 8
+    doc = undefined
+  }
+  return { batch, rest: doc, done: doc === undefined && source.finished }
+}
+
+/** The open cursors of all clients. */
+export class Cursors {
+  #open = new Map<string, Cursor>()
+
+  get size (): number {
+    return this.#open.size
+  }
+
+  /** Keeps a source open for getMore. Throws ExceededMemoryLimit if idle cursors hold too much together. */
+  open (cursor: Omit<Cursor, 'id' | 'usedAt'>): Cursor {
+    let held = cursor.source.held
+    for (const other of this.#open.values()) held += other.source.held
+    if (held > maxHeld) throw new CommandError('ExceededMemoryLimit', `open cursors hold more than ${maxHeld} bytes`)
+    cursor.source.release()
+    const id = Long.fromBigInt(BigInt.asIntN(64, randomBytes(8).readBigUInt64BE() >> 1n) | 1n)
+    const opened = { ...cursor, id, usedAt: Date.now() }
+    this.#open.set(id.toString(), opened)
+    return opened
+  }
+
+  /** Throws CursorNotFound, and Unauthorized for a cursor of another session or collection. */
+  get (id: Long, namespace: string, session: string | undefined): Cursor {
+    const cursor = this.#open.get(id.toString())
+    if (cursor === undefined) throw new CommandError('CursorNotFound', `cursor id ${id.toString()} not found`)
+    if (cursor.namespace !== namespace) throw new CommandError('Unauthorized', `Requested getMore on namespace '${namespace}', but cursor belongs to a different namespace ${cursor.namespace}`)
+    if (cursor.session !== session) {
+      throw new CommandError(50738, `Cannot run getMore on cursor ${id.toString()}, which was created in ${cursor.session === undefined ? 'no session' : 'another session'}`)
+    }
+    cursor.usedAt = Date.now()
+    return cursor
+  }
+
+  close (id: Long, namespace?: string): boolean {
+    const key = id.toString()
+    const cursor = this.#open.get(key)
+    if (cursor === undefined || (namespace !== undefined && cursor.namespace !== namespace)) return false
+    return this.#open.delete(key)
+  }
+
+  endSession (session: string): void {
+    for (const [key, cursor] of this.#open) if (cursor.session === session) this.#open.delete(key)
+  }
+
+  /** Closes the cursors of a dropped collection, or of a dropped database. */
+  drop (database: string, collection?: string): void {
+    for (const [key, { namespace }] of this.#open) {
+      if (collection === undefined ? namespace.startsWith(`${database}.`) : namespace === `${database}.${collection}`) this.#open.delete(key)
+    }
+  }
+
+  /** Closes what nobody has asked for in ten minutes. */
+  expire (now = Date.now()): void {
+    for (const [key, cursor] of this.#open) if (!cursor.noTimeout && now - cursor.usedAt > idleTime) this.#open.delete(key)
+  }
+}
