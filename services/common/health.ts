@@ -6,12 +6,9 @@ import type { FastifyPluginAsync } from 'fastify'
  * answers 503 itself, with its reason.
  */
 export const health: FastifyPluginAsync<{ ready: () => boolean }> = async (app, { ready }) => {
-  let closing = false
-  app.addHook('preClose', async () => { closing = true })
-
   app.get('/health/live', { logLevel: 'warn' }, async () => ({ status: 'live' }))
   app.get('/health/ready', { logLevel: 'warn' }, async (_request, reply) => {
-    if (closing) return reply.code(503).send({ status: 'closing' })
+    if (app.isClosing()) return reply.code(503).send({ status: 'closing' })
     if (!ready()) return reply.code(503).send({ status: 'starting' })
     return { status: 'ready' }
   })

@@ -13,8 +13,10 @@ const ESCAPED_SURROGATE = /\\u[dD][89abAB]|\\u[dD][c-fC-F]/
  * @throws {InvalidBody}
  */
 export const jsonBody = fp(async (app) => {
+  // Clients of the API send none, or any; a malformed one would be refused before it got to a parser
+  app.addHook('onRequest', async ({ headers }) => { headers['content-type'] = 'application/json' })
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => {
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
     try {
       done(null, parse(body as Buffer))
     } catch {

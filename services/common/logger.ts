@@ -46,7 +46,12 @@ export function describeError (error: unknown): DescribedError {
     code,
     // A system error's message holds a call, a host and a port; any other could hold a patient's data
     message: syscall ? error.message : undefined,
-    stack: error.stack?.split('\n').filter((line) => /^ {4}at /.test(line)).slice(0, 10).join('\n'),
+    stack: frames(error),
     cause: cause === undefined ? undefined : describeError(cause)
   }
+}
+
+function frames ({ message, stack = '' }: Error) {
+  const header = stack.indexOf(message)
+  return header === -1 ? undefined : stack.slice(header + message.length).split('\n').slice(1, 11).join('\n')
 }

@@ -1,6 +1,7 @@
 import helmet from '@fastify/helmet'
 import Fastify, { LogController, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import pino, { type DestinationStream } from 'pino'
+import { closing } from './closing.ts'
 import { jsonBody } from './json-body.ts'
 import { loggerOptions } from './logger.ts'
 import { answer, problems } from './problems.ts'
@@ -23,6 +24,7 @@ export function createService (name: string, { LOG_LEVEL }: { LOG_LEVEL: string 
 
   app.setValidatorCompiler(validatorCompiler)
   app.register(helmet, { contentSecurityPolicy: { useDefaults: false, directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] } } })
+  app.register(closing)
   app.register(problems)
   app.register(jsonBody)
   app.addHook('onResponse', async (request, reply) => {

@@ -1,0 +1,25 @@
+import { test } from 'tap'
+import { allowList } from '../allow-list.ts'
+import { service } from './service.ts'
+
+const guarded = (t: Parameters<typeof service>[0], callerAddress: 'forwarded' | 'peer') => service(t, async (app) => {
+  await app.register(allowList, { cidrs: '10.1.0.0/16, 192.168.1.1/32, fd00::/8', callerAddress })
+  app.get('/', async () => 'in')
+})
+
+test('without a proxy the caller is the peer, whatever the header says', async (t) => {
+  const { app } = await guarded(t, 'peer')
+  const statusOf = async (remoteAddress: string) =>
+    (await app.inject({ url: '/', remoteAddress, headers: { 'x-forwarded-for': '10.1.0.1' } })).statusCode
+  for (const address of ['10.1.2.3', '192.168.1.1', '::ffff:10.1.2.3', 'fd00::1']) t.equal(await statusOf(address), 200, address)
+  for (const address of ['10.2.0.1', '192.168.1.2', '::ffff:10.2.0.1', 'fe80::1', '']) t.equal(await statusOf(address), 403, address)
+})
+
+test('behind the ingress the caller is the last entry of X-Forwarded-For, and none is a refusal', async (t) => {
+  const { app, logs } = await guarded(t, 'forwarded')
+  const statusOf = async (forwarded?: string) =>
+    (await app.inject({ url: '/', remoteAddress: '10.1.0.1', headers: forwarded === undefined ? {} : { 'x-forwarded-for': forwarded } })).statusCode
+  for (const list of ['10.1.2.3', '1.2.3.4, 10.1.2.3', '1.2.3.4,fd00::1']) t.equal(await statusOf(list), 200, list)
+  for (const list of [undefined, '', '10.1.2.3, 1.2.3.4', '10.1.2.3,', '10.1.2.3, unknown', '10.1.2.3;']) t.equal(await statusOf(list), 403, String(list))
+  t.match(logs(), /"address":"1\.2\.3\.4"/, 'the address seen is logged')
+})
