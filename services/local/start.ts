@@ -140,8 +140,8 @@ Subscription key: ${key}
 The audit register: npm run audit -- --follow
 
 Store a patient, then find it:
-curl -i ${baseUrl}/patient -H ${header} -d ${quote(JSON.stringify(patient))}
-curl -i ${baseUrl}/patient/search -H ${header} -d ${quote(JSON.stringify({ lastName: 'Lovelace' }))}
+curl -i -w '\\n' ${baseUrl}/patient -H ${header} -d ${quote(JSON.stringify(patient))}
+curl -i -w '\\n' ${baseUrl}/patient/search -H ${header} -d ${quote(JSON.stringify({ lastName: 'Lovelace' }))}
 `)
 }
 
