@@ -29,9 +29,6 @@ export const Problem = Type.Object({
 })
 export type Problem = Static<typeof Problem>
 
-/** Seconds after which a client may try again, in the answers that say so. */
-const RETRY_AFTER: Record<number, number> = { 409: 1, 503: 1 }
-
 // Validation goes on past the first violation only where the body is small: a large one may hold any number of them
 const SMALL_BODY = 16_384
 
@@ -58,7 +55,7 @@ export function answer (thrown: unknown, request: FastifyRequest, reply: Fastify
   if (status === 500) request.log.error({ err: thrown, instance, code }, 'defect')
   else if (status >= 503) request.log.warn({ err: error.cause ?? thrown, instance, code }, 'unavailable')
   else request.log.info({ instance, code, errors: problem.errors }, 'refused')
-  if (RETRY_AFTER[status]) reply.header('retry-after', RETRY_AFTER[status])
+  if (status === 503 || (error as { retry?: boolean }).retry) reply.header('retry-after', 1)
   return reply.code(status).type('application/problem+json').send(problem)
 }
 

@@ -28,7 +28,8 @@ export function createService (name: string, { LOG_LEVEL }: { LOG_LEVEL: string 
   app.register(problems)
   app.register(jsonBody)
   app.addHook('onResponse', async (request, reply) => {
-    request.log.info({ req: request, res: reply, ms: Math.round(reply.elapsedTime * 10) / 10 }, 'request')
+    const { method, routeOptions: { url: route } } = request
+    request.log.info({ method, route, statusCode: reply.statusCode, ms: Math.round(reply.elapsedTime * 10) / 10 }, 'request')
   })
   return app
 }

@@ -93,7 +93,7 @@ async function settled (claims: Claims, claim: Claim) {
   const giveUp = performance.now() + WAIT_MS
   for (let current: Claim | null = claim; current; current = await claims.find(claim._id)) {
     if (current.done || isAbandoned(current)) return current
-    if (performance.now() > giveUp) throw new RequestUnderWay()
+    if (performance.now() > giveUp) throw Object.assign(new RequestUnderWay(), { retry: true })
     await sleep(POLL_MS)
   }
   throw new Overtaken()

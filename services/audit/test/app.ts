@@ -1,0 +1,35 @@
+import type { Test } from 'tap'
+import { mongo } from '../../common/test/mongo.ts'
+import { buildApp } from '../app.ts'
+import { loadConfig } from '../config.ts'
+import type { Block } from '../register.ts'
+
+export const hostKey = 'audit-host-key-of-the-test'
+
+/** The Audit service over a database of its own. */
+export async function audit (t: Test, database?: Awaited<ReturnType<typeof mongo>>) {
+  const { connection, db, failCommand } = database ?? await mongo(t)
+  const lines: string[] = []
+  const app = await buildApp(loadConfig({
+    LOG_LEVEL: 'trace',
+    ALLOWED_CALLERS: '127.0.0.1/32',
+    CALLER_ADDRESS: 'peer',
+    AUDIT_HOST_KEY: hostKey,
+    AUDIT_DB_CONNECTION: connection,
+    DATABASE_NAME: db.databaseName
+  }), { logStream: { write: (line: string) => { lines.push(line) } } })
+  t.teardown(() => app.close())
+  await app.ready()
+
+  return {
+    app,
+    db,
+    failCommand,
+    logs: () => lines.join(''),
+    post: (payload: object, headers: Record<string, string> = {}, url = '/audit') =>
+      app.inject({ method: 'POST', url, payload, headers: { 'x-functions-key': hostKey, ...headers } }),
+    blocks: () => db.collection<Block>('blocks').find().sort({ chain: 1, firstSeq: 1 }).toArray()
+  }
+}
+
+export const record = (more: object = {}) => ({ sourceSystemName: 'test', resource: { type: 'patient', id: 'an-id', operation: 'load' }, ...more })

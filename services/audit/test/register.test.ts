@@ -1,0 +1,116 @@
+import { randomUUID } from 'node:crypto'
+import { test } from 'tap'
+import { hasFailPoints, mongo, startEmbedded } from '../../common/test/mongo.ts'
+import { MongoClient } from 'mongodb'
+import { audit, record } from './app.ts'
+
+const embeddedOnly = hasFailPoints ? {} : { skip: 'needs fail points' }
+
+test('records that arrive together share blocks of at most 100, in one chain without gaps', async (t) => {
+  const { post, blocks } = await audit(t)
+  const answers = await Promise.all(Array.from({ length: 1_000 }, (_, i) => post(record({ requestId: `request-${i}` }))))
+  t.ok(answers.every(({ statusCode }) => statusCode === 201))
+
+  const stored = await blocks()
+  t.ok(stored.length <= 250, `${stored.length} inserts for 1,000 records`)
+  t.ok(stored.every(({ records }) => records.length <= 100))
+  const records = stored.flatMap((block) => {
+    t.equal(block._id, `${block.chain}:${block.firstSeq}`)
+    t.equal(block.records[0]!.seq, block.firstSeq)
+    return block.records
+  })
+  t.same(records.map(({ seq }) => seq), Array.from({ length: 1_000 }, (_, i) => i + 1))
+  t.equal(new Set(stored.map(({ chain }) => chain)).size, 1)
+  t.same(new Set(records.map(({ id }) => id)), new Set(answers.map((answer) => answer.json().id)))
+})
+
+test('a block stays under 1 MiB', async (t) => {
+  const { post, blocks } = await audit(t)
+  const disclosed = Array.from({ length: 1_000 }, () => ({ id: randomUUID(), version: randomUUID() }))
+  const answers = await Promise.all(Array.from({ length: 40 }, () => post(record({ disclosed }))))
+  t.ok(answers.every(({ statusCode }) => statusCode === 201))
+  const sizes = (await blocks()).map(({ records }) => records.length)
+  t.equal(sizes.reduce((sum, size) => sum + size), 40)
+  t.ok(Math.max(...sizes) < 11 && sizes.length < 40, String(sizes))
+})
+
+test('the same id with the same content is recorded once, also by another run', async (t) => {
+  const database = await mongo(t)
+  const first = await audit(t, database)
+  const id = randomUUID()
+  const key = { 'idempotency-key': id }
+  const together = await Promise.all(Array.from({ length: 8 }, () => first.post(record(), key)))
+  const again = await first.post(record(), key)
+  await first.app.close()
+  const second = await audit(t, database)
+  const restarted = await second.post(record(), key)
+
+  t.same(new Set([...together, again, restarted].map(({ body }) => body)).size, 1)
+  t.same((await second.blocks()).flatMap(({ records }) => records).map(({ id }) => id), [id])
+})
+
+test('the same id with other content is a 409', async (t) => {
+  const { post, blocks } = await audit(t)
+  const key = { 'idempotency-key': randomUUID() }
+  const [first, second] = await Promise.all([post(record(), key), post(record({ actor: 'another' }), key)])
+  const third = await post(record({ actor: 'another' }), key)
+  t.same([first.statusCode, second.statusCode, third.statusCode], [201, 409, 409])
+  t.equal((await blocks()).flatMap(({ records }) => records).length, 1)
+})
+
+test('what is queued when the service closes is stored', async (t) => {
+  const { app, post, blocks } = await audit(t)
+  const posts = Array.from({ length: 300 }, () => post(record()))
+  const first = await Promise.race(posts)
+  await app.close()
+  const answers = await Promise.allSettled(posts)
+  const stored = (await blocks()).flatMap(({ records }) => records.map(({ id }) => id))
+  t.equal(first.statusCode, 201)
+  const acknowledged = answers.flatMap((answer) => answer.status === 'fulfilled' && answer.value.statusCode === 201 ? [answer.value.json().id] : [])
+  t.ok(acknowledged.length > 0)
+  t.same(acknowledged.filter((id) => !stored.includes(id)), [])
+})
+
+test('a throttled insert is repeated as late as the database asks', embeddedOnly, async (t) => {
+  const { post, blocks, failCommand } = await audit(t)
+  await failCommand({ times: 3 }, { failCommands: ['insert'], errorCode: 16500, errorLabels: [] })
+  t.equal((await post(record())).statusCode, 201)
+  t.equal((await blocks()).length, 1)
+})
+
+test('a connection that breaks around an insert leaves one block', embeddedOnly, async (t) => {
+  const { post, blocks, failCommand } = await audit(t)
+  await failCommand({ times: 2 }, { failCommands: ['insert'], closeConnection: true })
+  const answers = await Promise.all(Array.from({ length: 50 }, () => post(record())))
+  t.ok(answers.every(({ statusCode }) => statusCode === 201))
+  t.same((await blocks()).flatMap(({ records }) => records.map(({ seq }) => seq)), Array.from({ length: 50 }, (_, i) => i + 1))
+})
+
+test('an insert that the database refuses is a 503, and leaves no gap', embeddedOnly, async (t) => {
+  const { post, blocks, failCommand, logs } = await audit(t)
+  await post(record())
+  await failCommand({ times: 1 }, { failCommands: ['insert'], errorCode: 13 })
+  const refused = await post(record())
+  t.match(refused.json(), { status: 503, code: 'DATABASE_UNAVAILABLE' })
+  t.equal(refused.headers['retry-after'], '1')
+  await post(record())
+  t.same((await blocks()).flatMap(({ records }) => records.map(({ seq }) => seq)), [1, 2])
+  t.notMatch(logs(), /an-id/)
+})
+
+test('records wait for a database that starts late, and stand after it', embeddedOnly, async (t) => {
+  const before = await startEmbedded(t)
+  const { port, dataDir } = before
+  await before.close()
+  const connection = `mongodb://127.0.0.1:${port}/`
+  const client = new MongoClient(connection)
+  t.teardown(() => client.close())
+  const { app, post, blocks } = await audit(t, { connection, db: client.db('audit'), failCommand: async () => ({}) as never })
+
+  t.equal((await app.inject('/health/ready')).statusCode, 503)
+  const waiting = post(record())
+  await startEmbedded(t, dataDir, port)
+  t.equal((await waiting).statusCode, 201)
+  t.equal((await app.inject('/health/ready')).statusCode, 200)
+  t.equal((await blocks()).length, 1)
+})
