@@ -1,0 +1,177 @@
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { MongoClient } from 'mongodb'
+import type { Keys, Run } from '../state.ts'
+
+const START = fileURLToPath(import.meta.resolve('../start.ts'))
+const ORPHAN = import.meta.resolve('../orphan.ts')
+const STARTED = /^curl .*\/patient\/search .*$/m
+
+export type Name = 'gateway' | 'patient' | 'audit' | 'database'
+
+export interface Options {
+  /** Settings of start.ts beside its defaults here: a free port, the directory, and databases of its own. */
+  env?: NodeJS.ProcessEnv
+  /** Keeps its data over several systems; without it the directory goes when the system stops. */
+  localDir?: string
+}
+
+export class StartFailure extends Error {
+  override name = 'StartFailure'
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+
+  constructor (code: number | null, stdout: string, stderr: string) {
+    super(`npm start ended with ${code}: ${stderr}`)
+    this.code = code
+    this.stdout = stdout
+    this.stderr = stderr
+  }
+}
+
+export type System = Awaited<ReturnType<typeof startSystem>>
+
+export function makeLocalDir () {
+  return mkdtempSync(join(tmpdir(), 'local-'))
+}
+
+/**
+ * Runs `npm start` as a newcomer would and waits until it has printed its curl lines.
+ *
+ * @throws {StartFailure} where it ends instead
+ */
+export async function startSystem ({ env = {}, localDir }: Options = {}) {
+  const dir = localDir ?? makeLocalDir()
+  const settings: NodeJS.ProcessEnv = { ...process.env, PORT: '0', LOCAL_DIR: dir, DATABASE_PREFIX: prefixOf(dir), ...env }
+  // It must not outlive the test that started it either
+  const start = spawn(process.execPath, ['--import', ORPHAN, START], { env: settings, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+  const ended = once(start, 'close')
+  let stdout = ''
+  let stderr = ''
+  let logs = ''
+  start.stdout!.setEncoding('utf8').on('data', (chunk) => {
+    stdout += chunk
+    logs += chunk
+  })
+  start.stderr!.setEncoding('utf8').on('data', (chunk) => {
+    stderr += chunk
+    logs += chunk
+  })
+
+  const read = (file: string) => JSON.parse(readFileSync(join(dir, file), 'utf8'))
+  const hasEnded = () => start.exitCode !== null || start.signalCode !== null
+
+  while (!STARTED.test(stdout)) {
+    if (hasEnded()) {
+      await ended
+      if (!localDir) rmSync(dir, { recursive: true, force: true })
+      throw new StartFailure(start.exitCode, stdout, stderr)
+    }
+    await Promise.race([once(start.stdout!, 'data'), ended])
+  }
+
+  const firstRun: Run = read('run.json')
+  const keys: Keys = read('keys.json')
+
+  const system = {
+    baseUrl: firstRun.gateway.url,
+    subscriptionKey: settings.SUBSCRIPTION_KEY || keys['gateway-subscription-keys'].client,
+    readerKey: keys['gateway-subscription-keys'].reader,
+    keys,
+    localDir: dir,
+    /** The process of start.ts. */
+    process: start,
+
+    /** Urls, pids and connection strings of the moment. */
+    get run (): Run {
+      return read('run.json')
+    },
+
+    /** The lines that start.ts printed for pasting. */
+    get curlLines () {
+      return stdout.match(/^curl .*$/gm) as string[]
+    },
+
+    /** All that came on stdout and stderr so far. */
+    logs: () => logs,
+
+    /** Sends `signal` to one process and tells which it was. */
+    kill (name: Name, signal: NodeJS.Signals = 'SIGKILL') {
+      const { pid } = system.run[name]!
+      process.kill(pid!, signal)
+      return pid!
+    },
+
+    /** Waits until `name` runs again as another process than `pid`, and all are ready. */
+    async restarted (name: Name, pid: number) {
+      while (!system.run[name]?.pid || system.run[name].pid === pid) await sleep(20)
+      await system.ready()
+    },
+
+    /** Waits until every process is ready. */
+    async ready () {
+      const { gateway, patient, audit } = firstRun
+      const urls = [`${gateway.url}/status-0123456789abcdef`, `${patient.url}/health/ready`, `${audit.url}/health/ready`]
+      while (!(await Promise.all(urls.map(isOk))).every(Boolean)) await sleep(20)
+    },
+
+    /** Stops it, and tells how it ended and after how many ms. */
+    async stop (signal: NodeJS.Signals = 'SIGTERM') {
+      const began = Date.now()
+      if (!hasEnded()) start.kill(signal)
+      const [code, endedBy] = await ended as [number | null, NodeJS.Signals | null]
+      const ms = Date.now() - began
+      if (!localDir) {
+        await dropDatabases(settings)
+        rmSync(dir, { recursive: true, force: true })
+      }
+      return { code, signal: endedBy, ms }
+    }
+  }
+  return system
+}
+
+async function isOk (url: string) {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(1000) })
+    await response.body?.cancel()
+    return response.ok
+  } catch {
+    return false
+  }
+}
+
+// One directory has one pair of databases, on a server that others use too
+function prefixOf (dir: string) {
+  if (!process.env.MONGODB_URI) return ''
+  const known = prefixes.get(dir) ?? `test-${randomBytes(6).toString('hex')}-`
+  prefixes.set(dir, known)
+  return known
+}
+
+const prefixes = new Map<string, string>()
+
+/** Drops the databases of a system that used a server of `env`. */
+export async function dropDatabases ({ MONGODB_URI, DATABASE_PREFIX }: NodeJS.ProcessEnv) {
+  if (!MONGODB_URI || !DATABASE_PREFIX) return
+  const client = new MongoClient(MONGODB_URI)
+  for (const name of ['patient', 'audit']) await client.db(DATABASE_PREFIX + name).dropDatabase()
+  await client.close()
+}
+
+/** Whether a process with this id is there. */
+export function isAlive (pid: number) {
+  try {
+    // A zombie is gone for all but its parent
+    return !/^\d+ \(.*\) Z/.test(existsSync('/proc') ? readFileSync(`/proc/${pid}/stat`, 'utf8') : '') && process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
