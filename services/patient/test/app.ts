@@ -1,0 +1,60 @@
+import { randomBytes } from 'node:crypto'
+import type { Test } from 'tap'
+import { audit, hostKey as auditHostKey } from '../../audit/test/app.ts'
+import { mongo } from '../../common/test/mongo.ts'
+import { proxy } from '../../common/test/proxy.ts'
+import { buildApp } from '../app.ts'
+import { loadConfig } from '../config.ts'
+
+const hostKey = 'patient-host-key-of-the-test'
+
+export const settings = {
+  LOG_LEVEL: 'trace',
+  ALLOWED_CALLERS: '127.0.0.1/32',
+  CALLER_ADDRESS: 'peer',
+  PATIENT_HOST_KEY: hostKey,
+  PATIENT_DATA_KEY: randomBytes(32).toString('base64url'),
+  AUDIT_HOST_KEY: auditHostKey,
+  AUDIT_URL: 'http://127.0.0.1:9',
+  PATIENT_DB_CONNECTION: 'mongodb://127.0.0.1:9/'
+}
+
+/** The Patient service before a real Audit service, each over a database of its own. */
+export async function patient (t: Test) {
+  const register = await audit(t)
+  const auditUrl = await register.app.listen({ host: '127.0.0.1', port: 0 })
+  const { connection, db, failCommand } = await mongo(t)
+  const { hostname, port: mongoPort } = new URL(connection)
+  const network = await proxy(t, Number(mongoPort || 27017))
+  const lines: string[] = []
+  const app = await buildApp(loadConfig({
+    ...settings,
+    AUDIT_URL: auditUrl,
+    PATIENT_DB_CONNECTION: connection.replace(`${hostname}${mongoPort && `:${mongoPort}`}`, `127.0.0.1:${network.port}`),
+    DATABASE_NAME: db.databaseName
+  }), { logStream: { write: (line: string) => { lines.push(line) } } })
+  t.teardown(() => app.close())
+  await app.ready()
+  await app.database.connected
+
+  return {
+    app,
+    db,
+    network,
+    failCommand,
+    failAudit: register.failCommand,
+    logs: () => lines.join('') + register.logs(),
+    call: (method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', url: string, payload?: object, headers: Record<string, string> = {}) =>
+      app.inject({ method, url, payload, headers: { 'x-functions-key': hostKey, 'x-audit-actor': 'a-subscription', ...headers } }),
+    records: async () => (await register.blocks()).flatMap(({ records }) => records),
+    stored: async () => ({
+      patients: await db.collection('patients').find().sort({ _id: 1 }).toArray(),
+      tests: await db.collection('tests').find().sort({ _id: 1 }).toArray(),
+      claims: await db.collection('claims').find().sort({ _id: 1 }).toArray()
+    })
+  }
+}
+
+export const ada = { firstName: 'Augusta Ada', lastName: 'Lovelace', gender: 'female', dateOfBirth: '1815-12-10', postCode: 'W1S4' }
+export const observation = { id: '1', code: 'hb', measurement: '8.2', interpretation: 'normal', issued: '2024-02-29T10:00:00Z', status: 'final' }
+export const unknownId = '00000000-0000-4000-8000-000000000000'

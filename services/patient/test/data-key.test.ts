@@ -1,0 +1,37 @@
+import { randomBytes } from 'node:crypto'
+import { test } from 'tap'
+import { dataKey } from '../data-key.ts'
+import { InvalidCursor } from '../errors.ts'
+
+const key = dataKey(randomBytes(32).toString('base64url'))
+
+test('what was sealed opens in its context alone', async (t) => {
+  const sealed = key.seal('Lovelace', 'context')
+  t.equal(key.open(sealed, 'context'), 'Lovelace')
+  t.throws(() => key.open(sealed, 'another'), InvalidCursor)
+  t.throws(() => dataKey(randomBytes(32).toString('base64url')).open(sealed, 'context'), InvalidCursor)
+})
+
+test('nothing of it is readable, and no two are alike', async (t) => {
+  const sealed = key.seal('Lovelace', 'context')
+  t.notMatch(Buffer.from(sealed, 'base64url').toString('latin1'), /Love/)
+  t.not(key.seal('Lovelace', 'context'), sealed)
+})
+
+test('any changed, added or missing character is noticed', async (t) => {
+  const sealed = key.seal('Lovelace', 'context')
+  for (let at = 0; at < sealed.length; at++) {
+    for (const other of ['A', 'B', '_', '=', '+']) {
+      if (sealed[at] === other) continue
+      t.throws(() => key.open(sealed.slice(0, at) + other + sealed.slice(at + 1), 'context'), InvalidCursor)
+    }
+    t.throws(() => key.open(sealed.slice(0, at), 'context'), InvalidCursor)
+  }
+  for (const longer of [`${sealed}A`, `${sealed}=`, `${sealed} `, ` ${sealed}`]) t.throws(() => key.open(longer, 'context'), InvalidCursor)
+})
+
+test('an HMAC depends on text and key', async (t) => {
+  t.equal(key.mac('a'), key.mac('a'))
+  t.not(key.mac('a'), key.mac('b'))
+  t.not(key.mac('a'), dataKey(randomBytes(32).toString('base64url')).mac('a'))
+})

@@ -1,0 +1,51 @@
+import { test } from 'tap'
+import { hasFailPoints } from '../../common/test/mongo.ts'
+import { Deletion } from '../deletion.ts'
+import { Patients } from '../repositories/patients.ts'
+import { Tests } from '../repositories/tests.ts'
+import { ada, observation, patient } from './app.ts'
+
+const withTests = async (t: Parameters<typeof patient>[0]) => {
+  const running = await patient(t)
+  const { headers: { location } } = await running.call('POST', '/patient', ada)
+  for (let i = 0; i < 3; i++) await running.call('POST', `${location}/tests`, { observations: [observation] })
+  const { app } = running
+  const deletion = new Deletion(new Patients(app.database), new Tests(app.database), app.log)
+  return { ...running, path: location as string, deletion }
+}
+
+test('a deleted patient leaves a tombstone without health data, and no tests', async (t) => {
+  const { call, path, stored } = await withTests(t)
+  t.equal((await call('DELETE', path)).statusCode, 204)
+  const { patients: [tombstone], tests } = await stored()
+  t.same(Object.keys(tombstone!).sort(), ['_audit', '_deleted', '_id', '_shardKey'])
+  t.same(tests, [])
+  for (const method of ['GET', 'DELETE'] as const) t.equal((await call(method, path)).statusCode, 404)
+  t.equal((await call('PUT', path, ada)).statusCode, 404)
+  t.equal((await call('POST', `${path}/tests`, { observations: [observation] })).statusCode, 404)
+  t.same((await call('POST', '/patient/search', {})).json(), [])
+})
+
+test('an interrupted deletion shows nothing, and the sweep finishes it', { skip: !hasFailPoints }, async (t) => {
+  const { call, path, stored, deletion, failCommand } = await withTests(t)
+  const { headers: { location: test } } = await call('POST', `${path}/tests`, { observations: [observation] })
+  await failCommand({ times: 1 }, { failCommands: ['delete'], errorCode: 13 })
+  t.equal((await call('DELETE', path)).statusCode, 204)
+  t.equal((await stored()).tests.length, 4)
+  for (const url of [path, `${path}/tests`, test as string]) t.equal((await call('GET', url)).statusCode, 404)
+  t.equal((await call('PATCH', test as string, { performer: 'x' })).statusCode, 404)
+
+  await deletion.sweep()
+  t.same((await stored()).tests, [])
+})
+
+test('the sweep forgets old tombstones and leaves patients alone', async (t) => {
+  const { call, path, stored, deletion, db } = await withTests(t)
+  const { headers: { location: other } } = await call('POST', '/patient', ada)
+  await call('DELETE', path)
+  await deletion.sweep()
+  t.equal((await stored()).patients.length, 2)
+  await db.collection('patients').updateOne({ _deleted: { $ne: null } }, { $set: { _deleted: new Date(0) } })
+  await deletion.sweep()
+  t.same((await stored()).patients.map(({ _id }) => `/patient/${_id}`), [other])
+})

@@ -1,0 +1,36 @@
+import { test } from 'tap'
+import { patientFilter } from '../repositories/patients.ts'
+import { ada, patient } from './app.ts'
+
+test('a date known in part matches where its first day lies in the range', async (t) => {
+  const { app, call } = await patient(t)
+  const dates = ['1979', '1979-12-31', '1980', '1980-01', '1980-01-01', '1980-01-02', '1980-02', '1980-02-01', '1980-02-15', '1980-12-31', '1981']
+  for (const dateOfBirth of dates) await call('POST', '/patient', { ...ada, dateOfBirth })
+  const found = async (dateOfBirthFrom?: string, dateOfBirthTo?: string) => {
+    const documents = await app.database.collection('patients').find(patientFilter({ dateOfBirthFrom, dateOfBirthTo })).toArray()
+    return dates.filter((date) => documents.some(({ dateOfBirth }) => dateOfBirth === date))
+  }
+  const firstDay = (date: string) => `${date}-01-01`.slice(0, 10)
+  const lastDay = (date: string) => date.length === 4 ? `${date}-12-31` : date.length === 7 ? `${date}-31` : date
+
+  for (const from of [undefined, ...dates]) {
+    for (const to of [undefined, ...dates]) {
+      const expected = dates.filter((date) => (!from || firstDay(date) >= firstDay(from)) && (!to || firstDay(date) <= lastDay(to)))
+      t.same(await found(from, to), expected, `${from} to ${to}`)
+    }
+  }
+})
+
+test('each criterion matches exactly', async (t) => {
+  const { call } = await patient(t)
+  const details = { ...ada, fullName: 'Countess', insuranceNumber: 'i-1', preferredContactNumber: 'p-1' }
+  const { id } = (await call('POST', '/patient', details)).json()
+  const { dateOfBirth, ...exact } = details
+  for (const [name, value] of Object.entries({ id, ...exact })) {
+    const found = async (value: string) => (await call('POST', '/patient/search', { [name]: value })).json()
+    t.match(await found(value), [{ id }], name)
+    const another = name === 'gender' ? 'other' : name === 'id' ? value.replace(/^./, (c: string) => c === '0' ? '1' : '0') : value.toUpperCase().replace(/.$/, 'X')
+    t.same(await found(another), [], name)
+  }
+  t.match((await call('POST', '/patient/search', { id: id.toUpperCase() })).json(), [{ id }])
+})
