@@ -400,7 +400,8 @@ function visitArray (leaf: Leaf, array: Value[], depth: number): boolean {
   if (!digits.test(name)) return false
   const item = array[Number(name)]
   if (Number(name) >= array.length) return false
-  if (depth === leaf.names.length - 1) return visitEnd(leaf, item)
+  // a path that ends in a position means that element as it is, not the elements of it
+  if (depth === leaf.names.length - 1) return leaf.test(item)
   if (Array.isArray(item)) return visitArray(leaf, item, depth + 1)
   return isDocument(item) && visit(leaf, item, depth + 1)
 }

@@ -1,4 +1,4 @@
-import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, unlinkSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, openSync, readdirSync, statSync, unlinkSync } from 'node:fs'
 import { join as joinPath } from 'node:path'
 import type { StatementSync } from 'node:sqlite'
 import { DatabaseSync } from 'node:sqlite'
@@ -342,10 +342,9 @@ export class Database {
     this.name = name
     this.#file = file
     this.#begun = begun
-    const created = !existsSync(file)
+    touch(file)
     this.sqlite = new DatabaseSync(file)
     try {
-      if (created) chmodSync(file, 0o600)
       // exclusive locking keeps the WAL index in memory: no -shm file and no lock calls
       this.sqlite.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY')
       this.sqlite.exec(`
@@ -601,13 +600,18 @@ export class Storage {
   }
 }
 
+/** Makes a file that only its owner may read, before SQLite would make it otherwise. */
+function touch (file: string): void {
+  closeSync(openSync(file, 'a', 0o600))
+}
+
 /** A lock that the operating system lets go when the process dies, however it dies. */
 function lock (directory: string): DatabaseSync {
   const file = joinPath(directory, 'lock')
+  touch(file)
   const sqlite = new DatabaseSync(file)
   try {
-    sqlite.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE')
-    chmodSync(file, 0o600)
+    sqlite.exec('PRAGMA journal_mode = MEMORY; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE')
     return sqlite
   } catch (error) {
     sqlite.close()
