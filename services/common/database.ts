@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import {
-  MongoClient, MongoError, MongoNetworkError, MongoServerError,
+  MongoClient, MongoError, MongoNetworkError, MongoServerError, MongoServerSelectionError,
   type Collection, type Db, type Document, type IndexSpecification, type CreateIndexesOptions
 } from 'mongodb'
 import { Type } from 'typebox'
@@ -11,14 +11,16 @@ import { within } from './within.ts'
 
 export const databaseName = (name: string) => Type.String({ default: name, pattern: '^[A-Za-z0-9_-]{1,63}$' })
 
+const TRANSIENT = [MongoNetworkError, MongoServerSelectionError]
+
 export interface Index {
   collection: string
   key: IndexSpecification
   options?: CreateIndexesOptions
 }
 
-/** How long one piece of work is repeated while the database throttles it or connections to it break. */
-const RETRY_MS = 3_000
+/** How long one piece of work is repeated while the database throttles it, is away, or connections to it break. */
+const RETRY_MS = 2_500
 
 /** How long a request may wait for what it needs to start (scale to zero); the gateway waits 60 s. */
 export const STARTING_MS = 45_000
@@ -48,8 +50,9 @@ export class Database {
       maxPoolSize: 64,
       maxIdleTimeMS: 120_000, // Azure's load balancer forgets an idle connection after 4 minutes
       connectTimeoutMS: 4_000,
-      serverSelectionTimeoutMS: 4_000,
-      waitQueueTimeoutMS: 4_000,
+      // Short, since `run` waits itself: a write must not start in the driver long after its caller was told 503
+      serverSelectionTimeoutMS: 500,
+      waitQueueTimeoutMS: 2_000,
       socketTimeoutMS: 4_500
     })
     this.#db = this.#client.db(name)
@@ -157,7 +160,7 @@ function waitBeforeRetry (error: MongoError, attempt: number) {
     const [, asked = 0] = /RetryAfterMs=(\d+)/.exec(error.message) ?? []
     return Math.max(Number(asked), backoff(attempt))
   }
-  if (error instanceof MongoNetworkError || error.hasErrorLabel('RetryableWriteError')) return backoff(attempt)
+  if (TRANSIENT.some((type) => error instanceof type) || error.hasErrorLabel('RetryableWriteError')) return backoff(attempt)
 }
 
 function backoff (attempt: number) {
