@@ -151,14 +151,12 @@ test('random filters and sorts are answered alike with indexes and without', asy
   for (const key of [{ a: 1 }, { b: -1, a: 1 }, { a: 1, b: 1, _id: 1 }, { 'c.d': 1 }, { 'c.d': 1, 'c.e': -1 }, { b: 1, 'c.e': 1 }] as Array<Record<string, 1 | -1>>) await indexed.createIndex(key)
   await indexed.createIndex({ b: 1, _id: -1 }, { sparse: true })
   const scalar = (): unknown => random([0, 1, 2, 3, 2.5, 'x', 'y', null, true, new Date(5), [], [1, 2], [3, 'x'], [[1]], { d: 1 }])
-  const part = (): unknown => random<() => unknown>([() => ({ d: scalar(), e: scalar() }), () => ({ e: scalar() }), () => [{ d: scalar(), e: scalar() }, { d: scalar() }], () => [], () => [1, { d: [1, 2] }], scalar])()
   const noArray = (): unknown => random([0, 1, 2, 3, 'x', null])
   const docs = Array.from({ length: 400 }, (_, i) => ({
     _id: i as never, ...(Math.random() < 0.8 ? { a: scalar() } : {}), ...(Math.random() < 0.8 ? { b: noArray() } : {}), ...(Math.random() < 0.5 ? { c: random([{ d: noArray(), e: noArray() }, [{ d: noArray(), e: noArray() }, { d: noArray() }], [], 5]) } : {})
   }))
   // parallel arrays have no place in a compound index
   const fit = docs.filter(({ a, c }: Document) => !(Array.isArray(a) && Array.isArray(c)))
-  t.ok(part)
   await plain.insertMany(fit)
   await indexed.insertMany(fit)
   const condition = (): Document => random<() => Document>([
@@ -183,7 +181,7 @@ test('random filters and sorts are answered alike with indexes and without', asy
 })
 
 test('changes keep every index true', async (t) => {
-  const { collection, db } = await start(t)
+  const { collection } = await start(t)
   for (const key of [{ a: 1 }, { 'l.x': 1 }, { a: 1, 'l.x': -1 }] as Array<Record<string, 1 | -1>>) await collection.createIndex(key)
   for (let i = 0; i < 300; i++) {
     const _id = Math.floor(Math.random() * 30) as never
@@ -203,5 +201,4 @@ test('changes keep every index true', async (t) => {
       t.same(byIndex, byScan.sort((a, b) => Number(a._id) - Number(b._id)))
     }
   }
-  t.ok(db)
 })
