@@ -110,6 +110,8 @@ export class Database {
   async #connect (indexes: Index[]) {
     for (let attempt = 0; !this.#closed; attempt++) {
       try {
+        // Without it, the driver would keep to a topology that its first failure closed
+        await this.#client.connect()
         await this.#db.command({ ping: 1 })
         break
       } catch (err) {

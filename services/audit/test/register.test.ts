@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'tap'
 import { hasFailPoints, mongo, startEmbedded } from '../../common/test/mongo.ts'
 import { MongoClient } from 'mongodb'
@@ -109,6 +110,8 @@ test('records wait for a database that starts late, and stand after it', embedde
 
   t.equal((await app.inject('/health/ready')).statusCode, 503)
   const waiting = post(record())
+  // Longer than the driver's first attempt to connect
+  await sleep(1_000)
   await startEmbedded(t, dataDir, port)
   t.equal((await waiting).statusCode, 201)
   t.equal((await app.inject('/health/ready')).statusCode, 200)
