@@ -27,6 +27,7 @@ export function createService (name: string, { LOG_LEVEL }: { LOG_LEVEL: string 
   app.register(closing)
   app.register(problems)
   app.register(jsonBody)
+  app.addHook('onRequest', async (_request, reply) => { reply.header('cache-control', 'no-store') })
   app.addHook('onResponse', async (request, reply) => {
     const { method, routeOptions: { url: route } } = request
     request.log.info({ method, route, statusCode: reply.statusCode, ms: Math.round(reply.elapsedTime * 10) / 10 }, 'request')
