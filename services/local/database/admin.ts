@@ -1,11 +1,10 @@
 import { Int32 } from 'bson'
 import type { Doc, Value } from './bson.ts'
-import { integer, isDocument, toNumber } from './bson.ts'
+import { expand, integer, isDocument, toNumber } from './bson.ts'
 import type { Command, Handler } from './context.ts'
-import { arrayField, checkNamespace, collectionName, documentField, makeCollection, refuseCollation } from './context.ts'
+import { arrayField, collectionName, documentField, makeCollection, refuseCollation } from './context.ts'
 import { CommandError } from './errors.ts'
 import { matches, parseFilter, typeName } from './filter.ts'
-import { expand } from './loose.ts'
 import { compare } from './keys.ts'
 import { listReply } from './read.ts'
 import type { Collection, Index } from './storage.ts'
@@ -275,12 +274,6 @@ const configureFailPoint: Handler = (command) => {
   return { count: integer(failPoints.configure(body.configureFailPoint, body.mode, body.data)), ok: 1 }
 }
 
-const renameCollection: Handler = () => {
-  throw new CommandError('CommandNotFound', "no such command: 'renameCollection'")
-}
-
 export const adminCommands: Record<string, Handler> = {
   hello, isMaster: hello, ismaster: hello, ping, buildInfo, buildinfo: buildInfo, create, drop, dropDatabase, listCollections, listDatabases, listIndexes, createIndexes, dropIndexes, deleteIndexes: dropIndexes, collMod, endSessions, configureFailPoint
 }
-
-export { renameCollection, checkNamespace }

@@ -1,4 +1,4 @@
-import { BSON, Int32, Long, ObjectId, deserialize, serialize } from 'bson'
+import { BSON, Double, Int32, Long, ObjectId, deserialize, serialize } from 'bson'
 
 /** Any BSON value as `decode` gives it: numbers stay Int32, Double, Long or Decimal128. */
 export type Value = any
@@ -105,6 +105,9 @@ export function rawField (type: 3 | 4, name: string, value: Uint8Array): Buffer 
   return out
 }
 
+/** `ok: 1`, as a double. */
+export const okField = encodeField('ok', new Double(1))
+
 const indexNames: Buffer[] = []
 
 /** An encoded array of documents that are encoded already. */
@@ -164,4 +167,21 @@ export function patch (bytes: Uint8Array, doc: Doc, touched: Set<string>): Buffe
 /** A whole number as the type a server would give it: int if it fits, else long. */
 export function integer (value: number): Int32 | Long {
   return value >= -0x80000000 && value <= 0x7fffffff ? new Int32(value) : Long.fromNumber(value)
+}
+
+/** Specs and options with JavaScript numbers. */
+export function loose (value: Value): Value {
+  if (Array.isArray(value)) return value.map(loose)
+  if (value?._bsontype === 'Int32' || value?._bsontype === 'Double') return value.value
+  if (value?._bsontype === 'Long') return value.toNumber()
+  if (typeof value !== 'object' || value === null || value._bsontype !== undefined || value instanceof Date) return value
+  return Object.fromEntries(Object.keys(value).map((name) => [name, name === 'partialFilterExpression' ? value[name] : loose(value[name])]))
+}
+
+/** JavaScript's whole numbers as BSON's ints and longs. */
+export function expand (value: Value): Value {
+  if (typeof value === 'number' && Number.isInteger(value)) return integer(value)
+  if (Array.isArray(value)) return value.map(expand)
+  if (typeof value !== 'object' || value === null || value._bsontype !== undefined || value instanceof Date) return value
+  return Object.fromEntries(Object.keys(value).map((name) => [name, expand(value[name])]))
 }

@@ -12,7 +12,6 @@ import type { Storage } from './storage.ts'
 import { writeCommands } from './write.ts'
 
 const handlers = new Map<string, Handler>(Object.entries({ ...adminCommands, ...readCommands, ...writeCommands }))
-const writes = new Set(['insert', 'update', 'delete', 'findAndModify', 'findandmodify'])
 
 export interface Engine {
   storage: Storage
@@ -34,8 +33,7 @@ export function run (command: Command): Reply {
   if (body.apiVersion !== undefined && body.apiVersion !== '1') throw new CommandError('APIVersionError', `Provided apiVersion:${String(body.apiVersion)} is not supported`)
   if (body.txnNumber !== undefined) throw new CommandError('IllegalOperation', 'Transaction numbers are only allowed on a replica set member or mongos')
   checkWriteConcern(body.writeConcern)
-  const reply = handler(command)
-  return writes.has(name) ? reply : reply
+  return handler(command)
 }
 
 function checkWriteConcern (concern: Doc | undefined): void {

@@ -26,6 +26,8 @@ export interface Plan {
   merge: boolean
   /** Whether every entry in the ranges is a match, so that no document need be looked at. */
   exact: boolean
+  /** Whether every condition narrows the ranges, so that few entries in them can be no match. */
+  covered: boolean
   bounds: Interval[][]
   /** Plans of which the union is wanted, one for each branch of an $or. */
   branches?: Plan[]
@@ -140,6 +142,7 @@ function candidate (index: Index, wanted: Wanted, conditions: Filter[], forced: 
 
   const covered = parts.slice(0, used)
   const exact = !index.multikey && conditions.every((condition) => covered.some((part) => boundOf(condition, part.path, false)?.exact === true))
+  const covers = (condition: Filter): boolean => covered.some((part, i) => boundOf(condition, part.path, index.arrays[i]!.size > 0) !== undefined)
   return {
     index,
     ranges,
@@ -147,6 +150,7 @@ function candidate (index: Index, wanted: Wanted, conditions: Filter[], forced: 
     sorted,
     merge: sorted && merge && ranges.length > 1,
     exact,
+    covered: conditions.every(covers),
     bounds: parts.map((_, i) => bounds[i]?.intervals ?? [everything])
   }
 }
@@ -158,7 +162,7 @@ const isLookup = (plan: Plan): boolean => plan.index!.unique && !plan.index!.mul
 
 function collectionScan (wanted: Wanted, reverse = false): Plan {
   const exact = wanted.filter.kind === 'and' && wanted.filter.parts.length === 0
-  return { index: null, ranges: [], reverse, sorted: wanted.sort.length === 0, merge: false, exact, bounds: [] }
+  return { index: null, ranges: [], reverse, sorted: wanted.sort.length === 0, merge: false, exact, covered: exact, bounds: [] }
 }
 
 /** The index that a hint names. Throws BadValue for one that does not exist. */
@@ -215,7 +219,7 @@ function unionPlan (collection: Collection, wanted: Wanted, conditions: Filter[]
     if (plans.length === 0) return undefined
     branches.push(plans.length === 1 ? plans[0]! : cheapest(collection, plans, { filter, sort: [], limit: Infinity }))
   }
-  return { index: null, ranges: [], reverse: false, sorted: wanted.sort.length === 0, merge: false, exact: false, bounds: [], branches }
+  return { index: null, ranges: [], reverse: false, sorted: wanted.sort.length === 0, merge: false, exact: false, covered: true, bounds: [], branches }
 }
 
 function countEntries (collection: Collection, plan: Plan, cap: number): number {
@@ -251,7 +255,7 @@ function cheapest (collection: Collection, plans: Plan[], wanted: Wanted): Plan 
       const plan = plans[i]!
       const n = counts[i]! < 0 ? total : counts[i]!
       let cost = wanted.sort.length > 0 && !plan.sorted ? n * 1.2 : n
-      if (plan.sorted && wanted.limit < Infinity) cost = Math.min(n, plan.exact ? wanted.limit : wanted.limit * n / Math.max(matching, 1))
+      if (plan.sorted && wanted.limit < Infinity) cost = Math.min(n, plan.exact ? wanted.limit : plan.covered ? wanted.limit * 2 : wanted.limit * n / Math.max(matching, 1))
       // of equal ones the index with more fields bound, then the narrower one
       const tie = (plan.index === null ? 1 : 0) - bounded(plan) * 0.01 + (plan.index?.parts.length ?? 0) * 0.0001 + (plan.sorted ? 0 : 0.5)
       if (cost + tie < lowest) {
@@ -259,7 +263,8 @@ function cheapest (collection: Collection, plans: Plan[], wanted: Wanted): Plan 
         best = i
       }
     }
-    if (lowest <= cap || counts.every((n) => n >= 0)) return plans[best]!
+    // to count further would cost more than the way found
+    if (lowest <= Math.max(cap, Math.min(wanted.limit * 2 + 1, 1000)) || counts.every((n) => n >= 0)) return plans[best]!
   }
 }
 

@@ -1,7 +1,7 @@
 import { Int32, Long } from 'bson'
 import { checkSort, checkDirections, compileStage, stageNumber, stageOf } from './aggregate.ts'
 import type { Doc, Value } from './bson.ts'
-import { decode, encode, encodeField, integer, isDocument, join, joinArray, rawField } from './bson.ts'
+import { decode, encode, encodeField, integer, isDocument, join, joinArray, okField, rawField } from './bson.ts'
 import type { Command, Handler, Reply } from './context.ts'
 import { arrayField, collectionName, countField, documentField, refuseCollation, sessionOf } from './context.ts'
 import type { Source } from './cursors.ts'
@@ -12,12 +12,8 @@ import { parseFilter, typeName } from './filter.ts'
 import type { Search } from './find.ts'
 import { Finder, countMatches } from './find.ts'
 import { keyOf, keyParts } from './keys.ts'
-import { hinted } from './planner.ts'
 import { projection } from './projection.ts'
 import type { Collection } from './storage.ts'
-
-const okField = encodeField('ok', 1.5)
-okField.writeDoubleLE(1, okField.length - 8)
 
 function cursorReply (batchName: string, batch: Uint8Array[], id: Long, namespace: string): Uint8Array {
   const cursor = join([rawField(4, batchName, joinArray(batch)), encodeField('id', id), encodeField('ns', namespace)])
@@ -418,5 +414,3 @@ function stagesOf (name: string, finder: Finder, kind: string, entriesOnly: bool
 }
 
 export const readCommands: Record<string, Handler> = { find, getMore, killCursors, count, distinct, aggregate, explain }
-
-export { hinted }

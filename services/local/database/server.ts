@@ -96,6 +96,18 @@ export async function startDatabase ({ dataDir, host = '127.0.0.1', port = 0, lo
   }
 }
 
+const maxQueued = 100
+
+async function drained (socket: Socket): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const done = (): void => {
+      socket.off('drain', done).off('close', done)
+      resolve()
+    }
+    socket.on('drain', done).on('close', done)
+  })
+}
+
 /** Answers one connection's messages one after another. */
 function serve (socket: Socket, client: Client, engine: Engine, logger: Logger): void {
   const queue: Buffer[] = []
@@ -124,6 +136,7 @@ function serve (socket: Socket, client: Client, engine: Engine, logger: Logger):
       pieces = length > 0 ? [all.subarray(size)] : []
     }
     if (!busy) work()
+    else if (queue.length > maxQueued) socket.pause()
   })
 
   /** Never rejects: what goes wrong closes the connection. */
@@ -134,13 +147,15 @@ function serve (socket: Socket, client: Client, engine: Engine, logger: Logger):
         const answer = await answerTo(parseMessage(message), client, engine, logger)
         if (answer === undefined) continue
         if (answer === 'close') socket.destroy()
-        else socket.write(answer)
+        // who does not read is not served further
+        else if (!socket.write(answer)) await drained(socket)
       } catch (error) {
         fail(error as Error)
         break
       }
     }
     busy = false
+    socket.resume()
   }
 }
 

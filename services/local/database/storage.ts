@@ -4,7 +4,7 @@ import type { StatementSync } from 'node:sqlite'
 import { DatabaseSync } from 'node:sqlite'
 import { UUID } from 'bson'
 import type { Doc, Value } from './bson.ts'
-import { decode, encode } from './bson.ts'
+import { decode, encode, loose } from './bson.ts'
 import { CommandError, StartError } from './errors.ts'
 import type { Filter } from './filter.ts'
 import { matches, parseFilter } from './filter.ts'
@@ -473,15 +473,6 @@ export class Database {
 }
 
 const idIndex = { v: 2, key: { _id: 1 }, name: '_id_' }
-
-/** Specs and options with JavaScript numbers. */
-function loose (value: Value): Value {
-  if (Array.isArray(value)) return value.map(loose)
-  if (value?._bsontype === 'Int32' || value?._bsontype === 'Double') return value.value
-  if (value?._bsontype === 'Long') return value.toNumber()
-  if (typeof value !== 'object' || value === null || value._bsontype !== undefined || value instanceof Date) return value
-  return Object.fromEntries(Object.keys(value).map((name) => [name, name === 'partialFilterExpression' ? value[name] : loose(value[name])]))
-}
 
 /** A data directory, held by one process at a time, and its databases. */
 export class Storage {

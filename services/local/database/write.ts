@@ -1,9 +1,9 @@
-import { Int32, ObjectId } from 'bson'
+import { Int32 } from 'bson'
 import type { Doc, Value } from './bson.ts'
-import { decode, encode, integer, isDocument, toNumber, withId, elements } from './bson.ts'
-import type { Command, Handler } from './context.ts'
+import { decode, elements, encode, encodeField, integer, isDocument, join, okField, rawField, toNumber, withId } from './bson.ts'
+import type { Command, Handler, Reply } from './context.ts'
 import { collectionName, documentField, makeCollection, missingField, refuseCollation } from './context.ts'
-import { CommandError, codeName } from './errors.ts'
+import { CommandError } from './errors.ts'
 import type { Filter } from './filter.ts'
 import { matches, parseFilter } from './filter.ts'
 import type { Search } from './find.ts'
@@ -32,7 +32,7 @@ function statements (command: Command, list: string, run: (bytes: Uint8Array, in
       run(bytes, index)
     } catch (error) {
       if (!(error instanceof CommandError)) throw error
-      errors.push({ index: new Int32(index), code: error.code, ...(codeName(error.code).startsWith('Location') ? {} : {}), ...error.extra, errmsg: error.message })
+      errors.push({ index: new Int32(index), code: error.code, ...error.extra, errmsg: error.message })
       if (ordered) break
     }
   }
@@ -212,27 +212,26 @@ const findAndModify: Handler = (command) => {
   const project: Project | undefined = Object.keys(fields).length === 0 ? undefined : projection(fields, variables)
   const filter = parseFilter(documentField(command, 'query'), variables)
   const search: Search = { filter, sort: keyParts(sortField(command)), limit: 1, hint: hintOf(body.hint) }
-  const shape = (bytes: Uint8Array | undefined): Value => bytes === undefined ? null : project === undefined ? decode(bytes) : project(decode(bytes), filter)
+  // the document goes out as it is stored
+  const answer = (lastErrorObject: Doc, bytes: Uint8Array | undefined): Reply => join([
+    encodeField('lastErrorObject', lastErrorObject),
+    bytes === undefined ? encodeField('value', null) : rawField(3, 'value', project === undefined ? bytes : encode(project(decode(bytes), filter))),
+    okField
+  ])
   if (removing) {
     const collection = command.storage.collection(command.database, name)
     const found = collection === undefined ? undefined : new Finder(collection, search).next()
     if (found !== undefined) collection!.remove(found.rid, decode(found.bytes))
-    return { lastErrorObject: { n: new Int32(found === undefined ? 0 : 1) }, value: shape(found?.bytes), ok: 1 }
+    return answer({ n: new Int32(found === undefined ? 0 : 1) }, found?.bytes)
   }
   const update = parseUpdate(body.update, undefined, body.arrayFilters, variables, false)
   const outcome = change(command, name, search, update, body.upsert === true)
   const bytes = body.new === true ? outcome.after : outcome.before
-  return {
-    lastErrorObject: {
-      n: new Int32(outcome.matched > 0 || outcome.upserted !== undefined ? 1 : 0),
-      updatedExisting: outcome.matched > 0,
-      ...(outcome.upserted === undefined ? {} : { upserted: outcome.upserted })
-    },
-    value: shape(bytes),
-    ok: 1
-  }
+  return answer({
+    n: new Int32(outcome.matched > 0 || outcome.upserted !== undefined ? 1 : 0),
+    updatedExisting: outcome.matched > 0,
+    ...(outcome.upserted === undefined ? {} : { upserted: outcome.upserted })
+  }, bytes)
 }
 
 export const writeCommands: Record<string, Handler> = { insert, update, delete: remove, findAndModify, findandmodify: findAndModify }
-
-export const newId = (): ObjectId => new ObjectId()

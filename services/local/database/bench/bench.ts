@@ -62,7 +62,8 @@ async function main (): Promise<void> {
   await rate('insertOne, 10 indexes, 1 connection', 1, 2000, (i) => collection.insertOne(patient(i)))
   await rate('insertOne, 10 indexes, 16 connections', 16, 10000, (i) => collection.insertOne(patient(i + 2000)))
   console.log(`  commits: ${await commits() - before} for 12000 inserts`)
-  const filter = (i: number): Document => ({ _id: patient(i % 12000)._id, _shardKey: patient(i % 12000)._id })
+  const ids = Array.from({ length: 12000 }, (_, i) => patient(i)._id)
+  const filter = (i: number): Document => ({ _id: ids[i % 12000], _shardKey: ids[i % 12000] })
   await rate('findOne by _id and _shardKey, 16 connections', 16, 20000, (i) => collection.findOne(filter(i * 31)))
   await rate('updateOne, 16 connections', 16, 10000, (i) => collection.updateOne({ ...filter(i), _audit: `audit-${i}` }, { $set: { version: 11 }, $inc: { n: 1 } }))
   await rate('replaceOne, 16 connections', 16, 10000, (i) => collection.replaceOne({ ...filter(i), _audit: `audit-${i}` }, { ...patient(i), phone: 'new' }))
@@ -77,7 +78,8 @@ async function main (): Promise<void> {
   await pages(client)
   await client.close()
   server.kill()
-  rmSync(dataDir, { recursive: true, force: true })
+  if (process.env.KEEP === undefined) rmSync(dataDir, { recursive: true, force: true })
+  else console.log(dataDir)
 }
 
 /** A page of 100 of few and of many patients, measured turn and turn about. */

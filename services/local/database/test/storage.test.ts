@@ -1,0 +1,48 @@
+import { test } from 'tap'
+import { encode } from '../bson.ts'
+import { Storage } from '../storage.ts'
+import { dataDirectory } from './helper.ts'
+
+test('a commit that fails takes back what was written, and tells all who wait', async (t) => {
+  const storage = new Storage(dataDirectory(t))
+  t.teardown(() => storage.close())
+  const database = storage.create('test')
+  const insert = (n: number): void => { storage.collection('test', 'things')!.insert(encode({ _id: n, l: [n] }), { _id: n, l: [n] }) }
+  database.createCollection('things')
+  storage.collection('test', 'things')!.createIndex({ v: 2, key: { l: 1 }, name: 'l_1' })
+  storage.flush()
+  const before = storage.commits
+
+  const commit = database.commit
+  database.commit = () => { throw new Error('disk full') }
+  insert(1)
+  database.createCollection('more')
+  const told = [new Promise((resolve) => storage.whenCommitted(resolve)), new Promise((resolve) => storage.whenCommitted(resolve))]
+  t.match(await Promise.all(told), [{ message: 'disk full' }, { message: 'disk full' }])
+  t.equal(storage.commits, before)
+  t.equal(storage.collection('test', 'things')!.count, 0)
+  t.equal(storage.collection('test', 'more'), undefined)
+  t.equal(storage.collection('test', 'things')!.indexes[1]!.multikey, false)
+
+  database.commit = commit
+  insert(1)
+  t.equal(await new Promise((resolve) => storage.whenCommitted(resolve as () => void)), undefined)
+  t.equal(storage.collection('test', 'things')!.count, 1)
+  t.equal(storage.collection('test', 'things')!.indexes[1]!.multikey, true)
+  t.equal(storage.commits, before + 1)
+})
+
+test('a write that fails leaves nothing behind, its neighbours stay', (t) => {
+  const storage = new Storage(dataDirectory(t))
+  t.teardown(() => storage.close())
+  const collection = storage.create('test').createCollection('things')
+  collection.createIndex({ v: 2, key: { a: 1 }, name: 'a_1' })
+  collection.createIndex({ v: 2, key: { u: 1 }, name: 'u_1', unique: true })
+  collection.insert(encode({ _id: 1, a: 1, u: 1 }), { _id: 1, a: 1, u: 1 })
+  t.throws(() => collection.insert(encode({ _id: 2, a: [1, 2], u: 1 }), { _id: 2, a: [1, 2], u: 1 }), { code: 11000 })
+  collection.insert(encode({ _id: 3, a: 1, u: 3 }), { _id: 3, a: 1, u: 3 })
+  t.equal(collection.count, 2)
+  t.equal(collection.indexes[1]!.multikey, false)
+  t.equal(collection.entries(collection.indexes[1]!, Buffer.from([0]), Buffer.from([0xff]), 100), 2)
+  t.end()
+})
