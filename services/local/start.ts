@@ -128,7 +128,7 @@ async function terminal (): Promise<Output> {
   const say = (line: string) => process.stdout.write(`${line}\n`)
   if (!process.stdout.isTTY) return { say }
   const { default: pretty } = await import('pino-pretty')
-  return { say, logs: pretty({ colorize: true, sync: true }) }
+  return { say, logs: pretty({ colorize: true, singleLine: true, sync: true }) }
 }
 
 function welcome (baseUrl: string, key: string) {

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
-import { dropDatabases, isAlive, makeLocalDir, startSystem, StartFailure, type Name, type Options, type System } from './system.ts'
+import { dropDatabases, isAlive, makeLocalDir, removeLocalDir, startSystem, StartFailure, type Name, type Options, type System } from './system.ts'
 
 const sh = promisify(execFile)
 const embedded = !process.env.MONGODB_URI
@@ -14,7 +14,7 @@ const names: Name[] = embedded ? ['gateway', 'patient', 'audit', 'database'] : [
 
 function localDir (t: Test) {
   const dir = makeLocalDir()
-  t.teardown(() => rmSync(dir, { recursive: true, force: true }))
+  t.teardown(() => removeLocalDir(dir))
   return dir
 }
 
@@ -132,7 +132,7 @@ t.test('a system that runs', async (t) => {
     const connection = system.run.database?.url ?? process.env.MONGODB_URI!
     const DATABASE_PREFIX = `own-${process.pid}-`
     const other = await start(t, { env: { MONGODB_URI: connection, DATABASE_PREFIX } })
-    t.teardown(() => dropDatabases({ MONGODB_URI: process.env.MONGODB_URI, DATABASE_PREFIX }))
+    if (!embedded) t.teardown(() => dropDatabases(DATABASE_PREFIX))
     t.notHas(other.run, 'database')
     t.match(other.run, { patient: { connection, database: `${DATABASE_PREFIX}patient` }, audit: { connection, database: `${DATABASE_PREFIX}audit` } })
     const { status, id } = await createPatient(other)

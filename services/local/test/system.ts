@@ -71,7 +71,7 @@ export async function startSystem ({ env = {}, localDir }: Options = {}) {
   while (!STARTED.test(stdout)) {
     if (hasEnded()) {
       await ended
-      if (!localDir) rmSync(dir, { recursive: true, force: true })
+      if (!localDir) await removeLocalDir(dir)
       throw new StartFailure(start.exitCode, stdout, stderr)
     }
     await Promise.race([once(start.stdout!, 'data'), ended])
@@ -128,10 +128,7 @@ export async function startSystem ({ env = {}, localDir }: Options = {}) {
       if (!hasEnded()) start.kill(signal)
       const [code, endedBy] = await ended as [number | null, NodeJS.Signals | null]
       const ms = Date.now() - began
-      if (!localDir) {
-        await dropDatabases(settings)
-        rmSync(dir, { recursive: true, force: true })
-      }
+      if (!localDir) await removeLocalDir(dir)
       return { code, signal: endedBy, ms }
     }
   }
@@ -148,21 +145,27 @@ async function isOk (url: string) {
   }
 }
 
+const prefixes = new Map<string, string>()
+
 // One directory has one pair of databases, on a server that others use too
 function prefixOf (dir: string) {
   if (!process.env.MONGODB_URI) return ''
-  const known = prefixes.get(dir) ?? `test-${randomBytes(6).toString('hex')}-`
-  prefixes.set(dir, known)
-  return known
+  const prefix = prefixes.get(dir) ?? `test-${randomBytes(6).toString('hex')}-`
+  prefixes.set(dir, prefix)
+  return prefix
 }
 
-const prefixes = new Map<string, string>()
+/** Removes what the systems of `dir` kept, on the server of MONGODB_URI too. */
+export async function removeLocalDir (dir: string) {
+  rmSync(dir, { recursive: true, force: true })
+  const prefix = prefixes.get(dir)
+  if (prefix) await dropDatabases(prefix)
+}
 
-/** Drops the databases of a system that used a server of `env`. */
-export async function dropDatabases ({ MONGODB_URI, DATABASE_PREFIX }: NodeJS.ProcessEnv) {
-  if (!MONGODB_URI || !DATABASE_PREFIX) return
-  const client = new MongoClient(MONGODB_URI)
-  for (const name of ['patient', 'audit']) await client.db(DATABASE_PREFIX + name).dropDatabase()
+/** Drops both databases whose names begin with `prefix` from the server of MONGODB_URI. */
+export async function dropDatabases (prefix: string) {
+  const client = new MongoClient(process.env.MONGODB_URI!)
+  for (const name of ['patient', 'audit']) await client.db(prefix + name).dropDatabase()
   await client.close()
 }
 
