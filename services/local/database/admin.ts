@@ -10,23 +10,20 @@ import { listReply } from './read.ts'
 import type { Collection, Index } from './storage.ts'
 
 /** What is told of the server: its limits are those of MongoDB 7.0. */
-const hello: Handler = ({ name, client, body }) => {
-  if (isDocument(body.client)) client.appName = body.client.application?.name
-  return {
-    helloOk: true,
-    [name === 'hello' ? 'isWritablePrimary' : 'ismaster']: true,
-    maxBsonObjectSize: new Int32(16 * 1024 * 1024),
-    maxMessageSizeBytes: new Int32(48000000),
-    maxWriteBatchSize: new Int32(100000),
-    localTime: new Date(),
-    logicalSessionTimeoutMinutes: new Int32(30),
-    connectionId: new Int32(client.connectionId),
-    minWireVersion: new Int32(0),
-    maxWireVersion: new Int32(21),
-    readOnly: false,
-    ok: 1
-  }
-}
+const hello: Handler = ({ name, client }) => ({
+  helloOk: true,
+  [name === 'hello' ? 'isWritablePrimary' : 'ismaster']: true,
+  maxBsonObjectSize: new Int32(16 * 1024 * 1024),
+  maxMessageSizeBytes: new Int32(48000000),
+  maxWriteBatchSize: new Int32(100000),
+  localTime: new Date(),
+  logicalSessionTimeoutMinutes: new Int32(30),
+  connectionId: new Int32(client.connectionId),
+  minWireVersion: new Int32(0),
+  maxWireVersion: new Int32(21),
+  readOnly: false,
+  ok: 1
+})
 
 const ping: Handler = () => ({ ok: 1 })
 

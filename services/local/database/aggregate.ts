@@ -17,13 +17,14 @@ export type Resolve = (collection: string) => Doc[]
 type Stage = (docs: Iterable<Doc>) => Iterable<Doc>
 
 const mingoContext = context.addPipelineOps(stages as Doc)
-const refused = new Set(['$out', '$merge', '$changeStream', '$function', '$accumulator', '$geoNear', '$search', '$vectorSearch', '$searchMeta'])
+const refused = new Set(['$out', '$merge', '$function', '$accumulator', '$geoNear', '$search', '$vectorSearch', '$searchMeta'])
 
 /** The name and argument of a stage. Throws 40323 or 40324 for what is none. */
 export function stageOf (stage: Value): [string, Value] {
   const names = isDocument(stage) ? Object.keys(stage) : []
   if (names.length !== 1) throw new CommandError(40323, 'A pipeline stage specification object must contain exactly one field.')
   const [name] = names as [string]
+  if (name === '$changeStream') throw new CommandError(40573, 'The $changeStream stage is only supported on replica sets')
   if (refused.has(name)) throw new CommandError('CommandNotSupported', `${name} is not supported by this database`)
   if (!Object.hasOwn(own, name) && mingoContext.getOperator(OpType.PIPELINE, name) === null) throw new CommandError(40324, `Unrecognized pipeline stage name: '${name}'`)
   return [name, stage[name]]
@@ -135,10 +136,10 @@ const accumulators: Record<string, { start: () => Value, add: Accumulate, end?: 
   $mergeObjects: { start: () => ({}), add: (all, value) => isDocument(value) ? { ...all, ...value } : all }
 }
 
-function group (spec: Value, variables: Doc): Stage {
+function group (spec: Value, variables: Doc, by?: Evaluate): Stage {
   if (!isDocument(spec)) throw new CommandError(15947, 'a group\'s fields must be specified in an object')
   if (!Object.hasOwn(spec, '_id')) throw new CommandError(15955, 'a group specification must include an _id')
-  const id = evaluator(spec._id, variables)
+  const id = by ?? evaluator(spec._id, variables)
   const fields = Object.keys(spec).filter((name) => name !== '_id').map((name) => {
     const operator = isDocument(spec[name]) ? Object.keys(spec[name]) : []
     if (operator.length === 0 || operator[0]![0] !== '$') throw new CommandError(40234, `The field '${name}' must be an accumulator object`)
@@ -245,11 +246,26 @@ const own: Record<string, (spec: Value, variables: Doc, resolve: Resolve) => Sta
       if (n > 0) yield { [spec]: integer(n) }
     }
   },
-  $group: group,
+  $group: (spec, variables) => group(spec, variables),
   $unwind: unwind,
   $sortByCount: (spec, variables) => {
     const stage = group({ _id: spec, count: { $sum: new Int32(1) } }, variables)
     return (docs) => sortDocuments([...stage(docs)], { count: -1 })
+  },
+  $bucket: (spec, variables) => {
+    if (!isDocument(spec) || !Array.isArray(spec.boundaries) || spec.groupBy === undefined) throw new CommandError(40198, '$bucket requires \'groupBy\' and \'boundaries\' to be specified.')
+    const { boundaries } = spec
+    if (boundaries.length < 2) throw new CommandError(40192, 'The $bucket \'boundaries\' field must have at least 2 values, but found 1 value(s).')
+    if (boundaries.some((bound, i) => i > 0 && compare(boundaries[i - 1], bound) >= 0)) throw new CommandError(40194, 'The \'boundaries\' option to $bucket must be sorted, but elements are not in ascending order')
+    const value = evaluator(spec.groupBy, variables)
+    const stage = group({ _id: '$bucket', ...spec.output ?? { count: { $sum: new Int32(1) } } }, variables, (doc) => {
+      const at = value(doc) ?? null
+      const above = boundaries.findIndex((bound) => compare(at, bound) < 0)
+      if (above > 0) return boundaries[above - 1]
+      if (!Object.hasOwn(spec, 'default')) throw new CommandError(40066, '$switch could not find a matching branch for an input, and no default was specified.')
+      return spec.default
+    })
+    return (docs) => sortDocuments([...stage(docs)], { _id: 1 })
   },
   $facet: (spec, variables, resolve) => {
     const facets = Object.keys(spec).map((name) => [name, spec[name].map((stage: Value) => compileStage(stage, variables, resolve))] as const)

@@ -1,6 +1,6 @@
 import { adminCommands } from './admin.ts'
 import type { Doc } from './bson.ts'
-import { toNumber } from './bson.ts'
+import { isDocument, toNumber } from './bson.ts'
 import type { Client, Command, Handler, Reply } from './context.ts'
 import { checkDatabase } from './context.ts'
 import type { Cursors } from './cursors.ts'
@@ -22,6 +22,7 @@ export interface Engine {
 /** Reads a request as a command of one client. Throws CommandError for one without a database. */
 export function commandOf (request: Request, client: Client, engine: Engine): Command {
   const { body, sequences } = request
+  if (isDocument(body.client)) client.appName = body.client.application?.name
   return { name: Object.keys(body)[0] ?? '', database: checkDatabase(body.$db), body, sequences, client, ...engine }
 }
 

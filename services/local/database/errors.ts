@@ -49,6 +49,7 @@ export type CodeName = keyof typeof codes
 
 const names = new Map<number, string>(Object.entries(codes).map(([name, code]) => [code, name]))
 const otherNames: Record<number, string> = {
+  8: 'UnknownError',
   6: 'HostUnreachable',
   7: 'HostNotFound',
   11: 'UserNotFound',

@@ -2,6 +2,9 @@ import { Context } from 'mingo'
 import { OpType, evalExpr } from 'mingo/core'
 import * as accumulators from 'mingo/operators/accumulator'
 import * as expressions from 'mingo/operators/expression'
+import * as projections from 'mingo/operators/projection'
+import * as queries from 'mingo/operators/query'
+import * as windows from 'mingo/operators/window'
 import type { Options } from 'mingo/types'
 import type { Doc, Value } from './bson.ts'
 import { field, fieldsOf, isDocument } from './bson.ts'
@@ -35,7 +38,13 @@ const comparisons = {
 }
 
 /** mingo's operators, with the server's comparisons in place of its own. */
-export const context = Context.init({ accumulator: accumulators as Doc, expression: { ...expressions, ...comparisons } as Doc })
+export const context = Context.init({
+  accumulator: accumulators as Doc,
+  expression: { ...expressions, ...comparisons } as Doc,
+  projection: projections as Doc,
+  query: queries as Doc,
+  window: windows as Doc
+})
 
 /** A value as mingo reckons with it: Int32, Double and every Long that is a safe integer as numbers. */
 export function plain (value: Value): Value {

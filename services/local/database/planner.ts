@@ -192,6 +192,7 @@ export function choose (collection: Collection, wanted: Wanted): Plan {
   }
   const plans: Plan[] = []
   for (const index of collection.indexes) {
+    if (index.spec.hidden === true) continue
     const plan = candidate(index, wanted, conditions, false)
     if (plan === undefined) continue
     if (isLookup(plan)) return { ...plan, sorted: true }

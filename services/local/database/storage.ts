@@ -255,6 +255,7 @@ export class Collection {
       this.database.sqlite.exec(`DROP TABLE x${index.id}`)
       this.indexes = this.indexes.filter((other) => other !== index)
     })
+    this.database.forget()
   }
 
   /** Changes what an index says of itself, not its entries (collMod's expireAfterSeconds). */
@@ -346,7 +347,7 @@ export class Database {
     this.sqlite = new DatabaseSync(file)
     try {
       // exclusive locking keeps the WAL index in memory: no -shm file and no lock calls
-      this.sqlite.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY')
+      this.sqlite.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY')
       this.sqlite.exec(`
         CREATE TABLE IF NOT EXISTS collections (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, uuid TEXT NOT NULL, options BLOB NOT NULL);
         CREATE TABLE IF NOT EXISTS indexes (id INTEGER PRIMARY KEY, collection INTEGER NOT NULL, spec BLOB NOT NULL, arrays TEXT NOT NULL);
@@ -445,7 +446,14 @@ export class Database {
       this.statement('DELETE FROM indexes WHERE collection = ?').run(collection.id)
       this.statement('DELETE FROM collections WHERE id = ?').run(collection.id)
       this.collections.delete(collection.name)
+      this.undo.push(() => this.collections.set(collection.name, collection))
     })
+    this.forget()
+  }
+
+  /** Lets go of prepared statements, some of which are on tables that are gone. */
+  forget (): void {
+    this.#statements.clear()
   }
 
   bytes (): number {

@@ -71,7 +71,7 @@ const insert: Handler = (command) => {
     const stored = withId(bytes, read(bytes))
     checkDocument(stored.bytes, stored.doc)
     const collection = makeCollection(command, name)
-    validate(collection, stored.doc)
+    validate(command, collection, stored.doc)
     collection.insert(stored.bytes, stored.doc)
     n++
   })
@@ -80,7 +80,8 @@ const insert: Handler = (command) => {
 
 const validators = new WeakMap<Doc, Filter>()
 
-function validate (collection: Collection, doc: Doc): void {
+function validate (command: Command, collection: Collection, doc: Doc): void {
+  if (command.body.bypassDocumentValidation === true) return
   const { validator, validationAction } = collection.options
   if (validator === undefined || validationAction === 'warn') return
   let filter = validators.get(validator)
@@ -119,7 +120,7 @@ function change (command: Command, name: string, search: Search, update: Update,
         outcome.before = bytes
         outcome.after = changed.bytes
         if (Buffer.compare(bytes, changed.bytes) === 0) continue
-        validate(collection, changed.doc)
+        validate(command, collection, changed.doc)
         collection.replace(rid, old, changed.bytes, changed.doc, changed.touched)
         outcome.modified++
       }
@@ -130,7 +131,7 @@ function change (command: Command, name: string, search: Search, update: Update,
     const { bytes, doc } = update.insert(search.filter)
     checkDocument(bytes, doc)
     const target = collection ?? makeCollection(command, name)
-    validate(target, doc)
+    validate(command, target, doc)
     target.insert(bytes, doc)
     outcome.upserted = doc._id
     outcome.after = bytes
