@@ -69,8 +69,8 @@ class Exchange implements Dispatcher.DispatchHandler {
     this.#call = call
     this.#request = request
     this.#reply = reply
-    // RFC 9110, 9.2.2; a body is gone once it was read
-    this.#repeatable = call.body === null && ['GET', 'PUT', 'DELETE'].includes(call.method)
+    // RFC 9110, 9.2.2 allows more, but a DELETE that was carried out would come back as a 404
+    this.#repeatable = call.method === 'GET' && call.body === null
   }
 
   begin () {

@@ -119,12 +119,14 @@ t.test('a kept connection that the service closes under a read is not the client
     request.socket.destroy()
   })
   const { call } = await startGateway(t, url)
-  for (const method of ['GET', 'DELETE', 'GET']) {
-    t.equal((await call('/patient/1', { method, headers: asClient })).statusCode, 200)
+  for (let i = 0; i < 3; i++) {
+    t.equal((await call('/patient/1', { headers: asClient })).statusCode, 200)
     closes = true
-    t.equal((await call('/patient/1', { method, headers: asClient })).statusCode, 200)
+    t.equal((await call('/patient/1', { headers: asClient })).statusCode, 200)
     t.notOk(closes)
   }
+  closes = true
+  isUnavailable(t, await call('/patient/1', { method: 'DELETE', headers: asClient }))
 })
 
 t.test('a kept connection that the service closed in between is not used again', async (t) => {
