@@ -2,7 +2,7 @@ import { Int32 } from 'bson'
 import type { Doc, Value } from './bson.ts'
 import { expand, integer, isDocument, toNumber } from './bson.ts'
 import type { Command, Handler } from './context.ts'
-import { arrayField, collectionName, documentField, makeCollection, refuseCollation } from './context.ts'
+import { arrayField, collectionName, documentField, makeCollection, refuseCollation, sessionId } from './context.ts'
 import { CommandError } from './errors.ts'
 import { matches, parseFilter, typeName } from './filter.ts'
 import { compare } from './keys.ts'
@@ -261,7 +261,10 @@ const collMod: Handler = (command) => {
 }
 
 const endSessions: Handler = (command) => {
-  for (const session of arrayField(command, command.name)) if (session?.id !== undefined) command.cursors.endSession(session.id.toString('hex'))
+  for (const session of arrayField(command, command.name)) {
+    const id = sessionId(command.name, session)
+    if (id !== undefined) command.cursors.endSession(id)
+  }
   return { ok: 1 }
 }
 

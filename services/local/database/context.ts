@@ -75,9 +75,14 @@ export function checkDatabase (name: Value): string {
   return name
 }
 
-export function sessionOf (command: Command): string | undefined {
-  return command.body.lsid?.id?.toString('hex')
+/** The id of a session, undefined for none. Throws TypeMismatch for what is no session. */
+export function sessionId (command: string, lsid: Value): string | undefined {
+  if (lsid === undefined || lsid === null) return undefined
+  if (lsid.id?._bsontype !== 'Binary') throw wrongType(command, 'lsid.id', lsid.id, 'binData')
+  return lsid.id.toString('hex')
 }
+
+export const sessionOf = (command: Command): string | undefined => sessionId(command.name, command.body.lsid)
 
 /** The collection of a command, made if there is none. */
 export function makeCollection (command: Command, name: string): Collection {

@@ -38,6 +38,8 @@ export class Finder {
   #left: number
   #sorted: Float64Array | undefined
   #at = 0
+  /** Whether documents may have changed since they were matched. */
+  #paused = false
 
   constructor (collection: Collection, search: Search, plan?: Plan) {
     this.collection = collection
@@ -91,6 +93,11 @@ export class Finder {
       const rid = this.#sorted[this.#at++]!
       const bytes = this.collection.read(rid)
       if (bytes === undefined) continue
+      if (this.#paused) {
+        const doc = decode(bytes)
+        if (!matches(this.search.filter, doc)) continue
+        return { rid, bytes, doc }
+      }
       return { rid, bytes }
     }
     return undefined
@@ -115,6 +122,7 @@ export class Finder {
   }
 
   release (): void {
+    this.#paused = true
     this.scan.release()
   }
 }

@@ -87,6 +87,10 @@ function findSearch (command: Command): FindSearch {
   const { body } = command
   refuseCollation(body.collation)
   if (body.tailable === true || body.awaitData === true) throw new CommandError('BadValue', 'error processing query: tailable cursor requested on non capped collection')
+  for (const option of ['min', 'max', 'returnKey', 'showRecordId']) {
+    const value = body[option]
+    if (value === true || (isDocument(value) && Object.keys(value).length > 0)) throw new CommandError('CommandNotSupported', `the option ${option} is not supported by this database`)
+  }
   const variables = documentField(command, 'let')
   let limit = countField(command, 'limit') ?? 0
   const batchSize = countField(command, 'batchSize')

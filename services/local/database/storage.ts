@@ -492,6 +492,7 @@ export class Storage {
   #open = new Set<Database>()
   #waiting: Array<(error?: Error) => void> = []
   #scheduled = false
+  #shared = false
 
   /** Throws StartError if another process holds the directory or a file in it is damaged. */
   constructor (directory: string) {
@@ -566,8 +567,20 @@ export class Storage {
   #schedule (): void {
     if (this.#scheduled) return
     this.#scheduled = true
-    // after the poll phase: every write that has arrived by now takes part
+    this.#turn(0, 0)
+  }
+
+  /**
+   * Commits after the poll phase, so that every write that has arrived by then takes part.
+   * Where the last commit was shared, it looks for more once or twice, as long as more come.
+   */
+  #turn (turns: number, had: number): void {
     setImmediate(() => {
+      const has = this.#waiting.length
+      if (this.#shared && turns < 3 && has > had) {
+        this.#turn(turns + 1, has)
+        return
+      }
       this.#scheduled = false
       this.flush()
     })
@@ -587,6 +600,7 @@ export class Storage {
     }
     this.#open.clear()
     const waiting = this.#waiting
+    this.#shared = waiting.length > 1
     this.#waiting = []
     for (const done of waiting) done(failure)
   }

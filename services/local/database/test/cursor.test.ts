@@ -41,6 +41,16 @@ test('a cursor goes on from its last key when documents change meanwhile', async
   t.equal(seen.length, new Set(seen).size)
 })
 
+test('a cursor over a sort in memory leaves out what no longer matches', async (t) => {
+  const { collection } = await start(t)
+  await collection.insertMany(Array.from({ length: 50 }, (_, i) => ({ k: i, on: true })))
+  const cursor = collection.find({ on: true }).sort({ k: -1 }).batchSize(10)
+  await cursor.next()
+  await collection.updateOne({ k: 5 }, { $set: { on: false } })
+  await collection.deleteOne({ k: 6 })
+  t.equal((await cursor.toArray()).length, 47)
+})
+
 test('an open cursor lets others write and drops', async (t) => {
   const { collection, database } = await start(t)
   await collection.insertMany(Array.from({ length: 300 }, (_, i) => ({ i })))
