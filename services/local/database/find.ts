@@ -5,7 +5,7 @@ import { matches } from './filter.ts'
 import type { KeyPart } from './keys.ts'
 import { sortKey } from './keys.ts'
 import type { Plan } from './planner.ts'
-import { choose } from './planner.ts'
+import { choose, narrower } from './planner.ts'
 import type { Project } from './projection.ts'
 import { Scan } from './scan.ts'
 import type { Collection } from './storage.ts'
@@ -40,6 +40,7 @@ export class Finder {
   #at = 0
   /** Whether documents may have changed since they were matched. */
   #paused = false
+  #given = new Set<number>()
 
   constructor (collection: Collection, search: Search, plan?: Plan) {
     this.collection = collection
@@ -78,12 +79,29 @@ export class Finder {
 
   #matching (): Found | undefined {
     for (;;) {
+      const { fallback } = this.plan
+      if (fallback !== undefined && this.scan.examined.docs > fallback.after && !this.#paused) {
+        delete this.plan.fallback
+        if (narrower(this.collection, fallback.plan)) return this.#fallBack(fallback.plan)
+      }
       const found = this.scan.next()
       if (found === undefined) return undefined
       if (this.plan.exact) return found
       const doc = decode(found.bytes)
-      if (matches(this.search.filter, doc)) return { ...found, doc }
+      if (matches(this.search.filter, doc)) {
+        if (fallback !== undefined) this.#given.add(found.rid)
+        return { ...found, doc }
+      }
     }
+  }
+
+  /** Goes on with another plan, leaving out what this one has given already. */
+  #fallBack (plan: Plan): Found | undefined {
+    const { keys, docs } = this.scan.examined
+    this.plan = plan
+    this.scan = new Scan(this.collection, plan, Infinity)
+    this.scan.examined = { keys, docs }
+    return this.#inOrder()
   }
 
   /** From a sort in memory, of which only the places of the documents are kept. */
@@ -104,7 +122,7 @@ export class Finder {
   }
 
   #collect (): Float64Array {
-    const wanted = this.#toSkip + this.#left
+    const wanted = this.#toSkip + this.#left + this.#given.size
     let entries: Array<{ key: Buffer, rid: number }> = []
     const order = (a: { key: Buffer, rid: number }, b: { key: Buffer, rid: number }): number => Buffer.compare(a.key, b.key) || a.rid - b.rid
     for (let found = this.#matching(); found !== undefined; found = this.#matching()) {
@@ -112,7 +130,7 @@ export class Finder {
       if (entries.length > 2 * wanted + 1000) entries = entries.sort(order).slice(0, wanted)
     }
     entries.sort(order)
-    return Float64Array.from(entries.slice(0, wanted), ({ rid }) => rid)
+    return Float64Array.from(entries.slice(0, wanted).filter(({ rid }) => !this.#given.has(rid)), ({ rid }) => rid)
   }
 
   /** A found document as the client gets it. */

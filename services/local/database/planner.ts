@@ -31,6 +31,8 @@ export interface Plan {
   bounds: Interval[][]
   /** Plans of which the union is wanted, one for each branch of an $or. */
   branches?: Plan[]
+  /** The way to go on once this one has walked more than was expected of it by far. */
+  fallback?: { plan: Plan, after: number }
 }
 
 export interface Wanted {
@@ -238,6 +240,12 @@ function countEntries (collection: Collection, plan: Plan, cap: number): number 
   return n
 }
 
+/** Whether a plan walks less than half of what a walk of everything would. */
+export function narrower (collection: Collection, plan: Plan): boolean {
+  const total = collection.count
+  return countEntries(collection, plan, total) * 2 < total
+}
+
 function cheapest (collection: Collection, plans: Plan[], wanted: Wanted): Plan {
   const total = Math.max(collection.count, 1)
   const counts = plans.map((plan) => plan.branches === undefined && isFull(plan) ? total : -1)
@@ -265,7 +273,15 @@ function cheapest (collection: Collection, plans: Plan[], wanted: Wanted): Plan 
       }
     }
     // to count further would cost more than the way found
-    if (lowest <= Math.max(cap, Math.min(wanted.limit * 2 + 1, 1000)) || counts.every((n) => n >= 0)) return plans[best]!
+    if (lowest <= Math.max(cap, Math.min(wanted.limit * 2 + 1, 1000)) || counts.every((n) => n >= 0)) {
+      const plan = plans[best]!
+      if (!plan.sorted || plan.exact || wanted.sort.length === 0 || wanted.limit === Infinity) return plan
+      const others = plans.map((other, i) => ({ plan: other, n: counts[i]! < 0 ? Infinity : counts[i]! })).filter((other) => !other.plan.sorted)
+      if (others.length === 0) return plan
+      // the estimate supposes that matches lie evenly in the order, which they need not
+      const fallback = others.reduce((a, b) => b.n < a.n ? b : a)
+      return { ...plan, fallback: { plan: fallback.plan, after: Math.max(1000, 4 * lowest) } }
+    }
   }
 }
 

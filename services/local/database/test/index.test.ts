@@ -114,6 +114,20 @@ test('the way that walks fewer entries is taken', async (t) => {
   t.match(await used({ $or: [{ city: 5 }, { city: 6 }] }), /"indexName":"city_1"/)
 })
 
+test('a walk in order that finds too little gives way to the narrower index', async (t) => {
+  const { collection } = await start(t)
+  await collection.createIndex({ name: 1, _id: 1 })
+  await collection.createIndex({ kind: 1 })
+  // what matches lies at the very end of the order, but for two
+  await collection.insertMany(Array.from({ length: 20000 }, (_, i) => ({ _id: i as never, name: i, kind: i > 17000 || i === 3 || i === 700 ? 'x' : 'y' })))
+  const find = (limit: number): ReturnType<typeof collection.find> => collection.find({ kind: 'x' }).sort({ name: 1, _id: 1 }).limit(limit)
+  t.same((await find(5).toArray()).map(({ name }) => name), [3, 700, 17001, 17002, 17003])
+  t.same((await find(5).skip(1).toArray()).map(({ name }) => name), [700, 17001, 17002, 17003, 17004])
+  const { executionStats } = await find(5).explain()
+  t.equal(executionStats.nReturned, 5)
+  t.ok(executionStats.totalDocsExamined < 5000, `${executionStats.totalDocsExamined} documents looked at`)
+})
+
 test('a hint is followed, a bad one refused', async (t) => {
   const { collection } = await start(t)
   await collection.createIndex({ a: 1 })
