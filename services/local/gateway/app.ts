@@ -4,6 +4,7 @@ import querystring from 'node:querystring'
 import rateLimit from '@fastify/rate-limit'
 import Fastify, { LogController, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import pino, { type DestinationStream } from 'pino'
+import { closing } from '#common/closing.ts'
 import { loggerOptions } from '#common/logger.ts'
 import { logAccess } from './access-log.ts'
 import type { Config } from './config.ts'
@@ -49,6 +50,7 @@ export async function buildApp (config: Config, { hostKey = () => config.PATIENT
     rewriteUrl: originForm,
     frameworkErrors: (error, request, reply) => answerUnroutable(error, request as FastifyRequest, reply as FastifyReply, config.subscriptions)
   })
+  app.register(closing)
   app.removeAllContentTypeParsers()
   app.decorateRequest('trace')
   app.decorateRequest('subscription', null)

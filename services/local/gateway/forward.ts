@@ -93,7 +93,9 @@ class Exchange implements Dispatcher.DispatchHandler {
     if (statusCode === 401) return this.#fail(new RefusedKey())
     if (statusCode === 403) return this.#fail(new RefusedAddress())
     const fields = (controller.rawHeaders as Array<string | Buffer>).map((field) => field.toString('latin1'))
-    this.#reply.raw.writeHead(statusCode, responseFields(fields))
+    const answer = responseFields(fields)
+    if (this.#reply.server.isClosing()) answer.push('connection', 'close')
+    this.#reply.raw.writeHead(statusCode, answer)
     this.#reply.hijack()
   }
 

@@ -1,5 +1,6 @@
 import { randomFillSync } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
+import { parseTraceparent } from '#common/trace.ts'
 
 /** W3C Trace Context, as it goes to the service. */
 export interface Trace {
@@ -8,18 +9,15 @@ export interface Trace {
   tracestate?: string
 }
 
-// https://www.w3.org/TR/trace-context-2/#traceparent-header-field-values; a later version may append fields
-const TRACEPARENT = /^(?!ff)(?:00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}|(?!00)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?)$/
-
 // https://www.w3.org/TR/trace-context-2/#tracestate-header-field-values
 const MEMBER = /^(?:[a-z0-9][\w\-*/]{0,255}|[a-z0-9][\w\-*/]{0,240}@[a-z][\w\-*/]{0,13})=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$/
 const MAX_MEMBERS = 32
 
 /** The trace that a client's request belongs to, or a new one where it names none that is valid. */
 export function traceOf ({ traceparent, tracestate }: IncomingHttpHeaders): Trace {
-  const match = typeof traceparent === 'string' ? TRACEPARENT.exec(traceparent) : null
-  if (!match) return startTrace()
-  const trace: Trace = { id: (match[1] ?? match[2])!, traceparent: traceparent as string }
+  const parent = parseTraceparent(traceparent)
+  if (!parent) return startTrace()
+  const trace: Trace = { id: parent.id, traceparent: traceparent as string }
   if (tracestate !== undefined && isValidState(String(tracestate))) trace.tracestate = String(tracestate)
   return trace
 }

@@ -292,3 +292,15 @@ t.test('after a refused upload the client\'s connection serves on', async (t) =>
   await once(socket, 'close')
   t.strictSame(answers.match(/HTTP\/1.1 \d+/g), ['HTTP/1.1 413', 'HTTP/1.1 200'])
 })
+
+t.test('a closing gateway finishes the call under way and ends its connection', async (t) => {
+  const { promise: arrived, resolve: arrive } = Promise.withResolvers<ServerResponse>()
+  const { url } = await startRaw(t, (_request, response) => arrive(response))
+  const { app, call } = await startGateway(t, url)
+  const answer = call('/patient/1', { headers: asClient })
+  const response = await arrived
+  const closed = app.close()
+  response.end('done')
+  t.match(await answer, { statusCode: 200, headers: { connection: 'close' } })
+  await closed
+})
