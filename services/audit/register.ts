@@ -2,8 +2,8 @@ import { randomUUIDv7 } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { FastifyBaseLogger } from 'fastify'
-import { BSON, MongoServerError } from 'mongodb'
-import { THROTTLED, type Database, type Index } from '#common/database.ts'
+import { BSON } from 'mongodb'
+import { isDuplicateKey, isTransient, type Database, type Index } from '#common/database.ts'
 import { DatabaseUnavailable } from '#common/problems.ts'
 import { within } from '#common/within.ts'
 import { RecordIdReused, RegisterBusy } from './errors.ts'
@@ -52,7 +52,7 @@ interface Entry {
  * whole or not at all; its chain is this run of this replica.
  */
 export class Register {
-  readonly chain = randomUUIDv7()
+  #chain = randomUUIDv7()
   #database: Database
   #log: FastifyBaseLogger
   #queue: Entry[] = []
@@ -134,7 +134,7 @@ export class Register {
   async #answerRepeats (entries: Entry[]) {
     const ids = entries.filter(({ repeatable }) => repeatable).map(({ record }) => record.id)
     if (ids.length === 0) return entries
-    const blocks = await this.#database.run(() => this.#database.collection<Block>(BLOCKS).find({ 'records.id': { $in: ids } }).toArray())
+    const blocks = await this.#database.run(() => this.#blocks.find({ 'records.id': { $in: ids } }).toArray())
     const standing = new Map(blocks.flatMap(({ records }) => records).map((record) => [record.id, record]))
     return entries.filter(({ record, stored }) => {
       const before = standing.get(record.id)
@@ -148,7 +148,8 @@ export class Register {
   async #storeBlock (entries: Entry[]) {
     const firstSeq = this.#nextSeq
     const records = entries.map(({ record }, i) => ({ ...record, seq: firstSeq + i }))
-    const block: Block = { _id: `${this.chain}:${firstSeq}`, _shardKey: this.chain, chain: this.chain, firstSeq, records }
+    const chain = this.#chain
+    const block: Block = { _id: `${chain}:${firstSeq}`, _shardKey: chain, chain, firstSeq, records }
     await this.#insert(block)
     this.#nextSeq += entries.length
     for (const { record, stored } of entries) stored.resolve(receipt(record))
@@ -156,25 +157,35 @@ export class Register {
 
   // A block whose fate is unknown is sent again, under the same _id, until it stands: its sequence numbers may be taken
   async #insert (block: Block) {
-    for (let sent = false; ; sent = true) {
+    for (;;) {
       try {
-        return await this.#database.insertOnce(BLOCKS, block, sent)
+        await this.#database.run(() => this.#blocks.insertOne(block))
+        return
       } catch (error) {
-        if (!(error instanceof DatabaseUnavailable) || isRefusal(error.cause) || this.#closed) throw error
+        if (isDuplicateKey(error)) return await this.#requireOwn(block)
+        if (!(error instanceof DatabaseUnavailable) || !isTransient(error.cause) || this.#closed) throw error
         this.#log.warn({ records: block.records.length, queued: this.#queue.length }, 'the register waits for its database')
         await sleep(100)
       }
     }
   }
+
+  // The _id is taken: by an earlier sending of this very block, unless something is badly wrong
+  async #requireOwn ({ _id, _shardKey, records }: Block) {
+    const standing = await this.#database.run(() => this.#blocks.findOne({ _id, _shardKey }))
+    if (standing?.records[0]?.id === records[0]!.id) return
+    this.#chain = randomUUIDv7()
+    this.#nextSeq = 1
+    throw new Error('another block stands in the place of this one; going on in a new chain')
+  }
+
+  get #blocks () {
+    return this.#database.collection<Block>(BLOCKS)
+  }
 }
 
 function inTime ({ expires, stored }: Entry) {
   return within(expires - performance.now(), stored.promise, () => new RegisterBusy())
-}
-
-// The server itself said no, so the block is not stored
-function isRefusal (error: unknown) {
-  return error instanceof MongoServerError && !error.hasErrorLabel('RetryableWriteError') && error.code !== THROTTLED
 }
 
 function sameContent (a: Omit<StoredRecord, 'seq'>, b: Omit<StoredRecord, 'seq'>) {

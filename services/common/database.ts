@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import {
-  MongoClient, MongoError, MongoNetworkError, MongoServerError, MongoServerSelectionError,
+  MongoClient, MongoError, MongoNetworkError, MongoServerError, MongoServerSelectionError, MongoWriteConcernError,
   type Collection, type Db, type Document, type IndexSpecification, type CreateIndexesOptions
 } from 'mongodb'
 import { Type } from 'typebox'
@@ -11,7 +11,10 @@ import { within } from './within.ts'
 
 export const databaseName = (name: string) => Type.String({ default: name, pattern: '^[A-Za-z0-9_-]{1,63}$' })
 
-const TRANSIENT = [MongoNetworkError, MongoServerSelectionError]
+const TRANSIENT = [MongoNetworkError, MongoServerSelectionError, MongoWriteConcernError]
+
+// A server that shuts down or loses its primary. Source: the driver specification of retryable writes
+const TRANSIENT_CODES = new Set<unknown>([6, 7, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436])
 
 export interface Index {
   collection: string
@@ -25,7 +28,7 @@ const RETRY_MS = 2_500
 /** How long a request may wait for what it needs to start (scale to zero); the gateway waits 60 s. */
 export const STARTING_MS = 45_000
 
-export const THROTTLED = 16_500
+const THROTTLED = 16_500
 const DUPLICATE_KEY = 11_000
 // BadValue, FailedToParse, TypeMismatch, CommandNotFound, ImmutableField: our own command was wrong
 const DEFECTS = new Set<unknown>([2, 9, 14, 59, 66])
@@ -157,12 +160,18 @@ export function isDuplicateKey (error: unknown) {
   return error instanceof MongoServerError && error.code === DUPLICATE_KEY
 }
 
+/** Whether work failed for a passing reason: it may or may not have been done, and may be tried again. */
+export function isTransient (error: unknown) {
+  if (!(error instanceof MongoError)) return false
+  return error.code === THROTTLED || TRANSIENT_CODES.has(error.code) || TRANSIENT.some((type) => error instanceof type) || error.hasErrorLabel('RetryableWriteError')
+}
+
 function waitBeforeRetry (error: MongoError, attempt: number) {
   if (error.code === THROTTLED) {
     const [, asked = 0] = /RetryAfterMs=(\d+)/.exec(error.message) ?? []
     return Math.max(Number(asked), backoff(attempt))
   }
-  if (TRANSIENT.some((type) => error instanceof type) || error.hasErrorLabel('RetryableWriteError')) return backoff(attempt)
+  if (isTransient(error)) return backoff(attempt)
 }
 
 function backoff (attempt: number) {

@@ -99,6 +99,31 @@ test('an insert that the database refuses is a 503, and leaves no gap', embedded
   t.notMatch(logs(), /an-id/)
 })
 
+test('a block that stands but was not acknowledged is sent again, and the next ones follow it', embeddedOnly, async (t) => {
+  const { post, blocks, failCommand } = await audit(t)
+  await failCommand({ times: 2 }, { failCommands: ['insert'], writeConcernError: { code: 64, codeName: 'WriteConcernTimeout', errmsg: 'x' } })
+  t.equal((await post(record())).statusCode, 201)
+  t.equal((await post(record())).statusCode, 201)
+  t.same((await blocks()).map(({ firstSeq }) => firstSeq), [1, 2])
+})
+
+test('a server that shuts down is waited for', embeddedOnly, async (t) => {
+  const { post, blocks, failCommand } = await audit(t)
+  await failCommand({ times: 2 }, { failCommands: ['insert'], errorCode: 91 })
+  t.equal((await post(record())).statusCode, 201)
+  t.equal((await blocks()).length, 1)
+})
+
+test('a foreign block in the place of the own one starts a new chain', async (t) => {
+  const { post, blocks, db } = await audit(t)
+  await post(record())
+  const chain = (await blocks())[0]!.chain
+  await db.collection<{ _id: string }>('blocks').insertOne({ _id: `${chain}:2`, _shardKey: chain, chain, firstSeq: 2, records: [] } as never)
+  t.equal((await post(record())).statusCode, 500)
+  t.equal((await post(record())).statusCode, 201)
+  t.equal((await blocks()).at(-1)!.firstSeq, 1)
+})
+
 test('records wait for a database that starts late, and stand after it', embeddedOnly, async (t) => {
   const before = await startEmbedded(t)
   const { port, dataDir } = before
