@@ -1,0 +1,233 @@
+import { randomBytes, randomInt, randomUUID } from 'node:crypto'
+import type { IncomingHttpHeaders } from 'node:http'
+import t, { type Test } from 'tap'
+import { Pool } from 'undici'
+import { startSystem, type Options } from '../system.ts'
+import { openStores } from './stores.ts'
+import { isWirable, startWire } from './wire.ts'
+
+export const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/
+export const INSTANT = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/
+
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+type Headers = Record<string, string | undefined>
+
+export interface Answer {
+  status: number
+  headers: IncomingHttpHeaders & Record<string, string>
+  text: string
+  /** The text parsed, where it is JSON. */
+  body: any
+  /** The id of the trace that the request was sent in. */
+  trace: string
+}
+
+export interface Details {
+  firstName: string
+  lastName?: string
+  fullName?: string
+  gender: string
+  dateOfBirth: string
+  postCode: string
+  insuranceNumber?: string
+  preferredContactNumber?: string
+}
+
+export type Api = Awaited<ReturnType<typeof startApi>>
+
+const MARK = 'zq'
+const SECRET = new RegExp(`${MARK}[0-9a-z]{14}|[0-9a-f]{8}-[0-9a-f-]{27}|\\d{15}`, 'g')
+
+const secrets = new Set<string>()
+
+/** A word that stands for health data, and occurs nowhere else. */
+export function secret () {
+  return keep(MARK + BigInt(`0x${randomBytes(10).toString('hex')}`).toString(36).padStart(14, '0').slice(-14))
+}
+
+/** A number that stands for health data. */
+export function secretNumber () {
+  return Number(keep(`8${String(randomInt(1e14)).padStart(14, '0')}`))
+}
+
+/** An id that no patient and no test has. */
+export const unknownId = () => keep(randomUUID())
+
+function keep (value: string) {
+  secrets.add(value)
+  return value
+}
+
+export function newPatient (changes: Partial<Details> = {}): Details {
+  return {
+    firstName: secret(),
+    lastName: secret(),
+    fullName: `${secret()} ${secret()}`,
+    gender: ['male', 'female', 'other', 'unknown'][randomInt(4)]!,
+    dateOfBirth: dateOfBirth(),
+    postCode: secret().slice(-4),
+    insuranceNumber: secret(),
+    preferredContactNumber: `+${secretNumber()}`,
+    ...changes
+  }
+}
+
+export function dateOfBirth () {
+  const two = (below: number) => String(1 + randomInt(below)).padStart(2, '0')
+  return `${1900 + randomInt(120)}-${two(12)}-${two(28)}`.slice(0, [4, 7, 10, 10][randomInt(4)])
+}
+
+export function newTest (changes: object = {}) {
+  return { performer: secret(), orderReference: secret(), observations: [newObservation()], ...changes }
+}
+
+export function newObservation () {
+  return { id: secret(), code: secret(), measurement: secret(), interpretation: secret(), issued: '2019-06-01T10:20:30+02:00', status: secret() }
+}
+
+interface Call {
+  body?: object | string | Buffer | null
+  headers?: Headers
+}
+
+/**
+ * A system of this file's own, as its clients see it. It ends with the file.
+ *
+ * `wired` has the services reach their databases over a wire of ours; where that cannot be, the file is skipped.
+ */
+export async function startApi ({ wired = false, ...options }: Options & { wired?: boolean } = {}) {
+  if (wired && !isWirable(process.env)) {
+    t.plan(0, 'no wire can be put before MONGODB_URI')
+    process.exit()
+  }
+  const wire = wired ? await startWire() : undefined
+  const system = await startSystem({ ...options, env: { ...options.env, ...wire?.settings } })
+  const pool = new Pool(system.baseUrl, { connections: 128 })
+  const stores = await openStores(system.run, wire?.uri)
+  t.teardown(async () => {
+    await pool.destroy()
+    await stores.close()
+    await system.stop()
+    await wire?.close()
+  })
+
+  async function call (method: Method, path: string, { body, headers = {} }: Call = {}): Promise<Answer> {
+    const trace = randomBytes(16).toString('hex')
+    const answer = await pool.request({
+      method,
+      path,
+      headers: {
+        'ocp-apim-subscription-key': system.subscriptionKey,
+        traceparent: `00-${trace}-${randomBytes(8).toString('hex')}-01`,
+        ...headers
+      },
+      body: typeof body === 'string' || Buffer.isBuffer(body) ? body : body === undefined ? null : JSON.stringify(body)
+    })
+    const text = await answer.body.text()
+    const parsed = /json/.test(String(answer.headers['content-type'])) && text ? JSON.parse(text) : undefined
+    if (answer.statusCode < 300) for (const { id } of [parsed].flat().filter(Boolean)) if (id) keep(id)
+    return { status: answer.statusCode, headers: answer.headers as Answer['headers'], text, body: parsed, trace }
+  }
+
+  const api = {
+    system,
+    ...stores,
+    /** Between the services and their databases; only where the file asked for it. */
+    wire: wire!,
+    call,
+    get: (path: string, headers?: Headers) => call('GET', path, { headers }),
+    post: (path: string, body: Call['body'], headers?: Headers) => call('POST', path, { body, headers }),
+    put: (path: string, body: Call['body'], headers?: Headers) => call('PUT', path, { body, headers }),
+    patch: (path: string, body: Call['body'], headers?: Headers) => call('PATCH', path, { body, headers }),
+    delete: (path: string, headers?: Headers) => call('DELETE', path, { headers }),
+    search: (criteria: object, query = '', headers?: Headers) => call('POST', `/patient/search${query}`, { body: criteria, headers }),
+    asReader: { 'ocp-apim-subscription-key': system.readerKey },
+
+    /** A patient as it was stored, with its version. */
+    async create (changes?: Partial<Details>) {
+      const answer = await api.post('/patient', newPatient(changes))
+      if (answer.status !== 201) throw new Error(`not created: ${answer.status} ${answer.text}`)
+      return { patient: answer.body, id: answer.body.id as string, path: `/patient/${answer.body.id}`, etag: answer.headers.etag! }
+    },
+
+    /** A test result of the patient at `path`, as it was stored, with its version. */
+    async createTest (path: string, changes?: object) {
+      const answer = await api.post(`${path}/tests`, newTest(changes))
+      if (answer.status !== 201) throw new Error(`not created: ${answer.status} ${answer.text}`)
+      return { result: answer.body, id: answer.body.id as string, path: `${path}/tests/${answer.body.id}`, etag: answer.headers.etag! }
+    },
+
+    /** The records of one request, in the order in which they were taken. */
+    recordsOf: ({ trace }: Answer) => stores.records({ 'records.operationId': trace }, (record) => record.operationId === trace)
+  }
+
+  return api
+}
+
+/** Every kind of request, each good, about one patient and one of its test results. */
+export function requestsAbout (api: Api, { patient, path, etag }: { patient: any, path: string, etag: string }, testPath: string) {
+  const requests: Record<string, () => Promise<Answer>> = {
+    'a create': () => api.post('/patient', newPatient()),
+    'a create with a key': () => api.post('/patient', newPatient(), { 'idempotency-key': secret() }),
+    'an update': () => api.put(path, newPatient()),
+    'an update with If-Match': () => api.put(path, newPatient(), { 'if-match': etag }),
+    'a patch': () => api.patch(path, { lastName: secret() }),
+    'a deletion': () => api.delete(path),
+    'a create of a test': () => api.post(`${path}/tests`, newTest()),
+    'an update of a test': () => api.put(testPath, newTest()),
+    'a patch of a test': () => api.patch(testPath, { performer: secret() }),
+    'a deletion of a test': () => api.delete(testPath),
+    'a load': () => api.get(path),
+    'a load of what is not there': () => api.get(`/patient/${unknownId()}`),
+    'a conditional load': () => api.get(path, { 'if-none-match': etag }),
+    'a search': () => api.search({ lastName: patient.lastName }),
+    'a search for all': () => api.search({}),
+    'a list of tests': () => api.get(`${path}/tests`),
+    'a load of a test': () => api.get(testPath)
+  }
+  return requests
+}
+
+/** The last test of each file: what it stored, sent or was told is in no line of any process. */
+export function testLogs ({ system }: Api) {
+  t.test('no log line holds a value or an id of a patient or a test result', async (t) => {
+    t.ok(secrets.size > 0)
+    t.match(system.logs(), '"name":"patient"')
+    holdsNoSecret(t, system.logs())
+    t.notMatch(system.logs(), '"msg":"defect"')
+  })
+}
+
+/** The answer is a problem of a service (RFC 9457), and holds nothing that stands for health data. */
+export function isProblem (t: Test, { status, headers, body, text, trace }: Answer, expected: number, code?: string) {
+  t.equal(status, expected, text)
+  if (status !== expected) return
+  t.match(headers['content-type'], /^application\/problem\+json(;|$)/)
+  const { errors, ...rest } = body
+  t.strictSame(Object.keys(rest).sort(), ['code', 'detail', 'instance', 'status', 'title', 'traceId', 'type'])
+  t.match(rest, { status: expected, traceId: trace, instance: /^urn:uuid:[0-9a-f-]{36}$/ })
+  if (code) t.equal(rest.code, code)
+  for (const error of errors ?? []) t.strictSame(Object.keys(error).sort(), ['message', 'pointer'])
+  if (expected === 503) t.match(headers['retry-after'], /^[1-9]\d*$/)
+  holdsNoSecret(t, text)
+}
+
+export function holdsNoSecret (t: Test, text: string) {
+  t.strictSame(secretsIn(text), [])
+}
+
+/** It holds no value of a patient or a test result; ids it may hold. */
+export function holdsNoValue (t: Test, text: string) {
+  t.strictSame(secretsIn(text).filter((word) => !UUID.test(word)), [])
+}
+
+function secretsIn (text: string) {
+  return [...new Set(text.toLowerCase().match(SECRET)?.filter((word) => secrets.has(word)))]
+}
+
+/** Whoever answers, the answer asks to be tried again and discloses nothing. */
+export function isUnavailable (t: Test, { status, headers, text }: Answer) {
+  t.equal(status, 503, text)
+  t.match(headers['retry-after'], /^[1-9]\d*$/)
+  holdsNoSecret(t, text)
+}

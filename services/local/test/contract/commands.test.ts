@@ -1,0 +1,283 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Document } from 'mongodb'
+import { test } from 'tap'
+import { isProblem, newPatient, newTest, secret, startApi, testLogs, unknownId, type Answer } from './api.ts'
+import { inTurn, on, type Fate } from './wire.ts'
+
+const api = await startApi({ wired: true })
+const { wire } = api
+const { patient: { database: patientDb }, audit: { database: auditDb } } = api.system.run
+const patients = api.patientDb.collection<any>('patients')
+const ofPatient = ({ $db }: Document) => $db === patientDb
+const isWrite = (command: Document) => 'insert' in command || 'update' in command || 'delete' in command || 'findAndModify' in command
+
+const CRITERIA = ['id', 'firstName', 'lastName', 'fullName', 'gender', 'postCode', 'insuranceNumber', 'preferredContactNumber'] as const
+const SORTS = ['id', 'lastName', 'dateOfBirth', 'lastUpdated'].flatMap((sort) => [sort, `-${sort}`])
+
+test('the indexes are there after the start: none unique, none partial, and each that serves a sort ends in _id', async (t) => {
+  const fields = ['_lastName', 'firstName', 'fullName', 'gender', 'dateOfBirth', 'postCode', 'insuranceNumber', 'preferredContactNumber', 'lastUpdated']
+  const expected: Array<[typeof api.patientDb, string, string[]]> = [
+    [api.patientDb, 'patients', fields.map((field) => `${field},_id`)],
+    [api.patientDb, 'tests', ['_shardKey,_id', '_shardKey,lastUpdated,_id']],
+    [api.patientDb, 'claims', ['expires']],
+    [api.auditDb, 'blocks', ['chain,firstSeq', 'records.id', 'records.resource.id', 'records.resource.patientId', 'records.disclosed.id']]
+  ]
+  for (const [db, collection, keys] of expected) {
+    const list = () => db.collection(collection).indexes().catch((): Document[] => [])
+    const giveUp = Date.now() + 10_000
+    let found = await list()
+    while (found.length <= keys.length && Date.now() < giveUp) {
+      await sleep(50)
+      found = await list()
+    }
+    t.strictSame(found.map(({ key }) => Object.keys(key).join()).sort(), ['_id', ...keys].sort(), collection)
+    t.strictSame(found.filter(({ unique, partialFilterExpression, sparse }) => unique || partialFilterExpression || sparse), [])
+  }
+})
+
+test('each criterion by each sort, and each next page, is answered from an index', async (t) => {
+  await Promise.all(Array.from({ length: 60 }, () => api.create()))
+  const { patient } = await api.create({ dateOfBirth: '1980-02-03' })
+  for (let i = 0; i < 2; i++) await api.create({ ...patient, id: undefined, lastUpdated: undefined } as object)
+  const searches: object[] = [
+    {}, ...CRITERIA.map((name) => ({ [name]: patient[name] })), { dateOfBirthFrom: '1980' }, { dateOfBirthTo: '1980-02' }, { dateOfBirthFrom: '1980-02', dateOfBirthTo: '1980-02-03' },
+    { lastName: patient.lastName, gender: patient.gender, dateOfBirthFrom: '1980' }
+  ]
+  const found = wire.commands.length
+  for (const criteria of searches) {
+    for (const sort of SORTS) {
+      const page = await api.search(criteria, `?limit=1&sort=${sort}`)
+      t.equal(page.status, 200)
+      const [, next] = /^<([^>]+)>/.exec(page.headers.link ?? '') ?? []
+      if (next) t.equal((await api.call('POST', next, { body: criteria })).status, 200)
+    }
+  }
+  const finds = wire.commands.slice(found).filter((command) => ofPatient(command) && command.find === 'patients')
+  t.ok(finds.length > searches.length * SORTS.length)
+  for (const { find, filter, sort, limit } of finds) {
+    const { queryPlanner } = await api.patientDb.command({ explain: { find, filter, sort, limit }, verbosity: 'queryPlanner' })
+    const plan = JSON.stringify(queryPlanner?.winningPlan)
+    t.match(plan, /"(IXSCAN|IDHACK|EXPRESS_IXSCAN|CLUSTERED_IXSCAN)"/, JSON.stringify({ filter: Object.keys(filter), sort }))
+    t.notMatch(plan, '"COLLSCAN"')
+  }
+})
+
+const REQUEST_RATE = { ok: 0, code: 16500, codeName: 'RequestRateTooLarge' } as const
+const throttled = (ms: number) => ({ ...REQUEST_RATE, errmsg: `Error=16500, RetryAfterMs=${ms}, Details='Response status code does not indicate success: TooManyRequests (429)'` })
+const throttledWrite = (ms: number) => ({ ok: 1, n: 0, writeErrors: [{ index: 0, code: 16500, errmsg: `Error=16500, RetryAfterMs=${ms}, Details=''` }] } as const)
+
+test('a throttled write is repeated no earlier than RetryAfterMs says, and done once', async (t) => {
+  for (const answer of [throttled(300), throttledWrite(300)]) {
+    const sent: number[] = []
+    const fates = inTurn((command) => ofPatient(command) && on('insert', 'patients')(command), answer, answer)
+    wire.decide((command) => {
+      if (ofPatient(command) && on('insert', 'patients')(command)) sent.push(performance.now())
+      return fates(command)
+    })
+    const body = newPatient()
+    const created = await api.post('/patient', body)
+    wire.passAll()
+    t.equal(created.status, 201, created.text)
+    t.equal(sent.length, 3)
+    for (let i = 1; i < sent.length; i++) t.ok(sent[i]! - sent[i - 1]! >= 295, `${sent[i]! - sent[i - 1]!} ms`)
+    t.equal(await patients.countDocuments({ firstName: body.firstName }), 1)
+    t.equal((await api.recordsOf(created)).length, 1)
+  }
+})
+
+test('a throttled record is taken once', async (t) => {
+  wire.decide(inTurn((command) => command.$db === auditDb && 'insert' in command, throttledWrite(50), throttled(50)))
+  const { path } = await api.create()
+  const answer = await api.get(path)
+  wire.passAll()
+  t.equal(answer.status, 200)
+  t.equal((await api.recordsOf(answer)).length, 1)
+})
+
+test('one that is to wait longer than it may is a 503 soon, with the record of its failure', async (t) => {
+  const body = newPatient()
+  wire.decide((command) => ofPatient(command) && on('insert', 'patients')(command) ? throttled(60_000) : 'pass')
+  const began = performance.now()
+  const answer = await api.post('/patient', body)
+  wire.passAll()
+  t.ok(performance.now() - began < 10_000)
+  isProblem(t, answer, 503, 'DATABASE_UNAVAILABLE')
+  const [attempt, failure] = await api.recordsOf(answer)
+  t.match(failure, { outcome: 'failure', attemptOf: attempt!.id })
+  t.equal(await patients.countDocuments({ firstName: body.firstName }), 0)
+})
+
+/** Each write, once what it is to work on is there, with what has to hold afterwards. */
+const writes: Record<string, () => Promise<{ write: () => Promise<Answer>, status: number, check: (answer: Answer) => Promise<unknown> }>> = {
+  async 'a create' () {
+    const body = newPatient()
+    return {
+      write: () => api.post('/patient', body),
+      status: 201,
+      check: async ({ headers, text }) => (await api.get(headers.location!)).text === text && await patients.countDocuments({ firstName: body.firstName }) === 1
+    }
+  },
+  async 'a create with a key' () {
+    const body = newPatient()
+    const key = { 'idempotency-key': secret() }
+    return {
+      write: () => api.post('/patient', body, key),
+      status: 201,
+      check: async ({ text }) => (await api.post('/patient', body, key)).text === text && await patients.countDocuments({ firstName: body.firstName }) === 1
+    }
+  },
+  async 'an update with If-Match' () {
+    const { path, etag } = await api.create()
+    return { write: () => api.put(path, newPatient(), { 'if-match': etag }), status: 200, check: async ({ text }) => (await api.get(path)).text === text }
+  },
+  async 'a patch with If-Match' () {
+    const { path, etag } = await api.create()
+    return { write: () => api.patch(path, { lastName: secret() }, { 'if-match': etag }), status: 200, check: async ({ text }) => (await api.get(path)).text === text }
+  },
+  async 'a deletion with If-Match' () {
+    const { path, etag } = await api.create()
+    return { write: () => api.delete(path, { 'if-match': etag }), status: 204, check: async () => (await api.get(path)).status === 404 }
+  },
+  async 'a create of a test' () {
+    const { path } = await api.create()
+    return { write: () => api.post(`${path}/tests`, newTest()), status: 201, check: async ({ text }) => (await api.get(`${path}/tests`)).text === `[${text}]` }
+  },
+  async 'an update of a test with If-Match' () {
+    const { path } = await api.create()
+    const { path: test, etag } = await api.createTest(path)
+    return { write: () => api.put(test, newTest(), { 'if-match': etag }), status: 200, check: async ({ text }) => (await api.get(test)).text === text }
+  },
+  async 'a patch of a test with If-Match' () {
+    const { path } = await api.create()
+    const { path: test, etag } = await api.createTest(path)
+    return { write: () => api.patch(test, newTest(), { 'if-match': etag }), status: 200, check: async ({ text }) => (await api.get(test)).text === text }
+  },
+  async 'a deletion of a test with If-Match' () {
+    const { path } = await api.create()
+    const { path: test, etag } = await api.createTest(path)
+    return { write: () => api.delete(test, { 'if-match': etag }), status: 204, check: async () => (await api.get(test)).status === 404 }
+  }
+}
+
+for (const [fate, moment] of [['close', 'before it is done'], ['lose', 'before it is acknowledged']] as const) {
+  test(`a write whose connection breaks ${moment} happens once and is answered right`, async (t) => {
+    const prepared = await Promise.all(Object.entries(writes).map(async ([what, prepare]) => ({ what, ...await prepare() })))
+    const met = new Set<string>()
+    wire.decide((command) => {
+      if (!ofPatient(command) || !isWrite(command)) return 'pass'
+      const id = (command.documents?.[0] ?? command.updates?.[0].q ?? command.deletes?.[0].q)._id
+      if (id === undefined || met.has(id)) return 'pass'
+      met.add(id)
+      return fate
+    })
+    const answers = await Promise.all(prepared.map(({ write }) => write()))
+    wire.passAll()
+    for (const [i, { what, status, check }] of prepared.entries()) {
+      const answer = answers[i]!
+      t.equal(answer.status, status, `${what}: ${answer.text}`)
+      t.ok(await check(answer), what)
+      t.equal((await api.recordsOf(answer)).length, 1, what)
+    }
+    t.ok(met.size >= prepared.length)
+  })
+}
+
+test('a record whose connection breaks is taken once, and leaves no gap', async (t) => {
+  const { path } = await api.create()
+  for (const fates of [['close'], ['lose', 'lose']] as const) {
+    wire.decide(inTurn((command) => command.$db === auditDb && 'insert' in command, ...fates))
+    const answer = await api.get(path)
+    wire.passAll()
+    t.equal(answer.status, 200)
+    t.equal((await api.recordsOf(answer)).length, 1)
+  }
+  const next = new Map<string, number>()
+  for (const { chain, firstSeq, records } of await api.blocks()) {
+    t.equal(firstSeq, next.get(chain) ?? 1)
+    next.set(chain, firstSeq + records.length)
+  }
+})
+
+test('no write is sent before its record stands', async (t) => {
+  const { path } = await api.create()
+  const { path: test } = await api.createTest(path)
+  const requests = [
+    () => api.post('/patient', newPatient()), () => api.post('/patient', newPatient(), { 'idempotency-key': secret() }), () => api.put(path, newPatient()), () => api.patch(path, {}),
+    () => api.post(`${path}/tests`, newTest()), () => api.put(test, newTest()), () => api.patch(test, {}), () => api.delete(test), () => api.delete(path)
+  ]
+  for (const request of requests) {
+    const standing: Array<Promise<boolean>> = []
+    wire.decide(async (command): Promise<Fate> => {
+      if (ofPatient(command) && isWrite(command)) {
+        const { _audit, audit } = command.documents?.[0] ?? command.updates?.[0].u ?? {}
+        const record = _audit ?? audit
+        standing.push(api.records({ 'records.id': record }).then((records) => record === undefined || records.some(({ id }) => id === record)))
+        await standing.at(-1)
+      }
+      return 'pass'
+    })
+    const answer = await request()
+    wire.passAll()
+    t.ok(answer.status < 300, answer.text)
+    t.ok(standing.length > 0)
+    t.notOk((await Promise.all(standing)).includes(false))
+  }
+})
+
+test('no answer leaves before its record stands', async (t) => {
+  const { path } = await api.create()
+  await api.createTest(path)
+  for (const request of [() => api.get(path), () => api.get(`/patient/${unknownId()}`), () => api.search({}, '?limit=1'), () => api.get(`${path}/tests`)]) {
+    const { promise: reached, resolve: reach } = Promise.withResolvers<void>()
+    const { promise: released, resolve: release } = Promise.withResolvers<void>()
+    wire.decide(async (command): Promise<Fate> => {
+      if (command.$db !== auditDb || !('insert' in command)) return 'pass'
+      reach()
+      await released
+      return 'pass'
+    })
+    let answered = false
+    const answer = request().then((answer) => {
+      answered = true
+      return answer
+    })
+    await reached
+    await sleep(100)
+    t.equal(answered, false)
+    release()
+    t.ok((await answer).status < 500)
+    wire.passAll()
+  }
+})
+
+test('every document has a _shardKey, and every filter on one document includes it', async (t) => {
+  await api.get(`/patient/${unknownId()}`)
+  const commands = wire.commands.filter(({ $db }) => $db === patientDb || $db === auditDb)
+  const documents = commands.flatMap(({ documents = [], updates = [] }) => [...documents, ...updates.map(({ u }: Document) => u).filter((u: Document) => !Object.keys(u)[0]?.startsWith('$'))])
+  t.ok(documents.length > 100)
+  t.strictSame(documents.filter(({ _shardKey }) => typeof _shardKey !== 'string'), [])
+
+  const filters = commands.flatMap(({ updates = [], deletes = [], find, filter, limit, singleBatch, findAndModify, query }): Document[] => [
+    ...updates.filter(({ multi }: Document) => !multi).map(({ q }: Document) => q),
+    ...deletes.filter(({ limit, q }: Document) => limit === 1 || typeof q._id === 'string').map(({ q }: Document) => q),
+    ...find && ((limit === 1 && singleBatch) || typeof filter._id === 'string') ? [filter] : [],
+    ...findAndModify ? [query] : []
+  ])
+  t.ok(filters.length > 50)
+  t.strictSame(filters.filter(({ _shardKey, $and = [] }) => typeof _shardKey !== 'string' && !$and.some((part: Document) => '_shardKey' in part)).map((filter) => Object.keys(filter)), [])
+})
+
+test('every write asks to be acknowledged by a majority, from its journal, and none is the driver\'s to repeat', async (t) => {
+  const commands = wire.commands.filter((command) => (command.$db === patientDb || command.$db === auditDb) && isWrite(command))
+  t.ok(commands.length > 100)
+  t.strictSame(commands.filter(({ writeConcern }) => writeConcern?.w !== 'majority' || writeConcern.j !== true), [])
+  t.strictSame(commands.filter((command) => 'txnNumber' in command), [])
+})
+
+test('only what every server of the dialect has is asked for', async (t) => {
+  const names = new Set(wire.commands.filter(({ $db }) => $db === patientDb || $db === auditDb).map((command) => Object.keys(command)[0]))
+  const known = ['ping', 'createIndexes', 'find', 'getMore', 'killCursors', 'insert', 'update', 'delete', 'count', 'aggregate']
+  t.strictSame([...names].filter((name) => !known.includes(name!)), [])
+})
+
+testLogs(api)

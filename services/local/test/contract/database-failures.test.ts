@@ -1,0 +1,190 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { test, type Test } from 'tap'
+import { isProblem, isUnavailable, newPatient, requestsAbout, secret, startApi, testLogs, type Answer } from './api.ts'
+
+const api = await startApi()
+const { system } = api
+const failPoints = await api.hasFailPoints()
+const needsFailPoints = { skip: !failPoints && 'the server takes no configureFailPoint' }
+const patients = api.patientDb.collection<any>('patients')
+const { patient, path, etag } = await api.create()
+const { path: testPath } = await api.createTest(path)
+const requests = requestsAbout(api, { patient, path, etag }, testPath)
+
+/** All requests at once are refused with 503, and nothing is disclosed or changed by them, within `ms`. */
+async function allAreUnavailable (t: Test, ms: number, code?: string) {
+  const began = performance.now()
+  await Promise.all(Object.entries(requests).map(async ([what, request]) => {
+    const answer = await request()
+    isUnavailable(t, answer)
+    t.equal(answer.headers.etag, undefined, `${what} discloses nothing`)
+    if (code) isProblem(t, answer, 503, code)
+  }))
+  t.ok(performance.now() - began < ms, 'in time')
+}
+
+/** What was there is there, and more can be stored. */
+async function worksAgain (t: Test) {
+  const giveUp = Date.now() + 10_000
+  let answer = await api.get(path)
+  while (answer.status === 503 && Date.now() < giveUp) {
+    await sleep(50)
+    answer = await api.get(path)
+  }
+  t.equal(answer.status, 200)
+  t.strictSame(answer.body, patient)
+  t.match(await api.create(), { etag: String })
+}
+
+test('a record whose connection broke is taken once', needsFailPoints, async (t) => {
+  await api.failCommands('audit', { failCommands: ['insert'], closeConnection: true }, { times: 2 })
+  const answer = await api.get(path)
+  await api.failNoMore()
+  t.equal(answer.status, 200)
+  t.equal((await api.recordsOf(answer)).length, 1)
+})
+
+test('a throttled write of the register is repeated', needsFailPoints, async (t) => {
+  await api.failCommands('audit', { failCommands: ['insert'], errorCode: 16500 }, { times: 2 })
+  const answer = await api.post('/patient', newPatient())
+  await api.failNoMore()
+  t.equal(answer.status, 201)
+  t.equal((await api.recordsOf(answer)).length, 1)
+})
+
+/** Each write, on a patient and a test result of its own, with what it should leave behind. */
+const writes: Array<{ what: string, command: string, run: () => Promise<{ answer: Answer, isDone: () => Promise<boolean> }>, status: number }> = [
+  {
+    what: 'a create',
+    command: 'insert',
+    status: 201,
+    async run () {
+      const body = newPatient()
+      return { answer: await api.post('/patient', body), isDone: async () => await patients.countDocuments({ firstName: body.firstName }) === 1 }
+    }
+  },
+  {
+    what: 'an update with If-Match',
+    command: 'update',
+    status: 200,
+    async run () {
+      const { path, etag } = await api.create()
+      const body = newPatient()
+      return { answer: await api.put(path, body, { 'if-match': etag }), isDone: async () => (await api.get(path)).body.firstName === body.firstName }
+    }
+  },
+  {
+    what: 'a patch with If-Match',
+    command: 'update',
+    status: 200,
+    async run () {
+      const { path, etag } = await api.create()
+      const lastName = secret()
+      return { answer: await api.patch(path, { lastName }, { 'if-match': etag }), isDone: async () => (await api.get(path)).body.lastName === lastName }
+    }
+  },
+  {
+    what: 'a deletion',
+    command: 'update',
+    status: 204,
+    async run () {
+      const { path } = await api.create()
+      await api.createTest(path)
+      return { answer: await api.delete(path), isDone: async () => (await api.get(path)).status === 404 }
+    }
+  },
+  {
+    what: 'a deletion of a test',
+    command: 'delete',
+    status: 204,
+    async run () {
+      const { path } = await api.create()
+      const result = await api.createTest(path)
+      return { answer: await api.delete(result.path, { 'if-match': result.etag }), isDone: async () => (await api.get(result.path)).status === 404 }
+    }
+  }
+]
+
+for (const { what, command, run, status } of writes) {
+  test(`${what} that is throttled, or whose connection breaks, is repeated and done once`, needsFailPoints, async (t) => {
+    for (const failure of [{ errorCode: 16500 }, { closeConnection: true }]) {
+      await api.failCommands('patient', { failCommands: [command], ...failure }, { times: 2 })
+      const { answer, isDone } = await run()
+      await api.failNoMore()
+      t.equal(answer.status, status, answer.text)
+      t.ok(await isDone())
+      t.equal((await api.recordsOf(answer)).length, 1)
+    }
+  })
+
+  test(`${what} that the database refuses is a 503 and leaves a second record that says so`, needsFailPoints, async (t) => {
+    await api.failCommands('patient', { failCommands: [command], errorCode: 8000 }, { times: 1 })
+    const { answer, isDone } = await run()
+    await api.failNoMore()
+    isProblem(t, answer, 503, 'DATABASE_UNAVAILABLE')
+    t.notOk(await isDone())
+    const [attempt, failure, ...more] = await api.recordsOf(answer)
+    t.strictSame(more, [])
+    t.match(failure, { outcome: 'failure', attemptOf: attempt!.id, resource: attempt!.resource })
+  })
+}
+
+test('a database that throttles for good is a 503, after a bounded time', needsFailPoints, async (t) => {
+  const before = await api.dump()
+  await api.failCommands('patient', { failCommands: ['insert', 'update', 'delete', 'find'], errorCode: 16500 })
+  await allAreUnavailable(t, 12_000)
+  await api.failNoMore()
+  t.equal(await api.dump(), before)
+  await worksAgain(t)
+})
+
+test('a read that is throttled, or whose connection breaks, is repeated', needsFailPoints, async (t) => {
+  for (const failure of [{ errorCode: 16500 }, { closeConnection: true }]) {
+    await api.failCommands('patient', { failCommands: ['find'], ...failure }, { times: 6 })
+    const answers = await Promise.all(['a load', 'a search', 'a list of tests', 'a load of a test'].map((read) => requests[read]!()))
+    for (const answer of answers) {
+      t.equal(answer.status, 200, answer.text)
+      t.equal((await api.recordsOf(answer)).length, 1)
+    }
+  }
+  await api.failNoMore()
+})
+
+test('a read that the database refuses is a 503, discloses nothing, and is recorded as that', needsFailPoints, async (t) => {
+  await api.failCommands('patient', { failCommands: ['find'], errorCode: 8000 })
+  const answers = await Promise.all(['a load', 'a search', 'a list of tests', 'a load of a test'].map((read) => requests[read]!()))
+  await api.failNoMore()
+  for (const answer of answers) {
+    isProblem(t, answer, 503, 'DATABASE_UNAVAILABLE')
+    const records = await api.recordsOf(answer)
+    t.match(records, [{ disclosed: [], outcome: 'failure' }])
+  }
+})
+
+test('a record that the database took but did not acknowledge as durable is not taken as one, and the register goes on', needsFailPoints, async (t) => {
+  await api.failCommands('audit', { failCommands: ['insert'], writeConcernError: { code: 64, codeName: 'WriteConcernTimeout', errmsg: 'waiting for replication timed out', errInfo: { wtimeout: true } } }, { times: 1 })
+  const before = await api.dump()
+  const first = await api.get(path)
+  await api.failNoMore()
+  if (first.status !== 200) isUnavailable(t, first)
+  t.equal(await api.dump(), before)
+  for (let i = 0; i < 3; i++) t.equal((await api.get(path)).status, 200)
+  t.equal((await api.recordsOf(await api.get(path))).length, 1)
+  const next = new Map<string, number>()
+  for (const { chain, firstSeq, records } of await api.blocks()) {
+    t.equal(firstSeq, next.get(chain) ?? 1)
+    next.set(chain, firstSeq + records.length)
+  }
+  await system.restarted('audit', system.kill('audit'))
+})
+
+test('no failure has left a patient or a test result without its record', async (t) => {
+  const records = new Map((await api.records()).map((record) => [record.id, record]))
+  for (const name of ['patients', 'tests']) {
+    const documents = await api.patientDb.collection<any>(name).find().toArray()
+    t.strictSame(documents.filter(({ _id, _audit }) => records.get(_audit)?.resource.id !== _id), [])
+  }
+  t.strictSame((await api.get(path)).body, patient)
+})
+
+testLogs(api)

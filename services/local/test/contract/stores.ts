@@ -1,0 +1,73 @@
+import { BSON, MongoClient, type Document } from 'mongodb'
+import type { Run } from '../../state.ts'
+
+export interface AuditRecord {
+  id: string
+  seq: number
+  createdDate: Date
+  operationId: string
+  sourceSystemName: string
+  resource: { type: string, id?: string, patientId?: string, operation: string }
+  actor?: string
+  clientAddress?: string
+  requestId?: string
+  criteria?: string[]
+  disclosed?: Array<{ id: string, version: string }>
+  outcome?: string
+  attemptOf?: string
+}
+
+export interface Block {
+  _id: string
+  _shardKey: string
+  chain: string
+  firstSeq: number
+  records: AuditRecord[]
+}
+
+/** What a test can see and do beside the API: both databases, at `uri` if that is another way to them, and the fail points of their server. */
+export async function openStores ({ patient, audit }: Run, uri?: string) {
+  const clients = [new MongoClient(uri ?? patient.connection), new MongoClient(uri ?? audit.connection)] as const
+  const patientDb = clients[0].db(patient.database)
+  const auditDb = clients[1].db(audit.database)
+  const blocks = auditDb.collection<Block>('blocks')
+
+  const stores = {
+    patientDb,
+    auditDb,
+    blocks: (filter: Document = {}) => blocks.find(filter).sort({ chain: 1, firstSeq: 1 }).toArray(),
+
+    async records (filter: Document = {}, which: (record: AuditRecord) => boolean = () => true) {
+      return (await stores.blocks(filter)).flatMap(({ records }) => records).filter(which)
+    },
+
+    /** Every document of every collection of the patient database, as text. */
+    async dump () {
+      const names = (await patientDb.listCollections().toArray()).map(({ name }) => name).sort()
+      const collections = await Promise.all(names.map(async (name) => [name, await patientDb.collection(name).find().sort({ _id: 1 }).toArray()]))
+      return BSON.EJSON.stringify(Object.fromEntries(collections), { relaxed: false })
+    },
+
+    /** Makes commands of one service fail. */
+    async failCommands (service: 'patient' | 'audit', data: Document & { failCommands: string[] }, mode: Document | 'alwaysOn' = 'alwaysOn') {
+      const { database } = service === 'patient' ? patient : audit
+      await clients[0].db('admin').command({ configureFailPoint: 'failCommand', mode, data: { appName: database, ...data } })
+    },
+
+    async failNoMore () {
+      await clients[0].db('admin').command({ configureFailPoint: 'failCommand', mode: 'off' })
+    },
+
+    async hasFailPoints () {
+      return await stores.failNoMore().then(() => true, () => false)
+    },
+
+    /** Whether the server answers. */
+    async isThere () {
+      return await patientDb.command({ ping: 1 }).then(() => true, () => false)
+    },
+
+    close: () => Promise.all(clients.map((client) => client.close()))
+  }
+  return stores
+}
