@@ -1,4 +1,3 @@
-import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { MongoClient } from 'mongodb'
@@ -20,10 +19,23 @@ export async function isFree (port: number) {
   }
 }
 
-/** A port below those that systems give to outgoing connections, so that it is free again for a restart. */
-export async function freePort (): Promise<number> {
-  const port = randomInt(20_000, 32_000)
-  return await isFree(port) ? port : freePort()
+const FIRST_PORT = 20_000
+const PORTS = 12_000
+/** As many as one system needs. */
+const BLOCK = 4
+
+/**
+ * Four ports below those that systems give to outgoing connections, so that they are free again for a restart.
+ * Systems that start at the same time have different process ids, and so do not choose the same ones. None is `taken`.
+ */
+export async function freePorts (taken?: number): Promise<[number, number, number, number]> {
+  // A step that has no divisor in common with the number of blocks comes by all of them
+  for (let block = process.pid; ; block += 7) {
+    const first = FIRST_PORT + (block * BLOCK) % PORTS
+    const ports = Array.from({ length: BLOCK }, (_, i) => first + i) as [number, number, number, number]
+    const free = await Promise.all(ports.map(isFree))
+    if (free.every(Boolean) && !ports.includes(taken!)) return ports
+  }
 }
 
 export async function answers (url: string) {

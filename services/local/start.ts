@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { SettingsError } from '#common/config.ts'
 import { Child, type Output } from './child.ts'
 import { loadConfig, type Config } from './config.ts'
-import { accepts, answers, freePort, isFree, ping } from './probes.ts'
+import { accepts, answers, freePorts, isFree, ping } from './probes.ts'
 import { StartError, State, type Keys, type Run } from './state.ts'
 
 const READY_MS = 30_000
@@ -49,7 +49,8 @@ async function start (config: Config) {
 
   const output = await terminal()
   const embedded = given.length < 2
-  const ports = { gateway: config.PORT || await freePort(), patient: await freePort(), audit: await freePort(), database: await freePort() }
+  const [gatewayPort, patientPort, auditPort, databasePort] = await freePorts(config.PORT)
+  const ports = { gateway: config.PORT || gatewayPort, patient: patientPort, audit: auditPort, database: databasePort }
   const url = (name: keyof typeof ports) => `http://${HOST}:${ports[name]}`
   const databaseUrl = `mongodb://${HOST}:${ports.database}/`
   const patientDb = { connection: uris.PATIENT_DB_CONNECTION ?? databaseUrl, database: `${config.DATABASE_PREFIX}patient` }

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { test, type Test } from 'tap'
 import { Pool } from 'undici'
 import { INSTANT, UUID, startApi } from './api.ts'
-import { answers, freePort } from '../../probes.ts'
+import { answers, freePorts } from '../../probes.ts'
 
 const api = await startApi()
 const { run, keys } = api.system
@@ -199,7 +199,7 @@ test('records that arrive together share blocks of at most 100 records and 1 MiB
 
 test('a caller from an address that is not allowed is a 403', async (t) => {
   const start = async (settings: NodeJS.ProcessEnv) => {
-    const port = await freePort()
+    const [port] = await freePorts()
     const service = spawn(process.execPath, [new URL('../../../audit/main.ts', import.meta.url).pathname], {
       env: {
         PATH: process.env.PATH, HOST: '127.0.0.1', PORT: String(port), AUDIT_DB_CONNECTION: run.audit.connection, DATABASE_NAME: run.audit.database, AUDIT_HOST_KEY: keys['audit-host-key'], ...settings
