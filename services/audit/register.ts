@@ -176,7 +176,8 @@ export class Register {
     if (standing?.records[0]?.id === records[0]!.id) return
     this.#chain = randomUUIDv7()
     this.#nextSeq = 1
-    throw new Error('another block stands in the place of this one; going on in a new chain')
+    this.#log.error({ block: _id }, 'another block stands in the place of this one; going on in a new chain')
+    throw new RegisterBusy()
   }
 
   get #blocks () {

@@ -1,11 +1,13 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import {
   MongoClient, MongoError, MongoNetworkError, MongoServerError, MongoServerSelectionError, MongoWriteConcernError,
-  type Collection, type Db, type Document, type IndexSpecification, type CreateIndexesOptions
+  type Collection, type CreateIndexesOptions, type Db, type Document, type IndexSpecification, type MongoClientOptions
 } from 'mongodb'
 import { Type } from 'typebox'
+import { SettingsError } from './config.ts'
 import { DatabaseUnavailable } from './problems.ts'
 import { within } from './within.ts'
 
@@ -13,8 +15,8 @@ export const databaseName = (name: string) => Type.String({ default: name, patte
 
 const TRANSIENT = [MongoNetworkError, MongoServerSelectionError, MongoWriteConcernError]
 
-// A server that shuts down or loses its primary. Source: the driver specification of retryable writes
-const TRANSIENT_CODES = new Set<unknown>([6, 7, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436])
+// A server that shuts down or loses its primary (source: the driver specification of retryable writes), or that ran out of time
+const TRANSIENT_CODES = new Set<unknown>([6, 7, 50, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436])
 
 export interface Index {
   collection: string
@@ -33,6 +35,9 @@ const DUPLICATE_KEY = 11_000
 // BadValue, FailedToParse, TypeMismatch, CommandNotFound, ImmutableField: our own command was wrong
 const DEFECTS = new Set<unknown>([2, 9, 14, 59, 66])
 
+/** The time (of `performance.now`) after which the work it holds for starts nothing more on a database. */
+export const startBy = new AsyncLocalStorage<number>()
+
 /** A connection to one MongoDB database, any server of the dialect that Cosmos DB and MongoDB share. */
 export class Database {
   #client: MongoClient
@@ -45,17 +50,16 @@ export class Database {
 
   constructor (connection: string, name: string, indexes: Index[], log: FastifyBaseLogger) {
     this.#log = log
-    this.#client = new MongoClient(connection, {
+    this.#client = connect(connection, {
       appName: name,
       writeConcern: { w: 'majority', journal: true },
       retryWrites: false, // Cosmos DB has none; `run` repeats what may be repeated, on every server alike
-      ignoreUndefined: true,
       maxPoolSize: 64,
       maxIdleTimeMS: 120_000, // Azure's load balancer forgets an idle connection after 4 minutes
       connectTimeoutMS: 4_000,
       // Short, since `run` waits itself: a write must not start in the driver long after its caller was told 503
       serverSelectionTimeoutMS: 500,
-      waitQueueTimeoutMS: 2_000,
+      waitQueueTimeoutMS: 500,
       socketTimeoutMS: 4_500
     })
     this.#db = this.#client.db(name)
@@ -70,12 +74,14 @@ export class Database {
 
   /**
    * Runs work that may safely be done twice. It is repeated after throttling, as late as the server asks, and
-   * after a broken connection, for a bounded time.
+   * after a broken connection, for a bounded time and never later than `startBy` says.
    *
    * @throws {DatabaseUnavailable} where the database cannot take the work; a defect's error as it is
    */
   async run<T> (work: () => Promise<T>): Promise<T> {
-    const giveUp = performance.now() + RETRY_MS
+    const latest = startBy.getStore() ?? Infinity
+    const giveUp = Math.min(latest, performance.now() + RETRY_MS)
+    if (performance.now() > latest) throw new DatabaseUnavailable()
     for (let attempt = 0; ; attempt++) {
       try {
         return await work()
@@ -152,8 +158,8 @@ export const database = fp<{ connection: string, name: string, indexes: Index[] 
 }, { name: 'database' })
 
 /** A hook that lets requests wait for a database that is just starting, as long as their caller does. */
-export async function databaseConnected ({ server: { database } }: FastifyRequest) {
-  if (!database.ready) await within(STARTING_MS, database.connected, () => new DatabaseUnavailable())
+export async function databaseConnected ({ server: { database } }: FastifyRequest, reply: FastifyReply) {
+  if (!database.ready) await within(STARTING_MS - reply.elapsedTime, database.connected, () => new DatabaseUnavailable())
 }
 
 export function isDuplicateKey (error: unknown) {
@@ -164,6 +170,15 @@ export function isDuplicateKey (error: unknown) {
 export function isTransient (error: unknown) {
   if (!(error instanceof MongoError)) return false
   return error.code === THROTTLED || TRANSIENT_CODES.has(error.code) || TRANSIENT.some((type) => error instanceof type) || error.hasErrorLabel('RetryableWriteError')
+}
+
+// The driver's own message could quote the connection string
+function connect (connection: string, options: MongoClientOptions) {
+  try {
+    return new MongoClient(connection, options)
+  } catch {
+    throw new SettingsError(`Settings: the connection string of the database ${options.appName} is not one that the driver takes`)
+  }
 }
 
 function waitBeforeRetry (error: MongoError, attempt: number) {

@@ -6,6 +6,8 @@ interface Format {
   validate: RegExp | ((text: string) => boolean)
 }
 
+// ajv-formats' own also takes a space for the T and offsets without minutes
+const RFC_3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/
 const { validate: isDateTime } = fullFormats['date-time'] as { validate: (text: string) => boolean }
 
 const DAYS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
@@ -21,7 +23,7 @@ export const stringFormats: Record<string, Format> = {
   },
   'date-time': {
     message: 'must be a date and time as RFC 3339 writes it',
-    validate: isDateTime
+    validate: (text) => RFC_3339.test(text) && isDateTime(text)
   },
   'partial-date': {
     message: 'must be a date that exists, as YYYY, YYYY-MM or YYYY-MM-DD',

@@ -3,12 +3,13 @@ import fp from 'fastify-plugin'
 import secureJson from 'secure-json-parse'
 import { InvalidBody } from './problems.ts'
 
-const ESCAPED_SURROGATE = /\\u[dD][89abAB]|\\u[dD][c-fC-F]/
+const ESCAPED = /\\u(?:0000|[dD][89a-fA-F])/
 
 /**
  * Reads every body as JSON in UTF-8, whatever its Content-Type says or omits.
  *
- * Refuses what could not be stored as it was sent: bad UTF-8, and unpaired surrogates, which no UTF-8 can hold.
+ * Refuses what could not be stored as it was sent: bad UTF-8, unpaired surrogates, which no UTF-8 can hold, and
+ * NUL, which not every server of the dialect stores.
  *
  * @throws {InvalidBody}
  */
@@ -30,11 +31,7 @@ function parse (body: Buffer) {
   if (!isUtf8(body)) throw new InvalidBody()
   const text = body.toString()
   const value = secureJson.parse(text, null, { protoAction: 'error', constructorAction: 'error' })
-  if (ESCAPED_SURROGATE.test(text)) JSON.parse(text, refuseUnpaired)
-  return value
-}
-
-function refuseUnpaired (key: string, value: unknown) {
-  if (!key.isWellFormed() || (typeof value === 'string' && !value.isWellFormed())) throw new InvalidBody()
+  // Of what was escaped, JSON.stringify escapes again only unpaired surrogates and control characters
+  if (ESCAPED.test(text) && ESCAPED.test(JSON.stringify(value).replaceAll('\\\\', ''))) throw new InvalidBody()
   return value
 }

@@ -54,8 +54,9 @@ export function answer (thrown: unknown, request: FastifyRequest, reply: Fastify
   const { instance, code } = problem
   if (status === 500) request.log.error({ err: thrown, instance, code }, 'defect')
   else if (status >= 503) request.log.warn({ err: error.cause ?? thrown, instance, code }, 'unavailable')
-  else request.log.info({ instance, code, errors: problem.errors }, 'refused')
-  if (status === 503 || (error as { retry?: boolean }).retry) reply.header('retry-after', 1)
+  else request.log.info({ instance, code }, 'refused')
+  const { retryAfter = status === 503 ? 1 : undefined } = error as { retryAfter?: number }
+  if (retryAfter) reply.header('retry-after', retryAfter)
   return reply.code(status).type('application/problem+json').send(problem)
 }
 

@@ -15,7 +15,9 @@ export function createService (name: string, { LOG_LEVEL }: { LOG_LEVEL: string 
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'traceId' }),
     genReqId: (request) => traceId(request.headers),
     requestIdHeader: false,
-    routerOptions: { ignoreTrailingSlash: true },
+    requestTimeout: 20_000,
+    // An id of any length is an unknown one
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 16_384 },
     exposeHeadRoutes: false,
     return503OnClosing: false,
     forceCloseConnections: 'idle',

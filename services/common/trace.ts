@@ -22,7 +22,7 @@ export function traceId (headers: IncomingHttpHeaders) {
 
 /** The headers that carry the operation of `request` on to another service. Its `id` is the trace id. */
 export function traceHeaders ({ id, headers }: FastifyRequest): Record<string, string> {
-  const flags = parseTraceparent(headers.traceparent)?.flags ?? '01'
-  const traceparent = `00-${id}-${randomBytes(8).toString('hex')}-${flags}`
-  return headers.tracestate ? { traceparent, tracestate: headers.tracestate as string } : { traceparent }
+  const parent = parseTraceparent(headers.traceparent)
+  const traceparent = `00-${id}-${randomBytes(8).toString('hex')}-${parent?.flags ?? '01'}`
+  return parent && headers.tracestate ? { traceparent, tracestate: headers.tracestate as string } : { traceparent }
 }

@@ -13,18 +13,19 @@ const all = validator({ coerceTypes: false, allErrors: true })
 // The parts of a URL are text, so a number in a query has to be converted
 const ofText = validator({ coerceTypes: true })
 
+const MOST = 50
 const compiled = new WeakMap<object, ValidateFunction>()
 
 /** Types are never coerced in a body, and unknown properties are refused, not dropped. */
 export const validatorCompiler: FastifySchemaCompiler<object> = ({ schema, httpPart }) =>
   (httpPart === 'body' ? first : ofText).compile(schema)
 
-/** Every violation of `schema` in `data`, where validation itself stops at the first. */
+/** The violations of `schema` in `data`, where validation itself stops at the first. */
 export function violations (schema: object, data: unknown): Violation[] {
   let validate = compiled.get(schema)
   if (!validate) compiled.set(schema, validate = all.compile(schema))
   validate(data)
-  return (validate.errors ?? []).map(violation)
+  return (validate.errors ?? []).slice(0, MOST).map(violation)
 }
 
 /** What is wrong and where, without any value. */

@@ -3,7 +3,6 @@ import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { Pool } from 'undici'
 import { STARTING_MS } from '#common/database.ts'
 import { traceHeaders } from '#common/trace.ts'
-import { within } from '#common/within.ts'
 import { AuditUnavailable } from './errors.ts'
 
 export interface Disclosure {
@@ -33,33 +32,37 @@ export class AuditClient {
   #answered = -Infinity
 
   constructor (url: string, hostKey: string, log: FastifyBaseLogger) {
-    this.#pool = new Pool(url, { connections: 128, connect: { timeout: 4_000 }, headersTimeout: STARTING_MS, bodyTimeout: 5_000 })
+    this.#pool = new Pool(url, { connections: 128, connect: { timeout: 4_000 }, headersTimeout: 0, bodyTimeout: 0 })
     this.#hostKey = hostKey
     this.#log = log
   }
 
   /**
-   * Fulfilled once the record `id` is durable. `ms` is the time it may take; a register that may be just starting
-   * has longer.
+   * Fulfilled once the record `id` is durable, within `ms`.
    *
    * @throws {AuditUnavailable} the record is not known to stand
    */
   async record (id: string, entry: AuditEntry, request: FastifyRequest, ms: number) {
-    const cold = performance.now() - this.#answered > WARM_MS
-    await within(cold ? STARTING_MS : ms, this.#post(id, entry, request), () => new AuditUnavailable())
+    await this.#post(id, entry, request, AbortSignal.timeout(Math.max(0, Math.round(ms))))
     this.#answered = performance.now()
+  }
+
+  /** Whether the Audit service may be scaled to zero, so that a call has to wait for its start. */
+  get mayBeStarting () {
+    return performance.now() - this.#answered > WARM_MS
   }
 
   /** Has the platform start the Audit service, where it is scaled to zero, while this service starts. */
   wake () {
-    this.#pool.request({ path: '/health/live', method: 'GET' }).then(({ body }) => body.dump()).catch(() => {})
+    this.#pool.request({ path: '/health/live', method: 'GET', headersTimeout: STARTING_MS }).then(({ body }) => body.dump()).catch(() => {})
   }
 
+  /** Ends what is still under way: nobody waits for it any more. */
   close () {
-    return this.#pool.close()
+    return this.#pool.destroy()
   }
 
-  async #post (id: string, entry: AuditEntry, request: FastifyRequest) {
+  async #post (id: string, entry: AuditEntry, request: FastifyRequest, signal: AbortSignal) {
     const headers = {
       'content-type': 'application/json',
       'x-functions-key': this.#hostKey,
@@ -73,21 +76,21 @@ export class AuditClient {
       requestId: header(request, 'x-audit-request-id'),
       ...entry
     })
-    const { statusCode } = await this.#send(headers, body)
+    const { statusCode } = await this.#send(headers, body, signal)
     if (statusCode === 201) return
     this.#log.warn({ statusCode }, 'the audit register did not take a record')
     throw new AuditUnavailable()
   }
 
   // The register takes a record's id once, so a request that a broken connection swallowed may be sent again
-  async #send (headers: Record<string, string>, body: string) {
+  async #send (headers: Record<string, string>, body: string, signal: AbortSignal) {
     for (let attempt = 0; ; attempt++) {
       try {
-        const answer = await this.#pool.request({ path: '/audit', method: 'POST', headers, body })
+        const answer = await this.#pool.request({ path: '/audit', method: 'POST', headers, body, signal })
         await answer.body.dump()
         return answer
       } catch (cause) {
-        if (attempt === RETRIES) throw Object.assign(new AuditUnavailable(), { cause })
+        if (attempt === RETRIES || signal.aborted) throw Object.assign(new AuditUnavailable(), { cause })
         await sleep(20 * 2 ** attempt)
       }
     }
@@ -95,5 +98,5 @@ export class AuditClient {
 }
 
 function header ({ headers }: FastifyRequest, name: string) {
-  return headers[name]?.slice(0, 256) as string | undefined
+  return (headers[name]?.slice(0, 256) || undefined) as string | undefined
 }

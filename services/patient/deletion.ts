@@ -1,10 +1,16 @@
 import type { FastifyBaseLogger } from 'fastify'
+import { within } from '#common/within.ts'
+import { OutOfTime } from './errors.ts'
 import type { Precondition } from './preconditions.ts'
+import { CLAIM_LIFETIME_MS } from './repositories/claims.ts'
 import type { Patients } from './repositories/patients.ts'
 import type { Tests } from './repositories/tests.ts'
 
-/** A create of a test that began before the deletion may still insert it for a few seconds. */
-const TOMBSTONE_MS = 60 * 60 * 1_000
+/** As long as a claim may still make a repeated create insert what was deleted. */
+const TOMBSTONE_MS = CLAIM_LIFETIME_MS + 60 * 60 * 1_000
+
+/** The answer waits this long for the tests to go: the deletion stands already. */
+const TESTS_MS = 1_000
 
 /**
  * Deletes patients with their tests. The tombstone is the deletion: from then on nothing shows the patient or
@@ -25,7 +31,7 @@ export class Deletion {
   async remove (id: string, audit: string, precondition: Precondition) {
     await this.#patients.bury(id, audit, precondition)
     try {
-      await this.#tests.removeAllOf(id)
+      await within(TESTS_MS, this.#tests.removeAllOf(id), () => new OutOfTime())
     } catch (err) {
       this.#log.warn({ err }, 'the tests of a deleted patient are left to the next sweep')
     }

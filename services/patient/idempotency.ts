@@ -2,14 +2,16 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { stringify } from 'safe-stable-stringify'
+import { within } from '#common/within.ts'
 import { Overtaken, write } from './audited.ts'
 import type { DataKey } from './data-key.ts'
-import { IdempotencyKeyReused, InvalidIdempotencyKey, RequestUnderWay } from './errors.ts'
-import { isAbandoned, type Claim, type Claims } from './repositories/claims.ts'
+import { IdempotencyKeyReused, InvalidIdempotencyKey, OutOfTime, RequestUnderWay } from './errors.ts'
+import { isAbandoned, UNDER_WAY_MS, type Claim, type Claims } from './repositories/claims.ts'
 
 // How long a repeat waits for the first request before it answers that this one is still under way
 const WAIT_MS = 2_000
 const POLL_MS = 50
+const FINISH_MS = 500
 
 export interface Creation<T> {
   patientId?: string
@@ -48,16 +50,18 @@ export async function createOnce<T> (request: FastifyRequest, claims: Claims, ke
   const claimId = key.mac(JSON.stringify([request.headers['x-audit-actor'], path, sent]))
   const body = key.mac(stringify(request.body)!)
 
-  const carryOut = async (claim: Claim, repeated: boolean) => {
+  const carryOut = async (claim: Claim) => {
     const created = document(claim.id, claim.audit, claim.lastUpdated)
     if (claim.done) return created
     try {
-      await insert(created, repeated)
+      // The id is the claim's alone, so that whoever holds it may have inserted the document already
+      await insert(created, true)
     } catch (error) {
       if ((error as { statusCode?: number }).statusCode === 404) await claims.release(claim)
       throw error
     }
-    await claims.finish(claim)
+    // The document stands; a repeat finishes the claim where this does not
+    await within(FINISH_MS, claims.finish(claim), () => new OutOfTime()).catch((err) => request.log.warn({ err }, 'a claim is left unfinished'))
     return created
   }
 
@@ -69,7 +73,7 @@ export async function createOnce<T> (request: FastifyRequest, claims: Claims, ke
       attemptOf: standing.audit,
       async act () {
         if (standing.body !== body) throw new IdempotencyKeyReused()
-        return carryOut(await settled(claims, standing), true)
+        return carryOut(await settled(claims, standing))
       },
       answer
     })
@@ -82,7 +86,7 @@ export async function createOnce<T> (request: FastifyRequest, claims: Claims, ke
     async act (record) {
       const claim = await claims.take({ _id: claimId, body, audit: record, id })
       if (!claim) throw new Overtaken()
-      return carryOut(claim, false)
+      return carryOut(claim)
     },
     answer
   })
@@ -93,7 +97,7 @@ async function settled (claims: Claims, claim: Claim) {
   const giveUp = performance.now() + WAIT_MS
   for (let current: Claim | null = claim; current; current = await claims.find(claim._id)) {
     if (current.done || isAbandoned(current)) return current
-    if (performance.now() > giveUp) throw Object.assign(new RequestUnderWay(), { retry: true })
+    if (performance.now() > giveUp) throw Object.assign(new RequestUnderWay(), { retryAfter: Math.ceil(UNDER_WAY_MS / 1_000) })
     await sleep(POLL_MS)
   }
   throw new Overtaken()

@@ -119,7 +119,7 @@ test('a foreign block in the place of the own one starts a new chain', async (t)
   await post(record())
   const chain = (await blocks())[0]!.chain
   await db.collection<{ _id: string }>('blocks').insertOne({ _id: `${chain}:2`, _shardKey: chain, chain, firstSeq: 2, records: [] } as never)
-  t.equal((await post(record())).statusCode, 500)
+  t.equal((await post(record())).statusCode, 503)
   t.equal((await post(record())).statusCode, 201)
   t.equal((await blocks()).at(-1)!.firstSeq, 1)
 })

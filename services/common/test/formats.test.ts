@@ -16,5 +16,5 @@ test('a UUID is read in any case, and in no other form', async (t) => {
 
 test('a date and time has a time zone', async (t) => {
   t.ok(isDateTime('2024-02-29T23:59:59.123+01:00'))
-  for (const time of ['2024-02-29T23:59:59', '2023-02-29T00:00:00Z', '2024-02-29']) t.notOk(isDateTime(time), time)
+  for (const time of ['2024-02-29T23:59:59', '2023-02-29T00:00:00Z', '2024-02-29', '2024-02-29 00:00:00Z', '2024-02-29T00:00:00+01', '2024-02-29T00:00:00+0100']) t.notOk(isDateTime(time), time)
 })

@@ -3,10 +3,10 @@ import { hostname } from 'node:os'
 import { isDuplicateKey, type Database, type Index } from '#common/database.ts'
 
 const CLAIMS = 'claims'
-const LIFETIME_MS = 24 * 60 * 60 * 1_000
+export const CLAIM_LIFETIME_MS = 24 * 60 * 60 * 1_000
 
 /** The first request gives up after 5 s; what it left undone then, a repeat finishes. */
-const UNDER_WAY_MS = 5_000
+export const UNDER_WAY_MS = 5_000
 
 /** What an Idempotency-Key stands for. It holds no health data. */
 export interface Claim {
@@ -44,7 +44,7 @@ export class Claims {
   /** The claim, now held by this request; nothing where another holds it. */
   async take (wanted: Pick<Claim, '_id' | 'body' | 'audit' | 'id'>): Promise<Claim | undefined> {
     const now = new Date()
-    const claim: Claim = { ...wanted, _shardKey: wanted._id, lastUpdated: now, owner, done: false, expires: new Date(now.getTime() + LIFETIME_MS) }
+    const claim: Claim = { ...wanted, _shardKey: wanted._id, lastUpdated: now, owner, done: false, expires: new Date(now.getTime() + CLAIM_LIFETIME_MS) }
     try {
       // Takes the place of an expired one, if any; one in force lets the upsert fail
       await this.#database.run(() => this.#collection.replaceOne({ ...keyOf(claim), expires: { $lte: now } }, claim, { upsert: true }))

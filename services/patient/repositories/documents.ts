@@ -134,7 +134,7 @@ export class Documents<T extends Stored> {
     const beyond = direction === 1 ? '$gt' : '$lt'
     const order = field === '_id' ? { _id: direction } : { [field]: direction, _id: direction }
     const read = (condition: Document, count: number) =>
-      this.database.run(() => this.collection.find<T>(both(filter, condition, live)).sort(order).limit(count).toArray())
+      this.database.run(() => this.collection.find<T>(both(filter, condition, live)).sort(order).limit(count).batchSize(count).toArray())
 
     const wanted = limit + 1
     let documents: T[]
