@@ -169,7 +169,8 @@ export function isDuplicateKey (error: unknown) {
 /** Whether work failed for a passing reason: it may or may not have been done, and may be tried again. */
 export function isTransient (error: unknown) {
   if (!(error instanceof MongoError)) return false
-  return error.code === THROTTLED || TRANSIENT_CODES.has(error.code) || TRANSIENT.some((type) => error instanceof type) || error.hasErrorLabel('RetryableWriteError')
+  return error.code === THROTTLED || TRANSIENT_CODES.has(error.code) || error.hasErrorLabel('RetryableWriteError') ||
+    TRANSIENT.some((type) => error instanceof type) || error.name === 'MongoWaitQueueTimeoutError' // a class that the driver keeps to itself
 }
 
 // The driver's own message could quote the connection string

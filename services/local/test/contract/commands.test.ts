@@ -159,28 +159,25 @@ const writes: Record<string, () => Promise<{ write: () => Promise<Answer>, statu
   }
 }
 
-for (const [fate, moment] of [['close', 'before it is done'], ['lose', 'before it is acknowledged']] as const) {
-  test(`a write whose connection breaks ${moment} happens once and is answered right`, async (t) => {
-    const prepared = await Promise.all(Object.entries(writes).map(async ([what, prepare]) => ({ what, ...await prepare() })))
+test('a write whose connection breaks before it is acknowledged happens once and is answered right', async (t) => {
+  for (const [what, prepare] of Object.entries(writes)) {
+    const { write, status, check } = await prepare()
     const met = new Set<string>()
     wire.decide((command) => {
       if (!ofPatient(command) || !isWrite(command)) return 'pass'
       const id = (command.documents?.[0] ?? command.updates?.[0].q ?? command.deletes?.[0].q)._id
       if (id === undefined || met.has(id)) return 'pass'
       met.add(id)
-      return fate
+      return 'lose'
     })
-    const answers = await Promise.all(prepared.map(({ write }) => write()))
+    const answer = await write()
     wire.passAll()
-    for (const [i, { what, status, check }] of prepared.entries()) {
-      const answer = answers[i]!
-      t.equal(answer.status, status, `${what}: ${answer.text}`)
-      t.ok(await check(answer), what)
-      t.equal((await api.recordsOf(answer)).length, 1, what)
-    }
-    t.ok(met.size >= prepared.length)
-  })
-}
+    t.ok(met.size > 0, what)
+    t.equal(answer.status, status, `${what}: ${answer.text}`)
+    t.ok(await check(answer), what)
+    t.equal((await api.recordsOf(answer)).length, 1, what)
+  }
+})
 
 test('a record whose connection breaks is taken once, and leaves no gap', async (t) => {
   const { path } = await api.create()

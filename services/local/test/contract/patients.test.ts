@@ -49,7 +49,7 @@ test('values up to their bounds are kept as they were sent, and beyond them refu
   const name = (length: number) => secret().padEnd(length, 'é')
   const good: object[] = [
     { firstName: name(64) }, { lastName: name(64) }, { fullName: name(128) }, { postCode: 'É😀9 ' }, { firstName: '\u{1f600}'.repeat(64) }, { firstName: 'x' },
-    { insuranceNumber: name(300) }, { preferredContactNumber: `"\\ \u0000\n${secret()}` }, { lastName: '$gt' }, { lastName: '__proto__' }, { lastName: 'null' },
+    { insuranceNumber: name(300) }, { preferredContactNumber: `"\\ \u0001\n${secret()}` }, { lastName: '$gt' }, { lastName: '__proto__' }, { lastName: 'null' },
     ...['male', 'female', 'other', 'unknown'].map((gender) => ({ gender })),
     ...['0001', '1999', '1999-01', '1999-12', '1999-12-31', '2000-02-29', '2024-02-29', '9999-12-31'].map((dateOfBirth) => ({ dateOfBirth }))
   ]
