@@ -4,7 +4,7 @@ import { dateOfBirth, isProblem, newPatient, secret, startApi, testLogs, type An
 
 const api = await startApi()
 
-const COUNT = 10_000
+const COUNT = process.env.FULL ? 10_000 : 500
 const SORTS = ['id', '-id', 'lastName', '-lastName', 'dateOfBirth', '-dateOfBirth', 'lastUpdated', '-lastUpdated']
 
 /** Does `work` for 0 … count - 1, so many at once. */
