@@ -70,6 +70,9 @@ async function loadPatient ({ baseUrl, subscriptionKey }: System, id: string) {
   return { status: response.status, body: await response.json() as object }
 }
 
+// Each has systems of its own, and waits most of the time
+t.jobs = 3
+
 t.test('a system that runs', async (t) => {
   const system = await start(t)
 
