@@ -1,9 +1,11 @@
 import type { DestinationStream } from 'pino'
-import { allowList } from '#common/allow-list.ts'
-import { database, databaseConnected } from '#common/database.ts'
+import { connectionString, database, databaseConnected } from '#common/database.ts'
+import { guard } from '#common/guard.ts'
 import { health } from '#common/health.ts'
-import { hostKey, hostKeys } from '#common/host-key.ts'
+import { acceptedKey } from '#common/host-key.ts'
+import { secrets } from '#common/key-vault.ts'
 import { createService } from '#common/service.ts'
+import { traceId } from '#common/trace.ts'
 import type { Config } from './config.ts'
 import { Register, registerIndexes } from './register.ts'
 import { recordRoutes } from './routes.ts'
@@ -12,14 +14,19 @@ import { recordRoutes } from './routes.ts'
 export async function buildApp (config: Config, { logStream }: { logStream?: DestinationStream } = {}) {
   const app = createService('audit', config, logStream)
 
-  await app.register(database, { connection: config.AUDIT_DB_CONNECTION, name: config.DATABASE_NAME, indexes: registerIndexes })
+  await app.register(secrets, { settings: config.secrets })
+  const key = acceptedKey(app.secrets, 'audit-host-key')
+  await app.register(database, { connection: connectionString(app.secrets, 'audit-db-connection'), name: config.DATABASE_NAME, indexes: registerIndexes })
   const register = new Register(app.database, app.log)
   app.addHook('onClose', () => register.close())
 
-  app.register(health, { ready: () => app.database.ready })
+  app.register(health, { ready: () => app.secrets.known && app.database.ready })
   app.register(async (guarded) => {
-    await guarded.register(allowList, { cidrs: config.ALLOWED_CALLERS, callerAddress: config.CALLER_ADDRESS })
-    await guarded.register(hostKey, { keys: hostKeys([config.AUDIT_HOST_KEY]) })
+    await guarded.register(guard, {
+      config,
+      key,
+      record: (refusal, headers) => register.append({ sourceSystemName: 'audit', ...refusal }, traceId(headers))
+    })
     guarded.addHook('onRequest', databaseConnected)
     guarded.register(recordRoutes, { register })
   })

@@ -22,6 +22,8 @@ export const AuditRecord = Type.Object({
   )),
   outcome: Type.Optional(Type.Enum(['success', 'failure'], { type: 'string' })),
   attemptOf: Type.Optional(Type.String({ format: 'uuid' })),
+  /** How many refused calls one record tells of. */
+  count: Type.Optional(Type.Integer({ minimum: 1 })),
   id: Type.Optional(Type.Never()),
   createdDate: Type.Optional(Type.Never())
 }, { additionalProperties: false })

@@ -1,33 +1,52 @@
 import { BlockList, isIP } from 'node:net'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { Type, type Static } from 'typebox'
+import { Type, type Static, type TObject } from 'typebox'
 import { CallerRefused } from './problems.ts'
+
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Whose call it is; empty where that cannot be told. */
+    callerAddress: string
+  }
+}
 
 export const AllowListSettings = {
   ALLOWED_CALLERS: Type.String({ format: 'cidrs' }),
-  CALLER_ADDRESS: Type.Enum(['forwarded', 'peer'], { default: 'forwarded' })
+  CALLER_ADDRESS: Type.Enum(['forwarded', 'peer'], { default: 'forwarded' }),
+  /** From where `forwarded` is believed: this machine, and the shared address space (RFC 6598) that Container Apps' ingress has. */
+  PROXY_ADDRESSES: Type.String({ format: 'cidrs', default: '127.0.0.0/8,::1/128,100.64.0.0/10' })
 }
 
+export type AllowListConfig = Static<TObject<typeof AllowListSettings>>
+
 /**
- * Lets only callers pass whose address lies in one of `cidrs`.
+ * Lets only callers pass whose address lies in ALLOWED_CALLERS.
  *
  * Behind the ingress of Container Apps, which overwrites X-Forwarded-For, the caller is that header's last
- * entry (`forwarded`); without a proxy it is the peer of the connection (`peer`). Where the address is
- * missing or unreadable, the call is refused.
+ * entry (`forwarded`), believed only where the connection comes from a proxy; without a proxy it is the peer of
+ * the connection (`peer`). Where the address is missing or unreadable, the call is refused.
  */
-export const allowList = fp<{ cidrs: string, callerAddress: Static<typeof AllowListSettings.CALLER_ADDRESS> }>(async (app, { cidrs, callerAddress }) => {
-  const allowed = blockList(cidrs)
-  const addressOf = callerAddress === 'forwarded' ? forwardedAddress : peerAddress
+export const allowList = fp<AllowListConfig>(async (app, { ALLOWED_CALLERS, CALLER_ADDRESS, PROXY_ADDRESSES }) => {
+  const allowed = blockList(ALLOWED_CALLERS)
+  const proxies = blockList(PROXY_ADDRESSES)
+  app.decorateRequest('callerAddress', '')
 
   app.addHook('onRequest', async (request) => {
-    const address = addressOf(request)
-    const version = isIP(address)
-    if (version !== 0 && allowed.check(address, version === 4 ? 'ipv4' : 'ipv6')) return
-    request.log.warn({ address: version === 0 ? undefined : address }, 'caller refused by its address')
+    const peer = request.socket.remoteAddress ?? ''
+    const address = CALLER_ADDRESS === 'forwarded' && holds(proxies, peer) ? forwardedAddress(request) : peer
+    if (isIP(address)) request.callerAddress = address.replace(/^::ffff:(?=\d+\.)/i, '')
+    // Beside the ingress nobody has a business, whatever address it comes from
+    if (holds(allowed, address) && (CALLER_ADDRESS === 'peer' || holds(proxies, peer))) return
+    app.refusals.count('caller-address', request)
     throw new CallerRefused()
   })
-}, { name: 'allow-list' })
+}, { name: 'allow-list', dependencies: ['refusals'] })
+
+function holds (list: BlockList, address: string) {
+  const version = isIP(address)
+  return version !== 0 && list.check(address, version === 4 ? 'ipv4' : 'ipv6')
+}
 
 function blockList (cidrs: string) {
   const list = new BlockList()
@@ -40,8 +59,4 @@ function blockList (cidrs: string) {
 
 function forwardedAddress ({ headers }: FastifyRequest) {
   return String(headers['x-forwarded-for'] ?? '').split(',').at(-1)!.trim()
-}
-
-function peerAddress ({ socket }: FastifyRequest) {
-  return socket.remoteAddress ?? ''
 }

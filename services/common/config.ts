@@ -10,6 +10,20 @@ export const ServerSettings = {
   LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], { default: 'info' })
 }
 
+/** How a process opens the vault, instead of having its secrets in settings. */
+export const KeyVaultSettings = {
+  KEY_VAULT_URI: Type.String({ format: 'https-url' }),
+  /** The client id of the managed identity; without one it is a developer's own login. */
+  AZURE_CLIENT_ID: Type.Optional(Type.String({ format: 'guid' }))
+}
+
+const KeyRefreshSettings = {
+  /** How old what a process knows of a secret may grow. */
+  KEY_REFRESH_SECONDS: Type.Number({ default: 60, minimum: 1, maximum: 3_600 }),
+  /** The age at which a key gets a warning. */
+  KEY_ROTATION_DAYS: Type.Number({ default: 90, exclusiveMinimum: 0 })
+}
+
 export class SettingsError extends Error {
   override name = 'SettingsError'
 }
@@ -18,6 +32,10 @@ const formats = {
   cidrs: {
     message: 'must be a comma separated list of addresses in CIDR notation',
     validate: (list: string) => list.split(',').every((cidr) => isCidr(cidr.trim()))
+  },
+  'host-key': {
+    message: 'must have at least 16 characters, all of them printable ASCII without spaces',
+    validate: (key: string) => /^[\x21-\x7e]{16,256}$/.test(key)
   },
   'key-256': {
     message: 'must be 32 bytes in base64url',
@@ -30,8 +48,31 @@ const formats = {
   'http-url': {
     message: 'must be an http or https URL without a path',
     validate: (url: string) => /^https?:\/\/[^\s/]+\/?$/.test(url) && URL.canParse(url)
+  },
+  'https-url': {
+    message: 'must be an https URL without a path',
+    validate: (url: string) => /^https:\/\/[^\s/@]+\/?$/.test(url) && URL.canParse(url)
+  },
+  guid: {
+    message: 'must be a GUID',
+    validate: (id: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id)
+  },
+  json: {
+    message: 'must be JSON',
+    validate: isJson
   }
 }
+
+/** Secrets by their names in the vault, each with the format of its value. As settings they have the same names in upper case. */
+export type SecretFormats = Record<string, keyof typeof formats>
+
+/** Where the values of secrets come from, and what they must look like. */
+export interface SecretSettings {
+  formats: SecretFormats
+  source: Record<string, string> | VaultSource
+}
+
+export interface VaultSource extends Static<TObject<typeof KeyVaultSettings & typeof KeyRefreshSettings>> {}
 
 /**
  * Reads the settings that `schema` names from `env`, with defaults and types applied.
@@ -48,6 +89,41 @@ export function loadSettings<T extends TObject> (schema: T, env: NodeJS.ProcessE
   }
 }
 
+/**
+ * Reads settings and says where the secrets come from: the vault that KEY_VAULT_URI names, or settings of their own.
+ *
+ * @throws {SettingsError} as `loadSettings` does, and where both are given
+ */
+export function loadWithSecrets<T extends TObject> (schema: T, secrets: SecretFormats, env: NodeJS.ProcessEnv): Static<T> & { secrets: SecretSettings } {
+  const present = presentIn(env)
+  const names = Object.keys(secrets)
+  if (present.KEY_VAULT_URI !== undefined) {
+    const both = names.map(settingOf).filter((name) => name in present)
+    if (both.length > 0) throw new SettingsError(`Settings: ${both.join(', ')} given beside KEY_VAULT_URI; secrets come from the vault or from settings`)
+    const vault = { ...KeyVaultSettings, ...KeyRefreshSettings }
+    const settings = loadSettings(Type.Object({ ...schema.properties, ...vault }), env) as Static<T> & VaultSource
+    return { ...without(settings, Object.keys(vault)), secrets: { formats: secrets, source: settings } }
+  }
+  const values = Object.fromEntries(names.map((name) => [settingOf(name), Type.String({ format: secrets[name] })]))
+  const settings = loadSettings(Type.Object({ ...schema.properties, ...values }), env) as Static<T> & Record<string, string>
+  const source = Object.fromEntries(names.map((name) => [name, settings[settingOf(name)]!]))
+  return { ...without(settings, Object.keys(values)), secrets: { formats: secrets, source } }
+}
+
+/** Whether `value` has the format of the secret `name`. */
+export function isWellFormed ({ formats: secrets }: SecretSettings, name: string, value: string) {
+  return formats[secrets[name]!].validate(value)
+}
+
+/** The setting that stands for a secret. */
+export function settingOf (secret: string) {
+  return secret.replaceAll('-', '_').toUpperCase()
+}
+
+function without<T extends object> (settings: T, names: string[]) {
+  return Object.fromEntries(Object.entries(settings).filter(([name]) => !names.includes(name))) as T
+}
+
 // An empty variable is how compose and shells write "not set"
 function presentIn (env: NodeJS.ProcessEnv) {
   return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))
@@ -62,6 +138,15 @@ function describe ({ keyword, instancePath, params, message }: ErrorObject) {
   if (keyword === 'required') return `${params.missingProperty} is missing`
   const problem = keyword === 'format' ? formats[params.format as keyof typeof formats]?.message : message
   return `${instancePath.split('/')[1]} ${problem}`
+}
+
+function isJson (text: string) {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
 }
 
 function isCidr (cidr: string) {

@@ -4,11 +4,11 @@ import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import {
   MongoClient, MongoError, MongoNetworkError, MongoServerError, MongoServerSelectionError, MongoWriteConcernError,
-  type Collection, type CreateIndexesOptions, type Db, type Document, type IndexSpecification, type MongoClientOptions
+  type Collection, type CreateIndexesOptions, type Db, type Document, type IndexSpecification
 } from 'mongodb'
 import { Type } from 'typebox'
-import { SettingsError } from './config.ts'
 import { DatabaseUnavailable } from './problems.ts'
+import type { Secret, Secrets, Version } from './secrets.ts'
 import { within } from './within.ts'
 
 export const databaseName = (name: string) => Type.String({ default: name, pattern: '^[A-Za-z0-9_-]{1,63}$' })
@@ -27,6 +27,9 @@ export interface Index {
 /** How long one piece of work is repeated while the database throttles it, is away, or connections to it break. */
 const RETRY_MS = 2_500
 
+/** No work on a connection string that another took over from is still under way after this time. */
+const DRAIN_MS = 10_000
+
 /** How long a request may wait for what it needs to start (scale to zero); the gateway waits 60 s. */
 export const STARTING_MS = 45_000
 
@@ -35,41 +38,54 @@ const DUPLICATE_KEY = 11_000
 // BadValue, FailedToParse, TypeMismatch, CommandNotFound, ImmutableField: our own command was wrong
 const DEFECTS = new Set<unknown>([2, 9, 14, 59, 66])
 
+// AuthenticationFailed, Unauthorized, AtlasError: the password was changed, or its user is gone
+const LOGIN_REFUSED = new Set<unknown>([13, 18, 8_000])
+
 /** The time (of `performance.now`) after which the work it holds for starts nothing more on a database. */
 export const startBy = new AsyncLocalStorage<number>()
 
-/** A connection to one MongoDB database, any server of the dialect that Cosmos DB and MongoDB share. */
+/** A connection string that the driver takes. */
+export function connectionString (secrets: Secrets, name: string) {
+  // A client parses it, and does not connect yet
+  return secrets.secret(name, (connection) => new MongoClient(connection) && connection)
+}
+
+interface Login {
+  /** The version of the connection string. */
+  version: string
+  client: MongoClient
+  db: Db
+}
+
+/**
+ * A connection to one MongoDB database, any server of the dialect that Cosmos DB and MongoDB share.
+ *
+ * When the connection string changes, a new client connects and takes over; the old one finishes its work.
+ */
 export class Database {
-  #client: MongoClient
-  #db: Db
+  #connection: Secret<string>
+  #name: string
   #log: FastifyBaseLogger
+  #login: Login | undefined
+  #retiring = new Map<MongoClient, NodeJS.Timeout>()
+  #renewing: Promise<void> | undefined
   #closed = false
-  #ready = false
   /** Fulfilled at the first ping that was answered. */
   readonly connected: Promise<void>
 
-  constructor (connection: string, name: string, indexes: Index[], log: FastifyBaseLogger) {
+  constructor (connection: Secret<string>, name: string, indexes: Index[], log: FastifyBaseLogger) {
+    this.#connection = connection
+    this.#name = name
     this.#log = log
-    this.#client = connect(connection, {
-      appName: name,
-      writeConcern: { w: 'majority', journal: true },
-      retryWrites: false, // Cosmos DB has none; `run` repeats what may be repeated, on every server alike
-      maxPoolSize: 64,
-      maxIdleTimeMS: 120_000, // Azure's load balancer forgets an idle connection after 4 minutes
-      connectTimeoutMS: 4_000,
-      // Short, since `run` waits itself: a write must not start in the driver long after its caller was told 503
-      serverSelectionTimeoutMS: 500,
-      waitQueueTimeoutMS: 500,
-      socketTimeoutMS: 4_500
-    })
-    this.#db = this.#client.db(name)
-    this.connected = this.#connect(indexes)
+    this.connected = this.#begin(indexes)
+    connection.onChange(() => this.#renew())
   }
 
-  get ready () { return this.#ready }
+  get ready () { return this.#login !== undefined }
 
   collection<T extends Document> (name: string): Collection<T> {
-    return this.#db.collection<T>(name)
+    if (!this.#login) throw new DatabaseUnavailable()
+    return this.#login.db.collection<T>(name)
   }
 
   /**
@@ -83,10 +99,12 @@ export class Database {
     const giveUp = Math.min(latest, performance.now() + RETRY_MS)
     if (performance.now() > latest) throw new DatabaseUnavailable()
     for (let attempt = 0; ; attempt++) {
+      const login = this.#login
       try {
         return await work()
       } catch (error) {
         if (!(error instanceof MongoError) || isDuplicateKey(error) || DEFECTS.has(error.code)) throw error
+        if (LOGIN_REFUSED.has(error.code) && await this.#hasNewLogin(login, giveUp)) continue
         const wait = waitBeforeRetry(error, attempt)
         if (wait === undefined || performance.now() + wait > giveUp) throw unavailable(error)
         this.#log.warn({ err: error, wait, attempt }, 'repeating work on the database')
@@ -102,7 +120,7 @@ export class Database {
   insertOnce<T extends Document> (collection: string, document: T, sent = false): Promise<void> {
     return this.run(async () => {
       try {
-        await this.#db.collection(collection).insertOne(document)
+        await this.collection(collection).insertOne(document)
       } catch (error) {
         if (sent && isDuplicateKey(error)) return
         sent = true
@@ -113,24 +131,88 @@ export class Database {
 
   async close () {
     this.#closed = true
-    await this.#client.close()
+    for (const timer of this.#retiring.values()) clearTimeout(timer)
+    await Promise.all([this.#login?.client.close(), ...[...this.#retiring.keys()].map((client) => client.close())])
   }
 
-  async #connect (indexes: Index[]) {
-    for (let attempt = 0; !this.#closed; attempt++) {
-      try {
-        // Without it, the driver would keep to a topology that its first failure closed
-        await this.#client.connect()
-        await this.#db.command({ ping: 1 })
-        break
-      } catch (err) {
-        if (this.#closed) return
-        this.#log.warn({ err }, 'the database does not answer yet')
-        await sleep(backoff(attempt))
+  async #begin (indexes: Index[]) {
+    await this.#connection.known
+    for (let attempt = 0; !this.#closed && !this.#login; attempt++) {
+      if (attempt > 0) await sleep(backoff(attempt))
+      // The one before may work where the newest does not
+      for (const version of this.#connection.inForce()) {
+        if (await this.#take(version)) break
       }
     }
-    this.#ready = true
-    this.#createIndexes(indexes).catch((err) => this.#log.error({ err }, 'indexes are missing'))
+    if (!this.#closed) this.#createIndexes(indexes).catch((err) => this.#log.error({ err }, 'indexes are missing'))
+  }
+
+  /** Lets the newest connection string take over, as soon as it connects. */
+  #renew () {
+    this.#renewing ??= this.#takeNewest().finally(() => { this.#renewing = undefined })
+    return this.#renewing
+  }
+
+  async #takeNewest () {
+    await this.connected
+    for (let attempt = 0; !this.#closed; attempt++) {
+      const [newest] = this.#connection.inForce()
+      if (!newest || newest.id === this.#login?.version || await this.#take(newest)) return
+      await sleep(backoff(attempt))
+    }
+  }
+
+  /** Whether another login took over from one that the server refuses: it was one of a connection string that is no more. */
+  async #hasNewLogin (refused: Login | undefined, giveUp: number) {
+    if (this.#login === refused) {
+      const renewed = this.#connection.look().then(() => this.#renew())
+      await within(giveUp - performance.now(), renewed, () => new DatabaseUnavailable()).catch(() => {})
+    }
+    return this.#login !== refused
+  }
+
+  /** Whether work is done with `version` from now on. */
+  async #take ({ id, use: connection }: Version<string>) {
+    const client = this.#clientOf(connection)
+    const db = client.db(this.#name)
+    try {
+      // Without it, the driver would keep to a topology that its first failure closed
+      await client.connect()
+      await db.command({ ping: 1 })
+    } catch (err) {
+      client.close().catch(() => {})
+      if (!this.#closed) this.#log.warn({ err, version: id }, 'the database does not answer yet')
+      return false
+    }
+    if (this.#closed) await client.close()
+    else this.#takeOver({ version: id, client, db })
+    return true
+  }
+
+  #takeOver (login: Login) {
+    if (this.#login) {
+      const { client } = this.#login
+      this.#retiring.set(client, setTimeout(() => {
+        this.#retiring.delete(client)
+        client.close().catch(() => {})
+      }, DRAIN_MS).unref())
+    }
+    this.#login = login
+  }
+
+  #clientOf (connection: string) {
+    return new MongoClient(connection, {
+      appName: this.#name,
+      writeConcern: { w: 'majority', journal: true },
+      retryWrites: false, // Cosmos DB has none; `run` repeats what may be repeated, on every server alike
+      maxPoolSize: 64,
+      maxIdleTimeMS: 120_000, // Azure's load balancer forgets an idle connection after 4 minutes
+      connectTimeoutMS: 4_000,
+      // Short, since `run` waits itself: a write must not start in the driver long after its caller was told 503
+      serverSelectionTimeoutMS: 500,
+      waitQueueTimeoutMS: 500,
+      socketTimeoutMS: 4_500
+    })
   }
 
   // One at a time, so that a server which lacks one kind (a TTL, say) still has the others
@@ -138,7 +220,7 @@ export class Database {
     for (const { collection, key, options } of indexes) {
       if (this.#closed) return
       try {
-        await this.run(() => this.#db.collection(collection).createIndex(key, options))
+        await this.run(() => this.collection(collection).createIndex(key, options))
       } catch (err) {
         if (!this.#closed) this.#log.warn({ err, collection, index: key }, 'index not created')
       }
@@ -151,7 +233,7 @@ declare module 'fastify' {
 }
 
 /** Decorates the app with its `database`, closed with the app. */
-export const database = fp<{ connection: string, name: string, indexes: Index[] }>(async (app, { connection, name, indexes }) => {
+export const database = fp<{ connection: Secret<string>, name: string, indexes: Index[] }>(async (app, { connection, name, indexes }) => {
   const database = new Database(connection, name, indexes, app.log)
   app.decorate('database', database)
   app.addHook('onClose', () => database.close())
@@ -171,15 +253,6 @@ export function isTransient (error: unknown) {
   if (!(error instanceof MongoError)) return false
   return error.code === THROTTLED || TRANSIENT_CODES.has(error.code) || error.hasErrorLabel('RetryableWriteError') ||
     TRANSIENT.some((type) => error instanceof type) || error.name === 'MongoWaitQueueTimeoutError' // a class that the driver keeps to itself
-}
-
-// The driver's own message could quote the connection string
-function connect (connection: string, options: MongoClientOptions) {
-  try {
-    return new MongoClient(connection, options)
-  } catch {
-    throw new SettingsError(`Settings: the connection string of the database ${options.appName} is not one that the driver takes`)
-  }
 }
 
 function waitBeforeRetry (error: MongoError, attempt: number) {

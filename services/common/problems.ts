@@ -12,6 +12,7 @@ export const InvalidBody = createError('INVALID_BODY', 'The body is not JSON in 
 export const InvalidRequest = createError('INVALID_REQUEST', 'The request does not fit its schema', 400)
 export const BodyTooLarge = createError('BODY_TOO_LARGE', 'The body is larger than 1 MiB', 413)
 export const RouteNotFound = createError('ROUTE_NOT_FOUND', 'There is no such operation', 404)
+export const KeysUnavailable = createError('KEYS_UNAVAILABLE', 'The service does not know its keys yet', 503)
 export const DatabaseUnavailable = createError('DATABASE_UNAVAILABLE', 'The database cannot take the work now', 503)
 export const Defect = createError('DEFECT', 'The service has a defect', 500)
 const BadRequest = createError('BAD_REQUEST', 'The request cannot be read', 400)

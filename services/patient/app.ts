@@ -1,13 +1,14 @@
 import type { DestinationStream } from 'pino'
-import { allowList } from '#common/allow-list.ts'
-import { database, databaseConnected } from '#common/database.ts'
+import { connectionString, database, databaseConnected } from '#common/database.ts'
+import { guard } from '#common/guard.ts'
 import { health } from '#common/health.ts'
-import { hostKey, hostKeys } from '#common/host-key.ts'
+import { acceptedKey, shownKey } from '#common/host-key.ts'
+import { secrets } from '#common/key-vault.ts'
 import { createService } from '#common/service.ts'
 import { AuditClient } from './audit-client.ts'
 import { audited } from './audited.ts'
 import type { Config } from './config.ts'
-import { dataKey } from './data-key.ts'
+import { dataKeys } from './data-key.ts'
 import { Deletion } from './deletion.ts'
 import { Claims, claimIndexes } from './repositories/claims.ts'
 import { patientIndexes, Patients } from './repositories/patients.ts'
@@ -16,17 +17,21 @@ import { patientRoutes } from './routes/patients.ts'
 import { testRoutes } from './routes/tests.ts'
 
 const SWEEP_MS = 60 * 60 * 1_000
+/** Nobody waits for the record of a refusal. */
+const REFUSAL_MS = 5_000
 
 /** The Patient service: patients and their test results, every interaction recorded by the Audit service first. */
 export async function buildApp (config: Config, { logStream }: { logStream?: DestinationStream } = {}) {
   const app = createService('patient', config, logStream)
 
+  await app.register(secrets, { settings: config.secrets })
+  const key = acceptedKey(app.secrets, 'patient-host-key')
   await app.register(database, {
-    connection: config.PATIENT_DB_CONNECTION,
+    connection: connectionString(app.secrets, 'patient-db-connection'),
     name: config.DATABASE_NAME,
     indexes: [...patientIndexes, ...testIndexes, ...claimIndexes]
   })
-  const audit = new AuditClient(config.AUDIT_URL, config.AUDIT_HOST_KEY, app.log)
+  const audit = new AuditClient(config.AUDIT_URL, shownKey(app.secrets, 'audit-host-key'), app.log)
   app.addHook('onClose', () => audit.close())
   audit.wake()
 
@@ -39,14 +44,13 @@ export async function buildApp (config: Config, { logStream }: { logStream?: Des
   app.database.connected.then(sweep)
   app.addHook('onClose', async () => clearInterval(sweeping))
 
-  app.register(health, { ready: () => app.database.ready })
+  app.register(health, { ready: () => app.secrets.known && app.database.ready })
   app.register(async (guarded) => {
-    await guarded.register(allowList, { cidrs: config.ALLOWED_CALLERS, callerAddress: config.CALLER_ADDRESS })
-    await guarded.register(hostKey, { keys: hostKeys([config.PATIENT_HOST_KEY]) })
+    await guarded.register(guard, { config, key, record: (refusal, trace) => audit.recordRefusal(refusal, trace, REFUSAL_MS) })
     guarded.addHook('onRequest', databaseConnected)
     await guarded.register(audited, { audit })
 
-    const parts = { patients, tests, claims, deletion, key: dataKey(config.PATIENT_DATA_KEY) }
+    const parts = { patients, tests, claims, deletion, keys: dataKeys(app.secrets) }
     guarded.register(patientRoutes, parts)
     guarded.register(testRoutes, parts)
   })

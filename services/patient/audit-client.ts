@@ -1,8 +1,13 @@
+import { randomUUIDv7 } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { Pool } from 'undici'
 import { STARTING_MS } from '#common/database.ts'
+import { KeysUnavailable } from '#common/problems.ts'
+import type { Refusal } from '#common/refusals.ts'
+import type { Secret } from '#common/secrets.ts'
 import { traceHeaders } from '#common/trace.ts'
+import { within } from '#common/within.ts'
 import { AuditUnavailable } from './errors.ts'
 
 export interface Disclosure {
@@ -21,17 +26,20 @@ export interface AuditEntry {
 
 const RETRIES = 3
 
+/** Two looks of the vault begin a second apart at least. */
+const LOOK_MS = 1_500
+
 /** Container Apps stops an app 5 minutes after its last request, so one that answered lately is not at zero. */
 const WARM_MS = 240_000
 
 /** The Audit service, as the Patient service calls it. */
 export class AuditClient {
   #pool: Pool
-  #hostKey: string
+  #hostKey: Secret<string>
   #log: FastifyBaseLogger
   #answered = -Infinity
 
-  constructor (url: string, hostKey: string, log: FastifyBaseLogger) {
+  constructor (url: string, hostKey: Secret<string>, log: FastifyBaseLogger) {
     this.#pool = new Pool(url, { connections: 128, connect: { timeout: 4_000 }, headersTimeout: 0, bodyTimeout: 0 })
     this.#hostKey = hostKey
     this.#log = log
@@ -43,8 +51,23 @@ export class AuditClient {
    * @throws {AuditUnavailable} the record is not known to stand
    */
   async record (id: string, entry: AuditEntry, request: FastifyRequest, ms: number) {
-    await this.#post(id, entry, request, AbortSignal.timeout(Math.max(0, Math.round(ms))))
+    const { headers } = request
+    const origin = {
+      actor: field(headers['x-audit-actor']),
+      clientAddress: field(headers['x-audit-client-address']),
+      requestId: field(headers['x-audit-request-id'])
+    }
+    await this.#post(id, { ...origin, ...entry }, traceHeaders(request), ms)
     this.#answered = performance.now()
+  }
+
+  /**
+   * Fulfilled once a refusal is recorded, within `ms`; `trace` are the headers that carry it.
+   *
+   * @throws {AuditUnavailable}
+   */
+  recordRefusal (refusal: Refusal, trace: Record<string, string>, ms: number) {
+    return this.#post(randomUUIDv7(), refusal, trace, ms)
   }
 
   /** Whether the Audit service may be scaled to zero, so that a call has to wait for its start. */
@@ -62,21 +85,16 @@ export class AuditClient {
     return this.#pool.destroy()
   }
 
-  async #post (id: string, entry: AuditEntry, request: FastifyRequest, signal: AbortSignal) {
-    const headers = {
-      'content-type': 'application/json',
-      'x-functions-key': this.#hostKey,
-      'idempotency-key': id,
-      ...traceHeaders(request)
+  async #post (id: string, content: object, trace: Record<string, string>, ms: number) {
+    const headers = { 'content-type': 'application/json', 'idempotency-key': id, ...trace }
+    const body = JSON.stringify({ sourceSystemName: 'patient', ...content })
+    const signal = AbortSignal.timeout(Math.max(0, Math.round(ms)))
+    let statusCode = await this.#send(headers, body, signal)
+    if (statusCode === 401) {
+      // The key may have changed since the last look
+      await within(LOOK_MS, this.#hostKey.look(), () => new AuditUnavailable())
+      statusCode = await this.#send(headers, body, signal)
     }
-    const body = JSON.stringify({
-      sourceSystemName: 'patient',
-      actor: header(request, 'x-audit-actor'),
-      clientAddress: header(request, 'x-audit-client-address'),
-      requestId: header(request, 'x-audit-request-id'),
-      ...entry
-    })
-    const { statusCode } = await this.#send(headers, body, signal)
     if (statusCode === 201) return
     this.#log.warn({ statusCode }, 'the audit register did not take a record')
     throw new AuditUnavailable()
@@ -86,9 +104,11 @@ export class AuditClient {
   async #send (headers: Record<string, string>, body: string, signal: AbortSignal) {
     for (let attempt = 0; ; attempt++) {
       try {
-        const answer = await this.#pool.request({ path: '/audit', method: 'POST', headers, body, signal })
+        const key = this.#hostKey.current()
+        if (key === undefined) throw new KeysUnavailable()
+        const answer = await this.#pool.request({ path: '/audit', method: 'POST', headers: { ...headers, 'x-functions-key': key }, body, signal })
         await answer.body.dump()
-        return answer
+        return answer.statusCode
       } catch (cause) {
         if (attempt === RETRIES || signal.aborted) throw Object.assign(new AuditUnavailable(), { cause })
         await sleep(20 * 2 ** attempt)
@@ -97,6 +117,7 @@ export class AuditClient {
   }
 }
 
-function header ({ headers }: FastifyRequest, name: string) {
-  return (headers[name]?.slice(0, 256) || undefined) as string | undefined
+/** A header field of bounded length, where it says anything. */
+function field (value: unknown) {
+  return typeof value === 'string' && value !== '' ? value.slice(0, 256) : undefined
 }

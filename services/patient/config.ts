@@ -1,20 +1,23 @@
-import { Type, type Static } from 'typebox'
+import { Type } from 'typebox'
 import { AllowListSettings } from '#common/allow-list.ts'
-import { loadSettings, ServerSettings } from '#common/config.ts'
+import { loadWithSecrets, ServerSettings } from '#common/config.ts'
 import { databaseName } from '#common/database.ts'
 
 const Settings = Type.Object({
   ...ServerSettings,
   ...AllowListSettings,
-  PATIENT_HOST_KEY: Type.String({ minLength: 16 }),
-  PATIENT_DB_CONNECTION: Type.String({ format: 'mongodb-uri' }),
-  PATIENT_DATA_KEY: Type.String({ format: 'key-256' }),
   AUDIT_URL: Type.String({ format: 'http-url' }),
-  AUDIT_HOST_KEY: Type.String({ minLength: 16 }),
   DATABASE_NAME: databaseName('patient')
 })
 
-export type Config = Static<typeof Settings>
+const secrets = {
+  'patient-host-key': 'host-key',
+  'audit-host-key': 'host-key',
+  'patient-db-connection': 'mongodb-uri',
+  'patient-data-key': 'key-256'
+} as const
+
+export type Config = ReturnType<typeof loadConfig>
 
 /** @throws {SettingsError} */
-export const loadConfig = (env: NodeJS.ProcessEnv): Config => loadSettings(Settings, env)
+export const loadConfig = (env: NodeJS.ProcessEnv) => loadWithSecrets(Settings, secrets, env)

@@ -1,4 +1,6 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto'
+import { KeysUnavailable } from '#common/problems.ts'
+import type { Secrets } from '#common/secrets.ts'
 import { InvalidCursor } from './errors.ts'
 
 const IV = 12
@@ -42,4 +44,39 @@ export function dataKey (key: string): DataKey {
 
     mac: (text) => createHmac('sha256', authenticating).update(text).digest('base64url')
   }
+}
+
+/** The versions of the patient-data-key in force: the current one seals, and what any of them sealed opens. */
+export interface DataKeys extends Pick<DataKey, 'seal' | 'open'> {
+  /** @throws {KeysUnavailable} */
+  current (): DataKey
+  /** Newest first, the same in every replica that knows the same versions. */
+  inForce (): DataKey[]
+}
+
+export function dataKeys (secrets: Secrets): DataKeys {
+  const secret = secrets.secret('patient-data-key', dataKey)
+  const keys: DataKeys = {
+    current () {
+      const key = secret.current()
+      if (!key) throw new KeysUnavailable()
+      return key
+    },
+
+    inForce: () => secret.inForce().map(({ use }) => use),
+
+    seal: (text, context) => keys.current().seal(text, context),
+
+    open (sealed, context) {
+      for (const key of keys.inForce()) {
+        try {
+          return key.open(sealed, context)
+        } catch {
+          // Another version may have sealed it
+        }
+      }
+      throw new InvalidCursor()
+    }
+  }
+  return keys
 }

@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { stringify } from 'safe-stable-stringify'
 import { within } from '#common/within.ts'
 import { Overtaken, write } from './audited.ts'
-import type { DataKey } from './data-key.ts'
+import type { DataKey, DataKeys } from './data-key.ts'
 import { IdempotencyKeyReused, InvalidIdempotencyKey, OutOfTime, RequestUnderWay } from './errors.ts'
 import { isAbandoned, UNDER_WAY_MS, type Claim, type Claims } from './repositories/claims.ts'
 
@@ -12,6 +12,7 @@ import { isAbandoned, UNDER_WAY_MS, type Claim, type Claims } from './repositori
 const WAIT_MS = 2_000
 const POLL_MS = 50
 const FINISH_MS = 500
+const YIELD_MS = 50
 
 export interface Creation<T> {
   patientId?: string
@@ -28,7 +29,7 @@ export interface Creation<T> {
  *
  * @throws {InvalidIdempotencyKey}
  */
-export async function createOnce<T> (request: FastifyRequest, claims: Claims, key: DataKey, path: string, creation: Creation<T>) {
+export async function createOnce<T> (request: FastifyRequest, claims: Claims, keys: DataKeys, path: string, creation: Creation<T>) {
   const { patientId, document, insert, answer } = creation
   const sent = request.headers['idempotency-key'] as string | undefined
 
@@ -47,8 +48,18 @@ export async function createOnce<T> (request: FastifyRequest, claims: Claims, ke
   }
 
   if (!/^[\x21-\x7e]{1,255}$/.test(sent)) throw new InvalidIdempotencyKey()
-  const claimId = key.mac(JSON.stringify([request.headers['x-audit-actor'], path, sent]))
-  const body = key.mac(stringify(request.body)!)
+  const scope = JSON.stringify([request.headers['x-audit-actor'], path, sent])
+  const content = stringify(request.body)!
+  const wanted = (key: DataKey) => ({ _id: key.mac(scope), body: key.mac(content) })
+  /** The claim of this request under a version of the key, and whether it is one of the same body. */
+  const find = async (versions: DataKey[]) => {
+    const found = await Promise.all(versions.map(async (key) => {
+      const { _id, body } = wanted(key)
+      const claim = await claims.find(_id)
+      return claim && { claim, sameBody: claim.body === body }
+    }))
+    return found.find(Boolean)
+  }
 
   const carryOut = async (claim: Claim) => {
     const created = document(claim.id, claim.audit, claim.lastUpdated)
@@ -65,15 +76,16 @@ export async function createOnce<T> (request: FastifyRequest, claims: Claims, ke
     return created
   }
 
-  const standing = await claims.find(claimId)
+  const standing = await find(keys.inForce())
   if (standing) {
+    const { claim, sameBody } = standing
     return write({
-      id: standing.id,
+      id: claim.id,
       patientId,
-      attemptOf: standing.audit,
+      attemptOf: claim.audit,
       async act () {
-        if (standing.body !== body) throw new IdempotencyKeyReused()
-        return carryOut(await settled(claims, standing))
+        if (!sameBody) throw new IdempotencyKeyReused()
+        return carryOut(await settled(claims, claim))
       },
       answer
     })
@@ -84,8 +96,15 @@ export async function createOnce<T> (request: FastifyRequest, claims: Claims, ke
     id,
     patientId,
     async act (record) {
-      const claim = await claims.take({ _id: claimId, body, audit: record, id })
+      const key = keys.current()
+      const claim = await claims.take({ ...wanted(key), audit: record, id })
       if (!claim) throw new Overtaken()
+      // While the key changes, another replica may take a claim under another version: each that sees the other's yields
+      if (await find(keys.inForce().filter((other) => other !== key))) {
+        await claims.release(claim)
+        await sleep(YIELD_MS * Math.random())
+        throw new Overtaken()
+      }
       return carryOut(claim)
     },
     answer

@@ -1,10 +1,12 @@
-import { test } from 'tap'
+import { test, type Test } from 'tap'
 import { allowList } from '../allow-list.ts'
+import { refusals } from '../refusals.ts'
 import { service } from './service.ts'
 
-const guarded = (t: Parameters<typeof service>[0], callerAddress: 'forwarded' | 'peer') => service(t, async (app) => {
-  await app.register(allowList, { cidrs: '10.1.0.0/16, 192.168.1.1/32, fd00::/8', callerAddress })
-  app.get('/', async () => 'in')
+const guarded = (t: Test, CALLER_ADDRESS: 'forwarded' | 'peer') => service(t, async (app) => {
+  await app.register(refusals, { record: async () => {} })
+  await app.register(allowList, { ALLOWED_CALLERS: '10.1.0.0/16, 192.168.1.1/32, fd00::/8', CALLER_ADDRESS, PROXY_ADDRESSES: '127.0.0.0/8,100.64.0.0/10' })
+  app.get('/', async (request) => request.callerAddress)
 })
 
 test('without a proxy the caller is the peer, whatever the header says', async (t) => {
@@ -18,8 +20,20 @@ test('without a proxy the caller is the peer, whatever the header says', async (
 test('behind the ingress the caller is the last entry of X-Forwarded-For, and none is a refusal', async (t) => {
   const { app, logs } = await guarded(t, 'forwarded')
   const statusOf = async (forwarded?: string) =>
-    (await app.inject({ url: '/', remoteAddress: '10.1.0.1', headers: forwarded === undefined ? {} : { 'x-forwarded-for': forwarded } })).statusCode
+    (await app.inject({ url: '/', remoteAddress: '100.100.0.1', headers: forwarded === undefined ? {} : { 'x-forwarded-for': forwarded } })).statusCode
   for (const list of ['10.1.2.3', '1.2.3.4, 10.1.2.3', '1.2.3.4,fd00::1']) t.equal(await statusOf(list), 200, list)
   for (const list of [undefined, '', '10.1.2.3, 1.2.3.4', '10.1.2.3,', '10.1.2.3, unknown', '10.1.2.3;']) t.equal(await statusOf(list), 403, String(list))
   t.match(logs(), /"address":"1\.2\.3\.4"/, 'the address seen is logged')
+})
+
+test('beside the ingress nobody passes: neither with a header of his own nor from an allowed address', async (t) => {
+  const { app } = await guarded(t, 'forwarded')
+  for (const remoteAddress of ['10.1.0.1', '192.0.2.1', 'fd00::1']) {
+    for (const headers of [{}, { 'x-forwarded-for': '10.1.0.1' }]) t.equal((await app.inject({ url: '/', remoteAddress, headers })).statusCode, 403, remoteAddress)
+  }
+})
+
+test('an address is the same in its IPv4 and its mapped form', async (t) => {
+  const { app } = await guarded(t, 'peer')
+  t.equal((await app.inject({ url: '/', remoteAddress: '::ffff:10.1.2.3' })).body, '10.1.2.3')
 })

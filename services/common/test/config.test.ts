@@ -1,6 +1,6 @@
 import { test } from 'tap'
 import { Type } from 'typebox'
-import { loadSettings, ServerSettings, SettingsError } from '../config.ts'
+import { loadSettings, loadWithSecrets, ServerSettings, SettingsError } from '../config.ts'
 
 const Settings = Type.Object({
   ...ServerSettings,
@@ -35,4 +35,25 @@ test('address lists are refused unless each entry is an address with a prefix th
   for (const CALLERS of ['10.0.0.0', '10.0.0.0/', '10.0.0.0/33', '::/129', 'gateway/8', '10.0.0.0/8,', '10.0.0.0/8/8']) {
     t.throws(() => loadSettings(Settings, { ...good, CALLERS }), { message: /^Settings: CALLERS must be/ }, CALLERS)
   }
+})
+
+const secrets = { 'patient-host-key': 'host-key', 'patient-data-key': 'key-256' } as const
+const values = { PATIENT_HOST_KEY: 'k'.repeat(16), PATIENT_DATA_KEY: 'k'.repeat(43) }
+const vault = { KEY_VAULT_URI: 'https://kv.vault.azure.net/' }
+const load = (env: NodeJS.ProcessEnv) => loadWithSecrets(Type.Object({ ...ServerSettings }), secrets, env)
+
+test('secrets come from settings of their own', async (t) => {
+  t.match(load({ ...values, PORT: '90' }), { PORT: 90, secrets: { source: { 'patient-host-key': values.PATIENT_HOST_KEY, 'patient-data-key': values.PATIENT_DATA_KEY } } })
+  t.throws(() => load({ PATIENT_DATA_KEY: 'secret' }), { message: 'Settings: PATIENT_HOST_KEY is missing; PATIENT_DATA_KEY must be 32 bytes in base64url' })
+})
+
+test('secrets come from the vault that KEY_VAULT_URI names', async (t) => {
+  t.match(load({ ...vault, KEY_REFRESH_SECONDS: '5' }).secrets.source, { ...vault, KEY_REFRESH_SECONDS: 5, KEY_ROTATION_DAYS: 90 })
+  for (const env of [{ KEY_VAULT_URI: 'http://kv.vault.azure.net' }, { ...vault, AZURE_CLIENT_ID: 'secret' }, { ...vault, KEY_REFRESH_SECONDS: '0.5' }]) {
+    t.throws(() => load(env), { name: 'SettingsError', message: /^Settings: [A-Z_]+ must/ }, JSON.stringify(env))
+  }
+})
+
+test('both ways at once are a refusal that names the settings, and no value', async (t) => {
+  t.throws(() => load({ ...vault, PATIENT_DATA_KEY: values.PATIENT_DATA_KEY }), { message: 'Settings: PATIENT_DATA_KEY given beside KEY_VAULT_URI; secrets come from the vault or from settings' })
 })

@@ -1,16 +1,62 @@
-import { test } from 'tap'
-import { hostKey, hostKeys } from '../host-key.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { test, type Test } from 'tap'
+import { allowList } from '../allow-list.ts'
+import { acceptedKey, hostKey } from '../host-key.ts'
+import { refusals } from '../refusals.ts'
+import { vault } from './secrets.ts'
 import { service } from './service.ts'
 
-test('only a request with a host key in force passes', async (t) => {
+async function guarded (t: Test, store: ReturnType<typeof vault>) {
+  const key = acceptedKey({ secret: (_name, use) => store.reader(use) }, 'a-host-key')
+  await key.known
   const { app, logs } = await service(t, async (app) => {
-    await app.register(hostKey, { keys: hostKeys(['the-first-host-key', 'the-second-host-key']) })
+    await app.register(refusals, { record: async () => {} })
+    await app.register(allowList, { ALLOWED_CALLERS: '127.0.0.1/32', CALLER_ADDRESS: 'peer', PROXY_ADDRESSES: '127.0.0.0/8' })
+    await app.register(hostKey, { key })
     app.get('/', async () => 'in')
   })
-  const statusOf = async (key?: string) => (await app.inject({ url: '/', headers: key === undefined ? {} : { 'x-functions-key': key } })).statusCode
+  const statusOf = async (shown?: string) => (await app.inject({ url: '/', headers: shown === undefined ? {} : { 'x-functions-key': shown } })).statusCode
+  return { statusOf, logs }
+}
 
-  t.equal(await statusOf('the-first-host-key'), 200)
-  t.equal(await statusOf('the-second-host-key'), 200)
-  for (const key of [undefined, '', 'the-first-host-ke', 'the-first-host-key2', 'THE-FIRST-HOST-KEY']) t.equal(await statusOf(key), 401, String(key))
-  t.notMatch(logs(), /host-ke[^y]|host-key2/)
+test('only a request with a host key in force passes', async (t) => {
+  const store = vault(t)
+  store.add('first')
+  store.add('second')
+  const { statusOf, logs } = await guarded(t, store)
+
+  for (const id of ['first', 'second']) t.equal(await statusOf(`value-of-${id}`), 200)
+  const wrong = [undefined, '', 'value-of-firs', 'value-of-first2', 'VALUE-OF-FIRST']
+  t.same(await Promise.all(wrong.map(statusOf)), Array(wrong.length).fill(401))
+  t.notMatch(logs(), /value-of/i)
+})
+
+test('a key that is newer than what is known waits for the next look, and passes', async (t) => {
+  const store = vault(t)
+  store.add('first')
+  const { statusOf } = await guarded(t, store)
+  store.add('second')
+  t.equal(await statusOf('value-of-second'), 200)
+})
+
+test('however many wrong keys are shown, there is one look a second, and at most a hundred wait for it', async (t) => {
+  const store = vault(t)
+  store.add('first')
+  const { statusOf } = await guarded(t, store)
+  await sleep(1_000)
+  await statusOf('wrong')
+  const before = store.state.looks
+  const refused = Promise.withResolvers<void>()
+  let answered = 0
+  const wrong = Array.from({ length: 1_000 }, async (_, i) => {
+    const status = await statusOf(`wrong ${i}`)
+    if (++answered === 900) refused.resolve()
+    return status
+  })
+  await refused.promise
+  t.equal(store.state.looks, before, 'all but a hundred are answered before the next look')
+  t.equal(await statusOf('value-of-first'), 200, 'and a good key at once')
+  t.equal(answered, 900)
+  t.same(new Set(await Promise.all(wrong)), new Set([401]))
+  t.equal(store.state.looks, before + 1)
 })

@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify'
 import { stringify } from 'safe-stable-stringify'
-import type { DataKey } from '../data-key.ts'
+import type { DataKeys } from '../data-key.ts'
 import type { Position, Sort, Stored } from '../repositories/documents.ts'
 
 /** What one page of a search is asked by. */
@@ -27,24 +27,24 @@ export function sortOf (sort: string): Sort {
  * URLs are logged, so a cursor is encrypted; in any other search it does not open.
  */
 export class Cursors {
-  #key: DataKey
+  #keys: DataKeys
   #context: string
 
-  constructor (key: DataKey, actor: unknown, path: string, sort: string, criteria: object = {}) {
-    this.#key = key
+  constructor (keys: DataKeys, actor: unknown, path: string, sort: string, criteria: object = {}) {
+    this.#keys = keys
     this.#context = stringify([actor ?? null, path, sort, criteria])!
   }
 
   /** @throws {InvalidCursor} */
   position (cursor: string | undefined): Position | undefined {
     if (cursor === undefined) return undefined
-    const { value, date, id } = JSON.parse(this.#key.open(cursor, this.#context))
+    const { value, date, id } = JSON.parse(this.#keys.open(cursor, this.#context))
     return { value: date ? new Date(value) : value, id }
   }
 
   cursor (last: Stored, { field }: Sort) {
     const value = last[field as keyof Stored]
-    return this.#key.seal(JSON.stringify({ value, date: value instanceof Date || undefined, id: last._id }), this.#context)
+    return this.#keys.seal(JSON.stringify({ value, date: value instanceof Date || undefined, id: last._id }), this.#context)
   }
 }
 

@@ -2,7 +2,7 @@ import type { FastifyPluginAsync } from 'fastify'
 import { Type } from 'typebox'
 import { isUuid } from '#common/formats.ts'
 import { read, write } from '../audited.ts'
-import type { DataKey } from '../data-key.ts'
+import type { DataKeys } from '../data-key.ts'
 import type { Deletion } from '../deletion.ts'
 import { PatientNotFound } from '../errors.ts'
 import { createOnce } from '../idempotency.ts'
@@ -18,19 +18,19 @@ export interface Parts {
   patients: Patients
   claims: Claims
   deletion: Deletion
-  key: DataKey
+  keys: DataKeys
 }
 
 const params = Type.Object({ patientId: Type.String() })
 const type = 'patient'
 
-export const patientRoutes: FastifyPluginAsync<Parts> = async (app, { patients, claims, deletion, key }) => {
+export const patientRoutes: FastifyPluginAsync<Parts> = async (app, { patients, claims, deletion, keys }) => {
   app.audited({
     method: 'POST',
     url: '/patient',
     audit: { type, operation: 'create' },
     schema: { body: NewPatient, response: { 201: Patient, ...problemResponses } },
-    handler: (request) => createOnce(request, claims, key, '/patient', {
+    handler: (request) => createOnce(request, claims, keys, '/patient', {
       document: (id, audit, lastUpdated) => storedPatient(id, request.body, audit, lastUpdated),
       insert: (document, sent) => patients.insert(document, sent),
       answer: (document, reply) => answerCreated(document, `/patient/${document._id}`, reply)
@@ -115,7 +115,7 @@ export const patientRoutes: FastifyPluginAsync<Parts> = async (app, { patients, 
     handler (request) {
       const { body, query } = request
       const path = '/patient/search'
-      const cursors = new Cursors(key, request.headers['x-audit-actor'], path, query.sort, body)
+      const cursors = new Cursors(keys, request.headers['x-audit-actor'], path, query.sort, body)
       const after = cursors.position(query.cursor)
       return read({
         criteria: Object.keys(body),

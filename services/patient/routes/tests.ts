@@ -16,7 +16,7 @@ const ofPatient = Type.Object({ patientId: Type.String() })
 const params = Type.Object({ patientId: Type.String(), testId: Type.String() })
 const type = 'test'
 
-export const testRoutes: FastifyPluginAsync<Parts & { tests: Tests }> = async (app, { patients, tests, claims, key }) => {
+export const testRoutes: FastifyPluginAsync<Parts & { tests: Tests }> = async (app, { patients, tests, claims, keys }) => {
   app.audited({
     method: 'POST',
     url: '/patient/:patientId/tests',
@@ -26,7 +26,7 @@ export const testRoutes: FastifyPluginAsync<Parts & { tests: Tests }> = async (a
       const patientId = known(request.params.patientId)
       if (patientId === undefined) throw invalid('patientId', 'must be a UUID')
       sameAsPath('patientId', request.body.patientId, patientId)
-      return createOnce(request, claims, key, `/patient/${patientId}/tests`, {
+      return createOnce(request, claims, keys, `/patient/${patientId}/tests`, {
         patientId,
         document: (id, audit, lastUpdated) => storedTest(patientId, id, request.body, audit, lastUpdated),
         async insert (test, sent) {
@@ -51,7 +51,7 @@ export const testRoutes: FastifyPluginAsync<Parts & { tests: Tests }> = async (a
       const { query } = request
       const patientId = known(request.params.patientId)
       const path = `/patient/${patientId}/tests`
-      const cursors = new Cursors(key, request.headers['x-audit-actor'], path, query.sort)
+      const cursors = new Cursors(keys, request.headers['x-audit-actor'], path, query.sort)
       const after = cursors.position(query.cursor)
       return read({
         patientId,

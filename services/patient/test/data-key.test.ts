@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { test } from 'tap'
-import { dataKey } from '../data-key.ts'
+import { test, type Test } from 'tap'
+import type { Secret } from '../../common/secrets.ts'
+import { vault } from '../../common/test/secrets.ts'
+import { dataKey, dataKeys } from '../data-key.ts'
 import { InvalidCursor } from '../errors.ts'
 
 const key = dataKey(randomBytes(32).toString('base64url'))
@@ -34,4 +36,35 @@ test('an HMAC depends on text and key', async (t) => {
   t.equal(key.mac('a'), key.mac('a'))
   t.not(key.mac('a'), key.mac('b'))
   t.not(key.mac('a'), dataKey(randomBytes(32).toString('base64url')).mac('a'))
+})
+
+async function rotating (t: Test) {
+  const store = vault(t)
+  const add = (id: string, more = {}) => store.add(id, { value: randomBytes(32).toString('base64url'), ...more })
+  add('first')
+  const secret = store.reader(dataKey)
+  await secret.known
+  const keys = dataKeys({ secret: <T>() => secret as unknown as Secret<T> })
+  return { ...store, add, secret, keys }
+}
+
+test('what any version in force sealed opens, and the newest active one seals', async (t) => {
+  const { add, change, secret, keys } = await rotating(t)
+  const sealed = keys.seal('Lovelace', 'context')
+  add('second')
+  await secret.look()
+  t.equal(keys.open(sealed, 'context'), 'Lovelace')
+  const [second, first] = keys.inForce()
+  t.throws(() => first!.open(keys.seal('Lovelace', 'context'), 'context'), InvalidCursor)
+  t.equal(second, keys.current())
+  change('first', { enabled: false })
+  await secret.look()
+  t.throws(() => keys.open(sealed, 'context'), InvalidCursor)
+})
+
+test('without a version in force nothing is sealed', async (t) => {
+  const { change, secret, keys } = await rotating(t)
+  change('first', { enabled: false })
+  await secret.look()
+  t.throws(() => keys.seal('Lovelace', 'context'), { code: 'KEYS_UNAVAILABLE' })
 })

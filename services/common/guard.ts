@@ -1,0 +1,24 @@
+import fp from 'fastify-plugin'
+import { allowList, type AllowListConfig } from './allow-list.ts'
+import { hostKey } from './host-key.ts'
+import { secretsKnown } from './key-vault.ts'
+import { refusals, type RecordRefusal } from './refusals.ts'
+import type { Secret } from './secrets.ts'
+
+export interface GuardOptions {
+  config: AllowListConfig
+  key: Secret<Buffer>
+  record: RecordRefusal
+}
+
+/**
+ * What stands before every route of a service but its health: the caller's address first, then its host key. A caller
+ * that passes both may see which versions of the service's keys are in force, at `/keys`.
+ */
+export const guard = fp<GuardOptions>(async (app, { config, key, record }) => {
+  await app.register(refusals, { record })
+  await app.register(allowList, config)
+  app.addHook('onRequest', secretsKnown)
+  await app.register(hostKey, { key })
+  app.get('/keys', async () => ({ keys: app.secrets.describe() }))
+}, { name: 'guard', dependencies: ['secrets'] })

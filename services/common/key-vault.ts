@@ -1,0 +1,126 @@
+import type { SecretClient } from '@azure/keyvault-secrets'
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { isWellFormed, settingOf, SettingsError, type SecretSettings, type VaultSource } from './config.ts'
+import { STARTING_MS } from './database.ts'
+import { KeysUnavailable } from './problems.ts'
+import { Secret, type ReadVersion, type Secrets } from './secrets.ts'
+import { within } from './within.ts'
+
+interface VaultSettings {
+  KEY_VAULT_URI: string
+  AZURE_CLIENT_ID?: string
+}
+
+/** A client of the vault, as the managed identity of AZURE_CLIENT_ID or else as the developer who is logged in. */
+export async function openKeyVault ({ KEY_VAULT_URI, AZURE_CLIENT_ID: clientId }: VaultSettings, maxRetries?: number): Promise<SecretClient> {
+  // Loaded here only: they take longer than all else that a service loads
+  const [{ DefaultAzureCredential, ManagedIdentityCredential }, { SecretClient }] = await Promise.all([import('@azure/identity'), import('@azure/keyvault-secrets')])
+  const credential = clientId ? new ManagedIdentityCredential({ clientId }) : new DefaultAzureCredential()
+  return new SecretClient(KEY_VAULT_URI, credential, { retryOptions: { maxRetries } })
+}
+
+declare module 'fastify' {
+  interface FastifyInstance { secrets: AppSecrets }
+}
+
+/** The secrets of an app, each of them kept up to date until the app closes. */
+export class AppSecrets implements Secrets {
+  #settings: SecretSettings
+  #log: FastifyBaseLogger
+  #client: Promise<SecretClient> | undefined
+  #opened: Array<Secret<unknown>> = []
+
+  constructor (settings: SecretSettings, log: FastifyBaseLogger) {
+    this.#settings = settings
+    this.#log = log
+    // What goes wrong here is told where a secret is read
+    if (isVault(settings.source)) this.#client = openKeyVault(settings.source, 0)
+    this.#client?.catch(() => {})
+  }
+
+  secret<T> (name: string, use: (value: string) => T): Secret<T> {
+    const { source } = this.#settings
+    if (!isVault(source)) requireUsable(name, source[name]!, use)
+    const secret = new Secret<T>({
+      name,
+      read: isVault(source) ? this.#reader(name) : async () => ({ id: 'setting', value: source[name]!, enabled: true }),
+      use: (value) => {
+        if (!isWellFormed(this.#settings, name, value)) throw new TypeError()
+        return use(value)
+      },
+      refreshSeconds: isVault(source) ? source.KEY_REFRESH_SECONDS : Infinity,
+      rotationDays: isVault(source) ? source.KEY_ROTATION_DAYS : Infinity,
+      log: this.#log
+    })
+    this.#opened.push(secret)
+    return secret
+  }
+
+  /** Whether a version of each is known. */
+  get known () {
+    return this.#opened.every((secret) => secret.isKnown)
+  }
+
+  /** Fulfilled once a version of each is known. */
+  allKnown () {
+    return Promise.all(this.#opened.map((secret) => secret.known))
+  }
+
+  /** The versions in force of each. */
+  describe () {
+    return this.#opened.map((secret) => ({ name: secret.name, versions: secret.describe() }))
+  }
+
+  close () {
+    for (const secret of this.#opened) secret.close()
+  }
+
+  #reader (name: string): ReadVersion {
+    return async (id) => {
+      const client = await this.#client!
+      try {
+        const { value = '', properties: { version, createdOn, notBefore, expiresOn, tags } } = await client.getSecret(name, { version: id })
+        return { id: version!, value, enabled: true, createdOn, notBefore, expiresOn, previous: tags?.previous }
+      } catch (error) {
+        if (isDisabled(error) || (id !== undefined && isMissing(error))) return { id: id ?? '', value: '', enabled: false }
+        throw error
+      }
+    }
+  }
+}
+
+/** Decorates the app with its `secrets`. */
+export const secrets = fp<{ settings: SecretSettings }>(async (app, { settings }) => {
+  const secrets = new AppSecrets(settings, app.log)
+  app.decorate('secrets', secrets)
+  app.addHook('onClose', async () => secrets.close())
+}, { name: 'secrets' })
+
+/** A hook that lets requests wait, while the service starts, until its keys are known, as long as their caller does. */
+export async function secretsKnown ({ server: { secrets } }: FastifyRequest, reply: FastifyReply) {
+  if (!secrets.known) await within(STARTING_MS - reply.elapsedTime, secrets.allKnown(), () => new KeysUnavailable())
+}
+
+function isVault (source: SecretSettings['source']): source is VaultSource {
+  return 'KEY_VAULT_URI' in source
+}
+
+// A start with a wrong setting must end, where one with a wrong secret waits for a right one
+function requireUsable (name: string, value: string, use: (value: string) => unknown) {
+  try {
+    use(value)
+  } catch {
+    throw new SettingsError(`Settings: ${settingOf(name)} cannot be used`)
+  }
+}
+
+// Told by an error alone; source: the error responses of the REST reference, Get Secret
+function isDisabled (error: unknown) {
+  const { statusCode, details } = error as { statusCode?: number, details?: { error?: { innerError?: { code?: string } } } }
+  return statusCode === 403 && details?.error?.innerError?.code === 'SecretDisabled'
+}
+
+function isMissing (error: unknown) {
+  return (error as { statusCode?: number }).statusCode === 404
+}

@@ -1,0 +1,266 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { FastifyBaseLogger } from 'fastify'
+import { within } from './within.ts'
+
+/** One version of a secret as its store tells it. */
+export interface StoredVersion {
+  id: string
+  value: string
+  enabled: boolean
+  createdOn?: Date
+  notBefore?: Date
+  expiresOn?: Date
+  /** The version that this one supersedes. */
+  previous?: string
+}
+
+/** Reads a version of one secret by its id, or the newest. */
+export type ReadVersion = (id?: string) => Promise<StoredVersion>
+
+/** A version in force, with what its value serves for; never the value itself where a digest or a derived key does. */
+export interface Version<T> extends Omit<StoredVersion, 'value' | 'enabled' | 'previous'> {
+  use: T
+}
+
+/** What a process does with the secrets it opens. */
+export interface Secrets {
+  /** @param use what is kept of a value; it throws where the value is not one that the secret can have */
+  secret<T> (name: string, use: (value: string) => T): Secret<T>
+}
+
+/** What can be told of a version in force. */
+export interface VersionInForce {
+  version: string
+  createdOn?: string
+  notBefore?: string
+  expiresOn?: string
+  ageSeconds?: number
+  /** The one that this process shows, where it is a caller. */
+  current: boolean
+}
+
+export interface SecretOptions<T> {
+  name: string
+  read: ReadVersion
+  /** What is kept of a value. It throws where the value is not one that this secret can have. */
+  use: (value: string) => T
+  refreshSeconds: number
+  rotationDays: number
+  log: FastifyBaseLogger
+}
+
+// A rotation leaves one version before the one it supersedes, and adds one
+const MAX_VERSIONS = 3
+const MIN_GAP_MS = 1_000
+const READ_MS = 10_000
+const FIRST_BACKOFF_MS = 100
+const MAX_BACKOFF_MS = 5_000
+const WARN_EVERY_MS = 60_000
+const DAY_MS = 24 * 60 * 60 * 1_000
+
+/**
+ * One secret, kept up to date in the background: no request ever waits for the vault but one that shows a key
+ * which is not known yet.
+ *
+ * In force are the newest version and those it supersedes, at most 3 in all, as long as they are enabled and have
+ * not expired, active or not. A store that is away leaves the known ones in force; expiry holds all the same.
+ */
+export class Secret<T> {
+  readonly name: string
+  /** Fulfilled once a version is known. */
+  readonly known: Promise<void>
+  #options: SecretOptions<T>
+  #versions: Array<Version<T>> = []
+  /** Versions that have expired: what was said of them does not change. */
+  #expired = new Set<string>()
+  #next: Promise<void> | undefined
+  #looking: Promise<void> = Promise.resolve()
+  #lastLook = -Infinity
+  #begun = false
+  #refreshing?: NodeJS.Timeout
+  #forgetting?: NodeJS.Timeout
+  #listeners: Array<() => void> = []
+  #warnedAt = -Infinity
+  #warnedOfAgeAt = -Infinity
+  #closing = new AbortController()
+
+  constructor (options: SecretOptions<T>) {
+    this.name = options.name
+    this.#options = options
+    this.known = this.#begin()
+  }
+
+  get isKnown () { return this.#versions.length > 0 }
+
+  /** The versions in force, newest first. */
+  inForce (): Array<Version<T>> {
+    const now = new Date()
+    return this.#versions.filter(({ expiresOn }) => !expiresOn || expiresOn > now)
+  }
+
+  /** What the newest active version serves for; nothing where none is in force. */
+  current (): T | undefined {
+    return this.#current(this.inForce())?.use
+  }
+
+  /** Calls `listener` whenever other versions are in force than before. */
+  onChange (listener: () => void) {
+    this.#listeners.push(listener)
+  }
+
+  /** Fulfilled after the next look at the vault, whatever it found. Looks begin at least a second apart, however many wait. */
+  look (): Promise<void> {
+    if (this.#begun && !this.#changes) return Promise.resolve()
+    this.#next ??= this.#lookNext()
+    return this.#next
+  }
+
+  describe (): VersionInForce[] {
+    const versions = this.inForce()
+    const current = this.#current(versions)
+    return versions.map((version) => ({
+      version: version.id,
+      createdOn: version.createdOn?.toISOString(),
+      notBefore: version.notBefore?.toISOString(),
+      expiresOn: version.expiresOn?.toISOString(),
+      ageSeconds: version.createdOn && Math.round((Date.now() - version.createdOn.getTime()) / 1_000),
+      current: version === current
+    }))
+  }
+
+  close () {
+    this.#closing.abort()
+    clearTimeout(this.#refreshing)
+    clearTimeout(this.#forgetting)
+    this.#versions = []
+  }
+
+  // One that is not active yet is better than none
+  #current (versions: Array<Version<T>>) {
+    const now = new Date()
+    return versions.find(({ notBefore }) => !notBefore || notBefore <= now) ?? versions[0]
+  }
+
+  async #begin () {
+    let backoff = FIRST_BACKOFF_MS
+    for (;;) {
+      await this.look()
+      if (this.isKnown || this.#closed) break
+      await this.#sleep(backoff)
+      backoff = Math.min(2 * backoff, MAX_BACKOFF_MS)
+    }
+    this.#begun = true
+    this.#refreshLater()
+  }
+
+  #refreshLater () {
+    if (this.#closed || !this.#changes) return
+    // Never more than the interval: a leaked key is refused everywhere within it
+    const wait = this.#options.refreshSeconds * 1_000 * (0.75 + Math.random() / 5)
+    this.#refreshing = setTimeout(() => this.look().then(() => this.#refreshLater()), wait).unref()
+  }
+
+  async #lookNext () {
+    await this.#looking
+    // Until a first version is known, the start's own backoff sets the pace
+    if (this.#begun) await this.#sleep(this.#lastLook + MIN_GAP_MS - performance.now())
+    this.#lastLook = performance.now()
+    this.#next = undefined
+    if (!this.#closed) await (this.#looking = this.#look())
+  }
+
+  async #look () {
+    try {
+      this.#keep(await within(READ_MS, this.#readChain(), () => Object.assign(new Error(), { name: 'VaultTimeout' })))
+    } catch (err) {
+      if (this.#closed) return
+      const now = performance.now()
+      if (now - this.#warnedAt < WARN_EVERY_MS) return
+      this.#warnedAt = now
+      this.#options.log.warn({ err, keyName: this.name, versions: this.inForce().map(({ id }) => id) }, 'the vault does not tell this key; what is known of it stays in force')
+    }
+  }
+
+  /** The newest version and those it supersedes, each read by itself: a right to list is not needed. */
+  async #readChain (): Promise<StoredVersion[]> {
+    const { read } = this.#options
+    const newest = await read()
+    if (newest.enabled) return this.#follow(newest)
+    // Disabled by hand: those that it superseded still stand
+    for (const { id } of this.#versions) {
+      const version = await read(id)
+      if (version.enabled) return this.#follow(version)
+    }
+    return []
+  }
+
+  async #follow (newest: StoredVersion) {
+    const chain = [newest]
+    for (let { previous } = newest; previous && chain.length < MAX_VERSIONS && !this.#expired.has(previous);) {
+      const version = await this.#options.read(previous)
+      if (!version.enabled || this.#hasExpired(version)) break
+      chain.push(version)
+      previous = version.previous
+    }
+    return chain
+  }
+
+  #hasExpired ({ id, expiresOn }: StoredVersion) {
+    if (!expiresOn || expiresOn > new Date()) return false
+    this.#expired.add(id)
+    return true
+  }
+
+  #keep (chain: StoredVersion[]) {
+    if (this.#closed) return
+    const before = this.#versions
+    const readable = chain.flatMap((version) => this.#versionOf(version) ?? [])
+    if (chain.length > 0 && readable.length === 0) return
+    this.#versions = readable
+    this.#forgetInTime()
+    if (readable[0]) this.#warnOfAge(readable[0])
+    if (readable.map(({ id }) => id).join() === before.map(({ id }) => id).join()) return
+    if (readable.length === 0) this.#options.log.error({ keyName: this.name }, 'no version of this key is enabled')
+    else this.#options.log.info({ keyName: this.name, versions: this.describe() }, 'versions in force')
+    for (const listener of this.#listeners) listener()
+  }
+
+  // A version never changes its value, so what was derived from it is kept
+  #versionOf ({ value, enabled, previous, ...version }: StoredVersion): Version<T> | undefined {
+    const known = this.#versions.find(({ id }) => id === version.id)
+    if (known) return { ...version, use: known.use }
+    try {
+      return { ...version, use: this.#options.use(value) }
+    } catch {
+      this.#options.log.error({ keyName: this.name, version: version.id }, 'the value of this version is not of its kind; it is passed over')
+    }
+  }
+
+  #forgetInTime () {
+    clearTimeout(this.#forgetting)
+    const ends = this.#versions.flatMap(({ expiresOn }) => expiresOn?.getTime() ?? [])
+    if (ends.length === 0) return
+    const wait = Math.min(Math.max(0, Math.min(...ends) - Date.now()) + 1, DAY_MS)
+    this.#forgetting = setTimeout(() => {
+      this.#versions = this.inForce()
+      this.#forgetInTime()
+    }, wait).unref()
+  }
+
+  #warnOfAge ({ id, createdOn }: Version<T>) {
+    const { rotationDays, log } = this.#options
+    const now = Date.now()
+    if (!createdOn || now - createdOn.getTime() < rotationDays * DAY_MS || now - this.#warnedOfAgeAt < DAY_MS) return
+    this.#warnedOfAgeAt = now
+    log.warn({ keyName: this.name, version: id, ageDays: Math.floor((now - createdOn.getTime()) / DAY_MS), rotationDays }, 'this key is older than its rotation period')
+  }
+
+  // What settings tell stays as it is
+  get #changes () { return this.#options.refreshSeconds !== Infinity }
+
+  get #closed () { return this.#closing.signal.aborted }
+
+  async #sleep (ms: number) {
+    if (ms > 0) await sleep(ms, undefined, { signal: this.#closing.signal }).catch(() => {})
+  }
+}

@@ -1,0 +1,43 @@
+import pino from 'pino'
+import type { Test } from 'tap'
+import { loggerOptions } from '../logger.ts'
+import { Secret, type StoredVersion } from '../secrets.ts'
+
+/** A vault of one secret that tests change, with a count of the looks at it, and a process that reads it. */
+export function vault (t: Test) {
+  const versions = new Map<string, StoredVersion>()
+  const lines: string[] = []
+  let newest: string | undefined
+  const state = { away: false, looks: 0 }
+
+  const read = async (id?: string) => {
+    if (id === undefined) state.looks++
+    const version = versions.get(id ?? newest ?? '')
+    if (state.away || !version) throw new Error('away')
+    return { ...version }
+  }
+
+  return {
+    state,
+    logs: () => lines.join(''),
+
+    /** Adds a version that supersedes the newest. */
+    add (id: string, more: Partial<StoredVersion> = {}) {
+      versions.set(id, { id, value: `value-of-${id}`, enabled: true, createdOn: new Date(), previous: newest, ...more })
+      newest = id
+    },
+
+    change (id: string, more: Partial<StoredVersion>) {
+      versions.set(id, { ...versions.get(id)!, ...more })
+    },
+
+    reader<T> (use: (value: string) => T, refreshSeconds = 3_600) {
+      const log = pino(loggerOptions('test', 'trace'), { write: (line: string) => { lines.push(line) } })
+      const secret = new Secret<T>({ name: 'a-secret', read, use, refreshSeconds, rotationDays: 90, log })
+      t.teardown(() => secret.close())
+      return secret
+    }
+  }
+}
+
+export const inMs = (ms: number) => new Date(Date.now() + ms)
