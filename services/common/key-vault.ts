@@ -110,8 +110,9 @@ function isVault (source: SecretSettings['source']): source is VaultSource {
 function requireUsable (name: string, value: string, use: (value: string) => unknown) {
   try {
     use(value)
-  } catch {
-    throw new SettingsError(`Settings: ${settingOf(name)} cannot be used`)
+  } catch (error) {
+    // Any other message could quote the value
+    throw new SettingsError(`Settings: ${settingOf(name)} ${error instanceof SettingsError ? error.message : 'cannot be used'}`)
   }
 }
 

@@ -53,6 +53,10 @@ export interface SecretOptions<T> {
 const MAX_VERSIONS = 3
 const MIN_GAP_MS = 1_000
 const READ_MS = 10_000
+// Two looks begin a second apart at least
+const LOOK_MS = 2_000
+// Whoever shows unknown keys by the thousand must not hold a connection and a request each
+const MAX_WAITING = 100
 const FIRST_BACKOFF_MS = 100
 const MAX_BACKOFF_MS = 5_000
 const WARN_EVERY_MS = 60_000
@@ -77,6 +81,7 @@ export class Secret<T> {
   #looking: Promise<void> = Promise.resolve()
   #lastLook = -Infinity
   #begun = false
+  #waiting = 0
   #refreshing?: NodeJS.Timeout
   #forgetting?: NodeJS.Timeout
   #listeners: Array<() => void> = []
@@ -101,6 +106,20 @@ export class Secret<T> {
   /** What the newest active version serves for; nothing where none is in force. */
   current (): T | undefined {
     return this.#current(this.inForce())?.use
+  }
+
+  /**
+   * What `find` finds among the versions in force; where it finds nothing, what it finds after the next look, since
+   * what is searched may be newer than what is known. At most a hundred wait for a look; others hear at once.
+   */
+  async findOrLook<R> (find: (versions: T[]) => R | undefined): Promise<R | undefined> {
+    const among = () => find(this.inForce().map(({ use }) => use))
+    const found = among()
+    if (found !== undefined || this.#waiting === MAX_WAITING) return found
+    this.#waiting++
+    await within(LOOK_MS, this.look(), () => new Error()).catch(() => {})
+    this.#waiting--
+    return among()
   }
 
   /** Calls `listener` whenever other versions are in force than before. */

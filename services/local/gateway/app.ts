@@ -5,14 +5,17 @@ import rateLimit from '@fastify/rate-limit'
 import Fastify, { LogController, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import pino, { type DestinationStream } from 'pino'
 import { closing } from '#common/closing.ts'
+import { shownKey as hostKey } from '#common/host-key.ts'
+import { secrets, secretsKnown } from '#common/key-vault.ts'
 import { loggerOptions } from '#common/logger.ts'
+import type { Secret } from '#common/secrets.ts'
 import { logAccess } from './access-log.ts'
 import type { Config } from './config.ts'
 import { InvalidKey, MissingKey, NoOperation, RateExceeded, answerError } from './errors.ts'
-import { forward, type HostKey } from './forward.ts'
+import { forward } from './forward.ts'
 import { shownKey, withoutKey } from './keys.ts'
 import { operations } from './operations.ts'
-import { opens, type Subscription, type Subscriptions } from './subscriptions.ts'
+import { Subscriptions, findAmong, opens, type Subscription } from './subscriptions.ts'
 import { traceOf, type Trace } from './trace.ts'
 import { connect } from './upstream.ts'
 
@@ -28,13 +31,8 @@ declare module 'fastify' {
   }
 }
 
-export interface Dependencies {
-  hostKey?: HostKey
-  logStream?: DestinationStream
-}
-
 /** The local stand-in of API Management before the patient service. */
-export async function buildApp (config: Config, { hostKey = () => config.PATIENT_HOST_KEY, logStream = pino.destination(1) }: Dependencies = {}) {
+export async function buildApp (config: Config, { logStream = pino.destination(1) }: { logStream?: DestinationStream } = {}) {
   const app = Fastify({
     logger: { ...loggerOptions('gateway', config.LOG_LEVEL), stream: logStream },
     logController: new LogController({ disableRequestLogging: true }),
@@ -48,8 +46,11 @@ export async function buildApp (config: Config, { hostKey = () => config.PATIENT
     forceCloseConnections: 'idle',
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 16_384 },
     rewriteUrl: originForm,
-    frameworkErrors: (error, request, reply) => answerUnroutable(error, request as FastifyRequest, reply as FastifyReply, config.subscriptions)
+    frameworkErrors: (error, request, reply) => answerUnroutable(error, request as FastifyRequest, reply as FastifyReply, subscriptions)
   })
+  await app.register(secrets, { settings: config.secrets })
+  const patientKey = hostKey(app.secrets, 'patient-host-key')
+  const subscriptions: Secret<Subscriptions> = app.secrets.secret('gateway-subscription-keys', (keys) => new Subscriptions(JSON.parse(keys)))
   app.register(closing)
   app.removeAllContentTypeParsers()
   app.decorateRequest('trace')
@@ -69,20 +70,19 @@ export async function buildApp (config: Config, { hostKey = () => config.PATIENT
   const patient = connect(config.PATIENT_URL, config.TIMEOUT_MS)
   app.addHook('onClose', () => patient.close())
 
-  app.register(api('patient', config, (request, reply) => forward(patient, hostKey, request, reply)), { prefix: '/patient' })
-  app.register(api('echo', config, echo), { prefix: '/echo' })
+  const send: Answer = (request, reply) => forward(patient, patientKey, request, reply)
+  app.register(api('patient', config, subscriptions, send), { prefix: '/patient' })
+  app.register(api('echo', config, subscriptions, echo), { prefix: '/echo' })
   return app
 }
 
 type Answer = (request: FastifyRequest, reply: FastifyReply) => void
 
 /** One API: every path under its prefix, known or not, asks for a key first. */
-function api (name: 'patient' | 'echo', { subscriptions, RATE_LIMIT }: Config, answer: Answer) {
+function api (name: 'patient' | 'echo', { RATE_LIMIT }: Config, subscriptions: Secret<Subscriptions>, answer: Answer) {
   return async function (guarded: FastifyInstance) {
-    guarded.addHook('onRequest', (request, _reply, done) => {
-      authorise(request, subscriptions)
-      done()
-    })
+    guarded.addHook('onRequest', secretsKnown)
+    guarded.addHook('onRequest', (request) => authorise(request, subscriptions))
     guarded.setNotFoundHandler(() => { throw new NoOperation() })
     if (RATE_LIMIT > 0) {
       await guarded.register(rateLimit, {
@@ -107,10 +107,10 @@ function api (name: 'patient' | 'echo', { subscriptions, RATE_LIMIT }: Config, a
   }
 }
 
-function authorise (request: FastifyRequest, subscriptions: Subscriptions) {
+async function authorise (request: FastifyRequest, subscriptions: Secret<Subscriptions>) {
   const key = shownKey(request)
   if (key === undefined) throw new MissingKey()
-  const subscription = subscriptions.find(key)
+  const subscription = await subscriptions.findOrLook((versions) => findAmong(versions, key))
   if (!subscription) throw new InvalidKey()
   request.subscription = subscription
   const { operation } = request.routeOptions.config ?? {}
@@ -124,11 +124,11 @@ function echo ({ method, raw }: FastifyRequest, reply: FastifyReply) {
 }
 
 /** Answers a path that the router cannot decode: no operation has it, but an API may. */
-function answerUnroutable (_error: FastifyError, request: FastifyRequest, reply: FastifyReply, subscriptions: Subscriptions) {
+async function answerUnroutable (_error: FastifyError, request: FastifyRequest, reply: FastifyReply, subscriptions: Secret<Subscriptions>) {
   request.trace = traceOf(request.headers)
   logAccess(request, reply)
   try {
-    if (/^\/(?:patient|echo)(?:[/?]|$)/.test(request.raw.url!)) authorise(request, subscriptions)
+    if (/^\/(?:patient|echo)(?:[/?]|$)/.test(request.raw.url!)) await authorise(request, subscriptions)
     throw new NoOperation()
   } catch (error) {
     answerError(error as FastifyError, request, reply)

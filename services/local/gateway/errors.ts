@@ -14,6 +14,7 @@ export function answerError (error: FastifyError, request: FastifyRequest, reply
   if (!error.code?.startsWith('GATEWAY_')) {
     // Fastify looks at the body's type before it comes to the handler for unknown paths
     if (request.is404) error = new NoOperation()
+    else if (error.statusCode === 503) error = new ServiceUnavailable({ cause: error })
     else request.failure = error
   }
   switch (error.statusCode) {

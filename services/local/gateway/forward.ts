@@ -3,74 +3,63 @@ import { Readable } from 'node:stream'
 import createError from '@fastify/error'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Dispatcher, Pool } from 'undici'
+import { KeysUnavailable } from '#common/problems.ts'
+import type { Secret } from '#common/secrets.ts'
+import { within } from '#common/within.ts'
 import { ServiceUnavailable } from './errors.ts'
 import { requestFields, responseFields } from './headers.ts'
 import { withoutKey } from './keys.ts'
 
-/** Tells the service's host key of the moment. */
-export type HostKey = () => string
+/** As large a body as the service takes. */
+const MAX_KEPT = 2 ** 20
+
+/** Two looks at the vault begin a second apart at least. */
+const LOOK_MS = 2_000
 
 const RefusedKey = createError('SERVICE_REFUSED_KEY', 'The service does not take the gateway\'s host key')
 const RefusedAddress = createError('SERVICE_REFUSED_ADDRESS', 'The service does not take calls from the gateway\'s address')
 const ClientGone = createError('CLIENT_GONE', 'The client went away')
 
 /** Sends `request` on to the service behind `pool` and its answer back, both as they come. */
-export function forward (pool: Pool, hostKey: HostKey, request: FastifyRequest, reply: FastifyReply) {
-  new Exchange(pool, callOf(request, hostKey()), request, reply).begin()
+export function forward (pool: Pool, hostKey: Secret<string>, request: FastifyRequest, reply: FastifyReply) {
+  new Exchange(pool, hostKey, request, reply).begin()
 }
 
-function callOf (request: FastifyRequest, hostKey: string): Dispatcher.DispatchOptions {
-  const { raw, trace, subscription } = request
+function fieldsOf ({ raw, trace, subscription, ip, id }: FastifyRequest) {
   const via = raw.headers.via
-  const headers = requestFields(raw.rawHeaders)
-  headers.push(
+  const fields = requestFields(raw.rawHeaders)
+  fields.push(
     'via', `${via ? `${via}, ` : ''}${raw.httpVersion} gateway`,
     'traceparent', trace.traceparent,
-    'x-functions-key', hostKey,
     'x-audit-actor', subscription!.id,
-    'x-audit-client-address', request.ip.replace(/^::ffff:(?=\d+\.)/, ''),
-    'x-audit-request-id', request.id
+    'x-audit-client-address', ip.replace(/^::ffff:(?=\d+\.)/, ''),
+    'x-audit-request-id', id
   )
-  if (trace.tracestate) headers.push('tracestate', trace.tracestate)
-  return { method: request.method, path: withoutKey(raw.url!), headers, body: bodyOf(raw) }
-}
-
-/**
- * The client's body, as a stream of its own: undici destroys the body of a call that ends early, and an
- * IncomingMessage that is destroyed takes the client's connection and the service's answer with it.
- */
-function bodyOf (message: IncomingMessage): Readable | null {
-  const { 'content-length': length, 'transfer-encoding': encoding } = message.headers
-  if (encoding === undefined && !Number(length)) return null
-  const body = new Readable({
-    read: () => message.resume(),
-    destroy (error, done) {
-      message.off('data', pass).off('end', end).resume()
-      done(error)
-    }
-  })
-  const pass = (chunk: Buffer) => { if (!body.push(chunk)) message.pause() }
-  const end = () => { body.push(null) }
-  message.on('data', pass).on('end', end).pause()
-  return body
+  if (trace.tracestate) fields.push('tracestate', trace.tracestate)
+  return fields
 }
 
 class Exchange implements Dispatcher.DispatchHandler {
   #pool: Pool
-  #call: Dispatcher.DispatchOptions
+  #hostKey: Secret<string>
+  #fields: string[]
+  #upload: Upload | undefined
   #request: FastifyRequest
   #reply: FastifyReply
   #controller?: Dispatcher.DispatchController
   #settled = false
   #repeatable: boolean
+  #keyRefused: 'never' | 'now' | 'before' = 'never'
 
-  constructor (pool: Pool, call: Dispatcher.DispatchOptions, request: FastifyRequest, reply: FastifyReply) {
+  constructor (pool: Pool, hostKey: Secret<string>, request: FastifyRequest, reply: FastifyReply) {
     this.#pool = pool
-    this.#call = call
+    this.#hostKey = hostKey
+    this.#fields = fieldsOf(request)
+    this.#upload = Upload.of(request.raw)
     this.#request = request
     this.#reply = reply
     // RFC 9110, 9.2.2 allows more, but a DELETE that was carried out would come back as a 404
-    this.#repeatable = call.method === 'GET' && call.body === null
+    this.#repeatable = request.method === 'GET' && !this.#upload
   }
 
   begin () {
@@ -79,7 +68,18 @@ class Exchange implements Dispatcher.DispatchHandler {
       this.#settled = true
       this.#controller?.abort(new ClientGone())
     })
-    this.#pool.dispatch(this.#call, this)
+    this.#dispatch()
+  }
+
+  #dispatch () {
+    const key = this.#hostKey.current()
+    if (key === undefined) return this.#fail(new KeysUnavailable())
+    this.#pool.dispatch({
+      method: this.#request.method,
+      path: withoutKey(this.#request.raw.url!),
+      headers: [...this.#fields, 'x-functions-key', key],
+      body: this.#upload?.stream() ?? null
+    }, this)
   }
 
   onRequestStart (controller: Dispatcher.DispatchController) {
@@ -89,7 +89,11 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseStart (controller: Dispatcher.DispatchController, statusCode: number) {
     if (statusCode < 200 || this.#settled) return
-    // The place to fetch the host key anew and try once more
+    if (statusCode === 401 && this.#keyRefused === 'never' && this.#upload?.isWhole !== false) {
+      this.#keyRefused = 'now'
+      return
+    }
+    this.#upload?.forget()
     if (statusCode === 401) return this.#fail(new RefusedKey())
     if (statusCode === 403) return this.#fail(new RefusedAddress())
     const fields = (controller.rawHeaders as Array<string | Buffer>).map((field) => field.toString('latin1'))
@@ -100,31 +104,108 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseData (controller: Dispatcher.DispatchController, chunk: Buffer) {
-    if (this.#settled || this.#reply.raw.write(chunk)) return
+    if (this.#settled || this.#keyRefused === 'now' || this.#reply.raw.write(chunk)) return
     controller.pause()
     this.#reply.raw.once('drain', () => controller.resume())
   }
 
   onResponseEnd () {
-    if (!this.#settled) this.#reply.raw.end()
+    if (this.#settled) return
+    if (this.#keyRefused === 'now') this.#tryNewerKey()
+    else this.#reply.raw.end()
   }
 
   onResponseError (_controller: Dispatcher.DispatchController, error: Error) {
     if (this.#settled) return
-    if (this.#reply.raw.headersSent) {
+    if (this.#keyRefused === 'now') {
+      this.#tryNewerKey()
+    } else if (this.#reply.raw.headersSent) {
       this.#request.failure = error
       this.#reply.raw.destroy()
     } else if (this.#repeatable && mayBeStale(error)) {
       this.#repeatable = false
-      this.#pool.dispatch(this.#call, this)
+      this.#dispatch()
     } else {
       this.#fail(error)
     }
   }
 
+  /** The host key may have changed since the last look at the vault. */
+  async #tryNewerKey () {
+    this.#keyRefused = 'before'
+    await within(LOOK_MS, this.#hostKey.look(), () => new KeysUnavailable()).catch(() => {})
+    if (!this.#settled) this.#dispatch()
+  }
+
   #fail (cause: Error) {
     this.#settled = true
+    this.#upload?.forget()
     this.#reply.send(new ServiceUnavailable({ cause }))
+  }
+}
+
+/**
+ * A client's body, which can be sent from its beginning as long as it is not larger than any that the service takes.
+ *
+ * Each sending is a stream of its own: undici destroys the body of a call that ends early, and an IncomingMessage
+ * that is destroyed takes the client's connection and the service's answer with it.
+ */
+class Upload {
+  #message: IncomingMessage
+  #kept: Buffer[] = []
+  #bytes = 0
+  #ended = false
+  #sending: Readable | undefined
+  /** Whether all that came so far is kept. */
+  isWhole = true
+
+  static of (message: IncomingMessage) {
+    const { 'content-length': length, 'transfer-encoding': encoding } = message.headers
+    return encoding === undefined && !Number(length) ? undefined : new Upload(message)
+  }
+
+  private constructor (message: IncomingMessage) {
+    this.#message = message
+    message.on('data', (chunk: Buffer) => {
+      this.#keep(chunk)
+      if (this.#sending?.push(chunk) === false) message.pause()
+    })
+    message.once('end', () => {
+      this.#ended = true
+      this.#sending?.push(null)
+    })
+    message.pause()
+  }
+
+  stream () {
+    const message = this.#message
+    const sending = new Readable({
+      read: () => message.resume(),
+      destroy: (error, done) => {
+        if (this.#sending === sending) {
+          this.#sending = undefined
+          // What still comes is kept for another sending, or read away
+          message.resume()
+        }
+        done(error)
+      }
+    })
+    this.#sending = sending
+    for (const chunk of this.#kept) sending.push(chunk)
+    if (this.#ended) sending.push(null)
+    return sending
+  }
+
+  /** No other sending follows. */
+  forget () {
+    this.isWhole = false
+    this.#kept = []
+  }
+
+  #keep (chunk: Buffer) {
+    this.#bytes += chunk.length
+    if (this.#bytes > MAX_KEPT) this.forget()
+    else if (this.isWhole) this.#kept.push(chunk)
   }
 }
 

@@ -1,6 +1,7 @@
 import { hash, timingSafeEqual } from 'node:crypto'
 import { Type, type Static } from 'typebox'
 import { Value } from 'typebox/value'
+import { SettingsError } from '#common/config.ts'
 import { products, type Product } from './operations.ts'
 
 // Ids and keys travel in header fields
@@ -21,11 +22,11 @@ export interface Subscription {
 export class Subscriptions {
   #entries: Array<Subscription & { digest: Buffer }>
 
-  /** @throws {TypeError} that quotes nothing, where `keys` is not `{ id: { product, key } }` with a key of its own each */
+  /** @throws {SettingsError} that quotes nothing, where `keys` is not `{ id: { product, key } }` with a key of its own each */
   constructor (keys: unknown) {
-    if (!Value.Check(Keys, keys)) throw new TypeError('must be {"<subscription id>": {"product": "client" or "reader", "key": "..."}}')
+    if (!Value.Check(Keys, keys)) throw new SettingsError('must be {"<subscription id>": {"product": "client" or "reader", "key": "..."}}')
     const entries = Object.entries<Static<typeof Keys>[string]>(keys)
-    if (new Set(entries.map(([, { key }]) => key)).size < entries.length) throw new TypeError('must give each subscription a key of its own')
+    if (new Set(entries.map(([, { key }]) => key)).size < entries.length) throw new SettingsError('must give each subscription a key of its own')
     this.#entries = entries.map(([id, { product, key }]) => ({ id, product, digest: digest(key) }))
   }
 
@@ -38,6 +39,13 @@ export class Subscriptions {
     }
     return found
   }
+}
+
+/** The subscription that `key` belongs to in any of the versions in force. */
+export function findAmong (versions: Subscriptions[], key: string): Subscription | undefined {
+  let found: Subscription | undefined
+  for (const subscriptions of versions) found = subscriptions.find(key) ?? found
+  return found
 }
 
 /** Whether the product of `subscription` holds `operation`. */

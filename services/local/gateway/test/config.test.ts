@@ -1,8 +1,9 @@
 import t from 'tap'
+import { buildApp } from '../app.ts'
 import { loadConfig } from '../config.ts'
 import { SUBSCRIPTION_KEYS } from './gateway.ts'
 
-const env = { PATIENT_URL: 'http://127.0.0.1:1', PATIENT_HOST_KEY: 'k', GATEWAY_SUBSCRIPTION_KEYS: SUBSCRIPTION_KEYS }
+const env = { PATIENT_URL: 'http://127.0.0.1:1', PATIENT_HOST_KEY: 'k'.repeat(16), GATEWAY_SUBSCRIPTION_KEYS: SUBSCRIPTION_KEYS }
 
 t.test('waits 60 s for the service and limits no rate unless told', async (t) => {
   t.match(loadConfig(env), { TIMEOUT_MS: 60_000, RATE_LIMIT: 0 })
@@ -19,7 +20,7 @@ t.test('refuses subscriptions that are not whole, and quotes none of them', asyn
     '{"a":{"product":"client","key":"secret"},"b":{"product":"reader","key":"secret"}}'
   ]
   for (const GATEWAY_SUBSCRIPTION_KEYS of wrong) {
-    const error = t.throws(() => loadConfig({ ...env, GATEWAY_SUBSCRIPTION_KEYS }), { name: 'SettingsError', message: /GATEWAY_SUBSCRIPTION_KEYS/ })
+    const error = await t.rejects(async () => buildApp(loadConfig({ ...env, GATEWAY_SUBSCRIPTION_KEYS })), { name: 'SettingsError', message: /GATEWAY_SUBSCRIPTION_KEYS must/ })
     t.notMatch((error as unknown as Error).message, 'secret')
   }
 })

@@ -84,6 +84,48 @@ t.test('a service that refuses the gateway itself is a 503: the key that is wron
   }
 })
 
+t.test('a host key that is refused is tried once more, with the whole body again', async (t) => {
+  let refused = 0
+  const { url } = await startRaw(t, async (request, response) => {
+    // At once, and so before the rest of a body
+    if (refused++ % 2 === 0) return response.writeHead(401).end('{"status":401}')
+    const hash = createHash('sha256')
+    for await (const chunk of request) hash.update(chunk)
+    response.end(hash.digest('hex'))
+  })
+  const { call } = await startGateway(t, url)
+  const slowly = async function * (body: Buffer) {
+    for (let at = 0; at < body.length; at += 100_000) {
+      yield body.subarray(at, at + 100_000)
+      await sleep(5)
+    }
+  }
+  for (const size of [0, 2, 1_000, MIB]) {
+    const body = randomBytes(size)
+    const digest = createHash('sha256').update(body).digest('hex')
+    for (const framed of [body, Readable.from(slowly(body))]) {
+      const { statusCode, text } = await call('/patient', { method: 'POST', body: framed, headers: asClient })
+      t.equal(statusCode, 200, String(size))
+      t.equal(text, digest)
+    }
+  }
+  t.equal((await call('/patient/1', { headers: asClient })).statusCode, 200)
+  t.equal(refused, 18, 'two attempts each')
+})
+
+t.test('a body larger than the service takes is not kept for another attempt', async (t) => {
+  let refused = 0
+  const { url } = await startRaw(t, (request, response) => {
+    request.resume().once('end', () => {
+      refused++
+      response.writeHead(401).end()
+    })
+  })
+  const { call } = await startGateway(t, url)
+  isUnavailable(t, await call('/patient', { method: 'POST', body: randomBytes(2 * MIB), headers: asClient }))
+  t.equal(refused, 1)
+})
+
 t.test('a service that cannot be reached is a 503', async (t) => {
   const { call } = await startGateway(t, 'http://127.0.0.1:1')
   for (const method of ['GET', 'POST', 'DELETE']) {
