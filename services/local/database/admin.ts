@@ -1,4 +1,5 @@
 import { Int32 } from 'bson'
+import { handshake } from './authentication.ts'
 import type { Doc, Value } from './bson.ts'
 import { expand, integer, isDocument, toNumber } from './bson.ts'
 import type { Command, Handler } from './context.ts'
@@ -7,21 +8,23 @@ import { CommandError } from './errors.ts'
 import { matches, parseFilter, typeName } from './filter.ts'
 import { compare } from './keys.ts'
 import { listReply } from './read.ts'
+import { rightsOn } from './roles.ts'
 import type { Collection, Index } from './storage.ts'
 
 /** What is told of the server: its limits are those of MongoDB 7.0. */
-const hello: Handler = ({ name, client }) => ({
+const hello: Handler = (command) => ({
   helloOk: true,
-  [name === 'hello' ? 'isWritablePrimary' : 'ismaster']: true,
+  [command.name === 'hello' ? 'isWritablePrimary' : 'ismaster']: true,
   maxBsonObjectSize: new Int32(16 * 1024 * 1024),
   maxMessageSizeBytes: new Int32(48000000),
   maxWriteBatchSize: new Int32(100000),
   localTime: new Date(),
   logicalSessionTimeoutMinutes: new Int32(30),
-  connectionId: new Int32(client.connectionId),
+  connectionId: new Int32(command.client.connectionId),
   minWireVersion: new Int32(0),
   maxWireVersion: new Int32(21),
   readOnly: false,
+  ...handshake(command),
   ok: 1
 })
 
@@ -105,10 +108,12 @@ const listDatabases: Handler = (command) => {
   onlyAdmin(command)
   const filter = parseFilter(documentField(command, 'filter'))
   const nameOnly = command.body.nameOnly === true
-  const databases = command.storage.databases.map((database) => ({
+  const { client, users } = command
+  const seen = command.storage.databases.filter(({ name }) => !users.auth || rightsOn(client.user!.rights, name) !== 0)
+  const databases = seen.map((database) => ({
     name: database.name, ...(nameOnly ? {} : { sizeOnDisk: integer(database.bytes()), empty: false })
   })).filter((doc) => matches(filter, doc)).sort((a, b) => a.name < b.name ? -1 : 1)
-  const total = nameOnly ? 0 : command.storage.databases.reduce((n, database) => n + database.bytes(), 0)
+  const total = nameOnly ? 0 : seen.reduce((n, database) => n + database.bytes(), 0)
   return { databases, ...(nameOnly ? {} : { totalSize: integer(total), totalSizeMb: integer(Math.floor(total / 1048576)) }), ok: 1 }
 }
 
@@ -263,7 +268,7 @@ const collMod: Handler = (command) => {
 const endSessions: Handler = (command) => {
   for (const session of arrayField(command, command.name)) {
     const id = sessionId(command.name, session)
-    if (id !== undefined) command.cursors.endSession(id)
+    if (id !== undefined) command.cursors.endSession(id, command.client.user?.id)
   }
   return { ok: 1 }
 }

@@ -4,12 +4,21 @@ import type { Cursors } from './cursors.ts'
 import { CommandError } from './errors.ts'
 import type { FailPoints } from './failpoints.ts'
 import { typeName } from './filter.ts'
+import type { Conversation } from './scram.ts'
 import type { Collection, Storage } from './storage.ts'
+import type { User, Users } from './users.ts'
 
 /** What one connection is known by. */
 export interface Client {
   connectionId: number
   appName: string | undefined
+  /** Whether it comes from this machine. */
+  local: boolean
+  /** Who it is logged in as, as of a generation of the users: `Users.current` tells who it is now. */
+  user: User | undefined
+  generation: number
+  /** A login under way. */
+  conversation: Conversation | undefined
 }
 
 /** A command with what it needs to run. */
@@ -20,6 +29,7 @@ export interface Command {
   sequences: Map<string, Uint8Array[]>
   client: Client
   storage: Storage
+  users: Users
   cursors: Cursors
   failPoints: FailPoints
 }
@@ -28,7 +38,7 @@ export interface Command {
 export type Reply = Doc | Uint8Array
 export type Handler = (command: Command) => Reply
 
-const wrongType = (command: string, field: string, value: Value, expected: string): CommandError =>
+export const wrongType = (command: string, field: string, value: Value, expected: string): CommandError =>
   new CommandError('TypeMismatch', `BSON field '${command}.${field}' is the wrong type '${typeName(value)}', expected type '${expected}'`)
 
 /** A field that must be a document; the default if it is absent. */

@@ -20,6 +20,9 @@ export interface Cursor {
   next: Uint8Array | undefined
   batchSize: number | undefined
   session: string | undefined
+  /** The id of the user that opened it, and with which command. */
+  user: string | undefined
+  command: string
   usedAt: number
   noTimeout: boolean
 }
@@ -64,6 +67,11 @@ export class Cursors {
     return opened
   }
 
+  /** The open cursor of that id, if there is one and it is an id. */
+  peek (id: unknown): Cursor | undefined {
+    return id instanceof Long ? this.#open.get(id.toString()) : undefined
+  }
+
   /** Throws CursorNotFound, and Unauthorized for a cursor of another session or collection. */
   get (id: Long, namespace: string, session: string | undefined): Cursor {
     const cursor = this.#open.get(id.toString())
@@ -83,8 +91,8 @@ export class Cursors {
     return this.#open.delete(key)
   }
 
-  endSession (session: string): void {
-    for (const [key, cursor] of this.#open) if (cursor.session === session) this.#open.delete(key)
+  endSession (session: string, user: string | undefined): void {
+    for (const [key, cursor] of this.#open) if (cursor.session === session && cursor.user === user) this.#open.delete(key)
   }
 
   /** Closes the cursors of a dropped collection, or of a dropped database. */

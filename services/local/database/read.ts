@@ -25,7 +25,7 @@ function firstBatch (command: Command, namespace: string, source: Source, size: 
   const { batch, rest, done } = batchOf(source, size)
   if (done || single) return cursorReply('firstBatch', batch, Long.ZERO, namespace)
   const cursor = command.cursors.open({
-    namespace, source, next: rest, batchSize, session: sessionOf(command), noTimeout: command.body.noCursorTimeout === true
+    namespace, source, next: rest, batchSize, session: sessionOf(command), user: command.client.user?.id, command: command.name, noTimeout: command.body.noCursorTimeout === true
   })
   return cursorReply('firstBatch', batch, cursor.id, namespace)
 }

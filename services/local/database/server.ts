@@ -2,7 +2,7 @@ import type { Socket } from 'node:net'
 import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { commandOf, run } from './commands.ts'
+import { admit, commandOf, run } from './commands.ts'
 import type { Engine } from './commands.ts'
 import type { Client, Reply } from './context.ts'
 import type { Doc } from './bson.ts'
@@ -14,6 +14,7 @@ import type { Request } from './protocol.ts'
 import { maxMessage, parseMessage, replyTo } from './protocol.ts'
 import { Storage } from './storage.ts'
 import { expire } from './ttl.ts'
+import { Users } from './users.ts'
 
 export interface DatabaseOptions {
   /** Where the data lies; made if there is none. One process at a time. */
@@ -22,9 +23,18 @@ export interface DatabaseOptions {
   host?: string
   /** 0, the default, takes a free port. */
   port?: number
+  /** Whether clients must log in, as with mongod's --auth. Default false. */
+  auth?: boolean
+  /** A user that may do everything, made in `admin` at the start if there is no user at all. */
+  root?: RootUser
   logger: Logger
   /** Seconds between deletions of what TTL indexes let expire. Default 60. */
   ttlSeconds?: number
+}
+
+export interface RootUser {
+  user: string
+  password: string
 }
 
 export interface RunningDatabase {
@@ -43,16 +53,17 @@ export interface RunningDatabase {
  * Starts a database that speaks the MongoDB wire protocol, for development and tests.
  * Throws StartError if the data directory is in use or damaged, or the port is taken.
  */
-export async function startDatabase ({ dataDir, host = '127.0.0.1', port = 0, logger, ttlSeconds = 60 }: DatabaseOptions): Promise<RunningDatabase> {
+export async function startDatabase ({ dataDir, host = '127.0.0.1', port = 0, auth = false, root, logger, ttlSeconds = 60 }: DatabaseOptions): Promise<RunningDatabase> {
   const storage = new Storage(dataDir)
-  const engine: Engine = { storage, cursors: new Cursors(), failPoints: new FailPoints() }
+  const engine: Engine = { storage, users: usersOf(storage, auth, root), cursors: new Cursors(), failPoints: new FailPoints() }
   const sockets = new Set<Socket>()
   let connections = 0
 
   const server = createServer({ noDelay: true, keepAlive: true }, (socket) => {
     sockets.add(socket)
     socket.on('close', () => sockets.delete(socket))
-    serve(socket, { connectionId: ++connections, appName: undefined }, engine, logger)
+    const local = /^(::1$|(::ffff:)?127\.)/.test(socket.remoteAddress ?? '')
+    serve(socket, { connectionId: ++connections, appName: undefined, local, user: undefined, generation: 0, conversation: undefined }, engine, logger)
   })
   try {
     await new Promise<void>((resolve, reject) => {
@@ -93,6 +104,17 @@ export async function startDatabase ({ dataDir, host = '127.0.0.1', port = 0, lo
       clearTimeout(left)
       storage.close()
     }
+  }
+}
+
+function usersOf (storage: Storage, auth: boolean, root: RootUser | undefined): Users {
+  try {
+    const users = new Users(storage, auth)
+    if (root !== undefined && users.size === 0) users.create('admin', root.user, root.password, [{ role: 'root', db: 'admin' }])
+    return users
+  } catch (error) {
+    storage.close()
+    throw new StartError(`users cannot be read or made: ${(error as Error).message}`)
   }
 }
 
@@ -164,6 +186,7 @@ async function answerTo (request: Request, client: Client, engine: Engine, logge
   let reply: Reply
   try {
     const command = commandOf(request, client, engine)
+    admit(command)
     const target = command.body[command.name]
     const failure = failPoints.enter(command.name, `${command.database}.${typeof target === 'string' ? target : ''}`, client.appName)
     if (failure !== undefined) {
@@ -176,6 +199,7 @@ async function answerTo (request: Request, client: Client, engine: Engine, logge
       reply = { ...(reply instanceof Uint8Array ? decode(reply) : reply), writeConcernError: failure.writeConcernError, ...(failure.errorLabels ? { errorLabels: failure.errorLabels } : {}) }
     }
   } catch (error) {
+    if (error instanceof CommandError && error.code === 18) logger.warn({ connectionId: client.connectionId }, 'authentication failed')
     reply = errorReply(error, logger)
   }
   if (request.silent) return undefined

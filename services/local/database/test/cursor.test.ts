@@ -79,7 +79,7 @@ test('an idle cursor dies after ten minutes, and idle ones hold a bounded memory
   const cursors = new Cursors()
   const open = (held: number): void => {
     const source = { ...listSource([]), held }
-    cursors.open({ namespace: 'a.b', source, next: undefined, batchSize: undefined, session: undefined, noTimeout: false })
+    cursors.open({ namespace: 'a.b', source, next: undefined, batchSize: undefined, session: undefined, user: undefined, command: 'find', noTimeout: false })
   }
   open(1)
   cursors.expire(Date.now() + 9 * 60 * 1000)

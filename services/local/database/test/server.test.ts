@@ -1,42 +1,12 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
 import { join } from 'node:path'
-import { deserialize, serialize } from 'bson'
+import { serialize } from 'bson'
 import type { Document } from 'mongodb'
 import { MongoClient } from 'mongodb'
 import { pino } from 'pino'
 import { test } from 'tap'
 import { startDatabase } from '../server.ts'
-import { dataDirectory, durable, failure, start } from './helper.ts'
-
-const main = join(import.meta.dirname, '..', 'main.ts')
-
-interface Running { port: number, child: ReturnType<typeof spawn>, out: string[], exit: Promise<number | null>, err: () => string }
-
-/** The database as a process of its own, once it listens or has ended. */
-async function run (t: Parameters<typeof start>[0], env: Record<string, string>): Promise<Running> {
-  const child = spawn(process.execPath, [main], { env: { PATH: process.env.PATH, PORT: '0', ...env } })
-  t.teardown(() => child.kill('SIGKILL'))
-  const out: string[] = []
-  let err = ''
-  child.stderr.on('data', (piece) => { err += piece })
-  const exit = once(child, 'close').then(([code]) => code as number | null)
-  const running: Running = { port: 0, child, out, exit, err: () => err }
-  await new Promise<void>((resolve) => {
-    exit.then(() => resolve())
-    child.stdout.on('data', (piece: Buffer) => {
-      for (const line of piece.toString().trim().split('\n')) out.push(line)
-      const listening = out.map((line) => JSON.parse(line)).find(({ msg }) => msg.startsWith('database listening'))
-      if (listening) {
-        running.port = listening.port
-        resolve()
-      }
-    })
-  })
-  return running
-}
+import { dataDirectory, durable, exchange, failure, opMsg, run, start } from './helper.ts'
 
 test('what was acknowledged is there after kill -9 under load', async (t) => {
   const dataDir = dataDirectory(t)
@@ -182,41 +152,6 @@ test('fail points fail commands by code, label, delay and a closed connection', 
   t.match(await failure(db.command({ configureFailPoint: 'failCommand', mode: 'off' })), { code: 13 })
   t.match(await failure(admin.command({ configureFailPoint: 'nope', mode: 'off' })), { code: 95 })
 })
-
-function opMsg (body: Document, flags = 0, sections: Buffer[] = []): Buffer {
-  const doc = Buffer.concat([Buffer.from([0]), serialize(body), ...sections])
-  const checksum = flags & 1 ? Buffer.alloc(4) : Buffer.alloc(0)
-  const header = Buffer.alloc(20)
-  header.writeInt32LE(20 + doc.length + checksum.length, 0)
-  header.writeInt32LE(7, 4)
-  header.writeInt32LE(2013, 12)
-  header.writeUInt32LE(flags, 16)
-  return Buffer.concat([header, doc, checksum])
-}
-
-/** What one raw connection answers until it is closed or has answered `count` times. */
-async function exchange (port: number, bytes: Buffer, count = 1): Promise<Document[] | 'closed'> {
-  const socket = connect(port, '127.0.0.1')
-  socket.on('error', () => {})
-  socket.write(bytes)
-  let received = Buffer.alloc(0)
-  const replies: Document[] = []
-  return new Promise((resolve) => {
-    socket.on('close', () => resolve('closed'))
-    socket.on('data', (piece) => {
-      received = Buffer.concat([received, piece as Buffer])
-      while (received.length >= 4 && received.length >= received.readInt32LE(0)) {
-        const size = received.readInt32LE(0)
-        replies.push({ responseTo: received.readInt32LE(8), opcode: received.readInt32LE(12), ...deserialize(received.subarray(received.readInt32LE(12) === 1 ? 36 : 21, size)) })
-        received = received.subarray(size)
-      }
-      if (replies.length >= count) {
-        resolve(replies)
-        socket.destroy()
-      }
-    })
-  })
-}
 
 test('a malformed message closes its connection and no other', async (t) => {
   const { database, db } = await start(t)
