@@ -1,0 +1,63 @@
+import { renameSync, mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { generate } from 'selfsigned'
+
+const YEAR_MS = 365 * 24 * 60 * 60 * 1_000
+const MINUTE_MS = 60 * 1_000
+
+/**
+ * Makes a certificate authority and one certificate by it for each of `names`, for servers on this machine.
+ *
+ * That of `vault` is for https://vault.localhost, any name right below it, https://localhost and 127.0.0.1, for a
+ * year. In `dir` are then ca.pem, for NODE_EXTRA_CA_CERTS, and for each name <name>.pem and <name>-key.pem. The
+ * authority's own key is kept nowhere, so nothing else is ever signed by it.
+ */
+export async function makeCertificates (dir: string, names: string[]) {
+  mkdirSync(dir, { recursive: true, mode: 0o700 })
+  const now = Date.now()
+  const options = {
+    keyType: 'ec',
+    curve: 'P-256',
+    algorithm: 'sha256',
+    // A clock that is set back a little must not make them invalid
+    notBeforeDate: new Date(now - MINUTE_MS),
+    notAfterDate: new Date(now + YEAR_MS)
+  } as const
+
+  const { private: key, cert } = await generate([{ name: 'commonName', value: `local authority of ${new Date(now).toISOString()}` }], {
+    ...options,
+    extensions: [
+      { name: 'basicConstraints', cA: true, pathLenConstraint: 0, critical: true },
+      { name: 'keyUsage', keyCertSign: true, critical: true }
+    ]
+  })
+  for (const name of names) {
+    const leaf = await generate([{ name: 'commonName', value: `${name}.localhost` }], {
+      ...options,
+      ca: { key, cert },
+      extensions: [
+        { name: 'basicConstraints', cA: false, critical: true },
+        { name: 'keyUsage', digitalSignature: true, critical: true },
+        { name: 'extKeyUsage', serverAuth: true },
+        {
+          name: 'subjectAltName',
+          altNames: [
+            { type: 2, value: `*.${name}.localhost` },
+            { type: 2, value: `${name}.localhost` },
+            { type: 2, value: 'localhost' },
+            { type: 7, ip: '127.0.0.1' }
+          ]
+        }
+      ]
+    })
+    write(join(dir, `${name}-key.pem`), leaf.private, 0o600)
+    write(join(dir, `${name}.pem`), leaf.cert)
+  }
+  write(join(dir, 'ca.pem'), cert)
+}
+
+// A reader sees the old file or the new one
+function write (file: string, content: string, mode = 0o644) {
+  writeFileSync(`${file}.new`, content, { mode, flush: true })
+  renameSync(`${file}.new`, file)
+}

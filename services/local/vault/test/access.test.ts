@@ -1,0 +1,116 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { loadAccess } from '../access.ts'
+import { access, sdk, startVault } from './vault.ts'
+
+/** Who opens what. Those with a star also change it; all others are denied. */
+const opens: Record<string, string> = {
+  'patient-host-key': 'gateway patient rotation* deployer*',
+  'audit-host-key': 'patient audit rotation* deployer*',
+  'patient-data-key': 'patient rotation* deployer*',
+  'patient-db-connection': 'patient rotation* deployer*',
+  'audit-db-connection': 'audit rotation* deployer*',
+  'audit-db-viewer-connection': 'viewer rotation* deployer*',
+  'gateway-subscription-keys': 'gateway rotation* deployer*',
+  'patient-db-admin-connection': 'rotation deployer*',
+  'audit-db-admin-connection': 'rotation deployer*'
+}
+const identities = ['gateway', 'patient', 'audit', 'viewer', 'rotation', 'deployer']
+// Of a list that fails, the SDK keeps no more than this
+const LIST_FORBIDDEN = { statusCode: 403, code: 'Forbidden' }
+const FORBIDDEN = { statusCode: 403, code: 'Forbidden', inner: 'ForbiddenByRbac' }
+
+const vault = await startVault(t)
+const deployer = sdk(t, vault, 'deployer')
+const versions = new Map<string, string>()
+for (const name of Object.keys(opens)) versions.set(name, (await deployer('setSecret', name, `value of ${name}`)).properties.version!)
+
+t.strictSame(Object.keys(access), identities, 'access.json names these and no others')
+
+for (const identity of identities) {
+  t.test(identity, async (t) => {
+    const client = identity === 'deployer' ? deployer : sdk(t, vault, identity)
+    for (const [name, who] of Object.entries(opens)) {
+      const [mark] = who.split(' ').flatMap((one) => one.replace('*', '') === identity ? [one.at(-1)] : [])
+      if (mark === undefined) {
+        await t.rejects(client('getSecret', name), FORBIDDEN, `${identity} cannot open ${name}`)
+        await t.rejects(client('getSecret', name, { version: versions.get(name) }), FORBIDDEN, 'nor by version')
+        await t.rejects(client('listPropertiesOfSecretVersions', name), LIST_FORBIDDEN, 'nor list its versions')
+      } else {
+        t.equal((await client('getSecret', name)).value, `value of ${name}`, `${identity} opens ${name}`)
+        t.equal((await client('getSecret', name, { version: versions.get(name) })).value, `value of ${name}`, 'and by version')
+        t.ok((await client('listPropertiesOfSecretVersions', name)).length, 'and lists its versions')
+      }
+      if (mark === '*') {
+        t.ok(await client('setSecret', name, `value of ${name}`), `${identity} sets ${name}`)
+        t.ok(await client('updateSecretProperties', name, versions.get(name)!, { enabled: true }), 'and changes its properties')
+        await client('beginDeleteSecret', name, { intervalInMs: 1 })
+        t.ok(await client('beginRecoverDeletedSecret', name, { intervalInMs: 1 }), 'and deletes and recovers it')
+      } else {
+        await t.rejects(client('setSecret', name, 'another'), FORBIDDEN, `${identity} cannot set ${name}`)
+        await t.rejects(client('updateSecretProperties', name, versions.get(name)!, { enabled: false }), FORBIDDEN, 'nor change its properties')
+        await t.rejects(client('beginDeleteSecret', name), FORBIDDEN, 'nor delete it')
+        // The SDK does not ask for it where the secret can be read
+        t.equal((await vault.as(identity, 'POST', `/deletedsecrets/${name}/recover`)).statusCode, 403, 'nor recover it')
+        await t.rejects(client('purgeDeletedSecret', name), FORBIDDEN, 'nor purge it')
+      }
+    }
+    await t.rejects(client('setSecret', 'a-new-secret', 'x'), FORBIDDEN, `${identity} cannot set what it was given no right to`)
+    if (identity === 'deployer') {
+      t.equal((await client('listPropertiesOfSecrets')).length, 9, 'deployer lists the vault')
+    } else {
+      await t.rejects(client('listPropertiesOfSecrets'), LIST_FORBIDDEN, `${identity} cannot list the vault`)
+      await t.rejects(client('listDeletedSecrets'), LIST_FORBIDDEN, 'nor what is deleted')
+    }
+  })
+}
+
+t.test('a denial tells the caller, the action and the resource', async (t) => {
+  const { error: { message } } = (await vault.as('gateway', 'GET', '/secrets/audit-host-key')).json()
+  t.match(message, `Caller: appid=${access.gateway!.clientId};`)
+  t.match(message, "Action: 'Microsoft.KeyVault/vaults/secrets/getSecret/action'\r\n")
+  t.match(message, "/vaults/local/secrets/audit-host-key'\r\n")
+  t.match(message, "DecisionReason: 'DeniedWithNoValidRBAC'")
+})
+
+t.test('who has no right cannot tell whether there is a secret', async (t) => {
+  const ask = async () => Promise.all([
+    vault.as('gateway', 'GET', '/secrets/audit-db-connection'),
+    vault.as('gateway', 'GET', `/secrets/audit-db-connection/${versions.get('audit-db-connection')}`),
+    vault.as('gateway', 'GET', '/secrets/audit-db-connection/versions'),
+    vault.as('gateway', 'PUT', '/secrets/audit-db-connection', { value: 'x' }),
+    vault.as('gateway', 'GET', '/deletedsecrets/audit-db-connection')
+  ])
+  const told = async () => (await ask()).map(({ statusCode, text }) => ({ statusCode, text }))
+  const live = await told()
+  await deployer('beginDeleteSecret', 'audit-db-connection', { intervalInMs: 1 })
+  t.strictSame(await told(), live, 'deleted')
+  await deployer('purgeDeletedSecret', 'audit-db-connection')
+  t.strictSame(await told(), live, 'purged')
+  t.strictSame(live.map(({ statusCode }) => statusCode), [403, 403, 403, 403, 403])
+})
+
+t.test('a file that is not right stops the start with one line', async (t) => {
+  const dir = mkdtempSync(join(tmpdir(), 'access-'))
+  t.teardown(() => rmSync(dir, { recursive: true }))
+  const file = join(dir, 'access.json')
+  const right = { clientId: access.gateway!.clientId, read: [], manage: [] }
+  const wrong: Array<[string, RegExp]> = [
+    ['{', /is not JSON$/],
+    ['[]', /must be object/],
+    [JSON.stringify({ one: { ...right, clientId: 'x' } }), /\/one\/clientId/],
+    [JSON.stringify({ one: { ...right, reads: [] } }), /\/one/],
+    [JSON.stringify({ one: { ...right, read: ['a_b'] } }), /\/one\/read\/0/],
+    [JSON.stringify({ one: { ...right, manage: undefined } }), /\/one/],
+    [JSON.stringify({ one: right, two: right }), /a clientId is given twice/]
+  ]
+  for (const [content, message] of wrong) {
+    writeFileSync(file, content)
+    t.throws(() => loadAccess(file), { name: 'SettingsError', message }, content)
+  }
+  t.throws(() => loadAccess(join(dir, 'none')), { name: 'SettingsError', message: /\(ENOENT\)/ })
+  writeFileSync(file, JSON.stringify({ one: right }))
+  t.equal(loadAccess(file).length, 1)
+})
