@@ -17,7 +17,7 @@ export const KeyVaultSettings = {
   AZURE_CLIENT_ID: Type.Optional(Type.String({ format: 'guid' }))
 }
 
-const KeyRefreshSettings = {
+export const KeyRefreshSettings = {
   /** How old what a process knows of a secret may grow. */
   KEY_REFRESH_SECONDS: Type.Number({ default: 60, minimum: 1, maximum: 3_600 }),
   /** The age at which a key gets a warning. */

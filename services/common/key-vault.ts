@@ -12,11 +12,17 @@ interface VaultSettings {
   AZURE_CLIENT_ID?: string
 }
 
+// The SDK is loaded where it is needed only: it takes longer than all else that a service loads
+
+/** The managed identity of `clientId`, or else the developer who is logged in. */
+export async function azureCredential (clientId?: string) {
+  const { DefaultAzureCredential, ManagedIdentityCredential } = await import('@azure/identity')
+  return clientId ? new ManagedIdentityCredential({ clientId }) : new DefaultAzureCredential()
+}
+
 /** A client of the vault, as the managed identity of AZURE_CLIENT_ID or else as the developer who is logged in. */
-export async function openKeyVault ({ KEY_VAULT_URI, AZURE_CLIENT_ID: clientId }: VaultSettings, maxRetries?: number): Promise<SecretClient> {
-  // Loaded here only: they take longer than all else that a service loads
-  const [{ DefaultAzureCredential, ManagedIdentityCredential }, { SecretClient }] = await Promise.all([import('@azure/identity'), import('@azure/keyvault-secrets')])
-  const credential = clientId ? new ManagedIdentityCredential({ clientId }) : new DefaultAzureCredential()
+export async function openKeyVault ({ KEY_VAULT_URI, AZURE_CLIENT_ID }: VaultSettings, maxRetries?: number): Promise<SecretClient> {
+  const [credential, { SecretClient }] = await Promise.all([azureCredential(AZURE_CLIENT_ID), import('@azure/keyvault-secrets')])
   return new SecretClient(KEY_VAULT_URI, credential, { retryOptions: { maxRetries } })
 }
 
@@ -116,12 +122,13 @@ function requireUsable (name: string, value: string, use: (value: string) => unk
   }
 }
 
-// Told by an error alone; source: the error responses of the REST reference, Get Secret
-function isDisabled (error: unknown) {
+/** Whether a version is disabled, which an error alone tells. Source: the error responses of the REST reference, Get Secret. */
+export function isDisabled (error: unknown) {
   const { statusCode, details } = error as { statusCode?: number, details?: { error?: { innerError?: { code?: string } } } }
   return statusCode === 403 && details?.error?.innerError?.code === 'SecretDisabled'
 }
 
-function isMissing (error: unknown) {
+/** Whether there is no such secret, or no such version of it. */
+export function isMissing (error: unknown) {
   return (error as { statusCode?: number }).statusCode === 404
 }

@@ -5,7 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { StartError } from './state.ts'
 
-const ORPHAN = import.meta.resolve('./orphan.ts')
+/** Loaded into each process before its own modules. */
+export const preloads = ['./orphan.ts', './localhost.ts'].flatMap((module) => ['--import', import.meta.resolve(module)])
 
 // Longer than a service takes to start and fail
 const STABLE_MS = 5000
@@ -54,7 +55,7 @@ export class Child {
   start () {
     const { logs } = this.#output
     this.#startedAt = Date.now()
-    const child = spawn(process.execPath, ['--import', ORPHAN, this.#module], {
+    const child = spawn(process.execPath, [...preloads, this.#module], {
       env: this.#env,
       stdio: ['ignore', logs ? 'pipe' : 'inherit', 'pipe', 'ipc']
     })

@@ -1,14 +1,14 @@
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { MongoClient, MongoServerError, type Collection, type Filter, type WithId } from 'mongodb'
 import { SettingsError } from '#common/config.ts'
+import { openKeyVault } from '#common/key-vault.ts'
 import { loadConfig, type Config } from './config.ts'
+import { actAs } from './identity.ts'
 import { ping } from './probes.ts'
 import { header, row, type AuditRecord } from './register-table.ts'
-import { StartError, type Run } from './state.ts'
+import { StartError } from './state.ts'
 
 const USAGE = `Prints the audit register.
 
@@ -63,8 +63,8 @@ async function main () {
   if (!/^\d{1,5}$/.test(options.last) || Number(options.last) > MAX_LAST) throw new StartError(`--last takes a number up to ${MAX_LAST}`)
   if (options.patient === '') throw new StartError('--patient takes an id')
 
-  const { connection, database } = whereabouts(loadConfig(process.env))
-  await ping('the audit database', connection)
+  const { connection, database } = await whereabouts(loadConfig(process.env))
+  await ping('the audit database', connection, database)
   const client = new MongoClient(connection)
   try {
     const blocks = client.db(database).collection<Block>('blocks')
@@ -80,14 +80,15 @@ async function main () {
   }
 }
 
-function whereabouts ({ AUDIT_DB_CONNECTION, MONGODB_URI, DATABASE_PREFIX, LOCAL_DIR }: Config) {
+async function whereabouts ({ AUDIT_DB_CONNECTION, MONGODB_URI, DATABASE_PREFIX, LOCAL_DIR }: Config) {
   const connection = AUDIT_DB_CONNECTION ?? MONGODB_URI
   if (connection) return { connection, database: `${DATABASE_PREFIX}audit` }
+  const { audit: { database }, settings } = actAs('viewer', LOCAL_DIR)
+  const vault = await openKeyVault(settings, 0)
   try {
-    const { audit }: Run = JSON.parse(readFileSync(join(LOCAL_DIR, 'run.json'), 'utf8'))
-    return audit
-  } catch {
-    throw new StartError('nothing runs here; npm start first, or name a server with AUDIT_DB_CONNECTION')
+    return { connection: (await vault.getSecret('audit-db-viewer-connection')).value!, database }
+  } catch (error) {
+    throw new StartError(`the vault does not tell how to see the register (${(error as { code?: string }).code})`)
   }
 }
 

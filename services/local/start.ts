@@ -1,16 +1,26 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { SettingsError } from '#common/config.ts'
-import { Child, type Output } from './child.ts'
+import { makeCertificates } from './certificates.ts'
+import { Child, preloads, type Output } from './child.ts'
 import { loadConfig, type Config } from './config.ts'
+import { identities, settingsOf, type Identity } from './identity.ts'
 import { accepts, answers, freePorts, isFree, ping } from './probes.ts'
-import { StartError, State, type Keys, type Run } from './state.ts'
+import type { Provisioned, Wanted } from './provision.ts'
+import { StartError, State, type Run } from './state.ts'
 
 const READY_MS = 30_000
 const HOST = '127.0.0.1'
-const PASSED_ON = ['PATH', 'HOME', 'TMPDIR', 'TMP', 'TEMP', 'LANG', 'LC_ALL', 'TZ', 'SystemRoot', 'NODE_EXTRA_CA_CERTS', 'NODE_COMPILE_CACHE']
+const PASSED_ON = ['PATH', 'HOME', 'TMPDIR', 'TMP', 'TEMP', 'LANG', 'LC_ALL', 'TZ', 'SystemRoot', 'NODE_COMPILE_CACHE']
+
+/** Whose commands are typed beside the running system. */
+const TOOLS: Identity[] = ['viewer', 'rotation']
 
 /** How long after the signal each has ended, the first to be stopped first. */
-const ENDED_BY_MS = { gateway: 2000, patient: 3000, audit: 3750, database: 4500 }
+const ENDED_BY_MS = { gateway: 2000, patient: 3000, audit: 3750, database: 4250, vault: 4750 }
 /** A terminal's Ctrl-C reaches every process: they end by themselves first. */
 const CTRL_C_MS = 1000
 
@@ -36,32 +46,35 @@ try {
 async function start (config: Config) {
   state = new State(config.LOCAL_DIR)
   const { LOG_LEVEL } = config
-  const keys = state.keys()
   await leftoversGone(state.leftovers())
   if (config.PORT !== 0 && !await isFree(config.PORT)) throw new StartError(`port ${config.PORT} is in use; PORT=0 npm start takes a free one`)
 
-  const uris = {
+  const given = {
     PATIENT_DB_CONNECTION: config.PATIENT_DB_CONNECTION ?? config.MONGODB_URI,
     AUDIT_DB_CONNECTION: config.AUDIT_DB_CONNECTION ?? config.MONGODB_URI
   }
-  const given = Object.entries(uris).filter(([, uri]) => uri !== undefined)
-  await Promise.all(given.map(([name, uri]) => ping(uri === config.MONGODB_URI ? 'MONGODB_URI' : name, uri!)))
+  const databases = { patient: `${config.DATABASE_PREFIX}patient`, audit: `${config.DATABASE_PREFIX}audit` }
+  const uris = Object.entries(given).filter(([, uri]) => uri !== undefined)
+  await Promise.all(uris.map(([name, uri]) =>
+    ping(uri === config.MONGODB_URI ? 'MONGODB_URI' : name, uri!, databases[name === 'PATIENT_DB_CONNECTION' ? 'patient' : 'audit'])))
 
   const output = await terminal()
-  const embedded = given.length < 2
-  const [gatewayPort, patientPort, auditPort, databasePort] = await freePorts(config.PORT)
-  const ports = { gateway: config.PORT || gatewayPort, patient: patientPort, audit: auditPort, database: databasePort }
+  const embedded = uris.length < 2
+  const [gatewayPort, patientPort, auditPort, databasePort, vaultPort] = await freePorts(config.PORT) as [number, number, number, number, number]
+  const ports = { gateway: config.PORT || gatewayPort, patient: patientPort, audit: auditPort, database: databasePort, vault: vaultPort }
   const url = (name: keyof typeof ports) => `http://${HOST}:${ports[name]}`
   const databaseUrl = `mongodb://${HOST}:${ports.database}/`
-  const patientDb = { connection: uris.PATIENT_DB_CONNECTION ?? databaseUrl, database: `${config.DATABASE_PREFIX}patient` }
-  const auditDb = { connection: uris.AUDIT_DB_CONNECTION ?? databaseUrl, database: `${config.DATABASE_PREFIX}audit` }
+  // Clients of a vault see to it that its name lies below that of what their tokens are for
+  const vaultUrl = `https://local.vault.localhost:${ports.vault}`
 
   const tell = () => {
     const run: Run = {
       pid: process.pid,
       gateway: { pid: children.gateway?.pid, url: url('gateway') },
-      patient: { pid: children.patient?.pid, url: url('patient'), ...patientDb },
-      audit: { pid: children.audit?.pid, url: url('audit'), ...auditDb }
+      patient: { pid: children.patient?.pid, url: url('patient'), database: databases.patient },
+      audit: { pid: children.audit?.pid, url: url('audit'), database: databases.audit },
+      vault: { pid: children.vault?.pid, url: vaultUrl },
+      keyRefreshSeconds: config.KEY_REFRESH_SECONDS
     }
     if (embedded) run.database = { pid: children.database?.pid, url: databaseUrl }
     if (!stopped) state!.tell(run)
@@ -76,35 +89,40 @@ async function start (config: Config) {
   }
   const deadline = Date.now() + READY_MS
 
+  const headers = state.identityHeaders(identities, TOOLS)
+  const certificates = state.path('certificates')
+  await makeCertificates(certificates, ['vault'])
+  const as = (identity: Identity) => ({
+    ...settingsOf(identity, vaultUrl, headers[identity]),
+    NODE_EXTRA_CA_CERTS: trusted(certificates),
+    KEY_REFRESH_SECONDS: String(config.KEY_REFRESH_SECONDS)
+  })
+
+  const vault = child('vault', './vault/main.ts', {
+    DATA_DIR: state.path('vault'),
+    UNSEAL_KEY_FILE: state.path('unseal-key'),
+    IDENTITIES_FILE: state.path('identities/digests.json'),
+    TLS_CERT_FILE: `${certificates}/vault.pem`,
+    TLS_KEY_FILE: `${certificates}/vault-key.pem`
+  })
+  const provision = provisioner({ ...passedOn(), ...as('deployer') })
   if (embedded) {
-    const database = child('database', './database/main.ts', { DATA_DIR: `${config.LOCAL_DIR}/database` })
+    const database = child('database', './database/main.ts', { DATA_DIR: state.path('database') })
     await database.ready(() => accepts(ports.database), deadline)
     await ping('the embedded database', databaseUrl)
   }
+  await vault.ready(() => accepts(ports.vault), deadline)
+  const subscriptionKey = await provision({
+    subscriptionKey: config.SUBSCRIPTION_KEY,
+    patient: { database: databases.patient, connection: given.PATIENT_DB_CONNECTION },
+    audit: { database: databases.audit, connection: given.AUDIT_DB_CONNECTION },
+    embedded: embedded ? `${HOST}:${ports.database}` : undefined
+  })
 
   const callers = { ALLOWED_CALLERS: '127.0.0.1/32,::1/128', CALLER_ADDRESS: 'peer' }
-  const audit = child('audit', '../audit/main.ts', {
-    ...callers,
-    AUDIT_DB_CONNECTION: auditDb.connection,
-    AUDIT_HOST_KEY: keys['audit-host-key'],
-    DATABASE_NAME: auditDb.database
-  })
-  const patient = child('patient', '../patient/main.ts', {
-    ...callers,
-    PATIENT_DB_CONNECTION: patientDb.connection,
-    PATIENT_HOST_KEY: keys['patient-host-key'],
-    PATIENT_DATA_KEY: keys['patient-data-key'],
-    AUDIT_URL: url('audit'),
-    AUDIT_HOST_KEY: keys['audit-host-key'],
-    DATABASE_NAME: patientDb.database
-  })
-  const subscriptionKey = config.SUBSCRIPTION_KEY ?? keys['gateway-subscription-keys'].client
-  const gateway = child('gateway', './gateway/main.ts', {
-    PATIENT_URL: url('patient'),
-    PATIENT_HOST_KEY: keys['patient-host-key'],
-    GATEWAY_SUBSCRIPTION_KEYS: subscriptions(subscriptionKey, keys),
-    RATE_LIMIT: String(config.RATE_LIMIT)
-  })
+  const audit = child('audit', '../audit/main.ts', { ...as('audit'), ...callers, DATABASE_NAME: databases.audit })
+  const patient = child('patient', '../patient/main.ts', { ...as('patient'), ...callers, AUDIT_URL: url('audit'), DATABASE_NAME: databases.patient })
+  const gateway = child('gateway', './gateway/main.ts', { ...as('gateway'), PATIENT_URL: url('patient'), RATE_LIMIT: String(config.RATE_LIMIT) })
   await Promise.all([
     audit.ready(() => answers(`${url('audit')}/health/ready`), deadline),
     patient.ready(() => answers(`${url('patient')}/health/ready`), deadline),
@@ -113,15 +131,31 @@ async function start (config: Config) {
   if (!stopped) welcome(url('gateway'), subscriptionKey)
 }
 
-function passedOn () {
-  return Object.fromEntries(PASSED_ON.filter((name) => name in process.env).map((name) => [name, process.env[name]]))
+/** A file of the authorities that a process trusts beside those of Node: the local one, and what the user's own environment names. */
+function trusted (certificates: string) {
+  const { NODE_EXTRA_CA_CERTS } = process.env
+  const own = `${certificates}/ca.pem`
+  if (!NODE_EXTRA_CA_CERTS) return own
+  const both = `${certificates}/trusted.pem`
+  writeFileSync(both, `${readFileSync(own, 'utf8')}\n${readFileSync(NODE_EXTRA_CA_CERTS, 'utf8')}`)
+  return both
 }
 
-function subscriptions (client: string, { 'gateway-subscription-keys': { reader } }: Keys) {
-  return JSON.stringify({
-    'local-client': { product: 'client', key: client },
-    'local-reader': { product: 'reader', key: reader }
-  })
+/** Loads what puts the first keys into the vault, and answers how to have it done. */
+function provisioner (env: NodeJS.ProcessEnv) {
+  const provision = fork(fileURLToPath(new URL('./provision.ts', import.meta.url)), { env, execArgv: preloads })
+  const ended = once(provision, 'exit')
+  return async (wanted: Wanted) => {
+    provision.send(wanted)
+    const [answer] = await Promise.race([once(provision, 'message'), ended.then(() => [])]) as [Provisioned?]
+    if (!answer) throw new StartError('the vault could not be filled')
+    if ('problem' in answer) throw new StartError(answer.problem)
+    return answer.subscriptionKey
+  }
+}
+
+function passedOn () {
+  return Object.fromEntries(PASSED_ON.filter((name) => name in process.env).map((name) => [name, process.env[name]]))
 }
 
 /** Log lines stay JSON for a program and are made readable for a person. */
@@ -151,9 +185,9 @@ function quote (word: string) {
 }
 
 /** A system that was killed takes its processes with it, but not before it. */
-async function leftoversGone ({ gateway, patient, audit, database }: Partial<Run>) {
+async function leftoversGone ({ gateway, patient, audit, database, vault }: Partial<Run>) {
   const deadline = Date.now() + 2000
-  const pids = [gateway, patient, audit, database].flatMap((running) => running?.pid ?? [])
+  const pids = [gateway, patient, audit, database, vault].flatMap((running) => running?.pid ?? [])
   while (pids.some(isAlive) && Date.now() < deadline) await sleep(20)
 }
 
@@ -176,7 +210,7 @@ async function stop (patience: number) {
   const began = Date.now()
   for (const child of Object.values(children)) child.retire()
   if (patience > 0) await Promise.all(Object.values(children).map((child) => child.gone(began + patience)))
-  for (const name of ['gateway', 'patient', 'audit', 'database'] as const) {
+  for (const name of ['gateway', 'patient', 'audit', 'database', 'vault'] as const) {
     await children[name]?.stop(began + ENDED_BY_MS[name])
   }
   state?.close()

@@ -1,24 +1,12 @@
-import { randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { Type, type Static } from 'typebox'
-import { Value } from 'typebox/value'
 
 /** Why the system cannot start, in one line for whoever typed the command. */
 export class StartError extends Error {
   override name = 'StartError'
 }
-
-const Key = Type.String({ pattern: '^[\\w-]{43}$' })
-const Keys = Type.Object({
-  'patient-host-key': Key,
-  'audit-host-key': Key,
-  'patient-data-key': Key,
-  'gateway-subscription-keys': Type.Object({ client: Key, reader: Key })
-})
-
-export type Keys = Static<typeof Keys>
 
 interface Running {
   pid: number | undefined
@@ -26,7 +14,7 @@ interface Running {
 }
 
 interface RunningService extends Running {
-  connection: string
+  /** The name of its database. */
   database: string
 }
 
@@ -36,11 +24,14 @@ export interface Run {
   gateway: Running
   patient: RunningService
   audit: RunningService
+  vault: Running
+  /** How old what a process knows of a secret may grow. */
+  keyRefreshSeconds: number
   /** Only where the embedded one runs. */
   database?: Running
 }
 
-/** The directory of one system on one machine: its keys, its data, and what runs from it. */
+/** The directory of one system on one machine: its vault, its data, and what runs from it. */
 export class State {
   readonly dir: string
   #lock: DatabaseSync
@@ -57,34 +48,27 @@ export class State {
     this.#lock = lock(join(dir, 'lock'), dir)
   }
 
-  /** The keys of this system, made at random on its first run. */
-  keys (): Keys {
-    const file = join(this.dir, 'keys.json')
-    try {
-      const keys: unknown = JSON.parse(readFileSync(file, 'utf8'))
-      if (Value.Check(Keys, keys)) return keys
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT') return this.#makeKeys(file)
-    }
-    throw new StartError(`${file} is damaged; remove it to have new keys made`)
+  /**
+   * A header for each identity of the vault, made anew for this run: who shows it gets the tokens of the identity.
+   * Those of `tools`, commands typed beside the running system, are kept in files of their own; of all the vault
+   * is told the digests.
+   */
+  identityHeaders<N extends string> (names: N[], tools: N[]) {
+    const headers = Object.fromEntries(names.map((name) => [name, randomBytes(32).toString('base64url')])) as Record<N, string>
+    mkdirSync(this.path('identities'), { recursive: true, mode: 0o700 })
+    for (const name of tools) write(identityFile(this.dir, name), headers[name])
+    write(this.path('identities/digests.json'), Object.fromEntries(names.map((name) => [name, hash('sha256', headers[name])])))
+    return headers
   }
 
-  #makeKeys (file: string): Keys {
-    const key = () => randomBytes(32).toString('base64url')
-    const keys = {
-      'patient-host-key': key(),
-      'audit-host-key': key(),
-      'patient-data-key': key(),
-      'gateway-subscription-keys': { client: key(), reader: key() }
-    }
-    write(file, keys)
-    return keys
+  path (name: string) {
+    return join(this.dir, name)
   }
 
   /** What the run before left behind when it ended without stopping. */
   leftovers (): Partial<Run> {
     try {
-      return JSON.parse(readFileSync(join(this.dir, 'run.json'), 'utf8'))
+      return readRun(this.dir)
     } catch {
       return {}
     }
@@ -98,6 +82,16 @@ export class State {
     rmSync(join(this.dir, 'run.json'), { force: true })
     this.#lock.close()
   }
+}
+
+/** What runs from `dir`. @throws where nothing does */
+export function readRun (dir: string): Run {
+  return JSON.parse(readFileSync(join(dir, 'run.json'), 'utf8'))
+}
+
+/** Where the header of a tool's identity lies. */
+export function identityFile (dir: string, name: string) {
+  return join(dir, 'identities', name)
 }
 
 /** SQLite's file locks end with the process, whatever ends it. */
@@ -115,7 +109,7 @@ function lock (file: string, dir: string) {
 }
 
 // A reader sees the old file or the new one
-function write (file: string, content: object) {
-  writeFileSync(`${file}.new`, `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600, flush: true })
+function write (file: string, content: object | string) {
+  writeFileSync(`${file}.new`, typeof content === 'string' ? content : `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600, flush: true })
   renameSync(`${file}.new`, file)
 }

@@ -6,11 +6,12 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
+import { readRun } from '../state.ts'
 import { dropDatabases, isAlive, makeLocalDir, removeLocalDir, startSystem, StartFailure, type Name, type Options, type System } from './system.ts'
 
 const sh = promisify(execFile)
 const embedded = !process.env.MONGODB_URI
-const names: Name[] = embedded ? ['gateway', 'patient', 'audit', 'database'] : ['gateway', 'patient', 'audit']
+const names: Name[] = ['gateway', 'patient', 'audit', 'vault', ...(embedded ? ['database'] as const : [])]
 
 function localDir (t: Test) {
   const dir = makeLocalDir()
@@ -39,6 +40,16 @@ function isClear (t: Test, { code, stderr, stdout }: StartFailure, message: RegE
   t.match(stderr, message)
   t.match(stderr, /^npm start: .*\n$/)
   t.notMatch(stdout, 'curl')
+}
+
+/** What must be seen nowhere but in the vault. */
+function keysAndPasswords ({ secrets }: System) {
+  return [...secrets()].flatMap(([name, value]) => {
+    if (name === 'gateway-subscription-keys') return []
+    if (!name.endsWith('connection')) return value
+    const password = /^mongodb:\/\/[^:@/]*:([^@]*)@/.exec(value)?.[1]
+    return password === undefined ? [] : password
+  })
 }
 
 const pids = ({ run }: System) => [run.pid, ...names.map((name) => run[name]!.pid!)]
@@ -94,20 +105,36 @@ t.test('a system that runs', async (t) => {
     }
   })
 
-  t.test('no key is in a log line or a process argument, and each process has its own settings only', async (t) => {
-    const keys = [system.keys['patient-host-key'], system.keys['audit-host-key'], system.keys['patient-data-key'], system.readerKey]
-    for (const key of keys) t.notMatch(system.logs(), key)
-    t.equal(system.logs().split(system.subscriptionKey).length - 1, 3)
-    const { gateway, patient, audit, database } = system.run
-    for (const { pid } of [gateway, patient, audit]) {
-      for (const key of [...keys, system.subscriptionKey]) t.notMatch(readFileSync(`/proc/${pid}/cmdline`, 'utf8'), key)
+  t.test('no key and no password is in a log line, or in the arguments or the environment of a process', async (t) => {
+    const { stdout } = await sh('ps', ['-o', 'pid=', '--ppid', String(system.run.pid)])
+    const all = [system.run.pid, ...stdout.trim().split(/\s+/).map(Number)]
+    for (const { pid } of names.map((name) => system.run[name]!)) t.ok(all.includes(pid!))
+    const [told, ...keys] = [system.subscriptionKey, system.readerKey, ...keysAndPasswords(system)]
+    t.ok(keys.length >= 4)
+    t.equal(system.logs().split(told!).length - 1, 3, 'but for the subscription key in the lines to paste')
+    for (const key of keys) t.notOk(system.logs().includes(key))
+    for (const pid of all) {
+      for (const file of ['cmdline', 'environ']) {
+        const content = readFileSync(`/proc/${pid}/${file}`, 'utf8')
+        t.ok(content.length > 0)
+        for (const key of [told!, ...keys]) t.notOk(content.includes(key), `${file} of ${pid}`)
+      }
     }
-    const environ = (pid: number | undefined) => readFileSync(`/proc/${pid}/environ`, 'utf8')
-    t.notMatch(environ(gateway.pid), system.keys['audit-host-key'])
-    t.notMatch(environ(gateway.pid), 'DB_CONNECTION')
-    t.notMatch(environ(audit.pid), 'PATIENT')
-    t.notMatch(environ(patient.pid), 'AUDIT_DB_CONNECTION')
-    if (database) t.notMatch(environ(database.pid), 'KEY')
+  })
+
+  t.test('what a user gave is moved into the vault: no other process has it', async (t) => {
+    const SUBSCRIPTION_KEY = 'a-key-that-was-given-1'
+    const MONGODB_URI = system.run.patient.connection
+    const other = await start(t, { env: { SUBSCRIPTION_KEY, MONGODB_URI, DATABASE_PREFIX: `given-${process.pid}-` } })
+    t.equal(other.keys['patient-db-connection'], MONGODB_URI)
+    t.equal(other.subscriptionKey, SUBSCRIPTION_KEY)
+    for (const { pid } of [other.run.gateway, other.run.patient, other.run.audit, other.run.vault]) {
+      const environ = readFileSync(`/proc/${pid}/environ`, 'utf8')
+      t.notOk(environ.includes(SUBSCRIPTION_KEY))
+      t.notOk(environ.includes('mongodb://'))
+    }
+    t.equal((await createPatient(other)).status, 201)
+    if (!embedded) await dropDatabases(`given-${process.pid}-`)
   })
 
   t.test('a second one on the same directory is refused', async (t) => {
@@ -132,12 +159,13 @@ t.test('a system that runs', async (t) => {
   })
 
   t.test('a server of one\'s own takes the place of the embedded one', async (t) => {
-    const connection = system.run.database?.url ?? process.env.MONGODB_URI!
+    const { connection } = system.run.patient
     const DATABASE_PREFIX = `own-${process.pid}-`
     const other = await start(t, { env: { MONGODB_URI: connection, DATABASE_PREFIX } })
     if (!embedded) t.teardown(() => dropDatabases(DATABASE_PREFIX))
     t.notHas(other.run, 'database')
     t.match(other.run, { patient: { connection, database: `${DATABASE_PREFIX}patient` }, audit: { connection, database: `${DATABASE_PREFIX}audit` } })
+    if (embedded) isClear(t, await failure(t, { env: { MONGODB_URI: system.run.database!.url } }), /^npm start: MONGODB_URI: 127\.0\.0\.1:\d+ refuses the user or the password\n$/)
     const { status, id } = await createPatient(other)
     t.equal(status, 201)
     t.equal((await loadPatient(other, id)).status, 200)
@@ -159,7 +187,8 @@ t.test('a system that ends and starts again', async (t) => {
 
   t.test('keys and patients outlive a restart, and nothing outlives start.ts when it is killed', async (t) => {
     const second = await start(t, { localDir: dir })
-    t.strictSame(second.keys, first.keys)
+    t.strictSame(keysAndPasswords(second), keysAndPasswords(first))
+    t.equal(second.subscriptionKey, first.subscriptionKey)
     t.strictSame(await loadPatient(second, id), patient)
     const all = pids(second)
     second.process.kill('SIGKILL')
@@ -195,12 +224,12 @@ t.test('a signal while it starts ends it as well', async (t) => {
   const dir = localDir(t)
   const starting = startSystem({ localDir: dir, env: { MONGODB_URI: undefined } })
   while (!readdirSync(dir).includes('run.json')) await sleep(5)
-  const run = JSON.parse(readFileSync(join(dir, 'run.json'), 'utf8'))
+  const run = readRun(dir)
   process.kill(run.pid, 'SIGTERM')
   const { code, stderr } = await starting.then(() => { throw new Error('it started') }, (error: StartFailure) => error)
   t.equal(code, 0)
   t.equal(stderr, '')
-  t.notOk(isAlive(run.database.pid))
+  t.notOk(isAlive(run.vault.pid!))
 })
 
 t.test('a port in use is named', async (t) => {
@@ -223,10 +252,10 @@ t.test('settings that are wrong are named together', async (t) => {
   isClear(t, await failure(t, { env: { PORT: 'x', AUDIT_DB_CONNECTION: 'secret', LOG_LEVEL: 'loud' } }), /PORT .*LOG_LEVEL .*AUDIT_DB_CONNECTION /)
 })
 
-t.test('damaged keys are named', async (t) => {
-  for (const damaged of ['{', '{}', '{"patient-host-key":"x"}']) {
+t.test('a damaged vault is named', async (t) => {
+  for (const damaged of ['', '{', 'x'.repeat(42)]) {
     const dir = localDir(t)
-    writeFileSync(join(dir, 'keys.json'), damaged)
-    isClear(t, await failure(t, { localDir: dir }), /keys\.json is damaged/)
+    writeFileSync(join(dir, 'unseal-key'), damaged)
+    isClear(t, await failure(t, { localDir: dir }), /^npm start: vault did not start: .*unseal-key is damaged/)
   }
 })

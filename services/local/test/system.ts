@@ -7,13 +7,14 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { MongoClient } from 'mongodb'
-import type { Keys, Run } from '../state.ts'
+import { readRun } from '../state.ts'
+import { readSecrets } from '../vault/store.ts'
 
 const START = fileURLToPath(import.meta.resolve('../start.ts'))
 const ORPHAN = import.meta.resolve('../orphan.ts')
 const STARTED = /^curl .*\/patient\/search .*$/m
 
-export type Name = 'gateway' | 'patient' | 'audit' | 'database'
+export type Name = 'gateway' | 'patient' | 'audit' | 'database' | 'vault'
 
 export interface Options {
   /** Settings of start.ts beside its defaults here: a free port, the directory, and databases of its own. */
@@ -35,6 +36,8 @@ export class StartFailure extends Error {
     this.stderr = stderr
   }
 }
+
+type SecretName = 'patient-host-key' | 'audit-host-key' | 'patient-data-key' | 'patient-db-connection' | 'audit-db-connection' | 'audit-db-viewer-connection'
 
 export type System = Awaited<ReturnType<typeof startSystem>>
 
@@ -65,7 +68,8 @@ export async function startSystem ({ env = {}, localDir }: Options = {}) {
     logs += chunk
   })
 
-  const read = (file: string) => JSON.parse(readFileSync(join(dir, file), 'utf8'))
+  /** The newest value of each secret of the vault. */
+  const secrets = () => readSecrets(join(dir, 'vault'), join(dir, 'unseal-key'))
   const hasEnded = () => start.exitCode !== null || start.signalCode !== null
 
   while (!STARTED.test(stdout)) {
@@ -77,21 +81,30 @@ export async function startSystem ({ env = {}, localDir }: Options = {}) {
     await Promise.race([once(start.stdout!, 'data'), ended])
   }
 
-  const firstRun: Run = read('run.json')
-  const keys: Keys = read('keys.json')
+  const firstRun = readRun(dir)
+  const keys = Object.fromEntries(secrets())
+  const subscriptions = JSON.parse(keys['gateway-subscription-keys']!)
 
   const system = {
     baseUrl: firstRun.gateway.url,
-    subscriptionKey: settings.SUBSCRIPTION_KEY || keys['gateway-subscription-keys'].client,
-    readerKey: keys['gateway-subscription-keys'].reader,
-    keys,
+    subscriptionKey: subscriptions['local-client'].key as string,
+    readerKey: subscriptions['local-reader'].key as string,
+    /** What the vault held at the start. */
+    keys: keys as Record<SecretName, string>,
+    secrets,
     localDir: dir,
     /** The process of start.ts. */
     process: start,
 
-    /** Urls, pids and connection strings of the moment. */
-    get run (): Run {
-      return read('run.json')
+    /** Urls and pids of the moment, and ways to the databases on which everything is allowed. */
+    get run () {
+      const run = readRun(dir)
+      const connectionOf = (service: 'patient' | 'audit') => keys[`${service}-db-${run.database ? 'admin-' : ''}connection`]!
+      return {
+        ...run,
+        patient: { ...run.patient, connection: connectionOf('patient') },
+        audit: { ...run.audit, connection: connectionOf('audit') }
+      }
     },
 
     /** The lines that start.ts printed for pasting. */

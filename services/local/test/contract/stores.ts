@@ -1,5 +1,5 @@
 import { BSON, MongoClient, type Document } from 'mongodb'
-import type { Run } from '../../state.ts'
+import type { System } from '../system.ts'
 
 export interface AuditRecord {
   id: string
@@ -26,7 +26,7 @@ export interface Block {
 }
 
 /** What a test can see and do beside the API: both databases, at `uri` if that is another way to them, and the fail points of their server. */
-export async function openStores ({ patient, audit }: Run, uri?: string) {
+export async function openStores ({ patient, audit }: System['run'], uri?: string) {
   const clients = [new MongoClient(uri ?? patient.connection), new MongoClient(uri ?? audit.connection)] as const
   const patientDb = clients[0].db(patient.database)
   const auditDb = clients[1].db(audit.database)

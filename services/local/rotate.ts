@@ -1,0 +1,18 @@
+import { SettingsError } from '#common/config.ts'
+import { loadConfig } from './config.ts'
+import { actAs } from './identity.ts'
+import { StartError } from './state.ts'
+
+// The rotate command, which works on the vault of the running system where the environment names no other
+
+try {
+  if (!process.env.KEY_VAULT_URI) {
+    const { keyRefreshSeconds } = actAs('rotation', loadConfig(process.env).LOCAL_DIR)
+    process.env.KEY_REFRESH_SECONDS = String(keyRefreshSeconds)
+  }
+  await import('../rotation/main.ts')
+} catch (error) {
+  if (!(error instanceof StartError || error instanceof SettingsError)) throw error
+  process.stderr.write(`npm run rotate: ${error.message}; or name a vault with KEY_VAULT_URI\n`)
+  process.exitCode = 1
+}

@@ -1,0 +1,59 @@
+import type { CosmosDBManagementClient } from '@azure/arm-cosmosdb'
+import { RotationError, type Renewal } from './renewal.ts'
+
+/** The resource id of an account: its subscription, resource group and name. */
+export const COSMOS_ACCOUNT = /^\/subscriptions\/([0-9a-f-]{36})\/resourceGroups\/([^/]+)\/providers\/Microsoft\.DocumentDB\/databaseAccounts\/([^/]+)$/
+
+type Kind = 'Primary' | 'Secondary'
+const OTHER: Record<Kind, Kind> = { Primary: 'Secondary', Secondary: 'Primary' }
+
+/**
+ * The primary and the secondary key of a Cosmos DB account, in force by turns: while one is used, the other is made
+ * anew by the account itself.
+ * Source: https://learn.microsoft.com/azure/cosmos-db/database-security#key-rotation
+ */
+export class CosmosKeys implements Renewal {
+  #accounts: CosmosDBManagementClient['databaseAccounts']
+  #group: string
+  #account: string
+
+  constructor (client: CosmosDBManagementClient, resourceId: string) {
+    const [, , group, account] = COSMOS_ACCOUNT.exec(resourceId)!
+    this.#accounts = client.databaseAccounts
+    this.#group = group!
+    this.#account = account!
+  }
+
+  async renew (connection: string) {
+    return this.#regenerate(OTHER[await this.#kindOf(connection) ?? 'Secondary'])
+  }
+
+  // The account makes its keys, so a version that holds none of them is the one to change
+  async apply (connection: string) {
+    return await this.#kindOf(connection) ? connection : (await this.#connections()).Primary
+  }
+
+  async revoke (connection: string) {
+    const kind = await this.#kindOf(connection)
+    if (kind) await this.#regenerate(kind)
+  }
+
+  async #regenerate (kind: Kind) {
+    await this.#accounts.regenerateKey(this.#group, this.#account, { keyKind: kind.toLowerCase() }).pollUntilDone()
+    return (await this.#connections())[kind]
+  }
+
+  async #kindOf (connection: string) {
+    const connections = await this.#connections()
+    return (['Primary', 'Secondary'] as const).find((kind) => connections[kind] === connection)
+  }
+
+  async #connections (): Promise<Record<Kind, string>> {
+    const { connectionStrings = [] } = await this.#accounts.listConnectionStrings(this.#group, this.#account)
+    // A MongoDB account lists those of its other APIs too
+    const of = (kind: Kind) => connectionStrings.find(({ keyKind, connectionString }) => keyKind === kind && connectionString?.startsWith('mongodb://'))?.connectionString
+    const [Primary, Secondary] = [of('Primary'), of('Secondary')]
+    if (!Primary || !Secondary) throw new RotationError(`the account ${this.#account} does not tell its connection strings`)
+    return { Primary, Secondary }
+  }
+}
