@@ -18,8 +18,8 @@ export const KeyVaultSettings = {
 }
 
 export const KeyRefreshSettings = {
-  /** How old what a process knows of a secret may grow. */
-  KEY_REFRESH_SECONDS: Type.Number({ default: 60, minimum: 1, maximum: 3_600 }),
+  /** How old what a process knows of a secret may grow; a leaked key is refused everywhere within it. */
+  KEY_REFRESH_SECONDS: Type.Number({ default: 60, minimum: 1, maximum: 60 }),
   /** The age at which a key gets a warning. */
   KEY_ROTATION_DAYS: Type.Number({ default: 90, exclusiveMinimum: 0 })
 }

@@ -29,6 +29,7 @@ const RETRY_MS = 2_500
 
 /** No work on a connection string that another took over from is still under way after this time. */
 const DRAIN_MS = 10_000
+const MAX_RENEWAL_BACKOFF_MS = 5_000
 
 /** How long a request may wait for what it needs to start (scale to zero); the gateway waits 60 s. */
 export const STARTING_MS = 45_000
@@ -38,8 +39,9 @@ const DUPLICATE_KEY = 11_000
 // BadValue, FailedToParse, TypeMismatch, CommandNotFound, ImmutableField: our own command was wrong
 const DEFECTS = new Set<unknown>([2, 9, 14, 59, 66])
 
-// AuthenticationFailed, Unauthorized, AtlasError: the password was changed, or its user is gone
-const LOGIN_REFUSED = new Set<unknown>([13, 18, 8_000])
+// AuthenticationFailed, AtlasError: the password was changed, or is being changed
+const LOGIN_REFUSED = new Set<unknown>([18, 8_000])
+const UNAUTHORIZED = 13
 
 /** The time (of `performance.now`) after which the work it holds for starts nothing more on a database. */
 export const startBy = new AsyncLocalStorage<number>()
@@ -104,7 +106,7 @@ export class Database {
         return await work()
       } catch (error) {
         if (!(error instanceof MongoError) || isDuplicateKey(error) || DEFECTS.has(error.code)) throw error
-        if (LOGIN_REFUSED.has(error.code) && await this.#hasNewLogin(login, giveUp)) continue
+        if ((LOGIN_REFUSED.has(error.code) || error.code === UNAUTHORIZED) && await this.#hasNewLogin(login, giveUp)) continue
         const wait = waitBeforeRetry(error, attempt)
         if (wait === undefined || performance.now() + wait > giveUp) throw unavailable(error)
         this.#log.warn({ err: error, wait, attempt }, 'repeating work on the database')
@@ -157,8 +159,9 @@ export class Database {
     await this.connected
     for (let attempt = 0; !this.#closed; attempt++) {
       const [newest] = this.#connection.inForce()
-      if (!newest || newest.id === this.#login?.version || await this.#take(newest)) return
-      await sleep(backoff(attempt))
+      if (!newest || newest.id === this.#login?.version) return
+      // Another may be the newest when this one is taken
+      if (!await this.#take(newest)) await sleep(backoff(attempt, MAX_RENEWAL_BACKOFF_MS))
     }
   }
 
@@ -260,11 +263,11 @@ function waitBeforeRetry (error: MongoError, attempt: number) {
     const [, asked = 0] = /RetryAfterMs=(\d+)/.exec(error.message) ?? []
     return Math.max(Number(asked), backoff(attempt))
   }
-  if (isTransient(error)) return backoff(attempt)
+  if (isTransient(error) || LOGIN_REFUSED.has(error.code)) return backoff(attempt)
 }
 
-function backoff (attempt: number) {
-  return Math.min(1_000, 25 * 2 ** attempt) * (0.5 + Math.random() / 2)
+function backoff (attempt: number, most = 1_000) {
+  return Math.min(most, 25 * 2 ** attempt) * (0.5 + Math.random() / 2)
 }
 
 function unavailable (cause: Error) {

@@ -4,7 +4,7 @@ import fp from 'fastify-plugin'
 import { isWellFormed, settingOf, SettingsError, type SecretSettings, type VaultSource } from './config.ts'
 import { STARTING_MS } from './database.ts'
 import { KeysUnavailable } from './problems.ts'
-import { Secret, type ReadVersion, type Secrets } from './secrets.ts'
+import { READ_MS, Secret, type ReadVersion, type Secrets } from './secrets.ts'
 import { within } from './within.ts'
 
 interface VaultSettings {
@@ -45,7 +45,7 @@ export class AppSecrets implements Secrets {
     this.#client?.catch(() => {})
   }
 
-  secret<T> (name: string, use: (value: string) => T): Secret<T> {
+  secret<T> (name: string, use: (value: string) => T, most?: number): Secret<T> {
     const { source } = this.#settings
     if (!isVault(source)) requireUsable(name, source[name]!, use)
     const secret = new Secret<T>({
@@ -57,6 +57,7 @@ export class AppSecrets implements Secrets {
       },
       refreshSeconds: isVault(source) ? source.KEY_REFRESH_SECONDS : Infinity,
       rotationDays: isVault(source) ? source.KEY_ROTATION_DAYS : Infinity,
+      most,
       log: this.#log
     })
     this.#opened.push(secret)
@@ -86,10 +87,10 @@ export class AppSecrets implements Secrets {
     return async (id) => {
       const client = await this.#client!
       try {
-        const { value = '', properties: { version, createdOn, notBefore, expiresOn, tags } } = await client.getSecret(name, { version: id })
+        const { value = '', properties: { version, createdOn, notBefore, expiresOn, tags } } = await client.getSecret(name, { version: id, abortSignal: AbortSignal.timeout(READ_MS) })
         return { id: version!, value, enabled: true, createdOn, notBefore, expiresOn, previous: tags?.previous }
       } catch (error) {
-        if (isDisabled(error) || (id !== undefined && isMissing(error))) return { id: id ?? '', value: '', enabled: false }
+        if (isDisabled(error) || isMissing(error)) return { id: id ?? '', value: '', enabled: false }
         throw error
       }
     }

@@ -55,10 +55,15 @@ export function answer (thrown: unknown, request: FastifyRequest, reply: Fastify
   const { instance, code } = problem
   if (status === 500) request.log.error({ err: thrown, instance, code }, 'defect')
   else if (status >= 503) request.log.warn({ err: error.cause ?? thrown, instance, code }, 'unavailable')
-  else request.log.info({ instance, code }, 'refused')
+  else request.log[isCountedRefusal(status) ? 'debug' : 'info']({ instance, code }, 'refused')
   const { retryAfter = status === 503 ? 1 : undefined } = error as { retryAfter?: number }
   if (retryAfter) reply.header('retry-after', retryAfter)
   return reply.code(status).type('application/problem+json').send(problem)
+}
+
+/** Whether a call was refused to its caller: those are counted, so that nobody can flood the log. */
+export function isCountedRefusal (status: number) {
+  return status === 401 || status === 403
 }
 
 interface RequestError {

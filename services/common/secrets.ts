@@ -24,8 +24,11 @@ export interface Version<T> extends Omit<StoredVersion, 'value' | 'enabled' | 'p
 
 /** What a process does with the secrets it opens. */
 export interface Secrets {
-  /** @param use what is kept of a value; it throws where the value is not one that the secret can have */
-  secret<T> (name: string, use: (value: string) => T): Secret<T>
+  /**
+   * @param use what is kept of a value; it throws where the value is not one that the secret can have
+   * @param most how many versions are in force at the most
+   */
+  secret<T> (name: string, use: (value: string) => T, most?: number): Secret<T>
 }
 
 /** What can be told of a version in force. */
@@ -46,13 +49,17 @@ export interface SecretOptions<T> {
   use: (value: string) => T
   refreshSeconds: number
   rotationDays: number
+  /** How many versions are in force at the most. */
+  most?: number
   log: FastifyBaseLogger
 }
 
 // A rotation leaves one version before the one it supersedes, and adds one
-const MAX_VERSIONS = 3
+const MOST_VERSIONS = 3
 const MIN_GAP_MS = 1_000
-const READ_MS = 10_000
+const RETRY_MS = 5_000
+/** How long a look at the vault may take. */
+export const READ_MS = 10_000
 // Two looks begin a second apart at least
 const LOOK_MS = 2_000
 // Whoever shows unknown keys by the thousand must not hold a connection and a request each
@@ -81,6 +88,7 @@ export class Secret<T> {
   #looking: Promise<void> = Promise.resolve()
   #lastLook = -Infinity
   #begun = false
+  #failed = false
   #waiting = 0
   #refreshing?: NodeJS.Timeout
   #forgetting?: NodeJS.Timeout
@@ -120,6 +128,27 @@ export class Secret<T> {
     await within(LOOK_MS, this.look(), () => new Error()).catch(() => {})
     this.#waiting--
     return among()
+  }
+
+  /**
+   * What to show next, one after another, where `refused` was: the other versions in force, then what a look within
+   * `ms` brings, or else the current one once more.
+   */
+  async * insteadOf (refused: T, ms = LOOK_MS): AsyncGenerator<T> {
+    const shown = new Set([refused])
+    const untried = () => [this.current(), ...this.inForce().map(({ use }) => use)].find((use) => use !== undefined && !shown.has(use))
+    for (let looked = false; ;) {
+      let next = untried()
+      if (next === undefined) {
+        if (looked) return
+        looked = true
+        await within(ms, this.look(), () => new Error()).catch(() => {})
+        next = untried() ?? this.current()
+      }
+      if (next === undefined) return
+      shown.add(next)
+      yield next
+    }
   }
 
   /** Calls `listener` whenever other versions are in force than before. */
@@ -176,13 +205,12 @@ export class Secret<T> {
     if (this.#closed || !this.#changes) return
     // Never more than the interval: a leaked key is refused everywhere within it
     const wait = this.#options.refreshSeconds * 1_000 * (0.75 + Math.random() / 5)
-    this.#refreshing = setTimeout(() => this.look().then(() => this.#refreshLater()), wait).unref()
+    this.#refreshing = setTimeout(() => this.look().then(() => this.#refreshLater()), this.#failed ? Math.min(wait, RETRY_MS) : wait).unref()
   }
 
   async #lookNext () {
     await this.#looking
-    // Until a first version is known, the start's own backoff sets the pace
-    if (this.#begun) await this.#sleep(this.#lastLook + MIN_GAP_MS - performance.now())
+    await this.#sleep(this.#lastLook + (this.#begun ? MIN_GAP_MS : FIRST_BACKOFF_MS) - performance.now())
     this.#lastLook = performance.now()
     this.#next = undefined
     if (!this.#closed) await (this.#looking = this.#look())
@@ -191,37 +219,49 @@ export class Secret<T> {
   async #look () {
     try {
       this.#keep(await within(READ_MS, this.#readChain(), () => Object.assign(new Error(), { name: 'VaultTimeout' })))
+      this.#failed = false
     } catch (err) {
       if (this.#closed) return
-      const now = performance.now()
-      if (now - this.#warnedAt < WARN_EVERY_MS) return
-      this.#warnedAt = now
-      this.#options.log.warn({ err, keyName: this.name, versions: this.inForce().map(({ id }) => id) }, 'the vault does not tell this key; what is known of it stays in force')
+      this.#failed = true
+      if (this.#mayWarn()) this.#options.log.warn({ err, keyName: this.name, versions: this.inForce().map(({ id }) => id) }, 'the vault does not tell this key; what is known of it stays in force')
     }
   }
 
+  #warnOfNone () {
+    if (this.#mayWarn()) this.#options.log.error({ keyName: this.name }, 'there is no version of this key that is enabled')
+  }
+
+  #mayWarn () {
+    const now = performance.now()
+    if (now - this.#warnedAt < WARN_EVERY_MS) return false
+    this.#warnedAt = now
+    return true
+  }
+
   /** The newest version and those it supersedes, each read by itself: a right to list is not needed. */
-  async #readChain (): Promise<StoredVersion[]> {
+  async #readChain (): Promise<Array<Version<T>>> {
     const { read } = this.#options
+    const known = this.#versions
     const newest = await read()
-    if (newest.enabled) return this.#follow(newest)
-    // Disabled by hand: those that it superseded still stand
-    for (const { id } of this.#versions) {
+    if (this.#versionOf(newest)) return this.#follow(newest)
+    // Disabled by hand, or not what it should be: those that it superseded still stand
+    for (const { id } of known) {
       const version = await read(id)
-      if (version.enabled) return this.#follow(version)
+      if (this.#versionOf(version)) return this.#follow(version)
     }
     return []
   }
 
   async #follow (newest: StoredVersion) {
+    const { read, most = MOST_VERSIONS } = this.#options
     const chain = [newest]
-    for (let { previous } = newest; previous && chain.length < MAX_VERSIONS && !this.#expired.has(previous);) {
-      const version = await this.#options.read(previous)
+    for (let { previous } = newest; previous && chain.length < most && !this.#expired.has(previous);) {
+      const version = await read(previous)
       if (!version.enabled || this.#hasExpired(version)) break
       chain.push(version)
       previous = version.previous
     }
-    return chain
+    return chain.flatMap((version) => this.#versionOf(version) ?? [])
   }
 
   #hasExpired ({ id, expiresOn }: StoredVersion) {
@@ -230,22 +270,21 @@ export class Secret<T> {
     return true
   }
 
-  #keep (chain: StoredVersion[]) {
+  #keep (versions: Array<Version<T>>) {
     if (this.#closed) return
     const before = this.#versions
-    const readable = chain.flatMap((version) => this.#versionOf(version) ?? [])
-    if (chain.length > 0 && readable.length === 0) return
-    this.#versions = readable
+    this.#versions = versions
     this.#forgetInTime()
-    if (readable[0]) this.#warnOfAge(readable[0])
-    if (readable.map(({ id }) => id).join() === before.map(({ id }) => id).join()) return
-    if (readable.length === 0) this.#options.log.error({ keyName: this.name }, 'no version of this key is enabled')
-    else this.#options.log.info({ keyName: this.name, versions: this.describe() }, 'versions in force')
+    if (versions[0]) this.#warnOfAge(versions[0])
+    else this.#warnOfNone()
+    if (versions.map(({ id }) => id).join() === before.map(({ id }) => id).join()) return
+    if (versions.length > 0) this.#options.log.info({ keyName: this.name, versions: this.describe() }, 'versions in force')
     for (const listener of this.#listeners) listener()
   }
 
   // A version never changes its value, so what was derived from it is kept
   #versionOf ({ value, enabled, previous, ...version }: StoredVersion): Version<T> | undefined {
+    if (!enabled) return undefined
     const known = this.#versions.find(({ id }) => id === version.id)
     if (known) return { ...version, use: known.use }
     try {

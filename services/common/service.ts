@@ -4,7 +4,7 @@ import pino, { type DestinationStream } from 'pino'
 import { closing } from './closing.ts'
 import { jsonBody } from './json-body.ts'
 import { loggerOptions } from './logger.ts'
-import { answer, problems } from './problems.ts'
+import { answer, isCountedRefusal, problems } from './problems.ts'
 import { traceId } from './trace.ts'
 import { validatorCompiler } from './validation.ts'
 
@@ -32,7 +32,8 @@ export function createService (name: string, { LOG_LEVEL }: { LOG_LEVEL: string 
   app.addHook('onRequest', async (_request, reply) => { reply.header('cache-control', 'no-store') })
   app.addHook('onResponse', async (request, reply) => {
     const { method, routeOptions: { url: route } } = request
-    request.log.info({ method, route, statusCode: reply.statusCode, ms: Math.round(reply.elapsedTime * 10) / 10 }, 'request')
+    const { statusCode } = reply
+    request.log[isCountedRefusal(statusCode) ? 'debug' : 'info']({ method, route, statusCode, ms: Math.round(reply.elapsedTime * 10) / 10 }, 'request')
   })
   return app
 }

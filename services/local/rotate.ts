@@ -11,6 +11,9 @@ try {
     process.env.KEY_REFRESH_SECONDS = String(keyRefreshSeconds)
   }
   await import('../rotation/main.ts')
+  if (process.argv.includes('gateway-subscription-keys') && process.exitCode === 0) {
+    process.stdout.write('npm start prints the new subscription key; the one before it is accepted for the grace time\n')
+  }
 } catch (error) {
   if (!(error instanceof StartError || error instanceof SettingsError)) throw error
   process.stderr.write(`npm run rotate: ${error.message}; or name a vault with KEY_VAULT_URI\n`)

@@ -7,7 +7,6 @@ import { KeysUnavailable } from '#common/problems.ts'
 import type { Refusal } from '#common/refusals.ts'
 import type { Secret } from '#common/secrets.ts'
 import { traceHeaders } from '#common/trace.ts'
-import { within } from '#common/within.ts'
 import { AuditUnavailable } from './errors.ts'
 
 export interface Disclosure {
@@ -86,14 +85,18 @@ export class AuditClient {
   }
 
   async #post (id: string, content: object, trace: Record<string, string>, ms: number) {
+    const giveUp = performance.now() + ms
     const headers = { 'content-type': 'application/json', 'idempotency-key': id, ...trace }
     const body = JSON.stringify({ sourceSystemName: 'patient', ...content })
     const signal = AbortSignal.timeout(Math.max(0, Math.round(ms)))
-    let statusCode = await this.#send(headers, body, signal)
+    const key = this.#hostKey.current()
+    if (key === undefined) throw Object.assign(new AuditUnavailable(), { cause: new KeysUnavailable() })
+    let statusCode = await this.#send(key, headers, body, signal)
     if (statusCode === 401) {
-      // The key may have changed since the last look
-      await within(LOOK_MS, this.#hostKey.look(), () => new AuditUnavailable())
-      statusCode = await this.#send(headers, body, signal)
+      for await (const other of this.#hostKey.insteadOf(key, Math.min(LOOK_MS, giveUp - performance.now()))) {
+        statusCode = await this.#send(other, headers, body, signal)
+        if (statusCode !== 401) break
+      }
     }
     if (statusCode === 201) return
     this.#log.warn({ statusCode }, 'the audit register did not take a record')
@@ -101,11 +104,9 @@ export class AuditClient {
   }
 
   // The register takes a record's id once, so a request that a broken connection swallowed may be sent again
-  async #send (headers: Record<string, string>, body: string, signal: AbortSignal) {
+  async #send (key: string, headers: Record<string, string>, body: string, signal: AbortSignal) {
     for (let attempt = 0; ; attempt++) {
       try {
-        const key = this.#hostKey.current()
-        if (key === undefined) throw new KeysUnavailable()
         const answer = await this.#pool.request({ path: '/audit', method: 'POST', headers: { ...headers, 'x-functions-key': key }, body, signal })
         await answer.body.dump()
         return answer.statusCode

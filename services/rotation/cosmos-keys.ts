@@ -28,18 +28,17 @@ export class CosmosKeys implements Renewal {
     return this.#regenerate(OTHER[await this.#kindOf(connection) ?? 'Secondary'])
   }
 
-  // The account makes its keys, so a version that holds none of them is the one to change
+  // The account makes its keys, so a version that holds none of them is the one to change. A key just made is nobody else's.
   async apply (connection: string) {
     return await this.#kindOf(connection) ? connection : (await this.#connections()).Primary
   }
 
-  async revoke (connection: string) {
-    const kind = await this.#kindOf(connection)
-    if (kind) await this.#regenerate(kind)
+  async endOthers (connection: string) {
+    await this.renew(connection)
   }
 
   async #regenerate (kind: Kind) {
-    await this.#accounts.regenerateKey(this.#group, this.#account, { keyKind: kind.toLowerCase() }).pollUntilDone()
+    await this.#told(this.#accounts.regenerateKey(this.#group, this.#account, { keyKind: kind.toLowerCase() }).pollUntilDone())
     return (await this.#connections())[kind]
   }
 
@@ -49,11 +48,21 @@ export class CosmosKeys implements Renewal {
   }
 
   async #connections (): Promise<Record<Kind, string>> {
-    const { connectionStrings = [] } = await this.#accounts.listConnectionStrings(this.#group, this.#account)
+    const { connectionStrings = [] } = await this.#told(this.#accounts.listConnectionStrings(this.#group, this.#account))
     // A MongoDB account lists those of its other APIs too
     const of = (kind: Kind) => connectionStrings.find(({ keyKind, connectionString }) => keyKind === kind && connectionString?.startsWith('mongodb://'))?.connectionString
     const [Primary, Secondary] = [of('Primary'), of('Secondary')]
     if (!Primary || !Secondary) throw new RotationError(`the account ${this.#account} does not tell its connection strings`)
     return { Primary, Secondary }
+  }
+
+  async #told<T> (answer: Promise<T>) {
+    try {
+      return await answer
+    } catch (error) {
+      const { name, code, statusCode } = error as Error & { code?: string, statusCode?: number }
+      // Azure's own message could quote what it was asked
+      throw new RotationError(`the account ${this.#account} cannot be changed (${[statusCode, code].filter(Boolean).join(' ') || name})`)
+    }
   }
 }

@@ -1,7 +1,8 @@
 import { MongoClient, MongoError, type Db } from 'mongodb'
 import { RotationError, random, type Renewal } from './renewal.ts'
 
-const USER_NOT_FOUND = 11
+const AUTHENTICATION_FAILED = 18
+const CONNECT_MS = 5_000
 const CREDENTIALS = /^(mongodb(?:\+srv)?:\/\/)[^@/]*@/
 
 /**
@@ -9,41 +10,53 @@ const CREDENTIALS = /^(mongodb(?:\+srv)?:\/\/)[^@/]*@/
  * works, the other gets a new password. `admin` is a client that may change users.
  */
 export class DatabaseUsers implements Renewal {
-  #secret: string
   #admin: MongoClient
 
-  constructor (secret: string, admin: MongoClient) {
-    this.#secret = secret
+  constructor (admin: MongoClient) {
     this.#admin = admin
   }
 
   async renew (connection: string) {
-    const { user } = this.#login(connection)
-    const other = user.replace(/[ab]$/, (turn) => turn === 'a' ? 'b' : 'a')
-    return withCredentials(connection, other, random())
+    return withCredentials(connection, otherOf(this.#login(connection).user), random())
   }
 
   // The password is in the vault first, so that one which is set is always known
-  async apply (connection: string) {
+  async apply (connection: string, alone: boolean) {
     const { user, password, db } = this.#login(connection)
-    await this.#change(db, { updateUser: user, pwd: password })
+    if (alone) await this.#makeAnew(db, user, password)
+    else if (!await logsIn(connection)) await this.#setPassword(db, user, password)
     return connection
   }
 
-  /** Makes the user anew: a changed password would leave whoever is logged in with the old one. */
-  async revoke (connection: string) {
+  async endOthers (connection: string) {
     const { user, db } = this.#login(connection)
-    const { users: [known] } = await this.#change(db, { usersInfo: user })
-    const { roles } = known ?? {}
-    if (!roles) return
-    await this.#change(db, { dropUser: user })
-    await this.#change(db, { createUser: user, pwd: random(), roles })
+    await this.#makeAnew(db, otherOf(user), random())
+  }
+
+  async #setPassword (db: Db, user: string, password: string) {
+    if (await this.#rolesOf(db, user)) await this.#change(db, { updateUser: user, pwd: password })
+    else await this.#makeAnew(db, user, password)
+  }
+
+  /** A changed password would leave whoever is logged in with the old one. */
+  async #makeAnew (db: Db, user: string, password: string) {
+    const own = await this.#rolesOf(db, user)
+    // One that an interruption left without a user of its own has the rights of the other
+    const roles = own ?? await this.#rolesOf(db, otherOf(user))
+    if (!roles) throw new RotationError('its users are not there')
+    if (own) await this.#change(db, { dropUser: user })
+    await this.#change(db, { createUser: user, pwd: password, roles })
+  }
+
+  async #rolesOf (db: Db, user: string): Promise<object[] | undefined> {
+    const { users } = await this.#change(db, { usersInfo: user })
+    return users[0]?.roles
   }
 
   #login (connection: string) {
     const { credentials } = new MongoClient(connection).options
     const { username: user, password, source } = credentials ?? {}
-    if (!user || !password || !source || !/-[ab]$/.test(user)) throw new RotationError(`${this.#secret}: this connection string was set by hand, so it is to be changed by hand`)
+    if (!user || !password || !source || !/-[ab]$/.test(user)) throw new RotationError('this connection string was set by hand, so it is to be changed by hand')
     return { user, password, db: this.#admin.db(source) }
   }
 
@@ -53,7 +66,7 @@ export class DatabaseUsers implements Renewal {
     } catch (error) {
       if (!(error instanceof MongoError)) throw error
       // The driver's own message could quote the command
-      throw new RotationError(`${this.#secret}: ${error.code === USER_NOT_FOUND ? 'its user is not there' : `the database refuses the change (${error.code ?? error.name})`}`)
+      throw new RotationError(`the database refuses the change (${error.code ?? error.name})`)
     }
   }
 }
@@ -61,4 +74,20 @@ export class DatabaseUsers implements Renewal {
 /** `connection` with another user and password. */
 export function withCredentials (connection: string, user: string, password: string) {
   return connection.replace(CREDENTIALS, (_all, scheme: string) => `${scheme}${encodeURIComponent(user)}:${encodeURIComponent(password)}@`)
+}
+
+const otherOf = (user: string) => user.replace(/[ab]$/, (turn) => turn === 'a' ? 'b' : 'a')
+
+/** A password that works is not set again: whoever is just logging in by it would be refused. */
+async function logsIn (connection: string) {
+  const client = new MongoClient(connection, { serverSelectionTimeoutMS: CONNECT_MS, connectTimeoutMS: CONNECT_MS })
+  try {
+    await client.connect()
+    return true
+  } catch (error) {
+    if ((error as MongoError).code === AUTHENTICATION_FAILED) return false
+    throw new RotationError(`the database does not answer (${(error as MongoError).code ?? (error as Error).name})`)
+  } finally {
+    await client.close()
+  }
 }

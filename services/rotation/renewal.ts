@@ -9,14 +9,17 @@ export class RotationError extends Error {
 export interface Renewal {
   /** A new value in the place of `value`. */
   renew (value: string): Promise<string>
-  /** Has the newest version's value work, and answers it; or, where that cannot be, one that does. */
-  apply (value: string): Promise<string>
-  /** Ends what `value` opens. */
-  revoke (value: string): Promise<void>
+  /**
+   * Has the newest version's value work, and answers it; or, where that cannot be, one that does.
+   * `alone` says that whoever came in by its user or key before must be out.
+   */
+  apply (value: string, alone: boolean): Promise<string>
+  /** Ends all that the newest version's value does not open. */
+  endOthers (newest: string): Promise<void>
 }
 
 // What is checked against the vault works and ends with its version
-const checkedByVersion = { apply: async (value: string) => value, revoke: async () => {} }
+const checkedByVersion = { apply: async (value: string) => value, endOthers: async () => {} }
 
 /** 256 bits at random. */
 export const randomKey: Renewal = { renew: async () => random(), ...checkedByVersion }

@@ -1,4 +1,3 @@
-import { CosmosDBManagementClient } from '@azure/arm-cosmosdb'
 import type { SecretClient } from '@azure/keyvault-secrets'
 import { MongoClient } from 'mongodb'
 import { azureCredential, isMissing } from '#common/key-vault.ts'
@@ -44,10 +43,11 @@ export class Renewals {
     const service = CONNECTIONS[name]
     if (!service) return KEYS[name]!
     const account = this.#config[service === 'patient' ? 'PATIENT_COSMOS_ACCOUNT' : 'AUDIT_COSMOS_ACCOUNT']
+    if (account && name === 'audit-db-viewer-connection') throw new RotationError('a Cosmos DB account has no user of its own for it')
     if (account) return this.#cosmosKeys(account)
     const secret = `${service}-db-admin-connection`
     if (!this.#admins.has(secret)) this.#admins.set(secret, this.#connect(secret))
-    return new DatabaseUsers(name, await this.#admins.get(secret)!)
+    return new DatabaseUsers(await this.#admins.get(secret)!)
   }
 
   async close () {
@@ -59,7 +59,11 @@ export class Renewals {
   async #cosmosKeys (account: string) {
     const [, subscription] = COSMOS_ACCOUNT.exec(account)!
     const { AZURE_CLIENT_ID, RESOURCE_MANAGER_URI } = this.#config
-    const client = new CosmosDBManagementClient(await azureCredential(AZURE_CLIENT_ID), subscription!, { endpoint: RESOURCE_MANAGER_URI })
+    // Loaded here only, as it takes long
+    const [credential, { CosmosDBManagementClient }] = await Promise.all([azureCredential(AZURE_CLIENT_ID), import('@azure/arm-cosmosdb')])
+    // Its tokens would be for the management API of the public cloud
+    const credentials = { scopes: [new URL('/.default', RESOURCE_MANAGER_URI).href] }
+    const client = new CosmosDBManagementClient(credential, subscription!, { endpoint: RESOURCE_MANAGER_URI, credentials })
     return new CosmosKeys(client, account)
   }
 

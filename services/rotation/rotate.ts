@@ -21,10 +21,14 @@ export interface RotationOptions {
   graceSeconds: number
   /** Superseded versions are known to others: they end now. */
   leaked?: boolean
+  /** A newest version that is younger is left as it is. */
+  olderThanDays?: number
 }
 
 /** Claims under Idempotency-Keys are found by it for a day, so a superseded version must be known for longer. */
 const DATA_KEY_GRACE_SECONDS = 25 * 60 * 60
+
+const DAY_MS = 24 * 60 * 60 * 1_000
 
 /**
  * Adds a new version of a secret, active in two refresh intervals, and lets the superseded one expire after its grace
@@ -39,28 +43,29 @@ export async function rotate (client: SecretClient, name: string, renewal: Renew
   const graceSeconds = name === 'patient-data-key' ? Math.max(options.graceSeconds, DATA_KEY_GRACE_SECONDS) : options.graceSeconds
   const store = new VersionStore(client, name)
 
-  const before = await applyNewest(store, renewal)
-  if (!options.leaked) {
+  const leaked = options.leaked === true
+
+  const before = leaked ? await store.newest() : await applyNewest(store, renewal)
+  if (!leaked) {
     const superseded = await store.expireSuperseded(before, graceSeconds)
-    const activeOn = before.properties.notBefore
-    if (activeOn && activeOn > new Date()) return { secret: name, version: before.properties.version!, added: false, activeOn, superseded }
+    const { version, createdOn, notBefore: activeOn = createdOn! } = before.properties
+    const isDue = Date.now() - createdOn!.getTime() >= (options.olderThanDays ?? 0) * DAY_MS
+    if (!isDue || activeOn > new Date()) return { secret: name, version: version!, added: false, activeOn, superseded }
   }
 
-  const activeOn = new Date(Date.now() + (options.leaked ? 0 : 2_000 * options.refreshSeconds))
-  await store.add(await renewal.renew(before.value!), before, options.leaked ? undefined : activeOn)
-  const newest = await applyNewest(store, renewal)
-  const rotation = { secret: name, version: newest.properties.version!, added: true, activeOn }
-  if (!options.leaked) return { ...rotation, superseded: await store.expireSuperseded(newest, graceSeconds) }
-  const superseded = await store.endSuperseded(newest)
-  await renewal.revoke(before.value!)
-  return { ...rotation, superseded }
+  const activeOn = new Date(Date.now() + (leaked ? 0 : 2_000 * options.refreshSeconds))
+  await store.add(await renewal.renew(before.value!), before, leaked ? undefined : activeOn)
+  const newest = await applyNewest(store, renewal, leaked)
+  const superseded = leaked ? await store.endSuperseded(newest) : await store.expireSuperseded(newest, graceSeconds)
+  if (leaked) await renewal.endOthers(newest.value!)
+  return { secret: name, version: newest.properties.version!, added: true, activeOn, superseded }
 }
 
 /** Has the newest version's value work. Another rotation may add one meanwhile, so the last word is the vault's. */
-async function applyNewest (store: VersionStore, renewal: Renewal): Promise<KeyVaultSecret> {
+async function applyNewest (store: VersionStore, renewal: Renewal, alone = false): Promise<KeyVaultSecret> {
   for (;;) {
     const newest = await store.newest()
-    const works = await renewal.apply(newest.value!)
+    const works = await renewal.apply(newest.value!, alone)
     if (works !== newest.value) await store.add(works, newest, newest.properties.notBefore)
     else if ((await store.newest()).properties.version === newest.properties.version) return newest
   }
@@ -78,7 +83,7 @@ class VersionStore {
 
   async newest () {
     const newest = await this.#read()
-    if (!newest) throw new RotationError(`${this.#name}: the newest version is disabled; enable it, or set a value by hand`)
+    if (!newest) throw new RotationError('the newest version is disabled; enable it, or set a value by hand')
     return newest
   }
 
@@ -86,12 +91,13 @@ class VersionStore {
     return this.#client.setSecret(this.#name, value, { notBefore, tags: { ...tags, previous: previous! } })
   }
 
-  /** Lets what `newest` supersedes expire, where that was not said yet. */
+  /** Lets what `newest` supersedes expire after its grace time, where it does not do so before. */
   async expireSuperseded (newest: KeyVaultSecret, graceSeconds: number) {
     const [previous] = await this.#superseded(newest, 1)
     if (!previous) return []
-    const { version, expiresOn = await this.#expire(previous, Date.now() + graceSeconds * 1_000) } = previous.properties
-    return [{ version: version!, expiresOn }]
+    const { version, expiresOn } = previous.properties
+    const latest = Date.now() + graceSeconds * 1_000
+    return [{ version: version!, expiresOn: expiresOn && expiresOn.getTime() <= latest ? expiresOn : await this.#expire(previous, latest) }]
   }
 
   /** Ends all that `newest` supersedes. */

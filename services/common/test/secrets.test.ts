@@ -154,3 +154,44 @@ test('a key older than its rotation period is a warning', async (t) => {
   await reader(String).known
   t.match(logs(), /"keyName":"a-secret","version":"a","ageDays":91/)
 })
+
+test('in the place of a refused value comes every other in force, then what a look brings', async (t) => {
+  const { add, state, reader } = vault(t)
+  add('a')
+  add('b', { notBefore: inMs(60_000) })
+  const secret = reader(String)
+  await secret.known
+  const looks = state.looks
+  const shown = secret.insteadOf(secret.current()!)
+  t.same(await shown.next(), { value: 'value-of-b', done: false })
+  t.equal(state.looks, looks, 'without a look')
+  add('c')
+  t.same(await shown.next(), { value: 'value-of-c', done: false })
+  t.ok((await shown.next()).done)
+})
+
+test('where a look brings nothing new, the refused value is tried once more', async (t) => {
+  const { add, state, reader } = vault(t)
+  add('a')
+  const secret = reader(String)
+  await secret.known
+  t.same(await Array.fromAsync(secret.insteadOf('value-of-a')), ['value-of-a'])
+  state.away = true
+  t.same(await Array.fromAsync(secret.insteadOf('value-of-a', 10)), ['value-of-a'], 'nor in an outage')
+})
+
+test('a newest version that is not of its kind does not keep older ones from ending', async (t) => {
+  const { add, change, reader } = vault(t)
+  add('a')
+  const secret = reader((value) => {
+    if (value === 'value-of-b') throw new Error()
+    return value
+  })
+  await secret.known
+  add('b', { previous: undefined })
+  await secret.look()
+  t.same(ids(secret), ['a'])
+  change('a', { enabled: false })
+  await secret.look()
+  t.same(ids(secret), [])
+})

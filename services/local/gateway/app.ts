@@ -128,7 +128,10 @@ async function answerUnroutable (_error: FastifyError, request: FastifyRequest, 
   request.trace = traceOf(request.headers)
   logAccess(request, reply)
   try {
-    if (/^\/(?:patient|echo)(?:[/?]|$)/.test(request.raw.url!)) await authorise(request, subscriptions)
+    if (/^\/(?:patient|echo)(?:[/?]|$)/.test(request.raw.url!)) {
+      await secretsKnown(request, reply)
+      await authorise(request, subscriptions)
+    }
     throw new NoOperation()
   } catch (error) {
     answerError(error as FastifyError, request, reply)

@@ -5,16 +5,12 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Dispatcher, Pool } from 'undici'
 import { KeysUnavailable } from '#common/problems.ts'
 import type { Secret } from '#common/secrets.ts'
-import { within } from '#common/within.ts'
 import { ServiceUnavailable } from './errors.ts'
 import { requestFields, responseFields } from './headers.ts'
 import { withoutKey } from './keys.ts'
 
 /** As large a body as the service takes. */
 const MAX_KEPT = 2 ** 20
-
-/** Two looks at the vault begin a second apart at least. */
-const LOOK_MS = 2_000
 
 const RefusedKey = createError('SERVICE_REFUSED_KEY', 'The service does not take the gateway\'s host key')
 const RefusedAddress = createError('SERVICE_REFUSED_ADDRESS', 'The service does not take calls from the gateway\'s address')
@@ -49,7 +45,9 @@ class Exchange implements Dispatcher.DispatchHandler {
   #controller?: Dispatcher.DispatchController
   #settled = false
   #repeatable: boolean
-  #keyRefused: 'never' | 'now' | 'before' = 'never'
+  #key?: string
+  #keyRefused = false
+  #otherKeys?: AsyncGenerator<string>
 
   constructor (pool: Pool, hostKey: Secret<string>, request: FastifyRequest, reply: FastifyReply) {
     this.#pool = pool
@@ -68,12 +66,12 @@ class Exchange implements Dispatcher.DispatchHandler {
       this.#settled = true
       this.#controller?.abort(new ClientGone())
     })
-    this.#dispatch()
+    this.#dispatch(this.#hostKey.current())
   }
 
-  #dispatch () {
-    const key = this.#hostKey.current()
+  #dispatch (key: string | undefined) {
     if (key === undefined) return this.#fail(new KeysUnavailable())
+    this.#key = key
     this.#pool.dispatch({
       method: this.#request.method,
       path: withoutKey(this.#request.raw.url!),
@@ -89,12 +87,9 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseStart (controller: Dispatcher.DispatchController, statusCode: number) {
     if (statusCode < 200 || this.#settled) return
-    if (statusCode === 401 && this.#keyRefused === 'never' && this.#upload?.isWhole !== false) {
-      this.#keyRefused = 'now'
-      return
-    }
+    this.#keyRefused = statusCode === 401
+    if (this.#keyRefused) return
     this.#upload?.forget()
-    if (statusCode === 401) return this.#fail(new RefusedKey())
     if (statusCode === 403) return this.#fail(new RefusedAddress())
     const fields = (controller.rawHeaders as Array<string | Buffer>).map((field) => field.toString('latin1'))
     const answer = responseFields(fields)
@@ -104,37 +99,41 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseData (controller: Dispatcher.DispatchController, chunk: Buffer) {
-    if (this.#settled || this.#keyRefused === 'now' || this.#reply.raw.write(chunk)) return
+    if (this.#settled || this.#keyRefused || this.#reply.raw.write(chunk)) return
     controller.pause()
     this.#reply.raw.once('drain', () => controller.resume())
   }
 
   onResponseEnd () {
     if (this.#settled) return
-    if (this.#keyRefused === 'now') this.#tryNewerKey()
+    if (this.#keyRefused) this.#tryAnotherKey()
     else this.#reply.raw.end()
   }
 
   onResponseError (_controller: Dispatcher.DispatchController, error: Error) {
     if (this.#settled) return
-    if (this.#keyRefused === 'now') {
-      this.#tryNewerKey()
+    if (this.#keyRefused) {
+      this.#tryAnotherKey()
     } else if (this.#reply.raw.headersSent) {
       this.#request.failure = error
       this.#reply.raw.destroy()
     } else if (this.#repeatable && mayBeStale(error)) {
       this.#repeatable = false
-      this.#dispatch()
+      this.#dispatch(this.#key)
     } else {
       this.#fail(error)
     }
   }
 
-  /** The host key may have changed since the last look at the vault. */
-  async #tryNewerKey () {
-    this.#keyRefused = 'before'
-    await within(LOOK_MS, this.#hostKey.look(), () => new KeysUnavailable()).catch(() => {})
-    if (!this.#settled) this.#dispatch()
+  /** The service may know a newer key than this gateway, or not know the newest yet. */
+  async #tryAnotherKey () {
+    this.#keyRefused = false
+    this.#otherKeys ??= this.#hostKey.insteadOf(this.#key!)
+    const { value: key } = await this.#otherKeys.next()
+    if (this.#settled) return
+    // Meanwhile the body may have outgrown what is kept
+    if (key === undefined || this.#upload?.isWhole === false) this.#fail(new RefusedKey())
+    else this.#dispatch(key)
   }
 
   #fail (cause: Error) {

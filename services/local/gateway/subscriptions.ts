@@ -41,10 +41,13 @@ export class Subscriptions {
   }
 }
 
-/** The subscription that `key` belongs to in any of the versions in force. */
+/** The subscription that `key` belongs to in the newest of the versions, newest first, that knows it. */
 export function findAmong (versions: Subscriptions[], key: string): Subscription | undefined {
   let found: Subscription | undefined
-  for (const subscriptions of versions) found = subscriptions.find(key) ?? found
+  for (const subscriptions of versions) {
+    const here = subscriptions.find(key)
+    found ??= here
+  }
   return found
 }
 

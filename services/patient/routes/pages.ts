@@ -36,9 +36,9 @@ export class Cursors {
   }
 
   /** @throws {InvalidCursor} */
-  position (cursor: string | undefined): Position | undefined {
+  async position (cursor: string | undefined): Promise<Position | undefined> {
     if (cursor === undefined) return undefined
-    const { value, date, id } = JSON.parse(this.#keys.open(cursor, this.#context))
+    const { value, date, id } = JSON.parse(await this.#keys.open(cursor, this.#context))
     return { value: date ? new Date(value) : value, id }
   }
 

@@ -112,11 +112,11 @@ export const patientRoutes: FastifyPluginAsync<Parts> = async (app, { patients, 
     url: '/patient/search',
     audit: { type, operation: 'search' },
     schema: { body: PatientCriteria, querystring: PatientPage, response: { 200: Type.Array(Patient), ...problemResponses } },
-    handler (request) {
+    async handler (request) {
       const { body, query } = request
       const path = '/patient/search'
       const cursors = new Cursors(keys, request.headers['x-audit-actor'], path, query.sort, body)
-      const after = cursors.position(query.cursor)
+      const after = await cursors.position(query.cursor)
       return read({
         criteria: Object.keys(body),
         fetch: () => patients.page(patientFilter(body), sortOf(query.sort), after, query.limit),

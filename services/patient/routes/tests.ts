@@ -47,12 +47,12 @@ export const testRoutes: FastifyPluginAsync<Parts & { tests: Tests }> = async (a
     url: '/patient/:patientId/tests',
     audit: { type, operation: 'list' },
     schema: { params: ofPatient, querystring: TestPage, response: { 200: Type.Array(Test), ...problemResponses } },
-    handler (request) {
+    async handler (request) {
       const { query } = request
       const patientId = known(request.params.patientId)
       const path = `/patient/${patientId}/tests`
       const cursors = new Cursors(keys, request.headers['x-audit-actor'], path, query.sort)
-      const after = cursors.position(query.cursor)
+      const after = await cursors.position(query.cursor)
       return read({
         patientId,
         async fetch () {

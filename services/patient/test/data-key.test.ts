@@ -53,13 +53,20 @@ test('what any version in force sealed opens, and the newest active one seals', 
   const sealed = keys.seal('Lovelace', 'context')
   add('second')
   await secret.look()
-  t.equal(keys.open(sealed, 'context'), 'Lovelace')
+  t.equal(await keys.open(sealed, 'context'), 'Lovelace')
   const [second, first] = keys.inForce()
   t.throws(() => first!.open(keys.seal('Lovelace', 'context'), 'context'), InvalidCursor)
   t.equal(second, keys.current())
   change('first', { enabled: false })
   await secret.look()
-  t.throws(() => keys.open(sealed, 'context'), InvalidCursor)
+  await t.rejects(keys.open(sealed, 'context'), InvalidCursor)
+})
+
+test('what another replica sealed by a version that is not known here yet opens after a look', async (t) => {
+  const { add, secret, keys } = await rotating(t)
+  add('second', { value: 'k'.repeat(43) })
+  t.equal(await keys.open(dataKey('k'.repeat(43)).seal('Lovelace', 'context'), 'context'), 'Lovelace')
+  t.same(secret.inForce().map(({ id }) => id), ['second', 'first'])
 })
 
 test('without a version in force nothing is sealed', async (t) => {
