@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import { within } from './within.ts'
 
@@ -90,6 +90,7 @@ export class Secret<T> {
   #begun = false
   #failed = false
   #waiting = 0
+  #turns: Promise<void> = Promise.resolve()
   #refreshing?: NodeJS.Timeout
   #forgetting?: NodeJS.Timeout
   #listeners: Array<() => void> = []
@@ -126,6 +127,8 @@ export class Secret<T> {
     if (found !== undefined || this.#waiting === MAX_WAITING) return found
     this.#waiting++
     await within(LOOK_MS, this.look(), () => new Error()).catch(() => {})
+    // One after another, so that a hundred who wait do not hold up other requests
+    await (this.#turns = this.#turns.then(() => setImmediate()))
     this.#waiting--
     return among()
   }

@@ -1,44 +1,39 @@
-import { once } from 'node:events'
 import type { SecretClient } from '@azure/keyvault-secrets'
 import { MongoClient, MongoServerError, type Db } from 'mongodb'
-import { isMissing, openKeyVault } from '#common/key-vault.ts'
+import { isMissing } from '#common/key-vault.ts'
 import { random } from '../rotation/renewal.ts'
 import { StartError } from './state.ts'
 
-// What Terraform does on Azure, as a process with the deployer's identity: first keys, users and connection strings.
-// Each step may be carried out again, so that a start which was cut short is completed by the next.
-
-/** What is to be there, told over the channel of the process: an environment is no place for it. */
-export interface Wanted {
-  subscriptionKey?: string
-  /** The databases' names, each with the connection string that a user gave for it, else it is one of the embedded server. */
-  patient: { database: string, connection?: string }
-  audit: { database: string, connection?: string }
-  /** Host and port of the embedded server, where it runs. */
-  embedded?: string
+/** The database of one service: on a server whose users are made here, or one for which a user gave the connection string. */
+export interface WantedDatabase {
+  database: string
+  connection?: string
+  server?: {
+    /** Host and port. */
+    address: string
+    /** Of its user `root`, where it has one already. */
+    rootPassword?: string
+  }
 }
 
-/** What start.ts needs of it, or why there is none. */
-export type Provisioned = { subscriptionKey: string } | { problem: string }
+/** What is to be there. */
+export interface Wanted {
+  subscriptionKey?: string
+  patient: WantedDatabase
+  audit: WantedDatabase
+}
 
 const USER_EXISTS = 51_003
 const AUTHENTICATION_FAILED = 18
 
-// What it waits for comes over it
-process.channel!.ref()
-
-try {
-  const { KEY_VAULT_URI, AZURE_CLIENT_ID } = process.env
-  const [vault, [wanted]] = await Promise.all([openKeyVault({ KEY_VAULT_URI: KEY_VAULT_URI!, AZURE_CLIENT_ID }), once(process, 'message')])
-  const subscriptionKey = await provision(vault, wanted)
-  process.send!({ subscriptionKey } satisfies Provisioned)
-} catch (error) {
-  if (!(error instanceof StartError)) throw error
-  process.send!({ problem: error.message } satisfies Provisioned)
-}
-process.disconnect!()
-
-async function provision (vault: SecretClient, { subscriptionKey, patient, audit, embedded }: Wanted) {
+/**
+ * Fills a vault as its deployer, as Terraform does on Azure: the first keys, the databases' users and connection
+ * strings. Each step may be carried out again, so that a start which was cut short is completed by the next.
+ *
+ * @returns the subscription key of the product `client`
+ * @throws {StartError}
+ */
+export async function provision (vault: SecretClient, { subscriptionKey, patient, audit }: Wanted): Promise<string> {
   async function newest (name: string) {
     try {
       return (await vault.getSecret(name)).value
@@ -57,14 +52,20 @@ async function provision (vault: SecretClient, { subscriptionKey, patient, audit
   }
 
   /** The users of one database, of which the newest version of the secret names the one in use. */
-  async function ensureUser (admin: MongoClient, secret: string, database: string, user: string, role: string) {
+  async function ensureUsers (admin: MongoClient, secret: string, { database, server }: WantedDatabase, user: string, role: string) {
     const connection = await ensure(secret, (before) => {
       const password = passwordOf(before, `${user}-a`, `${user}-b`)
-      return password ? at(embedded!, before!) : `mongodb://${user}-a:${random()}@${embedded}/${database}?authSource=${database}`
+      return password ? at(server!.address, before!) : `mongodb://${user}-a:${random()}@${server!.address}/${database}?authSource=${database}`
     })
     const { username, password } = credentialsOf(connection)!
-    const db = admin.db(database)
-    for (const name of [`${user}-a`, `${user}-b`]) await putUser(db, name, name === username ? password : undefined, role)
+    for (const name of [`${user}-a`, `${user}-b`]) await putUser(admin.db(database), name, name === username ? password : undefined, role)
+  }
+
+  async function ensureAdmin (secret: string, { address, rootPassword }: NonNullable<WantedDatabase['server']>) {
+    return ensure(secret, (before) => {
+      if (before && !rootPassword) return at(address, before)
+      return `mongodb://root:${rootPassword ?? random()}@${address}/?authSource=admin`
+    })
   }
 
   const keys = ['patient-host-key', 'audit-host-key', 'patient-data-key'].map((name) => ensure(name, (before) => before ?? random()))
@@ -77,26 +78,26 @@ async function provision (vault: SecretClient, { subscriptionKey, patient, audit
   })
   await Promise.all(keys)
 
-  let admin: MongoClient | undefined
-  try {
-    if (embedded) {
-      const connection = await ensure('patient-db-admin-connection', (before) =>
-        before ? at(embedded, before) : `mongodb://root:${random()}@${embedded}/?authSource=admin`)
-      await ensure('audit-db-admin-connection', () => connection)
-      admin = await openAdmin(connection)
+  let adminOfPatient: string | undefined
+  for (const [service, wanted] of [['patient', patient], ['audit', audit]] as const) {
+    const { database, connection, server } = wanted
+    const viewed = service === 'audit'
+    if (connection) {
+      await ensure(`${service}-db-connection`, () => connection)
+      if (viewed) await ensure('audit-db-viewer-connection', () => connection)
     }
-    await Promise.all(([['patient', patient], ['audit', audit]] as const).map(async ([service, { database, connection }]) => {
-      const viewed = service === 'audit'
-      if (connection) {
-        await ensure(`${service}-db-connection`, () => connection)
-        if (viewed) await ensure('audit-db-viewer-connection', () => connection)
-      } else {
-        await ensureUser(admin!, `${service}-db-connection`, database, database, 'readWrite')
-        if (viewed) await ensureUser(admin!, 'audit-db-viewer-connection', database, `${database}-viewer`, 'read')
-      }
-    }))
-  } finally {
-    await admin?.close()
+    if (!server) continue
+    // One server has one root
+    const shared = viewed && server.address === patient.server?.address ? adminOfPatient : undefined
+    const root = shared ? await ensure('audit-db-admin-connection', () => shared) : await ensureAdmin(`${service}-db-admin-connection`, server)
+    if (!viewed) adminOfPatient = root
+    const admin = await openAdmin(root)
+    try {
+      await ensureUsers(admin, `${service}-db-connection`, wanted, database, 'readWrite')
+      if (viewed) await ensureUsers(admin, 'audit-db-viewer-connection', wanted, `${database}-viewer`, 'read')
+    } finally {
+      await admin.close()
+    }
   }
   return JSON.parse(await subscriptions)['local-client'].key
 }
@@ -117,7 +118,7 @@ async function openAdmin (connection: string) {
     return await new MongoClient(connection).connect()
   } catch (error) {
     if ((error as MongoServerError).code !== AUTHENTICATION_FAILED) throw error
-    throw new StartError('the embedded database was made with another vault: its users do not have the passwords of this one')
+    throw new StartError('a database was made with another vault: its users do not have the passwords of this one')
   }
 }
 

@@ -9,7 +9,8 @@ import { Child, preloads, type Output } from './child.ts'
 import { loadConfig, type Config } from './config.ts'
 import { identities, settingsOf, type Identity } from './identity.ts'
 import { accepts, answers, freePorts, isFree, ping } from './probes.ts'
-import type { Provisioned, Wanted } from './provision.ts'
+import type { Wanted } from './provision.ts'
+import type { Provisioned } from './provisioner.ts'
 import { StartError, State, type Run } from './state.ts'
 
 const READY_MS = 30_000
@@ -112,11 +113,14 @@ async function start (config: Config) {
     await ping('the embedded database', databaseUrl)
   }
   await vault.ready(() => accepts(ports.vault), deadline)
+  const databaseOf = (service: keyof typeof databases, connection?: string) => ({
+    database: databases[service],
+    ...(connection ? { connection } : { server: { address: `${HOST}:${ports.database}` } })
+  })
   const subscriptionKey = await provision({
     subscriptionKey: config.SUBSCRIPTION_KEY,
-    patient: { database: databases.patient, connection: given.PATIENT_DB_CONNECTION },
-    audit: { database: databases.audit, connection: given.AUDIT_DB_CONNECTION },
-    embedded: embedded ? `${HOST}:${ports.database}` : undefined
+    patient: databaseOf('patient', given.PATIENT_DB_CONNECTION),
+    audit: databaseOf('audit', given.AUDIT_DB_CONNECTION)
   })
 
   const callers = { ALLOWED_CALLERS: '127.0.0.1/32,::1/128', CALLER_ADDRESS: 'peer' }
@@ -141,9 +145,9 @@ function trusted (certificates: string) {
   return both
 }
 
-/** Loads what puts the first keys into the vault, and answers how to have it done. */
+/** Loads what fills the vault, and answers how to have it done. */
 function provisioner (env: NodeJS.ProcessEnv) {
-  const provision = fork(fileURLToPath(new URL('./provision.ts', import.meta.url)), { env, execArgv: preloads })
+  const provision = fork(fileURLToPath(new URL('./provisioner.ts', import.meta.url)), { env, execArgv: preloads })
   const ended = once(provision, 'exit')
   return async (wanted: Wanted) => {
     provision.send(wanted)
