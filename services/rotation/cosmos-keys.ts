@@ -1,4 +1,5 @@
 import type { CosmosDBManagementClient } from '@azure/arm-cosmosdb'
+import { withCredentials } from './database-users.ts'
 import { RotationError, type Renewal } from './renewal.ts'
 
 /** The resource id of an account: its subscription, resource group and name. */
@@ -24,27 +25,29 @@ export class CosmosKeys implements Renewal {
     this.#account = account!
   }
 
+  /** With the options of `connection`, which may be others than the account tells. */
   async renew (connection: string) {
-    return this.#regenerate(OTHER[await this.#kindOf(connection) ?? 'Secondary'])
+    const kind = OTHER[await this.#kindOf(connection) ?? 'Secondary']
+    await this.#told(this.#accounts.regenerateKey(this.#group, this.#account, { keyKind: kind.toLowerCase() }).pollUntilDone())
+    const { username, password } = credentialsOf((await this.#connections())[kind])
+    return withCredentials(connection, username, password)
   }
 
   // The account makes its keys, so a version that holds none of them is the one to change. A key just made is nobody else's.
   async apply (connection: string) {
-    return await this.#kindOf(connection) ? connection : (await this.#connections()).Primary
+    const known = await this.#kindOf(connection) ? connection : (await this.#connections()).Primary
+    const { username, password } = credentialsOf(known)
+    return withCredentials(known, username, password)
   }
 
   async endOthers (connection: string) {
     await this.renew(connection)
   }
 
-  async #regenerate (kind: Kind) {
-    await this.#told(this.#accounts.regenerateKey(this.#group, this.#account, { keyKind: kind.toLowerCase() }).pollUntilDone())
-    return (await this.#connections())[kind]
-  }
-
   async #kindOf (connection: string) {
     const connections = await this.#connections()
-    return (['Primary', 'Secondary'] as const).find((kind) => connections[kind] === connection)
+    const { password } = credentialsOf(connection)
+    return (['Primary', 'Secondary'] as const).find((kind) => credentialsOf(connections[kind]).password === password)
   }
 
   async #connections (): Promise<Record<Kind, string>> {
@@ -65,4 +68,10 @@ export class CosmosKeys implements Renewal {
       throw new RotationError(`the account ${this.#account} cannot be changed (${[statusCode, code].filter(Boolean).join(' ') || name})`)
     }
   }
+}
+
+// Not by the driver, which refuses the slash that Azure leaves in a key
+function credentialsOf (connection: string) {
+  const [, username = '', password = ''] = /^mongodb:\/\/([^:]*):([^@]*)@/.exec(connection) ?? []
+  return { username: decodeURIComponent(username), password: decodeURIComponent(password) }
 }

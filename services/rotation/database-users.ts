@@ -3,7 +3,7 @@ import { RotationError, random, type Renewal } from './renewal.ts'
 
 const AUTHENTICATION_FAILED = 18
 const CONNECT_MS = 5_000
-const CREDENTIALS = /^(mongodb(?:\+srv)?:\/\/)[^@/]*@/
+const CREDENTIALS = /^(mongodb(?:\+srv)?:\/\/)[^@]*@/
 
 /**
  * Two users of a MongoDB database, `<name>-a` and `<name>-b`, in whose name its service logs in by turns: while one
@@ -17,7 +17,10 @@ export class DatabaseUsers implements Renewal {
   }
 
   async renew (connection: string) {
-    return withCredentials(connection, otherOf(this.#login(connection).user), random())
+    const { user, db } = this.#login(connection)
+    // An admin that may not know users must not leave a version that never works
+    await this.#rolesFor(db, otherOf(user))
+    return withCredentials(connection, otherOf(user), random())
   }
 
   // The password is in the vault first, so that one which is set is always known
@@ -40,12 +43,16 @@ export class DatabaseUsers implements Renewal {
 
   /** A changed password would leave whoever is logged in with the old one. */
   async #makeAnew (db: Db, user: string, password: string) {
-    const own = await this.#rolesOf(db, user)
-    // One that an interruption left without a user of its own has the rights of the other
-    const roles = own ?? await this.#rolesOf(db, otherOf(user))
-    if (!roles) throw new RotationError('its users are not there')
-    if (own) await this.#change(db, { dropUser: user })
+    const roles = await this.#rolesFor(db, user)
+    if (await this.#rolesOf(db, user)) await this.#change(db, { dropUser: user })
     await this.#change(db, { createUser: user, pwd: password, roles })
+  }
+
+  /** A user that an interruption left unmade gets the roles of the other. */
+  async #rolesFor (db: Db, user: string) {
+    const roles = await this.#rolesOf(db, user) ?? await this.#rolesOf(db, otherOf(user))
+    if (!roles) throw new RotationError('its users are not there')
+    return roles
   }
 
   async #rolesOf (db: Db, user: string): Promise<object[] | undefined> {
