@@ -39,9 +39,10 @@ const DUPLICATE_KEY = 11_000
 // BadValue, FailedToParse, TypeMismatch, CommandNotFound, ImmutableField: our own command was wrong
 const DEFECTS = new Set<unknown>([2, 9, 14, 59, 66])
 
-// AuthenticationFailed, AtlasError: the password was changed, or is being changed
-const LOGIN_REFUSED = new Set<unknown>([18, 8_000])
-const UNAUTHORIZED = 13
+// Unauthorized, AuthenticationFailed, AtlasError: the password was changed, or its user is gone
+const LOGIN_REFUSED = new Set<unknown>([13, 18, 8_000])
+// Of these the one that a login alone meets: the password may be just about to change
+const AUTHENTICATION_FAILED = 18
 
 /** The time (of `performance.now`) after which the work it holds for starts nothing more on a database. */
 export const startBy = new AsyncLocalStorage<number>()
@@ -106,7 +107,7 @@ export class Database {
         return await work()
       } catch (error) {
         if (!(error instanceof MongoError) || isDuplicateKey(error) || DEFECTS.has(error.code)) throw error
-        if ((LOGIN_REFUSED.has(error.code) || error.code === UNAUTHORIZED) && await this.#hasNewLogin(login, giveUp)) continue
+        if (LOGIN_REFUSED.has(error.code) && await this.#hasNewLogin(login, giveUp)) continue
         const wait = waitBeforeRetry(error, attempt)
         if (wait === undefined || performance.now() + wait > giveUp) throw unavailable(error)
         this.#log.warn({ err: error, wait, attempt }, 'repeating work on the database')
@@ -263,7 +264,7 @@ function waitBeforeRetry (error: MongoError, attempt: number) {
     const [, asked = 0] = /RetryAfterMs=(\d+)/.exec(error.message) ?? []
     return Math.max(Number(asked), backoff(attempt))
   }
-  if (isTransient(error) || LOGIN_REFUSED.has(error.code)) return backoff(attempt)
+  if (isTransient(error) || error.code === AUTHENTICATION_FAILED) return backoff(attempt)
 }
 
 function backoff (attempt: number, most = 1_000) {

@@ -71,7 +71,7 @@ export async function ping (name: string, uri: string, database?: string) {
   try {
     client = new MongoClient(uri, { serverSelectionTimeoutMS: PING_MS, connectTimeoutMS: PING_MS, socketTimeoutMS: PING_MS })
     await Promise.race([
-      client.db(database ?? 'admin').command(database === undefined ? { ping: 1 } : { listCollections: 1, nameOnly: true }),
+      client.db(database ?? 'admin').command(database === undefined ? { ping: 1 } : { count: 'blocks', limit: 1 }),
       once(late, 'abort').then(() => { throw new Error() })
     ])
   } catch (error) {
