@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { MongoClient } from 'mongodb'
+import { accepts } from '../probes.ts'
 import { readRun } from '../state.ts'
 import { readSecrets } from '../vault/store.ts'
 
@@ -132,7 +133,8 @@ export async function startSystem ({ env = {}, localDir }: Options = {}) {
     async ready () {
       const { gateway, patient, audit } = firstRun
       const urls = [`${gateway.url}/status-0123456789abcdef`, `${patient.url}/health/ready`, `${audit.url}/health/ready`]
-      while (!(await Promise.all(urls.map(isOk))).every(Boolean)) await sleep(20)
+      const sockets = [firstRun.vault, firstRun.database].flatMap((running) => running ? Number(new URL(running.url).port) : [])
+      while (!(await Promise.all([...urls.map(isOk), ...sockets.map(accepts)])).every(Boolean)) await sleep(20)
     },
 
     /** Stops it, and tells how it ended and after how many ms. */
