@@ -6,8 +6,9 @@ import fp from 'fastify-plugin'
 import { Type, type Static } from 'typebox'
 import { violation, violations, type Violation } from './validation.ts'
 
-export const HostKeyRefused = createError('HOST_KEY_REFUSED', 'The host key is missing or wrong', 401)
-export const CallerRefused = createError('CALLER_REFUSED', 'The address of the caller is not allowed', 403)
+// Whoever is refused decides how often, so that these must cost little: no stack
+export const HostKeyRefused = createError('HOST_KEY_REFUSED', 'The host key is missing or wrong', 401, Error, false)
+export const CallerRefused = createError('CALLER_REFUSED', 'The address of the caller is not allowed', 403, Error, false)
 export const InvalidBody = createError('INVALID_BODY', 'The body is not JSON in UTF-8', 400)
 export const InvalidRequest = createError('INVALID_REQUEST', 'The request does not fit its schema', 400)
 export const BodyTooLarge = createError('BODY_TOO_LARGE', 'The body is larger than 1 MiB', 413)

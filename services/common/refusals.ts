@@ -22,7 +22,8 @@ interface Counted {
   lack: Lack
   address: string
   count: number
-  headers: Record<string, string>
+  /** The last call counted. */
+  last?: FastifyRequest
   ends?: NodeJS.Timeout
 }
 
@@ -46,7 +47,7 @@ export class Refusals {
     const { callerAddress: address } = request
     const counted = this.#of(lack, address) ?? this.#begin(lack, this.#counted.size < MAX_ADDRESSES ? address : '')
     counted.count++
-    counted.headers = traceHeaders(request)
+    counted.last = request
     if (!counted.ends) this.#tell(counted)
   }
 
@@ -63,7 +64,7 @@ export class Refusals {
   }
 
   #begin (lack: Lack, address: string) {
-    const counted: Counted = { lack, address, count: 0, headers: {} }
+    const counted: Counted = { lack, address, count: 0 }
     this.#counted.set(`${lack} ${address}`, counted)
     return counted
   }
@@ -71,6 +72,7 @@ export class Refusals {
   #tell (counted: Counted) {
     this.#record({ ...counted })
     counted.count = 0
+    counted.last = undefined
     counted.ends = setTimeout(() => {
       if (counted.count > 0) this.#tell(counted)
       else this.#counted.delete(`${counted.lack} ${counted.address}`)
@@ -84,10 +86,10 @@ declare module 'fastify' {
 
 /** Decorates the app with its `refusals`, logged and recorded, as far as the register takes them. */
 export const refusals = fp<{ record: RecordRefusal }>(async (app, { record }) => {
-  const refusals = new Refusals(async ({ lack, address, count, headers }) => {
+  const refusals = new Refusals(async ({ lack, address, count, last }) => {
     app.log.warn({ lack, address: address || undefined, count }, 'calls refused')
     try {
-      await record({ resource: { type: lack, operation: 'refuse' }, clientAddress: address || undefined, outcome: 'failure', count }, headers)
+      await record({ resource: { type: lack, operation: 'refuse' }, clientAddress: address || undefined, outcome: 'failure', count }, traceHeaders(last!))
     } catch (err) {
       app.log.warn({ err }, 'a refusal is not recorded')
     }
