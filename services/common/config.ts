@@ -10,6 +10,15 @@ export const ServerSettings = {
   LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], { default: 'info' })
 }
 
+/** For processes that are one replica of several. */
+export const DrainSettings = {
+  /**
+   * How long a replica that was told to end goes on serving. Callers let go of a connection after 4 s without a call:
+   * with more, none that is still open when it closes can have a request on its way.
+   */
+  DRAIN_SECONDS: Type.Number({ default: 5, minimum: 0, maximum: 20 })
+}
+
 /** How a process opens the vault, instead of having its secrets in settings. */
 export const KeyVaultSettings = {
   KEY_VAULT_URI: Type.String({ format: 'https-url' }),

@@ -2,7 +2,7 @@ import type { FastifyPluginAsync } from 'fastify'
 
 /**
  * `/health/live` says that the process answers; `/health/ready` that it has what it needs to start work
- * and is not closing. An outage of the database after the start does not change readiness: the service then
+ * and is neither draining nor closing. An outage of the database after the start does not change readiness: the service then
  * answers 503 itself, with its reason.
  */
 export const health: FastifyPluginAsync<{ ready: () => boolean }> = async (app, { ready }) => {

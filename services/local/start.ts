@@ -81,7 +81,7 @@ async function start (config: Config) {
     if (!stopped) state!.tell(run)
   }
   const child = (name: keyof typeof ports, module: string, settings: NodeJS.ProcessEnv) => {
-    const env = { ...passedOn(), HOST, PORT: String(ports[name]), LOG_LEVEL, ...settings }
+    const env = { ...passedOn(), HOST, PORT: String(ports[name]), LOG_LEVEL, DRAIN_SECONDS: '0', ...settings }
     const started = new Child(name, new URL(module, import.meta.url), env, output, tell)
     children[name] = started
     if (stopped) started.retire()

@@ -1,12 +1,13 @@
 import { randomUUIDv7 } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
-import { Pool } from 'undici'
+import { buildConnector, type Dispatcher } from 'undici'
 import { STARTING_MS } from '#common/database.ts'
 import { KeysUnavailable } from '#common/problems.ts'
 import type { Refusal } from '#common/refusals.ts'
 import type { Secret } from '#common/secrets.ts'
 import { traceHeaders } from '#common/trace.ts'
+import { connectTo, type Lookup } from '#common/upstream.ts'
 import { AuditUnavailable } from './errors.ts'
 
 export interface Disclosure {
@@ -33,13 +34,13 @@ const WARM_MS = 240_000
 
 /** The Audit service, as the Patient service calls it. */
 export class AuditClient {
-  #pool: Pool
+  #service: Dispatcher
   #hostKey: Secret<string>
   #log: FastifyBaseLogger
   #answered = -Infinity
 
-  constructor (url: string, hostKey: Secret<string>, log: FastifyBaseLogger) {
-    this.#pool = new Pool(url, { connections: 128, connect: { timeout: 4_000 }, headersTimeout: 0, bodyTimeout: 0 })
+  constructor (url: string, hostKey: Secret<string>, log: FastifyBaseLogger, lookup?: Lookup) {
+    this.#service = connectTo(url, { connections: 128, connect: buildConnector({ timeout: 4_000 }), headersTimeout: 0, bodyTimeout: 0, lookup })
     this.#hostKey = hostKey
     this.#log = log
   }
@@ -76,12 +77,12 @@ export class AuditClient {
 
   /** Has the platform start the Audit service, where it is scaled to zero, while this service starts. */
   wake () {
-    this.#pool.request({ path: '/health/live', method: 'GET', headersTimeout: STARTING_MS }).then(({ body }) => body.dump()).catch(() => {})
+    this.#service.request({ path: '/health/live', method: 'GET', headersTimeout: STARTING_MS }).then(({ body }) => body.dump()).catch(() => {})
   }
 
   /** Ends what is still under way: nobody waits for it any more. */
   close () {
-    return this.#pool.destroy()
+    return this.#service.destroy()
   }
 
   async #post (id: string, content: object, trace: Record<string, string>, ms: number) {
@@ -107,7 +108,7 @@ export class AuditClient {
   async #send (key: string, headers: Record<string, string>, body: string, signal: AbortSignal) {
     for (let attempt = 0; ; attempt++) {
       try {
-        const answer = await this.#pool.request({ path: '/audit', method: 'POST', headers: { ...headers, 'x-functions-key': key }, body, signal })
+        const answer = await this.#service.request({ path: '/audit', method: 'POST', headers: { ...headers, 'x-functions-key': key }, body, signal })
         await answer.body.dump()
         return answer.statusCode
       } catch (cause) {

@@ -9,6 +9,7 @@ import { shownKey as hostKey } from '#common/host-key.ts'
 import { secrets, secretsKnown } from '#common/key-vault.ts'
 import { loggerOptions } from '#common/logger.ts'
 import type { Secret } from '#common/secrets.ts'
+import type { Lookup } from '#common/upstream.ts'
 import { logAccess } from './access-log.ts'
 import type { Config } from './config.ts'
 import { InvalidKey, MissingKey, NoOperation, RateExceeded, answerError } from './errors.ts'
@@ -32,7 +33,7 @@ declare module 'fastify' {
 }
 
 /** The local stand-in of API Management before the patient service. */
-export async function buildApp (config: Config, { logStream = pino.destination(1) }: { logStream?: DestinationStream } = {}) {
+export async function buildApp (config: Config, { logStream = pino.destination(1), lookup }: { logStream?: DestinationStream, lookup?: Lookup } = {}) {
   const app = Fastify({
     logger: { ...loggerOptions('gateway', config.LOG_LEVEL), stream: logStream },
     logController: new LogController({ disableRequestLogging: true }),
@@ -67,7 +68,7 @@ export async function buildApp (config: Config, { logStream = pino.destination(1
   // API Management's own health
   app.get('/status-0123456789abcdef', { logLevel: 'warn' }, async () => {})
 
-  const patient = connect(config.PATIENT_URL, config.TIMEOUT_MS)
+  const patient = connect(config.PATIENT_URL, config.TIMEOUT_MS, lookup)
   app.addHook('onClose', () => patient.close())
 
   const send: Answer = (request, reply) => forward(patient, patientKey, request, reply)

@@ -1,8 +1,9 @@
 import { Type } from 'typebox'
-import { ServerSettings, loadWithSecrets } from '#common/config.ts'
+import { DrainSettings, ServerSettings, loadWithSecrets } from '#common/config.ts'
 
 const Settings = Type.Object({
   ...ServerSettings,
+  ...DrainSettings,
   PATIENT_URL: Type.String({ format: 'http-url' }),
   /** Calls a minute that a subscription may make; 0 is no limit. */
   RATE_LIMIT: Type.Integer({ default: 0, minimum: 0 }),

@@ -2,9 +2,10 @@ import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import createError from '@fastify/error'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { Dispatcher, Pool } from 'undici'
+import type { Dispatcher } from 'undici'
 import { KeysUnavailable } from '#common/problems.ts'
 import type { Secret } from '#common/secrets.ts'
+import { isBroken } from '#common/upstream.ts'
 import { ServiceUnavailable } from './errors.ts'
 import { requestFields, responseFields } from './headers.ts'
 import { withoutKey } from './keys.ts'
@@ -16,9 +17,9 @@ const RefusedKey = createError('SERVICE_REFUSED_KEY', 'The service does not take
 const RefusedAddress = createError('SERVICE_REFUSED_ADDRESS', 'The service does not take calls from the gateway\'s address')
 const ClientGone = createError('CLIENT_GONE', 'The client went away')
 
-/** Sends `request` on to the service behind `pool` and its answer back, both as they come. */
-export function forward (pool: Pool, hostKey: Secret<string>, request: FastifyRequest, reply: FastifyReply) {
-  new Exchange(pool, hostKey, request, reply).begin()
+/** Sends `request` on to the `service` and its answer back, both as they come. */
+export function forward (service: Dispatcher, hostKey: Secret<string>, request: FastifyRequest, reply: FastifyReply) {
+  new Exchange(service, hostKey, request, reply).begin()
 }
 
 function fieldsOf ({ raw, trace, subscription, ip, id }: FastifyRequest) {
@@ -36,7 +37,7 @@ function fieldsOf ({ raw, trace, subscription, ip, id }: FastifyRequest) {
 }
 
 class Exchange implements Dispatcher.DispatchHandler {
-  #pool: Pool
+  #service: Dispatcher
   #hostKey: Secret<string>
   #fields: string[]
   #upload: Upload | undefined
@@ -49,8 +50,8 @@ class Exchange implements Dispatcher.DispatchHandler {
   #keyRefused = false
   #otherKeys?: AsyncGenerator<string>
 
-  constructor (pool: Pool, hostKey: Secret<string>, request: FastifyRequest, reply: FastifyReply) {
-    this.#pool = pool
+  constructor (service: Dispatcher, hostKey: Secret<string>, request: FastifyRequest, reply: FastifyReply) {
+    this.#service = service
     this.#hostKey = hostKey
     this.#fields = fieldsOf(request)
     this.#upload = Upload.of(request.raw)
@@ -72,7 +73,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   #dispatch (key: string | undefined) {
     if (key === undefined) return this.#fail(new KeysUnavailable())
     this.#key = key
-    this.#pool.dispatch({
+    this.#service.dispatch({
       method: this.#request.method,
       path: withoutKey(this.#request.raw.url!),
       headers: [...this.#fields, 'x-functions-key', key],
@@ -117,7 +118,7 @@ class Exchange implements Dispatcher.DispatchHandler {
     } else if (this.#reply.raw.headersSent) {
       this.#request.failure = error
       this.#reply.raw.destroy()
-    } else if (this.#repeatable && mayBeStale(error)) {
+    } else if (this.#repeatable && isBroken(error)) {
       this.#repeatable = false
       this.#dispatch(this.#key)
     } else {
@@ -206,9 +207,4 @@ class Upload {
     if (this.#bytes > MAX_KEPT) this.forget()
     else if (this.isWhole) this.#kept.push(chunk)
   }
-}
-
-/** Whether a connection broke under a call, as a kept one does when the service closes it at that moment. */
-function mayBeStale ({ code }: NodeJS.ErrnoException) {
-  return code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE'
 }

@@ -1,12 +1,14 @@
 import type { Socket } from 'node:net'
-import { Pool, buildConnector } from 'undici'
+import { buildConnector } from 'undici'
+import { connectTo, type Lookup } from '#common/upstream.ts'
 
 const HEAR_OUT_MS = 1000
 
 /** Kept connections to a service at `origin`, which has `timeout` ms to begin its answer and between two parts of it. */
-export function connect (origin: string, timeout: number) {
+export function connect (origin: string, timeout: number, lookup?: Lookup) {
   const connector = buildConnector({ timeout: Math.min(timeout, 10_000) })
-  return new Pool(origin, {
+  return connectTo(origin, {
+    lookup,
     headersTimeout: timeout,
     bodyTimeout: timeout,
     connect: (options, callback) => connector(options, (...[error, socket]) => {

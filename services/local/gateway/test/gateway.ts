@@ -2,6 +2,7 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import { Pool, type Dispatcher } from 'undici'
+import type { Lookup } from '#common/upstream.ts'
 import { buildApp } from '../app.ts'
 import { loadConfig } from '../config.ts'
 
@@ -36,8 +37,8 @@ export async function startService (t: Test) {
 
 export const urlOf = (app: FastifyInstance) => `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
 
-/** The gateway on a socket, before the service at `serviceUrl`. */
-export async function startGateway (t: Test, serviceUrl: string, settings: NodeJS.ProcessEnv = {}) {
+/** The gateway on a socket, before the service at `serviceUrl`, whose host `lookup` knows. */
+export async function startGateway (t: Test, serviceUrl: string, settings: NodeJS.ProcessEnv = {}, lookup?: Lookup) {
   const logs: string[] = []
   const config = loadConfig({
     HOST: '127.0.0.1',
@@ -47,7 +48,7 @@ export async function startGateway (t: Test, serviceUrl: string, settings: NodeJ
     GATEWAY_SUBSCRIPTION_KEYS: SUBSCRIPTION_KEYS,
     ...settings
   })
-  const app = await buildApp(config, { logStream: { write: (line) => { logs.push(line) } } })
+  const app = await buildApp(config, { logStream: { write: (line) => { logs.push(line) } }, lookup })
   await app.listen({ host: '127.0.0.1', port: 0 })
   t.teardown(() => app.close())
   const url = urlOf(app)
