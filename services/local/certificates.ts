@@ -2,14 +2,14 @@ import { renameSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { generate } from 'selfsigned'
 
-const YEAR_MS = 365 * 24 * 60 * 60 * 1_000
+const YEARS_MS = 5 * 365 * 24 * 60 * 60 * 1_000
 const MINUTE_MS = 60 * 1_000
 
 /**
  * Makes a certificate authority and one certificate by it for each of `names`, for servers on this machine.
  *
- * That of `vault` is for https://vault.localhost, any name right below it, https://localhost and 127.0.0.1, for a
- * year. In `dir` are then ca.pem, for NODE_EXTRA_CA_CERTS, and for each name <name>.pem and <name>-key.pem. The
+ * That of `vault` is for https://vault.localhost, any name right below it, https://localhost and 127.0.0.1, for
+ * five years. In `dir` are then ca.pem, for NODE_EXTRA_CA_CERTS, and for each name <name>.pem and <name>-key.pem. The
  * authority's own key is kept nowhere, so nothing else is ever signed by it.
  */
 export async function makeCertificates (dir: string, names: string[]) {
@@ -21,7 +21,7 @@ export async function makeCertificates (dir: string, names: string[]) {
     algorithm: 'sha256',
     // A clock that is set back a little must not make them invalid
     notBeforeDate: new Date(now - MINUTE_MS),
-    notAfterDate: new Date(now + YEAR_MS)
+    notAfterDate: new Date(now + YEARS_MS)
   } as const
 
   const { private: key, cert } = await generate([{ name: 'commonName', value: `local authority of ${new Date(now).toISOString()}` }], {

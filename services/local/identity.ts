@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import tls from 'node:tls'
-import './localhost.ts'
 import access from './vault/access.json' with { type: 'json' }
 import { StartError, identityFile, readRun, type Run } from './state.ts'
 
@@ -9,11 +8,13 @@ export type Identity = keyof typeof access
 
 export const identities = Object.keys(access) as Identity[]
 
+export const clientIdOf = (identity: Identity) => access[identity].clientId
+
 /** The settings by which a process opens the vault at `url` as `identity`; who has its `header` gets its tokens. */
 export function settingsOf (identity: Identity, url: string, header: string) {
   return {
     KEY_VAULT_URI: url,
-    AZURE_CLIENT_ID: access[identity].clientId,
+    AZURE_CLIENT_ID: clientIdOf(identity),
     IDENTITY_ENDPOINT: `${url}/msi/token`,
     IDENTITY_HEADER: header
   }
@@ -24,11 +25,12 @@ export function settingsOf (identity: Identity, url: string, header: string) {
  *
  * @throws {StartError} where none runs
  */
-export function actAs (identity: Identity, dir: string): Run & { settings: ReturnType<typeof settingsOf> } {
+export async function actAs (identity: Identity, dir: string): Promise<Run & { settings: ReturnType<typeof settingsOf> }> {
   try {
     const run = readRun(dir)
     const settings = settingsOf(identity, run.vault.url, readFileSync(identityFile(dir, identity), 'utf8'))
     Object.assign(process.env, settings)
+    await import('./localhost.ts')
     trust(readFileSync(join(dir, 'certificates/ca.pem'), 'utf8'))
     return { ...run, settings }
   } catch {

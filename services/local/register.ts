@@ -83,13 +83,21 @@ async function main () {
 async function whereabouts ({ AUDIT_DB_CONNECTION, MONGODB_URI, DATABASE_PREFIX, LOCAL_DIR }: Config) {
   const connection = AUDIT_DB_CONNECTION ?? MONGODB_URI
   if (connection) return { connection, database: `${DATABASE_PREFIX}audit` }
-  const { audit: { database }, settings } = actAs('viewer', LOCAL_DIR)
+  const { KEY_VAULT_URI, AZURE_CLIENT_ID } = process.env
+  const { database, settings } = KEY_VAULT_URI
+    ? { database: `${DATABASE_PREFIX}audit`, settings: { KEY_VAULT_URI, AZURE_CLIENT_ID } }
+    : await viewer(LOCAL_DIR)
   const vault = await openKeyVault(settings, 0)
   try {
     return { connection: (await vault.getSecret('audit-db-viewer-connection')).value!, database }
   } catch (error) {
     throw new StartError(`the vault does not tell how to see the register (${(error as { code?: string }).code})`)
   }
+}
+
+async function viewer (dir: string) {
+  const { audit: { database }, settings } = await actAs('viewer', dir)
+  return { database, settings }
 }
 
 /** Which blocks and which of their records concern the patient or test result `id`; all without one. */

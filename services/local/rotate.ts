@@ -7,7 +7,7 @@ import { StartError } from './state.ts'
 
 try {
   if (!process.env.KEY_VAULT_URI) {
-    const { keyRefreshSeconds } = actAs('rotation', loadConfig(process.env).LOCAL_DIR)
+    const { keyRefreshSeconds } = await actAs('rotation', loadConfig(process.env).LOCAL_DIR)
     process.env.KEY_REFRESH_SECONDS = String(keyRefreshSeconds)
   }
   await import('../rotation/main.ts')

@@ -54,10 +54,10 @@ export class State {
    * is told the digests.
    */
   identityHeaders<N extends string> (names: N[], tools: N[]) {
-    const headers = Object.fromEntries(names.map((name) => [name, randomBytes(32).toString('base64url')])) as Record<N, string>
+    const { headers, digests } = newHeaders(names)
     mkdirSync(this.path('identities'), { recursive: true, mode: 0o700 })
     for (const name of tools) write(identityFile(this.dir, name), headers[name])
-    write(this.path('identities/digests.json'), Object.fromEntries(names.map((name) => [name, hash('sha256', headers[name])])))
+    write(this.path('identities/digests.json'), digests)
     return headers
   }
 
@@ -82,6 +82,12 @@ export class State {
     rmSync(join(this.dir, 'run.json'), { force: true })
     this.#lock.close()
   }
+}
+
+/** A header at random for each identity of the vault, and the digests by which the vault knows them. */
+export function newHeaders<N extends string> (names: N[]) {
+  const headers = Object.fromEntries(names.map((name) => [name, randomBytes(32).toString('base64url')])) as Record<N, string>
+  return { headers, digests: Object.fromEntries(names.map((name) => [name, hash('sha256', headers[name])])) }
 }
 
 /** What runs from `dir`. @throws where nothing does */

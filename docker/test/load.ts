@@ -1,0 +1,51 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { Pool } from 'undici'
+import type { System } from './system.ts'
+
+const CLIENTS = 16
+
+/** Mixed reads and writes by 16 clients until `stop`, which answers what came: statuses with their counts, and every patient that was answered 201. */
+export function startLoad ({ baseUrl, subscriptionKey }: System) {
+  const pool = new Pool(baseUrl, { connections: CLIENTS })
+  const statuses = new Map<string, number>()
+  const created: Array<{ id: string }> = []
+  const stopping = new AbortController()
+
+  async function call (method: 'GET' | 'POST', path: string, payload?: object) {
+    let status: string
+    let body: { id: string } | undefined
+    try {
+      const answer = await pool.request({ method, path, body: payload && JSON.stringify(payload), headers: { 'ocp-apim-subscription-key': subscriptionKey } })
+      body = await answer.body.json() as { id: string }
+      status = `${method} ${answer.statusCode}${answer.statusCode === 503 && answer.headers['retry-after'] ? ' with Retry-After' : ''}`
+    } catch (error) {
+      status = `${method} ${(error as NodeJS.ErrnoException).code}`
+      await sleep(20)
+    }
+    statuses.set(status, (statuses.get(status) ?? 0) + 1)
+    return status.endsWith('200') || status.endsWith('201') ? body : undefined
+  }
+
+  async function client (lastName: string) {
+    while (!stopping.signal.aborted) {
+      const patient = await call('POST', '/patient', { firstName: 'Ada', lastName, gender: 'female', dateOfBirth: '1815', postCode: 'W1S4' })
+      if (!patient) continue
+      created.push(patient)
+      await call('GET', `/patient/${patient.id}`)
+      await call('POST', '/patient/search?limit=1', { lastName })
+    }
+  }
+
+  const clients = Array.from({ length: CLIENTS }, (_, i) => client(`Lovelace-${i}`))
+  return {
+    count: () => created.length,
+    async stop () {
+      stopping.abort()
+      await Promise.all(clients)
+      const missing = []
+      for (const { id } of created) if (!await call('GET', `/patient/${id}`)) missing.push(id)
+      await pool.destroy()
+      return { statuses: Object.fromEntries(statuses), created, missing }
+    }
+  }
+}

@@ -1,0 +1,88 @@
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import * as compose from 'docker-compose'
+import type { Test } from 'tap'
+import { freePorts } from '../../services/local/probes.ts'
+import { readSecrets } from '../../services/local/vault/store.ts'
+
+const run = promisify(execFile)
+const ROOT = new URL('../../', import.meta.url).pathname
+
+export type Name = 'gateway' | 'patient' | 'audit' | 'vault' | 'patient-db' | 'audit-db'
+export const names: Name[] = ['gateway', 'patient', 'audit', 'vault', 'patient-db', 'audit-db']
+
+export async function docker (...args: string[]) {
+  return (await run('docker', args, { maxBuffer: 2 ** 26 })).stdout.trim()
+}
+
+/** Why there can be no containers here, if so. */
+export async function noEngine () {
+  return docker('compose', 'version').then(() => docker('info')).then(() => false as const, () => 'no Docker engine with compose answers')
+}
+
+export type System = Awaited<ReturnType<typeof startSystem>>
+
+/** The system of compose.yaml as a project of its own, which leaves nothing behind. With MONGO_IMAGE it has that, else the embedded database. */
+export async function startSystem (t: Test, files: string[] = []) {
+  const [port] = await freePorts()
+  const project = `test-${process.pid}`
+  const env = { ...process.env, PORT: String(port), NETWORK_PREFIX: `10.${100 + process.pid % 100}.${process.pid % 250}`, KEY_REFRESH_SECONDS: '2' }
+  const offline = process.env.MONGO_IMAGE ? [] : ['docker/compose.offline.yaml']
+  const options = { cwd: ROOT, config: ['compose.yaml', ...offline, ...files], composeOptions: ['--project-name', project], env }
+  t.teardown(() => compose.down({ ...options, commandOptions: ['--volumes', '--timeout', '0', '--remove-orphans', '--rmi', 'local'] }))
+  await compose.upAll({ ...options, commandOptions: ['--build', '--wait'] })
+
+  const container = (name: Name, replica = 1) => `${project}-${name}-${replica}`
+  const { out } = await compose.logs('provision', { ...options, commandOptions: ['--no-log-prefix'] })
+  const subscriptionKey = /Subscription key: (\S+)/.exec(out)![1]!
+
+  const system = {
+    project,
+    options,
+    container,
+    baseUrl: `http://127.0.0.1:${port}`,
+    subscriptionKey,
+
+    /** The addresses of a container, by network. */
+    async addresses (id: string): Promise<Record<string, string>> {
+      const networks = JSON.parse(await docker('inspect', '-f', '{{json .NetworkSettings.Networks}}', id))
+      return Object.fromEntries(Object.entries<{ IPAddress: string }>(networks).map(([name, { IPAddress }]) => [name.replace(`${project}_`, ''), IPAddress]))
+    },
+
+    /** Runs JavaScript in a container; what it writes is JSON. */
+    async within (id: string, script: string) {
+      return JSON.parse(await docker('exec', id, '/nodejs/bin/node', '-e', script))
+    },
+
+    /** The newest value of each secret of the vault. */
+    async secrets () {
+      const read = "const r=f=>require('fs').readFileSync(f,'base64');console.log(JSON.stringify([r('/data/secrets.sealed'),r('/run/secrets/unseal-key')]))"
+      const [sealed, key] = await system.within(container('vault'), read)
+      const dir = mkdtempSync(join(tmpdir(), 'vault-'))
+      writeFileSync(join(dir, 'secrets.sealed'), Buffer.from(sealed, 'base64'))
+      writeFileSync(join(dir, 'unseal-key'), Buffer.from(key, 'base64'))
+      const secrets = readSecrets(dir, join(dir, 'unseal-key'))
+      rmSync(dir, { recursive: true })
+      return secrets
+    },
+
+    async health (id: string) {
+      return docker('inspect', '-f', '{{.State.Health.Status}}', id).catch(() => 'gone')
+    },
+
+    /** Waits until all containers are healthy, and tells for how many ms. */
+    async healthy () {
+      const began = Date.now()
+      for (;;) {
+        const states = await Promise.all(names.map((name) => system.health(container(name))))
+        if (states.every((state) => state === 'healthy')) return Date.now() - began
+        await sleep(100)
+      }
+    }
+  }
+  return system
+}

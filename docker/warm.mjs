@@ -1,0 +1,19 @@
+// Starts a service as far as it comes without anything beside it, so that what it loads is in the compile cache
+import { flushCompileCache } from 'node:module'
+
+const settings = {
+  PORT: '0',
+  LOG_LEVEL: 'silent',
+  ALLOWED_CALLERS: '127.0.0.1/32',
+  KEY_VAULT_URI: 'https://127.0.0.1:9',
+  AZURE_CLIENT_ID: '00000000-0000-0000-0000-000000000000',
+  IDENTITY_ENDPOINT: 'http://127.0.0.1:9',
+  IDENTITY_HEADER: 'none'
+}
+
+Object.assign(process.env, settings, process.argv[2] === 'patient' && { AUDIT_URL: 'http://127.0.0.1:9' })
+await import('/app/main.mjs')
+setTimeout(() => {
+  flushCompileCache()
+  process.exit(0)
+}, 1_500)
