@@ -35,6 +35,12 @@ async function reach (from: string, to: typeof names[number], port: number) {
   return Object.entries(found).filter(([, result]) => result === 'reached').map(([host]) => host)
 }
 
+/** The last records of the register, each as JSON. */
+async function registerOf (last: number) {
+  const { out } = await compose.run('register', `--env-file=/run/secrets/identity.env /app/main.mjs --json --last ${Math.min(last, 10_000)}`, { ...options, commandOptions: ['--rm', '--no-deps', '-T'] })
+  return out.split('\n').filter((line) => line.startsWith('{'))
+}
+
 t.test('the curl lines of the README answer', async (t) => {
   const lines = readFileSync(new URL('../../README.md', import.meta.url), 'utf8').split('\n')
   const create = lines.find((line) => line.startsWith('curl -i $BASE/patient -H "$KEY" -d'))!
@@ -169,6 +175,11 @@ t.test('all replicas serve, the register stays whole, and one that leaves costs 
   t.strictSame(Object.keys(statuses).sort(), ['GET 200', 'POST 200', 'POST 201'], JSON.stringify(statuses))
   t.ok(created.length > 50)
   t.strictSame(missing, [])
+
+  const records = (await registerOf(created.length * 10)).map((line) => JSON.parse(line) as { id: string, resource: { id?: string, operation: string }, outcome?: string })
+  t.equal(new Set(records.map(({ id }) => id)).size, records.length, 'no record stands twice')
+  const createdIds = new Set(records.filter(({ resource, outcome }) => resource.operation === 'create' && !outcome).map(({ resource }) => resource.id))
+  t.strictSame(created.filter(({ id }) => !createdIds.has(id)), [], 'each patient has its record')
 })
 
 t.test('down -v leaves nothing', async (t) => {
