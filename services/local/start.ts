@@ -21,7 +21,7 @@ const PASSED_ON = ['PATH', 'HOME', 'TMPDIR', 'TMP', 'TEMP', 'LANG', 'LC_ALL', 'T
 const TOOLS: Identity[] = ['viewer', 'rotation']
 
 /** How long after the signal each has ended, the first to be stopped first. */
-const ENDED_BY_MS = { gateway: 2000, patient: 3000, audit: 3750, database: 4250, vault: 4750 }
+const ENDED_BY_MS = { gateway: 1500, patient: 2250, audit: 2750, database: 3250, vault: 3500 }
 /** A terminal's Ctrl-C reaches every process: they end by themselves first. */
 const CTRL_C_MS = 1000
 

@@ -1,6 +1,6 @@
 import { test } from 'tap'
 import { Type } from 'typebox'
-import { loadSettings, loadWithSecrets, ServerSettings, SettingsError } from '../config.ts'
+import { DrainSettings, loadSettings, loadWithSecrets, ServerSettings, SettingsError } from '../config.ts'
 
 const Settings = Type.Object({
   ...ServerSettings,
@@ -13,6 +13,13 @@ const good = { KEY: 'k'.repeat(43), CALLERS: '10.0.0.0/8, fd00::/8', URL: 'http:
 
 test('settings are converted and have their defaults', async (t) => {
   t.match(loadSettings(Settings, { ...good, PORT: '90' }), { PORT: 90, HOST: '::', LOG_LEVEL: 'info', URL: 'http://audit:8080' })
+})
+
+test('a replica drains for 5 s unless told, and for no longer than leaves it time to close', async (t) => {
+  const load = (env: NodeJS.ProcessEnv) => loadSettings(Type.Object(DrainSettings), env).DRAIN_SECONDS
+  t.equal(load({}), 5)
+  t.equal(load({ DRAIN_SECONDS: '0' }), 0)
+  for (const DRAIN_SECONDS of ['-1', '21', 'x']) t.throws(() => load({ DRAIN_SECONDS }), { message: /^Settings: DRAIN_SECONDS must/ })
 })
 
 test('an empty variable is not set', async (t) => {
