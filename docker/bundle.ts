@@ -1,17 +1,21 @@
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, parse } from 'node:path'
+import { decode, encode, type SourceMapSegment } from '@jridgewell/sourcemap-codec'
 import { build } from 'esbuild'
 
 // node docker/bundle.ts DIR NAME…: one file for each process named, with its source map, below DIR
 
 const services = new URL('../services/', import.meta.url)
 
-/** The module that each image runs, and the files that it reads beside itself. */
-const processes: Record<string, { module: string, files?: string[] }> = {
-  patient: { module: 'patient/main.ts' },
-  audit: { module: 'audit/main.ts' },
+/** Of the processes that tell what they do: the thread that sends it. */
+const exporter = 'common/telemetry/exporter.ts'
+
+/** The module that each image runs, those that it starts threads with, and the files that it reads beside itself. */
+const processes: Record<string, { module: string, threads?: string[], files?: string[] }> = {
+  patient: { module: 'patient/main.ts', threads: [exporter] },
+  audit: { module: 'audit/main.ts', threads: [exporter] },
   rotation: { module: 'rotation/main.ts' },
-  gateway: { module: 'local/gateway/main.ts' },
+  gateway: { module: 'local/gateway/main.ts', threads: [exporter] },
   vault: { module: 'local/vault/main.ts', files: ['local/vault/access.json'] },
   database: { module: 'local/database/main.ts' },
   setup: { module: 'local/compose/setup.ts' },
@@ -22,6 +26,18 @@ const processes: Record<string, { module: string, files?: string[] }> = {
 // What CommonJS packages find in every module of theirs
 const banner = "import{createRequire as $createRequire}from'node:module';const require=$createRequire(import.meta.url),$filename=import.meta.filename,$dirname=import.meta.dirname;"
 
+/** Leaves packages out of a source map: what they fill it with is of the size of their code. */
+function keepOwn (file: string) {
+  const map = JSON.parse(readFileSync(file, 'utf8'))
+  const own = map.sources.map((source: string) => !source.includes('/node_modules/'))
+  const lines = decode(map.mappings).map((line) => line.filter((segment, i) => isOwn(segment) || isOwn(line[i - 1])).map((segment) => isOwn(segment) ? segment : [segment[0]] as [number]))
+  function isOwn (segment: SourceMapSegment | undefined) {
+    return segment !== undefined && segment.length > 1 && own[segment[1]!]
+  }
+  const sources = map.sources.map((source: string, i: number) => own[i] ? source : null)
+  writeFileSync(file, JSON.stringify({ ...map, sources, mappings: encode(lines) }))
+}
+
 const [dir, ...names] = process.argv.slice(2)
 const unknown = names.filter((name) => !processes[name])
 if (!dir || names.length === 0 || unknown.length > 0) {
@@ -30,24 +46,36 @@ if (!dir || names.length === 0 || unknown.length > 0) {
 }
 
 for (const name of names) {
-  const { module, files = [] } = processes[name]!
+  const { module, threads = [], files = [] } = processes[name]!
   const out = join(dir, name)
   mkdirSync(out, { recursive: true })
-  await build({
-    entryPoints: [new URL(module, services).pathname],
-    outfile: join(out, 'main.mjs'),
+  const common = {
     bundle: true,
     platform: 'node',
     format: 'esm',
     target: 'node26',
     banner: { js: banner },
     define: { __filename: '$filename', __dirname: '$dirname' },
+    logLevel: 'warning'
+  } as const
+  await build({
+    ...common,
+    entryPoints: [new URL(module, services).pathname],
+    outfile: join(out, 'main.mjs'),
     sourcemap: 'linked',
     sourcesContent: false,
     minifySyntax: true,
-    minifyWhitespace: true,
-    logLevel: 'warning'
+    minifyWhitespace: true
   })
+  keepOwn(join(out, 'main.mjs.map'))
+  for (const thread of threads) {
+    await build({
+      ...common,
+      entryPoints: [new URL(thread, services).pathname],
+      outfile: join(out, `${parse(thread).name}.mjs`),
+      minify: true
+    })
+  }
   for (const file of files) copyFileSync(new URL(file, services), join(out, file.split('/').at(-1)!))
   writeFileSync(join(out, 'package.json'), '{"type":"module"}\n')
 }

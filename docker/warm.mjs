@@ -8,7 +8,8 @@ const settings = {
   KEY_VAULT_URI: 'https://127.0.0.1:9',
   AZURE_CLIENT_ID: '00000000-0000-0000-0000-000000000000',
   IDENTITY_ENDPOINT: 'http://127.0.0.1:9',
-  IDENTITY_HEADER: 'none'
+  IDENTITY_HEADER: 'none',
+  APPLICATIONINSIGHTS_CONNECTION_STRING: 'InstrumentationKey=00000000-0000-0000-0000-000000000000;IngestionEndpoint=https://127.0.0.1:9/'
 }
 
 Object.assign(process.env, settings, process.argv[2] === 'patient' && { AUDIT_URL: 'http://127.0.0.1:9' })

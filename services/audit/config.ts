@@ -1,10 +1,11 @@
 import { AllowListSettings } from '#common/allow-list.ts'
-import { DrainSettings, loadWithSecrets, ServerSettings } from '#common/config.ts'
+import { DrainSettings, loadWithSecrets, ServerSettings, TelemetrySettings } from '#common/config.ts'
 import { databaseName } from '#common/database.ts'
 import { Type } from 'typebox'
 
 const Settings = Type.Object({
   ...ServerSettings,
+  ...TelemetrySettings,
   ...DrainSettings,
   ...AllowListSettings,
   DATABASE_NAME: databaseName('audit')

@@ -5,6 +5,8 @@ import type { FastifyBaseLogger } from 'fastify'
 import { BSON } from 'mongodb'
 import { isDuplicateKey, isTransient, type Database, type Index } from '#common/database.ts'
 import { DatabaseUnavailable } from '#common/problems.ts'
+import { measure } from '#common/telemetry/measures.ts'
+import { serve, servedOperations, type Operation } from '#common/telemetry/operation.ts'
 import { within } from '#common/within.ts'
 import { RecordIdReused, RegisterBusy } from './errors.ts'
 import type { AuditRecord, Receipt, StoredRecord } from './record.ts'
@@ -40,6 +42,9 @@ interface Entry {
   /** The caller chose the id, and may have sent it before. */
   repeatable: boolean
   bytes: number
+  /** The operations that wait for it. */
+  operations: readonly Operation[]
+  queued: number
   expires: number
   stored: PromiseWithResolvers<Receipt>
 }
@@ -83,11 +88,13 @@ export class Register {
 
     const bytes = BSON.calculateObjectSize(record)
     if (this.#closed || this.#queue.length >= QUEUE_RECORDS || this.#queueBytes + bytes > QUEUE_BYTES) throw new RegisterBusy()
-    const entry = { record, repeatable: id !== undefined, bytes, expires: performance.now() + WAIT_MS, stored: Promise.withResolvers<Receipt>() }
+    const queued = performance.now()
+    const entry = { record, repeatable: id !== undefined, bytes, operations: servedOperations(), queued, expires: queued + WAIT_MS, stored: Promise.withResolvers<Receipt>() }
     this.#queue.push(entry)
     this.#queueBytes += bytes
     this.#pending.set(record.id, entry)
-    this.#storing ??= this.#storeQueue()
+    // It stores what others append too
+    this.#storing ??= serve([], () => this.#storeQueue())
     return await inTime(entry)
   }
 
@@ -99,10 +106,11 @@ export class Register {
 
   async #storeQueue () {
     while (this.#queue.length > 0) {
+      measure('audit.queue.depth', this.#queue.length)
       const entries = this.#takeBlock()
       try {
-        const fresh = await this.#answerRepeats(entries)
-        if (fresh.length > 0) await this.#storeBlock(fresh)
+        const fresh = await serveAll(entries, () => this.#answerRepeats(entries))
+        if (fresh.length > 0) await serveAll(fresh, () => this.#storeBlock(fresh))
       } catch (error) {
         for (const { stored } of entries) stored.reject(error)
       }
@@ -152,6 +160,8 @@ export class Register {
     const block: Block = { _id: `${chain}:${firstSeq}`, _shardKey: chain, chain, firstSeq, records }
     await this.#insert(block)
     this.#nextSeq += entries.length
+    measure('audit.batch.size', entries.length)
+    measure('audit.batch.wait', performance.now() - entries[0]!.queued)
     for (const { record, stored } of entries) stored.resolve(receipt(record))
   }
 
@@ -183,6 +193,11 @@ export class Register {
   get #blocks () {
     return this.#database.collection<Block>(BLOCKS)
   }
+}
+
+/** What is done for all of them shows in the operation of each. */
+function serveAll<T> (entries: Entry[], work: () => T) {
+  return serve(entries.flatMap(({ operations }) => operations), work)
 }
 
 function inTime ({ expires, stored }: Entry) {

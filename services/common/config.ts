@@ -3,11 +3,13 @@ import envSchema from 'env-schema'
 import { Type, type Static, type TObject } from 'typebox'
 import type { Ajv, ErrorObject } from 'ajv'
 
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
+
 /** The settings every process has, whatever it serves. */
 export const ServerSettings = {
   HOST: Type.String({ default: '::', minLength: 1 }),
   PORT: Type.Integer({ default: 8080, minimum: 0, maximum: 65535 }),
-  LOG_LEVEL: Type.Enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], { default: 'info' })
+  LOG_LEVEL: Type.Enum(LOG_LEVELS, { default: 'info' })
 }
 
 /** For processes that are one replica of several. */
@@ -31,6 +33,15 @@ export const KeyRefreshSettings = {
   KEY_REFRESH_SECONDS: Type.Number({ default: 60, minimum: 1, maximum: 60 }),
   /** The age at which a key gets a warning. */
   KEY_ROTATION_DAYS: Type.Number({ default: 90, exclusiveMinimum: 0 })
+}
+
+export const TelemetrySettings = {
+  /** Of Application Insights; without it nothing is told to anybody. */
+  APPLICATIONINSIGHTS_CONNECTION_STRING: Type.Optional(Type.String({ format: 'ingestion' })),
+  /** The share of operations that are told, of 1; failures and refusals always are. */
+  TELEMETRY_SAMPLING: Type.Number({ default: 1, minimum: 0, maximum: 1 }),
+  /** `identity` where ingestion takes telemetry of the managed identity AZURE_CLIENT_ID only. */
+  TELEMETRY_AUTHENTICATION: Type.Enum(['none', 'identity'], { default: 'none' })
 }
 
 export class SettingsError extends Error {
@@ -61,6 +72,10 @@ const formats = {
   'https-url': {
     message: 'must be an https URL without a path',
     validate: (url: string) => /^https:\/\/[^\s/@]+\/?$/.test(url) && URL.canParse(url)
+  },
+  ingestion: {
+    message: 'must be a connection string of Application Insights with an https endpoint',
+    validate: (text: string) => /(^|;)InstrumentationKey=[0-9a-f-]{36}(;|$)/i.test(text) && /(^|;)IngestionEndpoint=https:\/\/[^\s;]+(;|$)/i.test(text)
   },
   guid: {
     message: 'must be a GUID',

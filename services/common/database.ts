@@ -9,6 +9,9 @@ import {
 import { Type } from 'typebox'
 import { DatabaseUnavailable } from './problems.ts'
 import type { Secret, Secrets, Version } from './secrets.ts'
+import { noteCommands } from './telemetry/commands.ts'
+import { measure } from './telemetry/measures.ts'
+import { isTold } from './telemetry/operation.ts'
 import { within } from './within.ts'
 
 export const databaseName = (name: string) => Type.String({ default: name, pattern: '^[A-Za-z0-9_-]{1,63}$' })
@@ -108,8 +111,10 @@ export class Database {
       } catch (error) {
         if (!(error instanceof MongoError) || isDuplicateKey(error) || DEFECTS.has(error.code)) throw error
         if (LOGIN_REFUSED.has(error.code) && await this.#hasNewLogin(login, giveUp)) continue
+        if (error.code === THROTTLED) measure('database.throttled', 1)
         const wait = waitBeforeRetry(error, attempt)
         if (wait === undefined || performance.now() + wait > giveUp) throw unavailable(error)
+        measure('database.retries', 1, { 'error.type': String(error.code ?? error.name) })
         this.#log.warn({ err: error, wait, attempt }, 'repeating work on the database')
         await sleep(wait)
       }
@@ -205,8 +210,9 @@ export class Database {
   }
 
   #clientOf (connection: string) {
-    return new MongoClient(connection, {
+    const client = new MongoClient(connection, {
       appName: this.#name,
+      monitorCommands: isTold(),
       writeConcern: { w: 'majority', journal: true },
       retryWrites: false, // Cosmos DB has none; `run` repeats what may be repeated, on every server alike
       maxPoolSize: 64,
@@ -217,6 +223,8 @@ export class Database {
       waitQueueTimeoutMS: 500,
       socketTimeoutMS: 4_500
     })
+    if (isTold()) noteCommands(client)
+    return client
   }
 
   // One at a time, so that a server which lacks one kind (a TTL, say) still has the others

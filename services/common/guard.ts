@@ -3,6 +3,7 @@ import { allowList, type AllowListConfig } from './allow-list.ts'
 import { hostKey } from './host-key.ts'
 import { secretsKnown } from './key-vault.ts'
 import { refusals, type RecordRefusal } from './refusals.ts'
+import { logLevel } from './log-level.ts'
 import type { Secret } from './secrets.ts'
 
 export interface GuardOptions {
@@ -13,7 +14,8 @@ export interface GuardOptions {
 
 /**
  * What stands before every route of a service but its health: the caller's address first, then its host key. A caller
- * that passes both may see which versions of the service's keys are in force, at `/keys`.
+ * that passes both may see which versions of the service's keys are in force, at `/keys`, and
+ * read and set the level of this replica's log at `/log-level`.
  */
 export const guard = fp<GuardOptions>(async (app, { config, key, record }) => {
   await app.register(refusals, { record })
@@ -21,4 +23,5 @@ export const guard = fp<GuardOptions>(async (app, { config, key, record }) => {
   app.addHook('onRequest', secretsKnown)
   await app.register(hostKey, { key })
   app.get('/keys', async () => ({ keys: app.secrets.describe() }))
+  await app.register(logLevel)
 }, { name: 'guard', dependencies: ['secrets'] })

@@ -1,23 +1,17 @@
 import type { SecretClient } from '@azure/keyvault-secrets'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { azureCredential } from './azure-credential.ts'
 import { isWellFormed, settingOf, SettingsError, type SecretSettings, type VaultSource } from './config.ts'
 import { STARTING_MS } from './database.ts'
 import { KeysUnavailable } from './problems.ts'
 import { READ_MS, Secret, type ReadVersion, type Secrets } from './secrets.ts'
+import { called, now } from './telemetry/operation.ts'
 import { within } from './within.ts'
 
 interface VaultSettings {
   KEY_VAULT_URI: string
   AZURE_CLIENT_ID?: string
-}
-
-// The SDK is loaded where it is needed only: it takes longer than all else that a service loads
-
-/** The managed identity of `clientId`, or else the developer who is logged in. */
-export async function azureCredential (clientId?: string) {
-  const { DefaultAzureCredential, ManagedIdentityCredential } = await import('@azure/identity')
-  return clientId ? new ManagedIdentityCredential({ clientId }) : new DefaultAzureCredential()
 }
 
 /** A client of the vault, as the managed identity of AZURE_CLIENT_ID or else as the developer who is logged in. */
@@ -86,12 +80,17 @@ export class AppSecrets implements Secrets {
   #reader (name: string): ReadVersion {
     return async (id) => {
       const client = await this.#client!
+      const start = now()
+      let failed = true
       try {
         const { value = '', properties: { version, createdOn, notBefore, expiresOn, tags } } = await client.getSecret(name, { version: id, abortSignal: AbortSignal.timeout(READ_MS) })
+        failed = false
         return { id: version!, value, enabled: true, createdOn, notBefore, expiresOn, previous: tags?.previous }
       } catch (error) {
         if (isDisabled(error) || isMissing(error)) return { id: id ?? '', value: '', enabled: false }
         throw error
+      } finally {
+        called(`GET /secrets/${name}`, start, failed, { 'http.request.method': 'GET', 'server.address': 'key vault' })
       }
     }
   }
@@ -109,7 +108,7 @@ export async function secretsKnown ({ server: { secrets } }: FastifyRequest, rep
   if (!secrets.known) await within(STARTING_MS - reply.elapsedTime, secrets.allKnown(), () => new KeysUnavailable())
 }
 
-function isVault (source: SecretSettings['source']): source is VaultSource {
+export function isVault (source: SecretSettings['source']): source is VaultSource {
   return 'KEY_VAULT_URI' in source
 }
 

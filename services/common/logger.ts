@@ -1,5 +1,6 @@
-import type { FastifyReply, FastifyRequest } from 'fastify'
-import pino, { type LoggerOptions } from 'pino'
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
+import pino, { type Bindings, type ChildLoggerOptions, type LoggerOptions } from 'pino'
+import { servedOperations } from './telemetry/operation.ts'
 
 /**
  * Options of every process's logger: JSON lines that name the process.
@@ -12,6 +13,7 @@ export function loggerOptions (name: string, level: string): LoggerOptions {
     name,
     level,
     timestamp: pino.stdTimeFunctions.isoTime,
+    mixin: operationOf,
     formatters: { level: (label) => ({ level: label }), bindings: ({ name }) => ({ name }) },
     serializers: { req: describeRequest, res: describeReply, err: describeError },
     // A second net under the serializers, for whoever logs an object that holds one of these
@@ -20,6 +22,23 @@ export function loggerOptions (name: string, level: string): LoggerOptions {
       censor: '[redacted]'
     }
   }
+}
+
+const hasTrace = new WeakSet<object>()
+
+/** A child logger whose lines name their trace already. */
+export function childOfTrace<L extends FastifyBaseLogger> (logger: L, bindings: Bindings, options?: ChildLoggerOptions): L {
+  const child = logger.child(bindings, options) as L
+  hasTrace.add(child)
+  return child
+}
+
+/** Every line tells which operation was served when it was written. */
+function operationOf (_line: object, _level: number, logger: object) {
+  const [operation] = servedOperations()
+  if (!operation) return {}
+  const { traceId, id } = operation
+  return hasTrace.has(logger) ? { span_id: id } : { trace_id: traceId, span_id: id }
 }
 
 function describeRequest (request: FastifyRequest) {

@@ -4,6 +4,7 @@ import createError, { FastifyError } from '@fastify/error'
 import type { FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
 import fp from 'fastify-plugin'
 import { Type, type Static } from 'typebox'
+import { describeError } from './logger.ts'
 import { violation, violations, type Violation } from './validation.ts'
 
 // Whoever is refused decides how often, so that these must cost little: no stack
@@ -54,9 +55,13 @@ export function answer (thrown: unknown, request: FastifyRequest, reply: Fastify
     errors: error instanceof InvalidRequest ? whatIsWrong(thrown as RequestError, request) : undefined
   }
   const { instance, code } = problem
-  if (status === 500) request.log.error({ err: thrown, instance, code }, 'defect')
-  else if (status >= 503) request.log.warn({ err: error.cause ?? thrown, instance, code }, 'unavailable')
-  else request.log[isCountedRefusal(status) ? 'debug' : 'info']({ instance, code }, 'refused')
+  if (status === 500) {
+    request.log.error({ err: thrown, instance, code }, 'defect')
+    const { type, stack } = describeError(thrown)
+    request.operation?.defect(type, stack)
+  }
+  if (status >= 503) request.log.warn({ err: error.cause ?? thrown, instance, code }, 'unavailable')
+  else if (status < 500) request.log[isCountedRefusal(status) ? 'debug' : 'info']({ instance, code }, 'refused')
   const { retryAfter = status === 503 ? 1 : undefined } = error as { retryAfter?: number }
   if (retryAfter) reply.header('retry-after', retryAfter)
   return reply.code(status).type('application/problem+json').send(problem)

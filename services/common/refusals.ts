@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { measure } from './telemetry/measures.ts'
 import { traceHeaders } from './trace.ts'
 import { within } from './within.ts'
 
@@ -45,6 +46,7 @@ export class Refusals {
 
   count (lack: Lack, request: FastifyRequest) {
     const { callerAddress: address } = request
+    measure('refused_calls', 1, { kind: lack })
     const counted = this.#of(lack, address) ?? this.#begin(lack, this.#counted.size < MAX_ADDRESSES ? address : '')
     counted.count++
     counted.last = request

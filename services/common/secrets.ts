@@ -1,6 +1,7 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import { within } from './within.ts'
+import { measure } from './telemetry/measures.ts'
 
 /** One version of a secret as its store tells it. */
 export interface StoredVersion {
@@ -278,9 +279,10 @@ export class Secret<T> {
     const before = this.#versions
     this.#versions = versions
     this.#forgetInTime()
-    if (versions[0]) this.#warnOfAge(versions[0])
+    if (versions[0]) this.#tellAge(versions[0])
     else this.#warnOfNone()
     if (versions.map(({ id }) => id).join() === before.map(({ id }) => id).join()) return
+    if (before.length > 0 && versions[0] && versions[0].id !== before[0]!.id) measure('key.rotations', 1, { secret: this.name })
     if (versions.length > 0) this.#options.log.info({ keyName: this.name, versions: this.describe() }, 'versions in force')
     for (const listener of this.#listeners) listener()
   }
@@ -308,12 +310,15 @@ export class Secret<T> {
     }, wait).unref()
   }
 
-  #warnOfAge ({ id, createdOn }: Version<T>) {
+  #tellAge ({ id, createdOn }: Version<T>) {
+    if (!createdOn) return
     const { rotationDays, log } = this.#options
     const now = Date.now()
-    if (!createdOn || now - createdOn.getTime() < rotationDays * DAY_MS || now - this.#warnedOfAgeAt < DAY_MS) return
+    const days = (now - createdOn.getTime()) / DAY_MS
+    measure('key.age_days', days, { secret: this.name })
+    if (days < rotationDays || now - this.#warnedOfAgeAt < DAY_MS) return
     this.#warnedOfAgeAt = now
-    log.warn({ keyName: this.name, version: id, ageDays: Math.floor((now - createdOn.getTime()) / DAY_MS), rotationDays }, 'this key is older than its rotation period')
+    log.warn({ keyName: this.name, version: id, ageDays: Math.floor(days), rotationDays }, 'this key is older than its rotation period')
   }
 
   // What settings tell stays as it is

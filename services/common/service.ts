@@ -3,8 +3,9 @@ import Fastify, { LogController, type FastifyInstance, type FastifyReply, type F
 import pino, { type DestinationStream } from 'pino'
 import { closing } from './closing.ts'
 import { jsonBody } from './json-body.ts'
-import { loggerOptions } from './logger.ts'
+import { childOfTrace, loggerOptions } from './logger.ts'
 import { answer, isCountedRefusal, problems } from './problems.ts'
+import { begin, requests } from './telemetry/requests.ts'
 import { traceId } from './trace.ts'
 import { validatorCompiler } from './validation.ts'
 
@@ -12,7 +13,8 @@ import { validatorCompiler } from './validation.ts'
 export function createService (name: string, { LOG_LEVEL }: { LOG_LEVEL: string }, logStream?: DestinationStream): FastifyInstance {
   const app = Fastify({
     logger: { ...loggerOptions(name, LOG_LEVEL), stream: logStream ?? pino.destination(1) },
-    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'traceId' }),
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'trace_id' }),
+    childLoggerFactory: childOfTrace,
     genReqId: (request) => traceId(request.headers),
     requestIdHeader: false,
     requestTimeout: 20_000,
@@ -21,11 +23,12 @@ export function createService (name: string, { LOG_LEVEL }: { LOG_LEVEL: string 
     exposeHeadRoutes: false,
     return503OnClosing: false,
     forceCloseConnections: 'idle',
-    frameworkErrors: (error, request, reply) => answer(error, request as unknown as FastifyRequest, reply as unknown as FastifyReply)
+    frameworkErrors: (error, request, reply) => answerUnroutable(error, request as unknown as FastifyRequest, reply as unknown as FastifyReply)
   })
 
   app.setValidatorCompiler(validatorCompiler)
   app.register(helmet, { contentSecurityPolicy: { useDefaults: false, directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] } } })
+  app.register(requests, { traceId: ({ id }) => id })
   app.register(closing)
   app.register(problems)
   app.register(jsonBody)
@@ -36,4 +39,10 @@ export function createService (name: string, { LOG_LEVEL }: { LOG_LEVEL: string 
     request.log[isCountedRefusal(statusCode) ? 'debug' : 'info']({ method, route, statusCode, ms: Math.round(reply.elapsedTime * 10) / 10 }, 'request')
   })
   return app
+}
+
+/** Answers a path that the router cannot decode. */
+function answerUnroutable (error: Error, request: FastifyRequest, reply: FastifyReply) {
+  begin(request, reply, request.id)
+  answer(error, request, reply)
 }

@@ -4,6 +4,8 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { isIP } from 'node:net'
 import createError from '@fastify/error'
 import { Dispatcher, Pool, type buildConnector } from 'undici'
+import { NotedCalls, type CallNames } from './telemetry/calls.ts'
+import { isTold } from './telemetry/operation.ts'
 
 /** How long a connection is kept without a call: undici's default, where a service offers to keep it for longer too. */
 const KEPT_MS = 4_000
@@ -22,6 +24,8 @@ export type Lookup = (hostname: string) => Promise<string[]>
 export interface UpstreamOptions extends Omit<Pool.Options, 'connect'> {
   connect: buildConnector.connector
   lookup?: Lookup
+  /** How calls are told, where they are. */
+  names: CallNames
 }
 
 /**
@@ -30,10 +34,11 @@ export interface UpstreamOptions extends Omit<Pool.Options, 'connect'> {
  * Calls go to the addresses in turn. One that cannot be connected to has its call tried on the others, whatever its
  * method, since nothing was sent. The host is looked up every second; where that fails, its addresses stay as they are.
  */
-export function connectTo (origin: string, { lookup = lookUp, ...options }: UpstreamOptions): Dispatcher {
+export function connectTo (origin: string, { lookup = lookUp, names, ...options }: UpstreamOptions): Dispatcher {
   const { hostname } = new URL(origin)
   const settings = { keepAliveMaxTimeout: KEPT_MS, ...options }
-  return isIP(hostname.replace(/^\[|\]$/g, '')) ? new Pool(origin, settings) : new Upstream(origin, () => lookup(hostname), settings)
+  const service = isIP(hostname.replace(/^\[|\]$/g, '')) ? new Pool(origin, settings) : new Upstream(origin, () => lookup(hostname), settings)
+  return isTold() ? new NotedCalls(service, names) : service
 }
 
 async function lookUp (hostname: string) {
@@ -42,7 +47,7 @@ async function lookUp (hostname: string) {
   return found.map(({ address }) => address)
 }
 
-type AddressOptions = Omit<UpstreamOptions, 'lookup'>
+type AddressOptions = Omit<UpstreamOptions, 'lookup' | 'names'>
 
 class Upstream extends Dispatcher {
   #origin: string

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { Type, type Static } from 'typebox'
-import { KeyRefreshSettings, ServerSettings, loadSettings } from '#common/config.ts'
+import { KeyRefreshSettings, ServerSettings, TelemetrySettings, loadSettings } from '#common/config.ts'
 
 const Settings = Type.Object({
   /** Of the gateway, on 127.0.0.1; 0 is a free one. */
@@ -16,6 +16,7 @@ const Settings = Type.Object({
   AUDIT_DB_CONNECTION: Type.Optional(Type.String({ format: 'mongodb-uri' })),
   /** What the names of both databases begin with. */
   DATABASE_PREFIX: Type.String({ default: '', pattern: '^[A-Za-z0-9_-]{0,40}$' }),
+  ...TelemetrySettings,
   KEY_REFRESH_SECONDS: KeyRefreshSettings.KEY_REFRESH_SECONDS,
   /** Where keys and data live. */
   LOCAL_DIR: Type.String({ default: resolve(import.meta.dirname, '../../.local') })

@@ -31,7 +31,8 @@ export function row (record: AuditRecord) {
   return line(columns.map(([,, cell]) => cell(record) ?? ''))
 }
 
-function result ({ disclosed, outcome, attemptOf }: AuditRecord) {
+/** What came of it, in a word or two. */
+export function result ({ disclosed, outcome, attemptOf }: AuditRecord) {
   if (outcome) return outcome
   if (disclosed) return disclosed.length === 0 ? 'nothing found' : `${disclosed.length} disclosed`
   return attemptOf ? 'repeat' : 'attempt'

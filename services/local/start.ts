@@ -124,9 +124,13 @@ async function start (config: Config) {
   })
 
   const callers = { ALLOWED_CALLERS: '127.0.0.1/32,::1/128', CALLER_ADDRESS: 'peer' }
-  const audit = child('audit', '../audit/main.ts', { ...as('audit'), ...callers, DATABASE_NAME: databases.audit })
-  const patient = child('patient', '../patient/main.ts', { ...as('patient'), ...callers, AUDIT_URL: url('audit'), DATABASE_NAME: databases.patient })
-  const gateway = child('gateway', './gateway/main.ts', { ...as('gateway'), PATIENT_URL: url('patient'), RATE_LIMIT: String(config.RATE_LIMIT) })
+  const telemetry = {
+    APPLICATIONINSIGHTS_CONNECTION_STRING: config.APPLICATIONINSIGHTS_CONNECTION_STRING,
+    TELEMETRY_SAMPLING: String(config.TELEMETRY_SAMPLING)
+  }
+  const audit = child('audit', '../audit/main.ts', { ...as('audit'), ...telemetry, ...callers, DATABASE_NAME: databases.audit })
+  const patient = child('patient', '../patient/main.ts', { ...as('patient'), ...telemetry, ...callers, AUDIT_URL: url('audit'), DATABASE_NAME: databases.patient })
+  const gateway = child('gateway', './gateway/main.ts', { ...as('gateway'), ...telemetry, PATIENT_URL: url('patient'), RATE_LIMIT: String(config.RATE_LIMIT) })
   await Promise.all([
     audit.ready(() => answers(`${url('audit')}/health/ready`), deadline),
     patient.ready(() => answers(`${url('patient')}/health/ready`), deadline),

@@ -32,6 +32,9 @@ const LOOK_MS = 1_500
 /** Container Apps stops an app 5 minutes after its last request, so one that answered lately is not at zero. */
 const WARM_MS = 240_000
 
+// Paths without an id
+const names = { target: 'audit', route: String }
+
 /** The Audit service, as the Patient service calls it. */
 export class AuditClient {
   #service: Dispatcher
@@ -40,7 +43,7 @@ export class AuditClient {
   #answered = -Infinity
 
   constructor (url: string, hostKey: Secret<string>, log: FastifyBaseLogger, lookup?: Lookup) {
-    this.#service = connectTo(url, { connections: 128, connect: buildConnector({ timeout: 4_000 }), headersTimeout: 0, bodyTimeout: 0, lookup })
+    this.#service = connectTo(url, { connections: 128, connect: buildConnector({ timeout: 4_000 }), headersTimeout: 0, bodyTimeout: 0, lookup, names })
     this.#hostKey = hostKey
     this.#log = log
   }

@@ -1,10 +1,11 @@
 import { Type } from 'typebox'
 import { AllowListSettings } from '#common/allow-list.ts'
-import { DrainSettings, loadWithSecrets, ServerSettings } from '#common/config.ts'
+import { DrainSettings, loadWithSecrets, ServerSettings, TelemetrySettings } from '#common/config.ts'
 import { databaseName } from '#common/database.ts'
 
 const Settings = Type.Object({
   ...ServerSettings,
+  ...TelemetrySettings,
   ...DrainSettings,
   ...AllowListSettings,
   AUDIT_URL: Type.String({ format: 'http-url' }),

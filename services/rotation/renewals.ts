@@ -1,6 +1,7 @@
 import type { SecretClient } from '@azure/keyvault-secrets'
 import { MongoClient } from 'mongodb'
-import { azureCredential, isMissing } from '#common/key-vault.ts'
+import { azureCredential } from '#common/azure-credential.ts'
+import { isMissing } from '#common/key-vault.ts'
 import type { Config } from './config.ts'
 import { COSMOS_ACCOUNT, CosmosKeys } from './cosmos-keys.ts'
 import { DatabaseUsers } from './database-users.ts'

@@ -6,7 +6,7 @@ import { serve } from '../serve.ts'
 import { createService } from '../service.ts'
 
 // A small service that tells which replica it is
-await serve(() => loadSettings(Type.Object({ ...ServerSettings, ...DrainSettings }), process.env), async (config) => {
+await serve('replica', () => loadSettings(Type.Object({ ...ServerSettings, ...DrainSettings }), process.env), async (config) => {
   const app = createService('replica', config)
   app.register(health, { ready: () => true })
   app.all('/patient*', async () => {

@@ -19,7 +19,7 @@ function client (t: Test, origin: string, dns: { ips: string[] | Error }, option
     if (dns.ips instanceof Error) throw dns.ips
     return dns.ips
   }
-  const upstream = connectTo(origin, { connect, lookup, ...options })
+  const upstream = connectTo(origin, { connect, lookup, names: { target: 'service', route: String }, ...options })
   t.teardown(() => upstream.destroy())
   return {
     upstream,

@@ -1,6 +1,15 @@
-/** One line a figure, `name value target ok` or `… short`: a target is a bound that the value must not pass. */
-export function figure (name: string, value: number, most?: number) {
-  const verdict = most === undefined ? '- -' : `<=${most} ${value <= most ? 'ok' : 'short'}`
+/** A bound that a value must not pass. */
+export interface Target {
+  text: string
+  holds: (value: number) => boolean
+}
+
+export const atMost = (bound: number): Target => ({ text: `<=${bound}`, holds: (value) => value <= bound })
+export const atLeast = (bound: number): Target => ({ text: `>=${bound}`, holds: (value) => value >= bound })
+
+/** One line a figure, `name value target ok` or `… short`. */
+export function figure (name: string, value: number, target?: Target) {
+  const verdict = target ? `${target.text} ${target.holds(value) ? 'ok' : 'short'}` : '- -'
   process.stdout.write(`${name} ${Number(value.toPrecision(3))} ${verdict}\n`)
 }
 

@@ -10,7 +10,7 @@ export function logAccess (request: FastifyRequest, reply: FastifyReply) {
       route: request.routeOptions.url,
       statusCode: reply.raw.headersSent ? reply.raw.statusCode : undefined,
       ms: Math.round(reply.elapsedTime * 10) / 10,
-      traceId: request.trace.id,
+      trace_id: request.trace.id,
       requestId: request.id,
       subscription: request.subscription?.id,
       aborted: aborted || undefined,

@@ -9,6 +9,7 @@ import { shownKey as hostKey } from '#common/host-key.ts'
 import { secrets, secretsKnown } from '#common/key-vault.ts'
 import { loggerOptions } from '#common/logger.ts'
 import type { Secret } from '#common/secrets.ts'
+import { begin, requests } from '#common/telemetry/requests.ts'
 import type { Lookup } from '#common/upstream.ts'
 import { logAccess } from './access-log.ts'
 import type { Config } from './config.ts'
@@ -64,6 +65,8 @@ export async function buildApp (config: Config, { logStream = pino.destination(1
     logAccess(request, reply)
     done()
   })
+
+  app.register(requests, { traceId: ({ trace }) => trace.id })
 
   // API Management's own health
   app.get('/status-0123456789abcdef', { logLevel: 'warn' }, async () => {})
@@ -127,6 +130,7 @@ function echo ({ method, raw }: FastifyRequest, reply: FastifyReply) {
 /** Answers a path that the router cannot decode: no operation has it, but an API may. */
 async function answerUnroutable (_error: FastifyError, request: FastifyRequest, reply: FastifyReply, subscriptions: Secret<Subscriptions>) {
   request.trace = traceOf(request.headers)
+  begin(request, reply, request.trace.id)
   logAccess(request, reply)
   try {
     if (/^\/(?:patient|echo)(?:[/?]|$)/.test(request.raw.url!)) {

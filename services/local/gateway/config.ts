@@ -1,8 +1,9 @@
 import { Type } from 'typebox'
-import { DrainSettings, ServerSettings, loadWithSecrets } from '#common/config.ts'
+import { DrainSettings, ServerSettings, TelemetrySettings, loadWithSecrets } from '#common/config.ts'
 
 const Settings = Type.Object({
   ...ServerSettings,
+  ...TelemetrySettings,
   ...DrainSettings,
   PATIENT_URL: Type.String({ format: 'http-url' }),
   /** Calls a minute that a subscription may make; 0 is no limit. */

@@ -1,6 +1,5 @@
-import { randomFillSync } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
-import { parseTraceparent } from '#common/trace.ts'
+import { newSpanId, newTraceId, parseTraceparent } from '#common/trace.ts'
 
 /** W3C Trace Context, as it goes to the service. */
 export interface Trace {
@@ -22,19 +21,9 @@ export function traceOf ({ traceparent, tracestate }: IncomingHttpHeaders): Trac
   return trace
 }
 
-const ID_BYTES = 24
-// Filled for many traces at once: each fill is a system call
-const random = Buffer.alloc(128 * ID_BYTES)
-let used = random.length
-
 function startTrace (): Trace {
-  if (used === random.length) {
-    randomFillSync(random)
-    used = 0
-  }
-  const ids = random.toString('hex', used, used += ID_BYTES)
-  const id = ids.slice(0, 32)
-  return { id, traceparent: `00-${id}-${ids.slice(32)}-01` }
+  const id = newTraceId()
+  return { id, traceparent: `00-${id}-${newSpanId()}-01` }
 }
 
 function isValidState (state: string) {

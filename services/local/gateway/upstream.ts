@@ -9,6 +9,8 @@ export function connect (origin: string, timeout: number, lookup?: Lookup) {
   const connector = buildConnector({ timeout: Math.min(timeout, 10_000) })
   return connectTo(origin, {
     lookup,
+    // What came under a route goes out under it
+    names: { target: 'patient', route: (_path, { route }) => route },
     headersTimeout: timeout,
     bodyTimeout: timeout,
     connect: (options, callback) => connector(options, (...[error, socket]) => {

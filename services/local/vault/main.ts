@@ -2,4 +2,4 @@ import { serve } from '#common/serve.ts'
 import { buildApp } from './app.ts'
 import { loadConfig } from './config.ts'
 
-await serve(() => loadConfig(process.env), buildApp)
+await serve('vault', () => loadConfig(process.env), buildApp)

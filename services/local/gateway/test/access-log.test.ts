@@ -12,7 +12,7 @@ t.test('one line a request tells route, status, time, trace and subscription, an
   await call('/patient/the-id%zz', { headers: asClient })
 
   const [load, unknown, create, refused, unroutable] = await accessLog(5)
-  t.match(load, { level: 'info', method: 'GET', route: '/patient/:patientId', statusCode: 200, ms: Number, traceId, subscription: 'test-client', msg: 'request' })
+  t.match(load, { level: 'info', method: 'GET', route: '/patient/:patientId', statusCode: 200, ms: Number, trace_id: traceId, subscription: 'test-client', msg: 'request' })
   t.match(unknown, { method: 'GET', statusCode: 404, subscription: 'test-client' })
   t.match(create, { method: 'POST', route: '/patient', statusCode: 200 })
   t.match(refused, { method: 'PUT', route: '/patient/:patientId', statusCode: 401 })
