@@ -17,6 +17,7 @@ const processes: Record<string, { module: string, threads?: string[], files?: st
   rotation: { module: 'rotation/main.ts' },
   gateway: { module: 'local/gateway/main.ts', threads: [exporter] },
   vault: { module: 'local/vault/main.ts', files: ['local/vault/access.json'] },
+  monitor: { module: 'local/monitor/main.ts', files: ['local/monitor/monitor.css', 'local/monitor/monitor.js'] },
   database: { module: 'local/database/main.ts' },
   setup: { module: 'local/compose/setup.ts' },
   provision: { module: 'local/compose/provision.ts' },

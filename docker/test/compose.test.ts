@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -37,7 +38,7 @@ async function reach (from: string, to: typeof names[number], port: number) {
 
 /** The last records of the register, each as JSON. */
 async function registerOf (last: number) {
-  const { out } = await compose.run('register', `--env-file=/run/secrets/identity.env /app/main.mjs --json --last ${Math.min(last, 10_000)}`, { ...options, commandOptions: ['--rm', '--no-deps', '-T'] })
+  const { out } = await compose.run('register', `--json --last ${Math.min(last, 10_000)}`, { ...options, commandOptions: ['--rm', '--no-deps', '-T'] })
   return out.split('\n').filter((line) => line.startsWith('{'))
 }
 
@@ -52,6 +53,18 @@ t.test('the curl lines of the README answer', async (t) => {
   t.match((await sh('sh', ['-c', load], { env: { ...env, ID } })).stdout, /^HTTP\/1\.1 200 /)
   const search = lines.find((line) => line.startsWith('curl -i "$BASE/patient/search'))!
   t.match((await sh('sh', ['-c', search], { env })).stdout, /^HTTP\/1\.1 200 /)
+})
+
+t.test('the monitor shows an operation across gateway, patient, audit and databases', async (t) => {
+  const trace = randomBytes(16).toString('hex')
+  await fetch(`${system.baseUrl}/patient/unknown`, { headers: { 'ocp-apim-subscription-key': system.subscriptionKey, traceparent: `00-${trace}-${'b'.repeat(16)}-01` } })
+  const expected = ['gateway', 'patient', 'audit', 'insert blocks', 'client']
+  const missing = async () => {
+    const page = await (await fetch(`${system.monitorUrl}/operations/${trace}`)).text()
+    return expected.filter((text) => !page.includes(text))
+  }
+  for (const until = Date.now() + 60_000; Date.now() < until && (await missing()).length > 0;) await sleep(500)
+  t.strictSame(await missing(), [])
 })
 
 t.test('from outside only the gateway\'s port answers, on loopback', async (t) => {

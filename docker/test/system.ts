@@ -28,9 +28,9 @@ export type System = Awaited<ReturnType<typeof startSystem>>
 
 /** The system of compose.yaml as a project of its own, which leaves nothing behind. With MONGO_IMAGE it has that, else the embedded database. */
 export async function startSystem (t: Test, { root = ROOT, files = [] }: { root?: string, files?: string[] } = {}) {
-  const [port] = await freePorts()
+  const [port, monitorPort] = await freePorts()
   const project = `test-${process.pid}`
-  const env = { ...process.env, PORT: String(port), NETWORK_PREFIX: `10.${100 + process.pid % 100}.${process.pid % 250}`, KEY_REFRESH_SECONDS: '2' }
+  const env = { ...process.env, PORT: String(port), NETWORK_PREFIX: `10.${100 + process.pid % 100}.${process.pid % 250}`, KEY_REFRESH_SECONDS: '2', COMPOSE_PROFILES: 'observe', MONITOR_PORT: String(monitorPort) }
   const offline = process.env.MONGO_IMAGE ? [] : ['docker/compose.offline.yaml']
   const options = { cwd: root, config: ['compose.yaml', ...offline, ...files], composeOptions: ['--project-name', project], env }
   t.teardown(() => compose.down({ ...options, commandOptions: ['--volumes', '--timeout', '0', '--remove-orphans', '--rmi', 'local'] }))
@@ -45,6 +45,7 @@ export async function startSystem (t: Test, { root = ROOT, files = [] }: { root?
     options,
     container,
     baseUrl: `http://127.0.0.1:${port}`,
+    monitorUrl: `http://127.0.0.1:${monitorPort}`,
     subscriptionKey,
 
     /** The addresses of a container, by network. */

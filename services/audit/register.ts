@@ -23,6 +23,7 @@ const WAIT_MS = 4_000
 export const registerIndexes: Index[] = [
   { collection: BLOCKS, key: { chain: 1, firstSeq: 1 } },
   { collection: BLOCKS, key: { 'records.id': 1 } },
+  { collection: BLOCKS, key: { 'records.operationId': 1 } },
   { collection: BLOCKS, key: { 'records.resource.id': 1 } },
   { collection: BLOCKS, key: { 'records.resource.patientId': 1 } },
   { collection: BLOCKS, key: { 'records.disclosed.id': 1 } }

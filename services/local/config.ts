@@ -17,6 +17,10 @@ const Settings = Type.Object({
   /** What the names of both databases begin with. */
   DATABASE_PREFIX: Type.String({ default: '', pattern: '^[A-Za-z0-9_-]{0,40}$' }),
   ...TelemetrySettings,
+  /** Whether operations are shown on a page of this machine, where APPLICATIONINSIGHTS_CONNECTION_STRING names no other. */
+  MONITOR: Type.Enum(['on', 'off'], { default: 'on' }),
+  /** Of that page, on 127.0.0.1; 0 is a free one. */
+  MONITOR_PORT: Type.Integer({ default: 8081, minimum: 0, maximum: 65535 }),
   KEY_REFRESH_SECONDS: KeyRefreshSettings.KEY_REFRESH_SECONDS,
   /** Where keys and data live. */
   LOCAL_DIR: Type.String({ default: resolve(import.meta.dirname, '../../.local') })

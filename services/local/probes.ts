@@ -26,15 +26,15 @@ const BLOCK = 8
 
 /**
  * Ports below those that systems give to outgoing connections, so that they are free again for a restart.
- * Systems that start at the same time have different process ids, and so do not choose the same ones. None is `taken`.
+ * Systems that start at the same time have different process ids, and so do not choose the same ones. None is among those `taken`.
  */
-export async function freePorts (taken?: number): Promise<number[]> {
+export async function freePorts (taken: number[] = []): Promise<number[]> {
   // A step that has no divisor in common with the number of blocks comes by all of them
   for (let block = process.pid; ; block += 7) {
     const first = FIRST_PORT + (block * BLOCK) % PORTS
     const ports = Array.from({ length: BLOCK }, (_, i) => first + i)
     const free = await Promise.all(ports.map(isFree))
-    if (free.every(Boolean) && !ports.includes(taken!)) return ports
+    if (free.every(Boolean) && !ports.some((port) => taken.includes(port))) return ports
   }
 }
 

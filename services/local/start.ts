@@ -13,7 +13,7 @@ import type { Wanted } from './provision.ts'
 import type { Provisioned } from './provisioner.ts'
 import { StartError, State, type Run } from './state.ts'
 
-const READY_MS = 30_000
+const READY_MS = 60_000
 const HOST = '127.0.0.1'
 const PASSED_ON = ['PATH', 'HOME', 'TMPDIR', 'TMP', 'TEMP', 'LANG', 'LC_ALL', 'TZ', 'SystemRoot', 'NODE_COMPILE_CACHE']
 
@@ -21,7 +21,7 @@ const PASSED_ON = ['PATH', 'HOME', 'TMPDIR', 'TMP', 'TEMP', 'LANG', 'LC_ALL', 'T
 const TOOLS: Identity[] = ['viewer', 'rotation']
 
 /** How long after the signal each has ended, the first to be stopped first. */
-const ENDED_BY_MS = { gateway: 1500, patient: 2250, audit: 2750, database: 3250, vault: 3500 }
+const ENDED_BY_MS = { gateway: 1500, patient: 2250, audit: 2750, database: 3250, monitor: 3500, vault: 3750 }
 /** A terminal's Ctrl-C reaches every process: they end by themselves first. */
 const CTRL_C_MS = 1000
 
@@ -49,6 +49,8 @@ async function start (config: Config) {
   const { LOG_LEVEL } = config
   await leftoversGone(state.leftovers())
   if (config.PORT !== 0 && !await isFree(config.PORT)) throw new StartError(`port ${config.PORT} is in use; PORT=0 npm start takes a free one`)
+  const monitored = config.MONITOR === 'on' && config.APPLICATIONINSIGHTS_CONNECTION_STRING === undefined
+  if (monitored && config.MONITOR_PORT !== 0 && !await isFree(config.MONITOR_PORT)) throw new StartError(`port ${config.MONITOR_PORT} is in use; MONITOR_PORT=0 npm start takes a free one`)
 
   const given = {
     PATIENT_DB_CONNECTION: config.PATIENT_DB_CONNECTION ?? config.MONGODB_URI,
@@ -61,8 +63,8 @@ async function start (config: Config) {
 
   const output = await terminal()
   const embedded = uris.length < 2
-  const [gatewayPort, patientPort, auditPort, databasePort, vaultPort] = await freePorts(config.PORT) as [number, number, number, number, number]
-  const ports = { gateway: config.PORT || gatewayPort, patient: patientPort, audit: auditPort, database: databasePort, vault: vaultPort }
+  const [gatewayPort, patientPort, auditPort, databasePort, vaultPort, monitorPort, ingestionPort] = await freePorts([config.PORT, config.MONITOR_PORT]) as [number, number, number, number, number, number, number]
+  const ports = { gateway: config.PORT || gatewayPort, patient: patientPort, audit: auditPort, database: databasePort, vault: vaultPort, monitor: config.MONITOR_PORT || monitorPort }
   const url = (name: keyof typeof ports) => `http://${HOST}:${ports[name]}`
   const databaseUrl = `mongodb://${HOST}:${ports.database}/`
   // Clients of a vault see to it that its name lies below that of what their tokens are for
@@ -77,6 +79,7 @@ async function start (config: Config) {
       vault: { pid: children.vault?.pid, url: vaultUrl },
       keyRefreshSeconds: config.KEY_REFRESH_SECONDS
     }
+    if (monitored) run.monitor = { pid: children.monitor?.pid, url: url('monitor') }
     if (embedded) run.database = { pid: children.database?.pid, url: databaseUrl }
     if (!stopped) state!.tell(run)
   }
@@ -92,7 +95,7 @@ async function start (config: Config) {
 
   const headers = state.identityHeaders(identities, TOOLS)
   const certificates = state.path('certificates')
-  await makeCertificates(certificates, ['vault'])
+  await makeCertificates(certificates, ['vault', 'monitor'])
   const as = (identity: Identity) => ({
     ...settingsOf(identity, vaultUrl, headers[identity]),
     NODE_EXTRA_CA_CERTS: trusted(certificates),
@@ -124,19 +127,34 @@ async function start (config: Config) {
   })
 
   const callers = { ALLOWED_CALLERS: '127.0.0.1/32,::1/128', CALLER_ADDRESS: 'peer' }
+  const monitor = monitored
+    ? child('monitor', './monitor/main.ts', {
+      ...as('viewer'),
+      TLS_CERT_FILE: `${certificates}/monitor.pem`,
+      TLS_KEY_FILE: `${certificates}/monitor-key.pem`,
+      INGESTION_PORT: String(ingestionPort),
+      DATABASE_NAME: databases.audit
+    })
+    : undefined
   const telemetry = {
-    APPLICATIONINSIGHTS_CONNECTION_STRING: config.APPLICATIONINSIGHTS_CONNECTION_STRING,
+    APPLICATIONINSIGHTS_CONNECTION_STRING: monitored ? localIngestion(ingestionPort) : config.APPLICATIONINSIGHTS_CONNECTION_STRING,
     TELEMETRY_SAMPLING: String(config.TELEMETRY_SAMPLING)
   }
   const audit = child('audit', '../audit/main.ts', { ...as('audit'), ...telemetry, ...callers, DATABASE_NAME: databases.audit })
   const patient = child('patient', '../patient/main.ts', { ...as('patient'), ...telemetry, ...callers, AUDIT_URL: url('audit'), DATABASE_NAME: databases.patient })
   const gateway = child('gateway', './gateway/main.ts', { ...as('gateway'), ...telemetry, PATIENT_URL: url('patient'), RATE_LIMIT: String(config.RATE_LIMIT) })
   await Promise.all([
+    monitor?.ready(() => accepts(ingestionPort), deadline),
     audit.ready(() => answers(`${url('audit')}/health/ready`), deadline),
     patient.ready(() => answers(`${url('patient')}/health/ready`), deadline),
     gateway.ready(() => answers(`${url('gateway')}/status-0123456789abcdef`), deadline)
   ])
-  if (!stopped) welcome(url('gateway'), subscriptionKey)
+  if (!stopped) welcome(url('gateway'), subscriptionKey, monitored ? url('monitor') : undefined)
+}
+
+/** Where the monitor takes what goes to Application Insights on Azure. */
+function localIngestion (port: number) {
+  return `InstrumentationKey=00000000-0000-0000-0000-000000000000;IngestionEndpoint=https://localhost:${port}/`
 }
 
 /** A file of the authorities that a process trusts beside those of Node: the local one, and what the user's own environment names. */
@@ -174,14 +192,14 @@ async function terminal (): Promise<Output> {
   return { say, logs: pretty({ colorize: true, singleLine: true, sync: true }) }
 }
 
-function welcome (baseUrl: string, key: string) {
+function welcome (baseUrl: string, key: string, monitorUrl?: string) {
   const header = quote(`Ocp-Apim-Subscription-Key: ${key}`)
   const patient = { firstName: 'Ada', lastName: 'Lovelace', gender: 'female', dateOfBirth: '1815-12-10', postCode: 'W1S4' }
   process.stdout.write(`
 Ready at ${baseUrl}
 Subscription key: ${key}
 The audit register: npm run audit -- --follow
-
+${monitorUrl ? `What happens inside: ${monitorUrl}\n` : ''}
 Store a patient, then find it:
 curl -i -w '\\n' ${baseUrl}/patient -H ${header} -d ${quote(JSON.stringify(patient))}
 curl -i -w '\\n' ${baseUrl}/patient/search -H ${header} -d ${quote(JSON.stringify({ lastName: 'Lovelace' }))}
@@ -193,9 +211,9 @@ function quote (word: string) {
 }
 
 /** A system that was killed takes its processes with it, but not before it. */
-async function leftoversGone ({ gateway, patient, audit, database, vault }: Partial<Run>) {
+async function leftoversGone ({ gateway, patient, audit, database, monitor, vault }: Partial<Run>) {
   const deadline = Date.now() + 2000
-  const pids = [gateway, patient, audit, database, vault].flatMap((running) => running?.pid ?? [])
+  const pids = [gateway, patient, audit, database, monitor, vault].flatMap((running) => running?.pid ?? [])
   while (pids.some(isAlive) && Date.now() < deadline) await sleep(20)
 }
 
@@ -218,7 +236,7 @@ async function stop (patience: number) {
   const began = Date.now()
   for (const child of Object.values(children)) child.retire()
   if (patience > 0) await Promise.all(Object.values(children).map((child) => child.gone(began + patience)))
-  for (const name of ['gateway', 'patient', 'audit', 'database', 'vault'] as const) {
+  for (const name of ['gateway', 'patient', 'audit', 'database', 'monitor', 'vault'] as const) {
     await children[name]?.stop(began + ENDED_BY_MS[name])
   }
   state?.close()

@@ -29,6 +29,8 @@ export interface Run {
   keyRefreshSeconds: number
   /** Only where the embedded one runs. */
   database?: Running
+  /** Only where what is told goes to it. */
+  monitor?: Running
 }
 
 /** The directory of one system on one machine: its vault, its data, and what runs from it. */

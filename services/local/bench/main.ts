@@ -1,4 +1,5 @@
 import { startSystem } from '../test/system.ts'
+import { startUp } from './start-up.ts'
 import { telemetry } from './telemetry.ts'
 import { wrongKeys } from './wrong-keys.ts'
 
@@ -6,6 +7,7 @@ import { wrongKeys } from './wrong-keys.ts'
 
 const figures: Record<string, () => Promise<void>> = {
   telemetry,
+  'start-up': startUp,
   async 'wrong-keys' () {
     const system = await startSystem()
     try {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeCertificates } from '../certificates.ts'
 import { clientIdOf, identities } from '../identity.ts'
@@ -26,7 +26,11 @@ if (!existsSync(done)) {
   const { headers, digests } = newHeaders(identities)
   const certificates = join(dir, 'vault')
   mkdirSync(certificates, { recursive: true })
-  await makeCertificates(certificates, ['vault'])
+  await makeCertificates(certificates, ['vault', 'monitor'])
+  for (const name of ['monitor.pem', 'monitor-key.pem']) {
+    write(`monitor/${name}`, readFileSync(join(certificates, name), 'utf8'))
+    rmSync(join(certificates, name))
+  }
   for (const name of ['vault.pem', 'vault-key.pem', 'ca.pem']) chmodSync(join(certificates, name), 0o444)
   write('vault/unseal-key', `${random()}\n`)
   write('vault/digests.json', JSON.stringify(digests))

@@ -16,8 +16,8 @@ export interface Envelope {
   data: { baseType: string, baseData: Record<string, any> }
 }
 
-/** How the ingestion answers: as it should, never, or with a status. */
-export type Mood = 'well' | 'not at all' | number
+/** How the ingestion answers: as it should, never, with a status, or that nothing is there. */
+export type Mood = 'well' | 'not at all' | 'away' | number
 
 export type Ingestion = Awaited<ReturnType<typeof startIngestion>>
 
@@ -27,6 +27,7 @@ export async function startIngestion ({ keep = true } = {}) {
   await makeCertificates(dir, ['ingestion'])
   const tls = { key: readFileSync(join(dir, 'ingestion-key.pem')), cert: readFileSync(join(dir, 'ingestion.pem')) }
   let received = ''
+  const envelopes: Envelope[] = []
   let bytes = 0
   let mood: Mood = 'well'
 
@@ -38,12 +39,16 @@ export async function startIngestion ({ keep = true } = {}) {
     }
     if (mood === 'not at all') return
     response.setHeader('content-type', 'application/json')
-    if (mood !== 'well') {
+    if (typeof mood === 'number') {
       response.writeHead(mood).end('{"itemsReceived":1,"itemsAccepted":0,"errors":[]}')
       return
     }
     const body = Buffer.concat(chunks)
-    if (keep) received += `${request.headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body}\n`
+    if (keep) {
+      const text = String(request.headers['content-encoding'] === 'gzip' ? gunzipSync(body) : body)
+      received += text
+      envelopes.push(...JSON.parse(text))
+    }
     response.end('{"itemsReceived":1,"itemsAccepted":1,"errors":[]}')
   }
 
@@ -60,9 +65,11 @@ export async function startIngestion ({ keep = true } = {}) {
     get bytes () { return bytes },
     /** All that came, as it came. */
     text: () => received,
-    envelopes: () => received.split('\n').filter(Boolean).flatMap((body) => JSON.parse(body) as Envelope[]),
-    answer (as: Mood) {
+    envelopes: () => envelopes,
+    async answer (as: Mood) {
       mood = as
+      if (as === 'away') server.close()
+      else if (!server.listening) await once(server.listen(port, '127.0.0.1'), 'listening')
       server.closeAllConnections()
     },
     async close () {

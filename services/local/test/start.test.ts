@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
@@ -11,7 +12,7 @@ import { dropDatabases, isAlive, makeLocalDir, removeLocalDir, startSystem, Star
 
 const sh = promisify(execFile)
 const embedded = !process.env.MONGODB_URI
-const names: Name[] = ['gateway', 'patient', 'audit', 'vault', ...(embedded ? ['database'] as const : [])]
+const names: Name[] = ['gateway', 'patient', 'audit', 'monitor', 'vault', ...(embedded ? ['database'] as const : [])]
 
 function localDir (t: Test) {
   const dir = makeLocalDir()
@@ -19,8 +20,9 @@ function localDir (t: Test) {
   return dir
 }
 
+/** As a newcomer has it, with the monitor. */
 async function start (t: Test, options?: Options) {
-  const system = await startSystem(options)
+  const system = await startSystem({ ...options, env: { MONITOR: 'on', ...options?.env } })
   t.teardown(async () => { await system.stop() })
   return system
 }
@@ -95,6 +97,19 @@ t.test('a system that runs', async (t) => {
     t.match(found.stdout, /^HTTP\/1.1 200 /)
     const { id } = JSON.parse(created.stdout.split('\r\n\r\n')[1]!)
     t.match(found.stdout, id)
+  })
+
+  t.test('the monitor shows an operation through all of it, with its audit record', async (t) => {
+    const trace = randomBytes(16).toString('hex')
+    const { status } = await fetch(`${system.baseUrl}/patient/unknown`, {
+      headers: { 'ocp-apim-subscription-key': system.subscriptionKey, traceparent: `00-${trace}-${'b'.repeat(16)}-01` }
+    })
+    t.equal(status, 404)
+    const shown = async () => (await fetch(`${system.run.monitor!.url}/operations/${trace}`)).text()
+    const roles = ['gateway', 'patient', 'audit']
+    let page = await shown()
+    for (const until = Date.now() + 30_000; Date.now() < until && !roles.every((role) => page.includes(role)); page = await shown()) await sleep(200)
+    for (const text of [...roles, 'GET /patient/:patientId', 'POST /audit', 'insert blocks', 'local-client']) t.ok(page.includes(text), text)
   })
 
   t.test('what it keeps is its owner\'s alone', async (t) => {

@@ -15,7 +15,7 @@ const START = fileURLToPath(import.meta.resolve('../start.ts'))
 const ORPHAN = import.meta.resolve('../orphan.ts')
 const STARTED = /^curl .*\/patient\/search .*$/m
 
-export type Name = 'gateway' | 'patient' | 'audit' | 'database' | 'vault'
+export type Name = 'gateway' | 'patient' | 'audit' | 'database' | 'monitor' | 'vault'
 
 export interface Options {
   /** Settings of start.ts beside its defaults here: a free port, the directory, and databases of its own. */
@@ -53,7 +53,7 @@ export function makeLocalDir () {
  */
 export async function startSystem ({ env = {}, localDir }: Options = {}) {
   const dir = localDir ?? makeLocalDir()
-  const settings: NodeJS.ProcessEnv = { ...process.env, PORT: '0', LOCAL_DIR: dir, DATABASE_PREFIX: prefixOf(dir), ...env }
+  const settings: NodeJS.ProcessEnv = { ...process.env, PORT: '0', MONITOR: 'off', MONITOR_PORT: '0', LOCAL_DIR: dir, DATABASE_PREFIX: prefixOf(dir), ...env }
   // It must not outlive the test that started it either
   const start = spawn(process.execPath, ['--import', ORPHAN, START], { env: settings, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
   const ended = once(start, 'close')

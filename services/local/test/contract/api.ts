@@ -1,7 +1,9 @@
 import { randomBytes, randomInt, randomUUID } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { Pool } from 'undici'
+import { startIngestion } from '../ingestion.ts'
 import { startSystem, type Options } from '../system.ts'
 import { openStores } from './stores.ts'
 import { isWirable, startWire } from './wire.ts'
@@ -101,13 +103,15 @@ export async function startApi ({ wired = false, ...options }: Options & { wired
     process.exit()
   }
   const wire = wired ? await startWire() : undefined
-  const system = await startSystem({ ...options, env: { ...options.env, ...wire?.settings } })
+  const ingestion = await startIngestion()
+  const system = await startSystem({ ...options, env: { ...ingestion.settings, ...options.env, ...wire?.settings } })
   const pool = new Pool(system.baseUrl, { connections: 128 })
   const stores = await openStores(system.run, wire?.uri)
   t.teardown(async () => {
     await pool.destroy()
     await stores.close()
     await system.stop()
+    await ingestion.close()
     await wire?.close()
   })
 
@@ -131,6 +135,8 @@ export async function startApi ({ wired = false, ...options }: Options & { wired
 
   const api = {
     system,
+    /** Where all processes tell what they do, all of it. */
+    ingestion,
     ...stores,
     /** Between the services and their databases; only where the file asked for it. */
     wire: wire!,
@@ -188,14 +194,34 @@ export function requestsAbout (api: Api, { patient, path, etag }: { patient: any
   return requests
 }
 
-/** The last test of each file: what it stored, sent or was told is in no line of any process. */
-export function testLogs ({ system }: Api) {
+/** The last test of each file: what it stored, sent or was told is in no line of any process, and in no telemetry. */
+export function testLogs (api: Api) {
+  const { system, ingestion } = api
   t.test('no log line holds a value or an id of a patient or a test result', async (t) => {
     t.ok(secrets.size > 0)
     t.match(system.logs(), '"name":"patient"')
     holdsNoSecret(t, system.logs())
     t.notMatch(system.logs(), '"msg":"defect"')
   })
+
+  t.test('no telemetry holds a value, an id or an address', async (t) => {
+    await allTold(api, await api.get('/patient/last'))
+    const text = ingestion.text()
+    holdsNoSecret(t, text)
+    for (const key of Object.values(system.keys)) t.notOk(text.includes(key))
+    t.notMatch(text, /127\.0\.0\.1|::1|ai\.location|userAgent/)
+  })
+}
+
+/** Fulfilled when all that was told before the answer to `last` has come; each process tells in order. */
+export async function allTold ({ ingestion }: Api, { trace }: Answer) {
+  const roles = new Set(['gateway', 'patient', 'audit'])
+  while (roles.size > 0) {
+    for (const { tags, data } of ingestion.envelopes()) {
+      if (tags['ai.operation.id'] === trace && data.baseType === 'RequestData') roles.delete(tags['ai.cloud.role']!)
+    }
+    await sleep(100)
+  }
 }
 
 /** The answer is a problem of a service (RFC 9457), and holds nothing that stands for health data. */

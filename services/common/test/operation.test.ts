@@ -1,0 +1,81 @@
+import { randomBytes } from 'node:crypto'
+import { test, type Test } from 'tap'
+import { beginOperation, called, isSampled, now, serve, servedOperations, tellOperations, type Item } from '../telemetry/operation.ts'
+
+const newTrace = () => randomBytes(16).toString('hex')
+
+/** What is told from now on. */
+function told (t: Test, sampling = 1) {
+  const items: Item[] = []
+  tellOperations({ sampling, tell: (item) => items.push(item) })
+  t.teardown(() => tellOperations(undefined))
+  return items
+}
+
+/** A trace that is told at `share`, or is not. */
+function traceThat (isTold: boolean, share: number) {
+  for (;;) {
+    const trace = newTrace()
+    if (isSampled(trace, share) === isTold) return trace
+  }
+}
+
+test('where nothing is told there are no operations', async (t) => {
+  t.equal(beginOperation('GET', '/patient', newTrace(), undefined), undefined)
+  t.equal(serve([], () => servedOperations().length), 0)
+})
+
+test('calls are children of the request they were made for, and come with it', async (t) => {
+  const items = told(t)
+  const traceId = newTrace()
+  const operation = beginOperation('GET', '/patient/:patientId', traceId, 'b7ad6b7169203331')!
+  serve(operation.alone, () => called('find patients', now(), false, { 'db.operation.name': 'find' }))
+  t.equal(items.length, 0, 'not before it is known how the request ended')
+  operation.end(200)
+  t.match(items, [
+    { kind: 'dependency', name: 'find patients', traceId, parentId: operation.id, failed: false, rate: 100, operation: 'GET /patient/:patientId' },
+    { kind: 'request', name: 'GET /patient/:patientId', traceId, id: operation.id, parentId: 'b7ad6b7169203331', failed: false }
+  ])
+  operation.called('late', now(), false, {})
+  t.equal(items.length, 3)
+})
+
+test('a call is told in each operation that shares it, and in one of its own where it is for none', async (t) => {
+  const items = told(t)
+  const operations = [1, 2].map(() => beginOperation('POST', '/audit', newTrace(), undefined)!)
+  serve(operations, () => called('insert blocks', now(), false, {}))
+  for (const operation of operations) operation.end(201)
+  t.strictSame(items.filter(({ kind }) => kind === 'dependency').map(({ traceId }) => traceId), operations.map(({ traceId }) => traceId))
+  called('GET /secrets/patient-host-key', now(), false, {})
+  t.equal(items.at(-1)!.parentId, undefined)
+  serve(operations, () => called('GET /secrets/patient-host-key', now(), false, {}))
+  t.equal(items.at(-1)!.parentId, undefined, 'what a request began and did not wait for is not its part')
+})
+
+test('the share that is told is the same in every process, and near what was asked for', async (t) => {
+  const traces = Array.from({ length: 20_000 }, newTrace)
+  const sampled = traces.filter((trace) => isSampled(trace, 0.1))
+  t.ok(sampled.length > 1_800 && sampled.length < 2_200, String(sampled.length))
+  t.ok(sampled.every((trace) => isSampled(trace, 0.1) && isSampled(trace, 0.5) && isSampled(trace, 1)))
+  t.ok(traces.every((trace) => !isSampled(trace, 0)))
+})
+
+test('what is not sampled is not told, but for failures and refusals, with all their calls', async (t) => {
+  const items = told(t, 0.25)
+  for (const status of [200, 201, 304, 400, 404, 409, 412]) {
+    const operation = beginOperation('GET', '/patient', traceThat(false, 0.25), undefined)!
+    operation.called('find patients', now(), false, {})
+    operation.end(status)
+  }
+  t.equal(items.length, 0)
+  for (const status of [401, 403, 429, 500, 503, undefined]) {
+    items.length = 0
+    const operation = beginOperation('GET', '/patient', traceThat(false, 0.25), undefined)!
+    operation.called('find patients', now(), false, {})
+    operation.end(status)
+    t.match(items, [{ rate: 100 }, { rate: 100, failed: true }], String(status))
+  }
+  const operation = beginOperation('GET', '/patient', traceThat(true, 0.25), undefined)!
+  operation.end(200)
+  t.match(items.at(-1), { rate: 25, failed: false }, 'one that stands for four')
+})

@@ -1,0 +1,113 @@
+import type { Item } from './envelope.ts'
+
+const WINDOW_MS = 5 * 60_000
+const SLOT_MS = 10_000
+// Names of routes come from a table, but a stray sender must not fill the memory
+const MOST_ROUTES = 200
+const OTHERS = 'others'
+
+/** Buckets of durations grow by 4%, so that a quantile is within 2% of the true one. */
+const GROWTH = 1.04
+const SMALLEST_MS = 0.01
+
+export interface Figures {
+  /** How many requests there were; a sampled one stands for several. */
+  requests: number
+  failures: number
+  p50: number | undefined
+  p95: number | undefined
+}
+
+export interface RouteFigures {
+  role: string
+  route: string
+  recent: Figures
+  total: Figures
+}
+
+interface Route {
+  role: string
+  route: string
+  total: Tally
+  /** By the ten seconds in which a request ended. */
+  slots: Map<number, Tally>
+}
+
+/** Requests, failures and durations of each role and route: of the last five minutes, and since the start. */
+export class Traffic {
+  #routes = new Map<string, Route>()
+
+  add ({ role, name, time, durationMs, failed, weight }: Item, now = Date.now()) {
+    const { total, slots } = this.#routeOf(role, name)
+    total.add(durationMs, weight, failed)
+    const slot = Math.floor(Math.min(time + durationMs, now) / SLOT_MS)
+    if (!isRecent(slot, now)) return
+    if (!slots.has(slot)) {
+      for (const old of slots.keys()) if (!isRecent(old, now)) slots.delete(old)
+      slots.set(slot, new Tally())
+    }
+    slots.get(slot)!.add(durationMs, weight, failed)
+  }
+
+  /** In the order of roles and routes. */
+  routes (now = Date.now()): RouteFigures[] {
+    return [...this.#routes.values()]
+      .map(({ role, route, total, slots }) => ({ role, route, recent: figures(recentOf(slots, now)), total: figures([total]) }))
+      .sort((a, b) => a.role.localeCompare(b.role) || a.route.localeCompare(b.route))
+  }
+
+  /** What each role answered in the last five minutes. */
+  roles (now = Date.now()): Array<Figures & { role: string }> {
+    const tallies = Map.groupBy(this.#routes.values(), ({ role }) => role)
+    return [...tallies].map(([role, routes]) => ({ role, ...figures(routes.flatMap(({ slots }) => recentOf(slots, now))) }))
+  }
+
+  #routeOf (role: string, route: string): Route {
+    const key = JSON.stringify([role, route])
+    const known = this.#routes.get(key)
+    if (known) return known
+    if (this.#routes.size >= MOST_ROUTES && role !== OTHERS) return this.#routeOf(OTHERS, OTHERS)
+    const added: Route = { role, route, total: new Tally(), slots: new Map() }
+    this.#routes.set(key, added)
+    return added
+  }
+}
+
+class Tally {
+  requests = 0
+  failures = 0
+  /** How many requests took as long as each bucket says. */
+  durations = new Map<number, number>()
+
+  add (ms: number, weight: number, failed: boolean) {
+    const bucket = Math.round(Math.log(Math.max(ms, SMALLEST_MS) / SMALLEST_MS) / Math.log(GROWTH))
+    this.durations.set(bucket, (this.durations.get(bucket) ?? 0) + weight)
+    this.requests += weight
+    if (failed) this.failures += weight
+  }
+}
+
+function recentOf (slots: Map<number, Tally>, now: number) {
+  return [...slots].flatMap(([slot, tally]) => isRecent(slot, now) ? [tally] : [])
+}
+
+function isRecent (slot: number, now: number) {
+  return (slot + 1) * SLOT_MS > now - WINDOW_MS
+}
+
+function figures (tallies: Tally[]): Figures {
+  const durations = new Map<number, number>()
+  for (const [bucket, weight] of tallies.flatMap((tally) => [...tally.durations])) durations.set(bucket, (durations.get(bucket) ?? 0) + weight)
+  const ascending = [...durations].sort(([a], [b]) => a - b)
+  const requests = sum(tallies.map((tally) => tally.requests))
+  const quantile = (q: number) => {
+    let rest = q * requests
+    const found = ascending.find(([, weight]) => (rest -= weight) <= 1e-9)
+    return found && SMALLEST_MS * GROWTH ** found[0]
+  }
+  return { requests, failures: sum(tallies.map((tally) => tally.failures)), p50: quantile(0.5), p95: quantile(0.95) }
+}
+
+function sum (numbers: number[]) {
+  return numbers.reduce((total, number) => total + number, 0)
+}
