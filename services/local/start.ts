@@ -15,7 +15,7 @@ import { StartError, State, type Run } from './state.ts'
 
 const READY_MS = 60_000
 const HOST = '127.0.0.1'
-const PASSED_ON = ['PATH', 'HOME', 'TMPDIR', 'TMP', 'TEMP', 'LANG', 'LC_ALL', 'TZ', 'SystemRoot', 'NODE_COMPILE_CACHE']
+const PASSED_ON = ['PATH', 'HOME', 'TMPDIR', 'TMP', 'TEMP', 'LANG', 'LC_ALL', 'TZ', 'SystemRoot', 'NODE_COMPILE_CACHE', 'NODE_OPTIONS']
 
 /** Whose commands are typed beside the running system. */
 const TOOLS: Identity[] = ['viewer', 'rotation']

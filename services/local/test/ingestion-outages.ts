@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import t from 'tap'
 import { Pool } from 'undici'
 import { startIngestion, type Mood } from './ingestion.ts'
-import { memoryOf } from './inspected.ts'
+import { inspectable, memoryOf } from './inspected.ts'
 import { startSystem } from './system.ts'
 
 // npm run test:telemetry: ingestion is away, hangs and refuses while requests go on. OUTAGE_SECONDS is how long each lasts
@@ -14,8 +14,9 @@ const MIB = 2 ** 20
 const PATIENT = JSON.stringify({ firstName: 'Ada', gender: 'female', dateOfBirth: '1815', postCode: 'W1S4' })
 const NAMES = ['gateway', 'patient', 'audit'] as const
 
+t.setTimeout((MOODS.length + 2) * (SECONDS + 60) * 1_000)
 const ingestion = await startIngestion({ keep: false })
-const system = await startSystem({ env: { ...ingestion.settings, LOG_LEVEL: 'warn' } })
+const system = await startSystem({ env: { ...ingestion.settings, ...inspectable, LOG_LEVEL: 'warn' } })
 const pool = new Pool(system.baseUrl, { connections: CLIENTS })
 const headers = { 'ocp-apim-subscription-key': system.subscriptionKey }
 t.teardown(async () => {
@@ -44,9 +45,8 @@ async function load (ms: number) {
 }
 
 async function memory () {
-  const found = []
-  for (const name of NAMES) found.push({ name, ...await memoryOf(system.run[name]!.pid!) })
-  return found
+  const found = await memoryOf(system, NAMES.map((name) => system.run[name].pid!))
+  return found.map((of, i) => ({ name: NAMES[i]!, ...of }))
 }
 
 // As warm as it gets

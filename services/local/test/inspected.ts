@@ -1,43 +1,46 @@
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { setTimeout as sleep } from 'node:timers/promises'
+import type { System } from './system.ts'
 
-const INSPECTOR = 'http://127.0.0.1:9229/json'
+/** Has every process of a system open Node's inspector, on a port of its own. */
+export const inspectable = { NODE_OPTIONS: '--inspect=127.0.0.1:0' }
 
-/** Bytes of the heap of a Node process after a collection, and of its resident set. One process at a time. */
-export async function memoryOf (pid: number) {
-  // Node opens its inspector at this signal
-  process.kill(pid, 'SIGUSR1')
-  const socket = new WebSocket(await debuggerUrl())
-  await once(socket, 'open')
-  let id = 0
-  const send = async (method: string, params = {}) => {
-    socket.send(JSON.stringify({ id: ++id, method, params }))
-    for (;;) {
-      const [{ data }] = await once(socket, 'message') as [MessageEvent]
-      const answer = JSON.parse(data)
-      if (answer.id === id) return answer.result
+/** Of processes of an inspectable system, by pid: bytes of the heap after a collection, and of the resident set. */
+export async function memoryOf (system: System, pids: number[]) {
+  const found = new Map<number, { heap: number, rss: number }>()
+  for (const [, url] of system.logs().matchAll(/^Debugger listening on (ws:\S+)$/gm)) {
+    const inspector = await connected(url!)
+    if (!inspector) continue
+    const { send, close } = inspector
+    const { result: { value: pid } } = await send('Runtime.evaluate', { expression: 'process.pid' })
+    if (pids.includes(pid)) {
+      // What the first leaves to finalizers, the second takes
+      await send('HeapProfiler.collectGarbage')
+      await send('HeapProfiler.collectGarbage')
+      const { usedSize } = await send('Runtime.getHeapUsage')
+      const [, kib] = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))!
+      found.set(pid, { heap: usedSize, rss: Number(kib) * 1024 })
     }
+    close()
   }
-  await send('HeapProfiler.collectGarbage')
-  await send('HeapProfiler.collectGarbage')
-  const { usedSize: heap } = await send('Runtime.getHeapUsage')
-  await send('Runtime.evaluate', { expression: 'void setTimeout(() => process._debugEnd())' })
-  socket.close()
-  while (await debuggerUrl(1)) await sleep(20)
-  const [, kib] = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))!
-  return { heap: heap as number, rss: Number(kib) * 1024 }
+  return pids.map((pid) => found.get(pid)!)
 }
 
-async function debuggerUrl (attempts = 500) {
-  for (let attempt = 0; attempt < attempts; attempt++) {
-    try {
-      const answer = await fetch(INSPECTOR)
-      const [{ webSocketDebuggerUrl }] = await answer.json() as [{ webSocketDebuggerUrl: string }]
-      return webSocketDebuggerUrl
-    } catch {
-      await sleep(20)
+/** Nothing where the process has ended. */
+async function connected (url: string) {
+  const socket = new WebSocket(url)
+  await Promise.race([once(socket, 'open'), once(socket, 'close')])
+  if (socket.readyState !== WebSocket.OPEN) return undefined
+  let id = 0
+  return {
+    close: () => socket.close(),
+    async send (method: string, params = {}) {
+      socket.send(JSON.stringify({ id: ++id, method, params }))
+      for (;;) {
+        const [{ data }] = await once(socket, 'message') as [MessageEvent]
+        const answer = JSON.parse(data)
+        if (answer.id === id) return answer.result
+      }
     }
   }
-  return ''
 }
