@@ -11,7 +11,7 @@ const processes: Record<string, { module: string, files?: string[] }> = {
   patient: { module: 'patient/main.ts' },
   audit: { module: 'audit/main.ts' },
   rotation: { module: 'rotation/main.ts' },
-  gateway: { module: 'local/gateway/main.ts' },
+  gateway: { module: 'local/gateway/main.ts', files: ['global', 'product', 'patient', 'echo'].map((scope) => `../terraform/policies/${scope}.xml`) },
   vault: { module: 'local/vault/main.ts', files: ['local/vault/access.json'] },
   database: { module: 'local/database/main.ts' },
   setup: { module: 'local/compose/setup.ts' },

@@ -37,10 +37,12 @@ interface Dependencies {
   lookup?: Lookup
   /** Sends what the policies ask. */
   sendRequest?: SendRequest
+  /** In the place of those that the settings give. */
+  namedValues?: Record<string, string>
 }
 
 /** The local stand-in of API Management before the patient service: it does what the policies in terraform/policies say. */
-export async function buildApp (config: Config, { logStream = pino.destination(1), lookup, sendRequest }: Dependencies = {}) {
+export async function buildApp (config: Config, { logStream = pino.destination(1), lookup, sendRequest, namedValues }: Dependencies = {}) {
   const app = Fastify({
     logger: { ...loggerOptions('gateway', config.LOG_LEVEL), stream: logStream },
     logController: new LogController({ disableRequestLogging: true }),
@@ -74,7 +76,7 @@ export async function buildApp (config: Config, { logStream = pino.destination(1
   // API Management's own health
   app.get('/status-0123456789abcdef', { logLevel: 'warn' }, async () => {})
 
-  const { patient, echo, services } = await loadPolicies(app, config, sendRequest)
+  const { patient, echo, services } = await loadPolicies(app, config, { sendRequest, namedValues })
   const backends: Backends = {
     services: new Map(services.map((url) => [url, connect(url, config.TIMEOUT_MS, lookup)])),
     local: answerEcho,

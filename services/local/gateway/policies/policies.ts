@@ -22,14 +22,14 @@ export interface Policies {
  *
  * @throws {PolicyError} they say what this gateway does not know, or what a rotation of keys or the times of the services do not allow
  */
-export async function loadPolicies (app: FastifyInstance, config: Config, request?: SendRequest): Promise<Policies> {
-  const documents = readDocuments(config.POLICIES_DIR, namedValuesOf(config))
+export async function loadPolicies (app: FastifyInstance, config: Config, { sendRequest = requestOf(config), namedValues }: { sendRequest?: SendRequest, namedValues?: Record<string, string> } = {}): Promise<Policies> {
+  const documents = readDocuments(config.POLICIES_DIR, { ...namedValuesOf(config), ...namedValues })
   const services = new Set<string>()
   const limits = new Map<string, ReturnType<Engine['limit']>>()
   await app.register(rateLimit, { global: false })
   const engine: Engine = {
     cache: new Cache(),
-    request: request ?? requestOf(config),
+    request: sendRequest,
     backend: (url) => services.add(url),
     limit (kind, calls, seconds) {
       // One count for all APIs of the product
