@@ -143,6 +143,7 @@ function failures (own: ErrorClass[], { hasBody, hasQuery }: { hasBody: boolean,
     ...Object.fromEntries([
       ...[...byStatus].map(problem),
       byGateway(401, 'The subscription key is missing or invalid', 'Access denied due to invalid subscription key. Make sure to provide a valid key for an active subscription.'),
+      byGateway(403, 'The subscription has used up its quota', 'Out of call volume quota. Quota will be replenished in 05:41:12.'),
       byGateway(429, 'The subscription has made too many calls', 'Rate limit is exceeded. Try again in 17 seconds.')
     ])
   }
@@ -215,7 +216,7 @@ function addParametersAndHeaders (operation: Operation) {
     if (['200', '201', '304'].includes(status) && !isPage) headers.ETag = ETAG
     if (status === '201') headers.Location = header('Where it is', '/patient/6f0c7e5e-7d0f-4c8e-9a53-0f3f2f6a1c11')
     if (status === '200' && isPage) headers.Link = header('The next page, where more follows (RFC 8288)', '</patient/search?limit=100&sort=id&cursor=…>; rel="next"')
-    if (['409', '429', '503'].includes(status)) headers['Retry-After'] = { description: 'Seconds to wait before the next attempt', schema: { type: 'integer' }, example: 1 }
+    if (['403', '409', '429', '503'].includes(status)) headers['Retry-After'] = { description: 'Seconds to wait before the next attempt', schema: { type: 'integer' }, example: 1 }
     if (status === '401') headers['WWW-Authenticate'] = header('How the key is shown', 'AzureApiManagementKey realm="https://gateway.example.com",name="Ocp-Apim-Subscription-Key",type="header"')
     if (Object.keys(headers).length > 0) response.headers = headers
   }

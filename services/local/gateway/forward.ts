@@ -83,7 +83,7 @@ class Forwarding implements Exchange, Dispatcher.DispatchHandler {
   }
 
   deleteFields (names: ReadonlySet<string>) {
-    if (this.#fields) deleteFields(this.#fields, (name) => names.has(name))
+    if (this.#fields) deleteFields(this.#fields, names)
     else this.#fields = this.#ownFields(names)
   }
 

@@ -25,16 +25,18 @@ export function responseFields (raw: string[]) {
   return passOn(raw, RESPONSE)
 }
 
-/** Sets a field, in the place of those of its name. */
+/** Sets a field, in the place of those of its name, which is in lower case. */
 export function setField (fields: string[], name: string, value: string) {
-  deleteFields(fields, (other) => other === name)
+  for (let i = fields.length - 2; i >= 0; i -= 2) {
+    if (fields[i] === name) fields.splice(i, 2)
+  }
   fields.push(name, value)
 }
 
-/** Takes the fields away whose names, in lower case, `isDeleted` picks. */
-export function deleteFields (fields: string[], isDeleted: (name: string) => boolean) {
+/** Takes the fields away whose names are among `names`, in lower case. */
+export function deleteFields (fields: string[], names: ReadonlySet<string>) {
   for (let i = fields.length - 2; i >= 0; i -= 2) {
-    if (isDeleted(fields[i]!)) fields.splice(i, 2)
+    if (names.has(fields[i]!)) fields.splice(i, 2)
   }
 }
 

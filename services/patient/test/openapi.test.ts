@@ -63,7 +63,7 @@ t.test('each operation tells what it does, what it takes and how it is refused',
       t.equal(schema.$ref, '#/components/schemas/Problem', `${name} ${status}`)
       t.match(example, { status: Number(status), code: /^[A-Z_]+$/ })
     }
-    for (const status of ['401', '429', '503']) t.equal(responses[status]!.content!['application/json']!.schema.$ref, '#/components/schemas/GatewayError', `${name} ${status}`)
+    for (const status of ['401', '403', '429', '503']) t.equal(responses[status]!.content!['application/json']!.schema.$ref, '#/components/schemas/GatewayError', `${name} ${status}`)
   }
 })
 
