@@ -15,7 +15,7 @@ const processes: Record<string, { module: string, threads?: string[], files?: st
   patient: { module: 'patient/main.ts', threads: [exporter] },
   audit: { module: 'audit/main.ts', threads: [exporter] },
   rotation: { module: 'rotation/main.ts' },
-  gateway: { module: 'local/gateway/main.ts', threads: [exporter] },
+  gateway: { module: 'local/gateway/main.ts', threads: [exporter], files: ['global', 'product', 'patient', 'echo'].map((scope) => `../terraform/policies/${scope}.xml`) },
   vault: { module: 'local/vault/main.ts', files: ['local/vault/access.json'] },
   monitor: { module: 'local/monitor/main.ts', files: ['local/monitor/monitor.css', 'local/monitor/monitor.js'] },
   database: { module: 'local/database/main.ts' },

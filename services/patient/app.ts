@@ -1,3 +1,4 @@
+import type { onRouteHookHandler } from 'fastify'
 import type { DestinationStream } from 'pino'
 import { connectionString, database, databaseConnected } from '#common/database.ts'
 import { guard } from '#common/guard.ts'
@@ -21,8 +22,9 @@ const SWEEP_MS = 60 * 60 * 1_000
 const REFUSAL_MS = 5_000
 
 /** The Patient service: patients and their test results, every interaction recorded by the Audit service first. */
-export async function buildApp (config: Config, { logStream }: { logStream?: DestinationStream } = {}) {
+export async function buildApp (config: Config, { logStream, onRoute }: { logStream?: DestinationStream, onRoute?: onRouteHookHandler } = {}) {
   const app = createService('patient', config, logStream)
+  if (onRoute) app.addHook('onRoute', onRoute)
 
   await app.register(secrets, { settings: config.secrets })
   const key = acceptedKey(app.secrets, 'patient-host-key')

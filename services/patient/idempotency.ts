@@ -14,6 +14,9 @@ const POLL_MS = 50
 const FINISH_MS = 500
 const YIELD_MS = 50
 
+/** What a creation may be refused for beside its body. */
+export const creationProblems = [InvalidIdempotencyKey, IdempotencyKeyReused, RequestUnderWay]
+
 export interface Creation<T> {
   patientId?: string
   /** What the first request stores, rebuilt from a repeated body just as well. */

@@ -2,8 +2,8 @@ import { Type, type Static, type TProperties } from 'typebox'
 
 const text = Type.String({ minLength: 1 })
 const uuid = Type.String({ format: 'uuid' })
-const dateTime = Type.String({ format: 'date-time' })
-const partialDate = Type.String({ format: 'partial-date' })
+const dateTime = Type.String({ format: 'date-time', description: 'A date and time as RFC 3339 writes it' })
+const partialDate = Type.String({ format: 'partial-date', description: 'A date that exists, as YYYY, YYYY-MM or YYYY-MM-DD' })
 const notSent = Type.Optional(Type.Never())
 
 // What the database assigns: refused in a create, allowed as it was loaded in an update
@@ -11,7 +11,7 @@ const assigned = { id: uuid, lastUpdated: dateTime }
 const refused = { id: notSent, lastUpdated: notSent }
 const loaded = { id: Type.Optional(uuid), lastUpdated: Type.Optional(dateTime) }
 
-const closed = <T extends TProperties>(properties: T) => Type.Object(properties, { additionalProperties: false })
+const closed = <T extends TProperties>(properties: T, example?: object) => Type.Object(properties, { additionalProperties: false, ...(example && { examples: [example] }) })
 /** In a merge patch (RFC 7396) null takes a property away. */
 const removable = (schema: object = text) => Type.Optional(Type.Unsafe<string | null>({ ...schema, type: ['string', 'null'] }))
 
@@ -20,6 +20,9 @@ const lastName = firstName
 const fullName = Type.String({ minLength: 1, maxLength: 128 })
 const gender = Type.Enum(['male', 'female', 'other', 'unknown'], { type: 'string' })
 const postCode = Type.String({ minLength: 4, maxLength: 4 })
+
+const ada = { firstName: 'Ada', lastName: 'Lovelace', gender: 'female', dateOfBirth: '1815-12-10', postCode: 'W1S4' }
+const storedAda = { id: '6f0c7e5e-7d0f-4c8e-9a53-0f3f2f6a1c11', ...ada, lastUpdated: '2026-01-31T09:30:00.000Z' }
 
 const patient = {
   firstName,
@@ -33,8 +36,8 @@ const patient = {
 }
 
 export const PatientDetails = closed(patient)
-export const NewPatient = closed({ ...patient, ...refused })
-export const PatientUpdate = closed({ ...patient, ...loaded })
+export const NewPatient = closed({ ...patient, ...refused }, ada)
+export const PatientUpdate = closed({ ...patient, ...loaded }, { ...storedAda, postCode: 'W1S5' })
 export const PatientPatch = closed({
   ...loaded,
   firstName: Type.Optional(firstName),
@@ -45,8 +48,8 @@ export const PatientPatch = closed({
   postCode: Type.Optional(postCode),
   insuranceNumber: removable(),
   preferredContactNumber: removable()
-})
-export const Patient = Type.Object({ ...assigned, ...patient })
+}, { lastName: 'King', fullName: null })
+export const Patient = Type.Object({ ...assigned, ...patient }, { examples: [storedAda] })
 
 export const PatientCriteria = closed({
   id: Type.Optional(uuid),
@@ -59,9 +62,13 @@ export const PatientCriteria = closed({
   postCode: Type.Optional(postCode),
   insuranceNumber: Type.Optional(text),
   preferredContactNumber: Type.Optional(text)
-})
+}, { lastName: 'Lovelace', dateOfBirthTo: '1980' })
 
 const Observation = closed({ id: text, code: text, measurement: text, interpretation: text, issued: dateTime, status: text })
+
+const haemoglobin = { id: '1', code: 'hb', measurement: '8.2', interpretation: 'normal', issued: '2026-01-31T09:00:00Z', status: 'final' }
+const result = { performer: 'Laboratory 4', observations: [haemoglobin] }
+const storedResult = { id: '0b0b4bd3-ba83-4b23-a9c9-6e0f2e4b2c11', patientId: storedAda.id, ...result, lastUpdated: '2026-01-31T09:31:00.000Z' }
 
 const test = {
   patientId: Type.Optional(uuid),
@@ -71,16 +78,16 @@ const test = {
 }
 
 export const TestDetails = closed(test)
-export const NewTest = closed({ ...test, ...refused })
-export const TestUpdate = closed({ ...test, ...loaded })
+export const NewTest = closed({ ...test, ...refused }, result)
+export const TestUpdate = closed({ ...test, ...loaded }, { ...storedResult, orderReference: 'A-17' })
 export const TestPatch = closed({
   ...loaded,
   patientId: Type.Optional(uuid),
   performer: removable(),
   orderReference: removable(),
   observations: Type.Optional(test.observations)
-})
-export const Test = Type.Object({ ...assigned, ...test, patientId: uuid })
+}, { performer: null, orderReference: 'A-17' })
+export const Test = Type.Object({ ...assigned, ...test, patientId: uuid }, { examples: [storedResult] })
 
 export type PatientDetails = Static<typeof PatientDetails>
 export type PatientPatch = Static<typeof PatientPatch>
@@ -89,16 +96,16 @@ export type TestDetails = Static<typeof TestDetails>
 export type TestPatch = Static<typeof TestPatch>
 
 const page = {
-  limit: Type.Integer({ minimum: 1, maximum: 200, default: 100 }),
-  cursor: Type.Optional(Type.String())
+  limit: Type.Integer({ minimum: 1, maximum: 200, default: 100, description: 'How many the page holds at the most' }),
+  cursor: Type.Optional(Type.String({ description: 'Where the page begins, as the Link of the page before has it' }))
 }
 
 export const PatientPage = closed({
   ...page,
-  sort: Type.Enum(['id', '-id', 'lastName', '-lastName', 'dateOfBirth', '-dateOfBirth', 'lastUpdated', '-lastUpdated'], { default: 'id' })
+  sort: Type.Enum(['id', '-id', 'lastName', '-lastName', 'dateOfBirth', '-dateOfBirth', 'lastUpdated', '-lastUpdated'], { type: 'string', default: 'id', description: 'What the pages are sorted by; a minus turns it round' })
 })
 
 export const TestPage = closed({
   ...page,
-  sort: Type.Enum(['id', '-id', 'lastUpdated', '-lastUpdated'], { default: 'id' })
+  sort: Type.Enum(['id', '-id', 'lastUpdated', '-lastUpdated'], { type: 'string', default: 'id', description: 'What the pages are sorted by; a minus turns it round' })
 })

@@ -35,13 +35,14 @@ export interface Receipt {
 const PARCEL = 512
 const MAX_PARCELS = 2
 /** Besides those that are on their way. */
-const MAX_QUEUED = 4_096
+const MAX_QUEUED = 2_048
 const EVERY_MS = 1_000
 const LOST_EVERY_MS = 60_000
 const CLOSING_MS = 2_000
 const RESTART_MS = 30_000
 /** What the exporter and the SDK in it may take. */
 const HEAP_MB = 96
+const YOUNG_MB = 8
 
 /**
  * Tells Application Insights of every operation and measure of this process.
@@ -74,7 +75,7 @@ export class Telemetry {
     this.#worker = new Worker(new URL(import.meta.url.endsWith('.ts') ? './exporter.ts' : './exporter.mjs', import.meta.url), {
       workerData: this.#options,
       env: environment(this.#options),
-      resourceLimits: { maxOldGenerationSizeMb: HEAP_MB },
+      resourceLimits: { maxOldGenerationSizeMb: HEAP_MB, maxYoungGenerationSizeMb: YOUNG_MB },
       stdout: true,
       stderr: true
     })

@@ -1,11 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import querystring from 'node:querystring'
-import rateLimit from '@fastify/rate-limit'
 import Fastify, { LogController, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import pino, { type DestinationStream } from 'pino'
 import { closing } from '#common/closing.ts'
-import { shownKey as hostKey } from '#common/host-key.ts'
 import { secrets, secretsKnown } from '#common/key-vault.ts'
 import { loggerOptions } from '#common/logger.ts'
 import type { Secret } from '#common/secrets.ts'
@@ -13,10 +11,12 @@ import { begin, requests } from '#common/telemetry/requests.ts'
 import type { Lookup } from '#common/upstream.ts'
 import { logAccess } from './access-log.ts'
 import type { Config } from './config.ts'
-import { InvalidKey, MissingKey, NoOperation, RateExceeded, answerError } from './errors.ts'
-import { forward } from './forward.ts'
-import { shownKey, withoutKey } from './keys.ts'
+import { InvalidKey, MissingKey, NoOperation, answerError } from './errors.ts'
+import { forward, type Backends } from './forward.ts'
+import { shownKey } from './keys.ts'
 import { operations } from './operations.ts'
+import { loadPolicies } from './policies/policies.ts'
+import type { SendRequest } from './policies/requests.ts'
 import { Subscriptions, findAmong, opens, type Subscription } from './subscriptions.ts'
 import { traceOf, type Trace } from './trace.ts'
 import { connect } from './upstream.ts'
@@ -33,8 +33,17 @@ declare module 'fastify' {
   }
 }
 
-/** The local stand-in of API Management before the patient service. */
-export async function buildApp (config: Config, { logStream = pino.destination(1), lookup }: { logStream?: DestinationStream, lookup?: Lookup } = {}) {
+interface Dependencies {
+  logStream?: DestinationStream
+  lookup?: Lookup
+  /** Sends what the policies ask. */
+  sendRequest?: SendRequest
+  /** In the place of those that the settings give. */
+  namedValues?: Record<string, string>
+}
+
+/** The local stand-in of API Management before the patient service: it does what the policies in terraform/policies say. */
+export async function buildApp (config: Config, { logStream = pino.destination(1), lookup, sendRequest, namedValues }: Dependencies = {}) {
   const app = Fastify({
     logger: { ...loggerOptions('gateway', config.LOG_LEVEL), stream: logStream },
     logController: new LogController({ disableRequestLogging: true }),
@@ -51,7 +60,6 @@ export async function buildApp (config: Config, { logStream = pino.destination(1
     frameworkErrors: (error, request, reply) => answerUnroutable(error, request as FastifyRequest, reply as FastifyReply, subscriptions)
   })
   await app.register(secrets, { settings: config.secrets })
-  const patientKey = hostKey(app.secrets, 'patient-host-key')
   const subscriptions: Secret<Subscriptions> = app.secrets.secret('gateway-subscription-keys', (keys) => new Subscriptions(JSON.parse(keys)))
   app.register(closing)
   app.removeAllContentTypeParsers()
@@ -71,33 +79,27 @@ export async function buildApp (config: Config, { logStream = pino.destination(1
   // API Management's own health
   app.get('/status-0123456789abcdef', { logLevel: 'warn' }, async () => {})
 
-  const patient = connect(config.PATIENT_URL, config.TIMEOUT_MS, lookup)
-  app.addHook('onClose', () => patient.close())
+  const { patient, echo, services } = await loadPolicies(app, config, { sendRequest, namedValues })
+  const backends: Backends = {
+    services: new Map(services.map((url) => [url, connect(url, config.TIMEOUT_MS, lookup)])),
+    local: answerEcho,
+    timeoutMs: config.TIMEOUT_MS
+  }
+  app.addHook('onClose', () => Promise.all([...backends.services.values()].map((service) => service.close())))
 
-  const send: Answer = (request, reply) => forward(patient, patientKey, request, reply)
-  app.register(api('patient', config, subscriptions, send), { prefix: '/patient' })
-  app.register(api('echo', config, subscriptions, echo), { prefix: '/echo' })
+  app.register(api('patient', subscriptions, (request, reply) => forward(patient, backends, request, reply)), { prefix: '/patient' })
+  app.register(api('echo', subscriptions, (request, reply) => forward(echo, backends, request, reply)), { prefix: '/echo' })
   return app
 }
 
 type Answer = (request: FastifyRequest, reply: FastifyReply) => void
 
 /** One API: every path under its prefix, known or not, asks for a key first. */
-function api (name: 'patient' | 'echo', { RATE_LIMIT }: Config, subscriptions: Secret<Subscriptions>, answer: Answer) {
+function api (name: 'patient' | 'echo', subscriptions: Secret<Subscriptions>, answer: Answer) {
   return async function (guarded: FastifyInstance) {
     guarded.addHook('onRequest', secretsKnown)
     guarded.addHook('onRequest', (request) => authorise(request, subscriptions))
     guarded.setNotFoundHandler(() => { throw new NoOperation() })
-    if (RATE_LIMIT > 0) {
-      await guarded.register(rateLimit, {
-        max: RATE_LIMIT,
-        timeWindow: 60_000,
-        keyGenerator: ({ subscription }) => subscription!.id,
-        addHeaders: { 'x-ratelimit-limit': false, 'x-ratelimit-remaining': false, 'x-ratelimit-reset': false },
-        addHeadersOnExceeding: { 'x-ratelimit-limit': false, 'x-ratelimit-remaining': false, 'x-ratelimit-reset': false },
-        errorResponseBuilder: (_request, { ttl }) => new RateExceeded(Math.ceil(ttl / 1000))
-      })
-    }
     for (const { name: operation, method, path } of operations.filter(({ api }) => api === name)) {
       guarded.route({
         method,
@@ -122,9 +124,10 @@ async function authorise (request: FastifyRequest, subscriptions: Secret<Subscri
   if (!opens(subscription, operation)) throw new InvalidKey()
 }
 
-function echo ({ method, raw }: FastifyRequest, reply: FastifyReply) {
-  const [path, query] = withoutKey(raw.url!).split('?', 2)
-  reply.send({ method, path, query: { ...querystring.parse(query ?? '') } })
+/** The backend of the Echo API. */
+function answerEcho ({ method }: FastifyRequest, url: string) {
+  const [path, query] = url.split('?', 2)
+  return { method, path, query: { ...querystring.parse(query ?? '') } }
 }
 
 /** Answers a path that the router cannot decode: no operation has it, but an API may. */

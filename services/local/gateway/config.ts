@@ -1,5 +1,9 @@
+import { fileURLToPath } from 'node:url'
 import { Type } from 'typebox'
 import { DrainSettings, ServerSettings, TelemetrySettings, loadWithSecrets } from '#common/config.ts'
+
+/** The documents that Terraform gives to API Management. */
+const POLICIES_DIR = fileURLToPath(new URL('../../../terraform/policies', import.meta.url))
 
 const Settings = Type.Object({
   ...ServerSettings,
@@ -8,8 +12,14 @@ const Settings = Type.Object({
   PATIENT_URL: Type.String({ format: 'http-url' }),
   /** Calls a minute that a subscription may make; 0 is no limit. */
   RATE_LIMIT: Type.Integer({ default: 0, minimum: 0 }),
-  /** How long the service may take to answer. */
-  TIMEOUT_MS: Type.Integer({ default: 60_000, minimum: 1 })
+  /** Calls a day, likewise. */
+  CALLS_PER_DAY: Type.Integer({ default: 0, minimum: 0 }),
+  /** How long the service may take to answer at the most, whatever the policies say. */
+  TIMEOUT_MS: Type.Integer({ default: 60_000, minimum: 1 }),
+  /** How long a rotation leaves superseded keys in force: what the policies keep of a key must be renewed well within. */
+  KEY_GRACE_SECONDS: Type.Number({ default: 600, minimum: 3 }),
+  /** Where the documents are. */
+  POLICIES_DIR: Type.String({ default: POLICIES_DIR })
 })
 
 const secrets = { 'patient-host-key': 'host-key', 'gateway-subscription-keys': 'json' } as const

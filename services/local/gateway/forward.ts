@@ -1,65 +1,77 @@
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
-import createError from '@fastify/error'
+import createError, { type FastifyError } from '@fastify/error'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Dispatcher } from 'undici'
-import { KeysUnavailable } from '#common/problems.ts'
-import type { Secret } from '#common/secrets.ts'
 import { isBroken } from '#common/upstream.ts'
-import { ServiceUnavailable } from './errors.ts'
-import { requestFields, responseFields } from './headers.ts'
-import { withoutKey } from './keys.ts'
+import { answerError } from './errors.ts'
+import { deleteFields, requestFields, responseFields, setField } from './headers.ts'
+import { withoutParameter } from './keys.ts'
+import type { Section } from './policies/documents.ts'
+import type { Exchange, Pipeline, Step } from './policies/statements.ts'
 
 /** As large a body as the service takes. */
 const MAX_KEPT = 2 ** 20
 
-const RefusedKey = createError('SERVICE_REFUSED_KEY', 'The service does not take the gateway\'s host key')
-const RefusedAddress = createError('SERVICE_REFUSED_ADDRESS', 'The service does not take calls from the gateway\'s address')
+const ServiceRefused = createError('SERVICE_REFUSED', 'The service does not take the gateway\'s call: %s')
 const ClientGone = createError('CLIENT_GONE', 'The client went away')
 
-/** Sends `request` on to the `service` and its answer back, both as they come. */
-export function forward (service: Dispatcher, hostKey: Secret<string>, request: FastifyRequest, reply: FastifyReply) {
-  new Exchange(service, hostKey, request, reply).begin()
+/** What answers the calls of an API: services at their URLs, or else a function of this gateway. */
+export interface Backends {
+  services: ReadonlyMap<string, Dispatcher>
+  local?: (request: FastifyRequest, url: string) => unknown
+  /** How long a service may take at the most, whatever the policies say. */
+  timeoutMs: number
 }
 
-function fieldsOf ({ raw, trace, subscription, ip, id }: FastifyRequest) {
-  const via = raw.headers.via
-  const fields = requestFields(raw.rawHeaders)
-  fields.push(
-    'via', `${via ? `${via}, ` : ''}${raw.httpVersion} gateway`,
-    'traceparent', trace.traceparent,
-    'x-audit-actor', subscription!.id,
-    'x-audit-client-address', ip.replace(/^::ffff:(?=\d+\.)/, ''),
-    'x-audit-request-id', id
-  )
-  if (trace.tracestate) fields.push('tracestate', trace.tracestate)
-  return fields
+/** Sends `request` through the policies of its API, on to the service, and the answer back, both as they come. */
+export function forward (pipeline: Pipeline, backends: Backends, request: FastifyRequest, reply: FastifyReply) {
+  new Forwarding(pipeline, backends, request, reply).begin()
 }
 
-class Exchange implements Dispatcher.DispatchHandler {
-  #service: Dispatcher
-  #hostKey: Secret<string>
-  #fields: string[]
-  #upload: Upload | undefined
-  #request: FastifyRequest
+/** A service's answer: not there yet; there, but not decided on; passed on; not wanted. */
+type AnswerState = 'none' | 'undecided' | 'passed on' | 'unwanted'
+
+class Forwarding implements Exchange, Dispatcher.DispatchHandler {
+  readonly request: FastifyRequest
+  section: Section = 'inbound'
+  readonly variables: unknown[]
+  readonly retries: number[]
+  responseStatus: number | undefined
+  errorSection: string | undefined
+  #pipeline: Pipeline
+  #backends: Backends
   #reply: FastifyReply
+  #url: string
+  #fields: string[] | undefined
+  #service: Dispatcher | undefined
+  #upload: Upload | undefined
+  #timeoutMs = 0
+  #next!: Step
+  #sent = false
+  #repeatable = false
   #controller?: Dispatcher.DispatchController
+  #answer: AnswerState = 'none'
+  /** Whether the service's answer, or its attempt, is over. */
+  #over = true
+  #broken: Error | undefined
   #settled = false
-  #repeatable: boolean
-  #key?: string
-  #keyRefused = false
-  #otherKeys?: AsyncGenerator<string>
 
-  constructor (service: Dispatcher, hostKey: Secret<string>, request: FastifyRequest, reply: FastifyReply) {
-    this.#service = service
-    this.#hostKey = hostKey
-    this.#fields = fieldsOf(request)
-    this.#upload = Upload.of(request.raw)
-    this.#request = request
+  constructor (pipeline: Pipeline, backends: Backends, request: FastifyRequest, reply: FastifyReply) {
+    this.#pipeline = pipeline
+    this.#backends = backends
+    this.request = request
     this.#reply = reply
-    // RFC 9110, 9.2.2 allows more, but a DELETE that was carried out would come back as a 404
-    this.#repeatable = request.method === 'GET' && !this.#upload
+    this.#url = request.raw.url!
+    this.variables = new Array(pipeline.variables)
+    this.retries = new Array(pipeline.retries)
   }
+
+  get requestId () { return this.request.id }
+
+  get subscriptionId () { return this.request.subscription!.id }
+
+  get clientAddress () { return this.request.ip.replace(/^::ffff:(?=\d+\.)/, '') }
 
   begin () {
     this.#reply.raw.once('close', () => {
@@ -67,18 +79,77 @@ class Exchange implements Dispatcher.DispatchHandler {
       this.#settled = true
       this.#controller?.abort(new ClientGone())
     })
-    this.#dispatch(this.#hostKey.current())
+    this.#run(this.#pipeline.begin)
   }
 
-  #dispatch (key: string | undefined) {
-    if (key === undefined) return this.#fail(new KeysUnavailable())
-    this.#key = key
-    this.#service.dispatch({
-      method: this.#request.method,
-      path: withoutKey(this.#request.raw.url!),
-      headers: [...this.#fields, 'x-functions-key', key],
-      body: this.#upload?.stream() ?? null
-    }, this)
+  deleteFields (names: ReadonlySet<string>) {
+    if (this.#fields) deleteFields(this.#fields, names)
+    else this.#fields = this.#ownFields(names)
+  }
+
+  setField (name: string, value: string) {
+    this.#fields ??= this.#ownFields()
+    setField(this.#fields, name, value)
+  }
+
+  deleteParameter (name: string) {
+    this.#url = withoutParameter(this.#url, name)
+  }
+
+  setBackend (url: string) {
+    this.#service = this.#backends.services.get(url)
+  }
+
+  forward (timeoutMs: number, buffer: boolean, next: Step) {
+    this.#next = next
+    if (this.#settled) return
+    if (!this.#service) {
+      this.responseStatus = 200
+      return next(this)
+    }
+    if (this.#sent) return this.#forwardAgain()
+    this.#sent = true
+    this.#timeoutMs = Math.min(timeoutMs, this.#backends.timeoutMs)
+    this.#fields ??= this.#ownFields()
+    this.#upload = Upload.of(this.request.raw, buffer)
+    // RFC 9110, 9.2.2 allows more, but a DELETE that was carried out would come back as a 404
+    this.#repeatable = this.request.method === 'GET' && !this.#upload
+    this.#dispatch()
+  }
+
+  answer (statusCode: number, fields: Array<[string, string]>, body: string) {
+    if (this.#settled) return
+    if (statusCode >= 500) this.request.failure ??= new ServiceRefused(String(this.responseStatus ?? 'no key'))
+    this.#settle()
+    for (const [name, value] of fields) this.#reply.header(name, value)
+    this.#reply.code(statusCode).send(body)
+  }
+
+  commit () {
+    if (this.#settled) return
+    if (!this.#service) {
+      this.#settled = true
+      this.#reply.send(this.#backends.local!(this.request, this.#url))
+      return
+    }
+    this.#upload?.forget()
+    const fields = (this.#controller!.rawHeaders as Array<string | Buffer>).map((field) => field.toString('latin1'))
+    const answer = responseFields(fields)
+    if (this.#reply.server.isClosing()) answer.push('connection', 'close')
+    this.#reply.raw.writeHead(this.responseStatus!, answer)
+    this.#reply.hijack()
+    this.#answer = 'passed on'
+    if (!this.#over) this.#resume()
+    else if (this.#broken) this.#reply.raw.destroy()
+    else this.#reply.raw.end()
+  }
+
+  wait<T> (work: Promise<T>, next: (result: T) => void) {
+    work.then((result) => this.#run(() => next(result)), (error) => this.#fail(error))
+  }
+
+  unanswered (err: unknown) {
+    this.request.log.warn({ err, requestId: this.requestId }, 'a request of the policies was not answered')
   }
 
   onRequestStart (controller: Dispatcher.DispatchController) {
@@ -88,60 +159,116 @@ class Exchange implements Dispatcher.DispatchHandler {
 
   onResponseStart (controller: Dispatcher.DispatchController, statusCode: number) {
     if (statusCode < 200 || this.#settled) return
-    this.#keyRefused = statusCode === 401
-    if (this.#keyRefused) return
-    this.#upload?.forget()
-    if (statusCode === 403) return this.#fail(new RefusedAddress())
-    const fields = (controller.rawHeaders as Array<string | Buffer>).map((field) => field.toString('latin1'))
-    const answer = responseFields(fields)
-    if (this.#reply.server.isClosing()) answer.push('connection', 'close')
-    this.#reply.raw.writeHead(statusCode, answer)
-    this.#reply.hijack()
+    this.responseStatus = statusCode
+    this.#answer = 'undecided'
+    this.#run(this.#next)
+    // A statement waits before it is known whose the answer is
+    if (this.#answer === 'undecided' && !this.#settled) controller.pause()
   }
 
   onResponseData (controller: Dispatcher.DispatchController, chunk: Buffer) {
-    if (this.#settled || this.#keyRefused || this.#reply.raw.write(chunk)) return
+    if (this.#settled || this.#answer !== 'passed on' || this.#reply.raw.write(chunk)) return
     controller.pause()
     this.#reply.raw.once('drain', () => controller.resume())
   }
 
   onResponseEnd () {
+    this.#over = true
     if (this.#settled) return
-    if (this.#keyRefused) this.#tryAnotherKey()
-    else this.#reply.raw.end()
+    if (this.#answer === 'passed on') this.#reply.raw.end()
+    else if (this.#answer === 'unwanted') this.#dispatch()
   }
 
   onResponseError (_controller: Dispatcher.DispatchController, error: Error) {
+    this.#over = true
     if (this.#settled) return
-    if (this.#keyRefused) {
-      this.#tryAnotherKey()
-    } else if (this.#reply.raw.headersSent) {
-      this.#request.failure = error
-      this.#reply.raw.destroy()
-    } else if (this.#repeatable && isBroken(error)) {
-      this.#repeatable = false
-      this.#dispatch(this.#key)
-    } else {
-      this.#fail(error)
+    switch (this.#answer) {
+      case 'none':
+        if (!this.#repeatable || !isBroken(error)) return this.#fail(error)
+        this.#repeatable = false
+        return this.#dispatch()
+      case 'undecided':
+        this.#broken = error
+        return
+      case 'unwanted':
+        return this.#dispatch()
+      case 'passed on':
+        this.request.failure = error
+        this.#reply.raw.destroy()
     }
   }
 
-  /** The service may know a newer key than this gateway, or not know the newest yet. */
-  async #tryAnotherKey () {
-    this.#keyRefused = false
-    this.#otherKeys ??= this.#hostKey.insteadOf(this.#key!)
-    const { value: key } = await this.#otherKeys.next()
-    if (this.#settled) return
-    // Meanwhile the body may have outgrown what is kept
-    if (key === undefined || this.#upload?.isWhole === false) this.#fail(new RefusedKey())
-    else this.#dispatch(key)
+  /** The fields that a client's request goes on with, and the gateway's own. */
+  #ownFields (deleted?: ReadonlySet<string>) {
+    const { raw, trace } = this.request
+    const { via } = raw.headers
+    const fields = requestFields(raw.rawHeaders, deleted)
+    fields.push('via', `${via ? `${via}, ` : ''}${raw.httpVersion} gateway`, 'traceparent', trace.traceparent)
+    if (trace.tracestate) fields.push('tracestate', trace.tracestate)
+    return fields
   }
 
-  #fail (cause: Error) {
+  #forwardAgain () {
+    // A body that was not kept, or has outgrown what is kept, cannot be sent again: the answer that there is stays
+    if (this.#upload?.isWhole === false) return this.#next(this)
+    this.#answer = 'unwanted'
+    // The refused attempt has to be over: each sending of a body has it alone
+    if (this.#over) this.#dispatch()
+    else this.#resume()
+  }
+
+  #dispatch () {
+    this.#answer = 'none'
+    this.#over = false
+    this.#broken = undefined
+    this.#service!.dispatch({
+      method: this.request.method,
+      path: this.#url,
+      headers: this.#fields!,
+      body: this.#upload?.stream() ?? null,
+      headersTimeout: this.#timeoutMs,
+      bodyTimeout: this.#timeoutMs
+    }, this)
+  }
+
+  #run (step: Step) {
+    try {
+      step(this)
+    } catch (error) {
+      this.#fail(error as Error)
+    }
+  }
+
+  /** Leaves the section for on-error, and answers by itself where that does not. */
+  #fail (error: Error) {
+    if (this.#settled) return
+    this.request.failure = error
+    if (this.section === 'on-error') return this.#answerItself(error)
+    this.errorSection = this.section
+    this.#run(this.#pipeline.onError)
+    // No statement of on-error has answered
+    if (!this.#settled) this.#answerItself(error)
+  }
+
+  #answerItself (error: Error) {
+    this.#settle()
+    if ('retryAfter' in error) this.request.failure = undefined
+    answerError(error as FastifyError, this.request, this.#reply)
+  }
+
+  #settle () {
     this.#settled = true
     this.#upload?.forget()
-    this.#reply.send(new ServiceUnavailable({ cause }))
+    if (this.#answer === 'undecided' && !this.#over) this.#resume()
   }
+
+  #resume () {
+    if (this.#controller?.paused) this.#controller.resume()
+  }
+}
+
+function isEmpty ({ headers: { 'content-length': length, 'transfer-encoding': encoding } }: IncomingMessage) {
+  return encoding === undefined && !Number(length)
 }
 
 /**
@@ -157,15 +284,15 @@ class Upload {
   #ended = false
   #sending: Readable | undefined
   /** Whether all that came so far is kept. */
-  isWhole = true
+  isWhole: boolean
 
-  static of (message: IncomingMessage) {
-    const { 'content-length': length, 'transfer-encoding': encoding } = message.headers
-    return encoding === undefined && !Number(length) ? undefined : new Upload(message)
+  static of (message: IncomingMessage, keeps: boolean) {
+    return isEmpty(message) ? undefined : new Upload(message, keeps)
   }
 
-  private constructor (message: IncomingMessage) {
+  private constructor (message: IncomingMessage, keeps: boolean) {
     this.#message = message
+    this.isWhole = keeps
     message.on('data', (chunk: Buffer) => {
       this.#keep(chunk)
       if (this.#sending?.push(chunk) === false) message.pause()

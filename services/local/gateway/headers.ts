@@ -4,21 +4,20 @@ const HOP_BY_HOP = [
   'te', 'trailer', 'transfer-encoding', 'upgrade'
 ]
 
-// What a client must not tell the service
-const DELETED = [
-  'x-functions-key', 'forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port', 'x-real-ip',
-  'baggage', 'x-audit-actor', 'x-audit-client-address', 'x-audit-request-id'
-]
+// Told anew by the gateway. What a client must not tell a service is said by the policies.
+const OWN = ['host', 'expect', 'traceparent', 'tracestate', 'via']
 
-// Told anew by the gateway, or meant for it alone
-const OWN = ['ocp-apim-subscription-key', 'host', 'expect', 'traceparent', 'tracestate', 'via']
+const RESPONSE: ReadonlySet<string> = new Set(HOP_BY_HOP)
+const REQUEST: ReadonlySet<string> = new Set([...HOP_BY_HOP, ...OWN])
 
-const RESPONSE = new Set(HOP_BY_HOP)
-const REQUEST = new Set([...HOP_BY_HOP, ...DELETED, ...OWN])
+const unions = new WeakMap<ReadonlySet<string>, ReadonlySet<string>>()
 
-/** The fields of a client's request that go on to the service. Takes and gives name, value, name, value. */
-export function requestFields (raw: string[]) {
-  return passOn(raw, REQUEST)
+/** The fields of a client's request that go on to the service, without those `deleted`. Takes and gives name, value, name, value. */
+export function requestFields (raw: string[], deleted?: ReadonlySet<string>) {
+  if (!deleted) return passOn(raw, REQUEST)
+  let dropped = unions.get(deleted)
+  if (!dropped) unions.set(deleted, dropped = REQUEST.union(deleted))
+  return passOn(raw, dropped)
 }
 
 /** The fields of a service's answer that go on to the client. */
@@ -26,7 +25,22 @@ export function responseFields (raw: string[]) {
   return passOn(raw, RESPONSE)
 }
 
-function passOn (raw: string[], dropped: Set<string>): string[] {
+/** Sets a field, in the place of those of its name, which is in lower case. */
+export function setField (fields: string[], name: string, value: string) {
+  for (let i = fields.length - 2; i >= 0; i -= 2) {
+    if (fields[i] === name) fields.splice(i, 2)
+  }
+  fields.push(name, value)
+}
+
+/** Takes the fields away whose names are among `names`, in lower case. */
+export function deleteFields (fields: string[], names: ReadonlySet<string>) {
+  for (let i = fields.length - 2; i >= 0; i -= 2) {
+    if (names.has(fields[i]!)) fields.splice(i, 2)
+  }
+}
+
+function passOn (raw: string[], dropped: ReadonlySet<string>): string[] {
   const kept: string[] = []
   const nominated: string[] = []
   for (let i = 0; i < raw.length; i += 2) {

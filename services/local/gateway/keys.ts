@@ -12,11 +12,11 @@ export function shownKey ({ headers, raw }: FastifyRequest): string | undefined 
   return parameters(raw.url!).filter(isKey).map(([, value]) => value).find(Boolean)
 }
 
-/** `url` without its subscription key, every other parameter as it was written. */
-export function withoutKey (url: string) {
+/** `url` without the parameter `name` (in lower case), every other one as it was written. */
+export function withoutParameter (url: string, name: string) {
   const start = url.indexOf('?')
   if (start === -1) return url
-  const kept = url.slice(start + 1).split('&').filter((pair) => !isKey(parse(pair)))
+  const kept = url.slice(start + 1).split('&').filter((pair) => parse(pair)[0].toLowerCase() !== name)
   return kept.length === 0 ? url.slice(0, start) : `${url.slice(0, start)}?${kept.join('&')}`
 }
 

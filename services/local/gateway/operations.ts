@@ -1,3 +1,5 @@
+import document from '../../patient/openapi.json' with { type: 'json' }
+
 export interface Operation {
   name: string
   api: 'patient' | 'echo'
@@ -5,29 +7,21 @@ export interface Operation {
   path: string
 }
 
-/** Every operation the gateway knows, as the APIs imported into API Management list them. */
-export const operations = [
-  { name: 'create-patient', api: 'patient', method: 'POST', path: '/patient' },
-  { name: 'load-patient', api: 'patient', method: 'GET', path: '/patient/:patientId' },
-  { name: 'update-patient', api: 'patient', method: 'PUT', path: '/patient/:patientId' },
-  { name: 'patch-patient', api: 'patient', method: 'PATCH', path: '/patient/:patientId' },
-  { name: 'delete-patient', api: 'patient', method: 'DELETE', path: '/patient/:patientId' },
-  { name: 'search-patients', api: 'patient', method: 'POST', path: '/patient/search' },
-  { name: 'create-test', api: 'patient', method: 'POST', path: '/patient/:patientId/tests' },
-  { name: 'load-tests', api: 'patient', method: 'GET', path: '/patient/:patientId/tests' },
-  { name: 'load-test', api: 'patient', method: 'GET', path: '/patient/:patientId/tests/:testId' },
-  { name: 'update-test', api: 'patient', method: 'PUT', path: '/patient/:patientId/tests/:testId' },
-  { name: 'patch-test', api: 'patient', method: 'PATCH', path: '/patient/:patientId/tests/:testId' },
-  { name: 'delete-test', api: 'patient', method: 'DELETE', path: '/patient/:patientId/tests/:testId' },
-  { name: 'retrieve-resource', api: 'echo', method: 'GET', path: '/echo/resource' }
-] as const satisfies Operation[]
+const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const
 
-export type OperationName = typeof operations[number]['name']
+/** Every operation the gateway knows: those of the Patient API's document, as API Management imports it, and the Echo API's. */
+export const operations: Operation[] = [
+  ...Object.entries<Partial<Record<typeof METHODS[number], { operationId: string }>>>(document.paths).flatMap(([path, item]) => METHODS.flatMap((method) => {
+    const name = item[method]?.operationId
+    return name === undefined ? [] : { name, api: 'patient' as const, method: method.toUpperCase() as Operation['method'], path: path.replace(/\{(\w+)\}/g, ':$1') }
+  })),
+  { name: 'retrieve-resource', api: 'echo', method: 'GET', path: '/echo/resource' }
+]
 
 export type Product = 'client' | 'reader'
 
 /** The operations that each product opens. */
-export const products: Record<Product, ReadonlySet<OperationName>> = {
+export const products: Record<Product, ReadonlySet<string>> = {
   client: new Set(operations.map(({ name }) => name)),
   reader: new Set(['load-patient', 'search-patients', 'load-tests', 'load-test', 'retrieve-resource'])
 }

@@ -53,7 +53,7 @@ export function findAmong (versions: Subscriptions[], key: string): Subscription
 
 /** Whether the product of `subscription` holds `operation`. */
 export function opens ({ product }: Subscription, operation: string) {
-  return (products[product] as ReadonlySet<string>).has(operation)
+  return products[product].has(operation)
 }
 
 function digest (key: string) {

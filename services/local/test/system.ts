@@ -53,7 +53,7 @@ export function makeLocalDir () {
  */
 export async function startSystem ({ env = {}, localDir }: Options = {}) {
   const dir = localDir ?? makeLocalDir()
-  const settings: NodeJS.ProcessEnv = { ...process.env, PORT: '0', MONITOR: 'off', MONITOR_PORT: '0', LOCAL_DIR: dir, DATABASE_PREFIX: prefixOf(dir), ...env }
+  const settings: NodeJS.ProcessEnv = { ...process.env, PORT: '0', MONITOR: 'off', MONITOR_PORT: '0', NODE_OPTIONS: '', LOCAL_DIR: dir, DATABASE_PREFIX: prefixOf(dir), ...env }
   // It must not outlive the test that started it either
   const start = spawn(process.execPath, ['--import', ORPHAN, START], { env: settings, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
   const ended = once(start, 'close')

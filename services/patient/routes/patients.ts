@@ -4,8 +4,8 @@ import { isUuid } from '#common/formats.ts'
 import { read, write } from '../audited.ts'
 import type { DataKeys } from '../data-key.ts'
 import type { Deletion } from '../deletion.ts'
-import { PatientNotFound } from '../errors.ts'
-import { createOnce } from '../idempotency.ts'
+import { InvalidCursor, PatientNotFound, PatientStale } from '../errors.ts'
+import { createOnce, creationProblems } from '../idempotency.ts'
 import { merge } from '../merge-patch.ts'
 import { precondition } from '../preconditions.ts'
 import type { Claims } from '../repositories/claims.ts'
@@ -21,7 +21,8 @@ export interface Parts {
   keys: DataKeys
 }
 
-const params = Type.Object({ patientId: Type.String() })
+export const patientId = Type.String({ description: 'The id of the patient, a UUID' })
+const params = Type.Object({ patientId })
 const type = 'patient'
 
 export const patientRoutes: FastifyPluginAsync<Parts> = async (app, { patients, claims, deletion, keys }) => {
@@ -29,7 +30,14 @@ export const patientRoutes: FastifyPluginAsync<Parts> = async (app, { patients, 
     method: 'POST',
     url: '/patient',
     audit: { type, operation: 'create' },
-    schema: { body: NewPatient, response: { 201: Patient, ...problemResponses } },
+    schema: {
+      operationId: 'create-patient',
+      summary: 'Create a patient',
+      description: 'Stores a patient and answers it with its id.',
+      body: NewPatient,
+      response: { 201: Patient, ...problemResponses },
+      problems: creationProblems
+    },
     handler: (request) => createOnce(request, claims, keys, '/patient', {
       document: (id, audit, lastUpdated) => storedPatient(id, request.body, audit, lastUpdated),
       insert: (document, sent) => patients.insert(document, sent),
@@ -41,7 +49,14 @@ export const patientRoutes: FastifyPluginAsync<Parts> = async (app, { patients, 
     method: 'GET',
     url: '/patient/:patientId',
     audit: { type, operation: 'load' },
-    schema: { params, response: { 200: Patient, 304: noContent, ...problemResponses } },
+    schema: {
+      operationId: 'load-patient',
+      summary: 'Load a patient',
+      description: 'Answers a patient, or 304 where the client holds this version already.',
+      params,
+      response: { 200: Patient, 304: noContent, ...problemResponses },
+      problems: [PatientNotFound]
+    },
     handler (request) {
       const id = known(request.params.patientId)
       return read({
@@ -57,7 +72,15 @@ export const patientRoutes: FastifyPluginAsync<Parts> = async (app, { patients, 
     method: 'PUT',
     url: '/patient/:patientId',
     audit: { type, operation: 'update' },
-    schema: { params, body: PatientUpdate, response: { 200: Patient, ...problemResponses } },
+    schema: {
+      operationId: 'update-patient',
+      summary: 'Replace a patient',
+      description: 'Replaces the whole patient: what the body leaves out is gone afterwards. id and lastUpdated may be sent as they were loaded.',
+      params,
+      body: PatientUpdate,
+      response: { 200: Patient, ...problemResponses },
+      problems: [PatientNotFound, PatientStale]
+    },
     handler (request) {
       const { id: inBody, lastUpdated, ...details } = request.body
       sameAsPath('id', inBody, request.params.patientId)
@@ -78,7 +101,15 @@ export const patientRoutes: FastifyPluginAsync<Parts> = async (app, { patients, 
     method: 'PATCH',
     url: '/patient/:patientId',
     audit: { type, operation: 'patch' },
-    schema: { params, body: PatientPatch, response: { 200: Patient, ...problemResponses } },
+    schema: {
+      operationId: 'patch-patient',
+      summary: 'Change properties of a patient',
+      description: 'Applies a JSON merge patch (RFC 7396): null takes a property away, and what the body leaves out stays.',
+      params,
+      body: PatientPatch,
+      response: { 200: Patient, ...problemResponses },
+      problems: [PatientNotFound, PatientStale]
+    },
     handler (request) {
       const { id: inBody, lastUpdated, ...patch } = request.body
       sameAsPath('id', inBody, request.params.patientId)
@@ -96,7 +127,14 @@ export const patientRoutes: FastifyPluginAsync<Parts> = async (app, { patients, 
     method: 'DELETE',
     url: '/patient/:patientId',
     audit: { type, operation: 'delete' },
-    schema: { params, response: { 204: noContent, ...problemResponses } },
+    schema: {
+      operationId: 'delete-patient',
+      summary: 'Delete a patient',
+      description: 'Deletes a patient with all test results.',
+      params,
+      response: { 204: noContent, ...problemResponses },
+      problems: [PatientNotFound, PatientStale]
+    },
     handler (request) {
       const id = known(request.params.patientId)
       return write({
@@ -111,7 +149,15 @@ export const patientRoutes: FastifyPluginAsync<Parts> = async (app, { patients, 
     method: 'POST',
     url: '/patient/search',
     audit: { type, operation: 'search' },
-    schema: { body: PatientCriteria, querystring: PatientPage, response: { 200: Type.Array(Patient), ...problemResponses } },
+    schema: {
+      operationId: 'search-patients',
+      summary: 'Search patients',
+      description: 'Answers the patients that match every criterion exactly; {} finds all. A range of dates of birth is inclusive, and its ends may be partial. Where more follows, Link names the next page: it holds for the same body and subscription.',
+      body: PatientCriteria,
+      querystring: PatientPage,
+      response: { 200: Type.Array(Patient), ...problemResponses },
+      problems: [InvalidCursor]
+    },
     async handler (request) {
       const { body, query } = request
       const path = '/patient/search'

@@ -1,8 +1,8 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { Type } from 'typebox'
 import { read, write } from '../audited.ts'
-import { PatientNotFound, TestNotFound } from '../errors.ts'
-import { createOnce } from '../idempotency.ts'
+import { InvalidCursor, PatientNotFound, TestNotFound, TestStale } from '../errors.ts'
+import { createOnce, creationProblems } from '../idempotency.ts'
 import { merge } from '../merge-patch.ts'
 import { precondition } from '../preconditions.ts'
 import { patientKey } from '../repositories/patients.ts'
@@ -10,10 +10,10 @@ import { storedTest, testKey, type Tests } from '../repositories/tests.ts'
 import { NewTest, Test, TestPage, TestPatch, TestUpdate, type TestDetails } from '../schemas.ts'
 import { answerCreated, answerLoaded, answerWith, disclosure, invalid, noContent, problemResponses, represent, sameAsPath } from './answers.ts'
 import { Cursors, linkNext, sortOf } from './pages.ts'
-import { known, type Parts } from './patients.ts'
+import { known, patientId, type Parts } from './patients.ts'
 
-const ofPatient = Type.Object({ patientId: Type.String() })
-const params = Type.Object({ patientId: Type.String(), testId: Type.String() })
+const ofPatient = Type.Object({ patientId })
+const params = Type.Object({ patientId, testId: Type.String({ description: 'The id of the test result, a UUID' }) })
 const type = 'test'
 
 export const testRoutes: FastifyPluginAsync<Parts & { tests: Tests }> = async (app, { patients, tests, claims, keys }) => {
@@ -21,7 +21,15 @@ export const testRoutes: FastifyPluginAsync<Parts & { tests: Tests }> = async (a
     method: 'POST',
     url: '/patient/:patientId/tests',
     audit: { type, operation: 'create' },
-    schema: { params: ofPatient, body: NewTest, response: { 201: Test, ...problemResponses } },
+    schema: {
+      operationId: 'create-test',
+      summary: 'Create a test result',
+      description: 'Stores a test result of the patient and answers it with its id.',
+      params: ofPatient,
+      body: NewTest,
+      response: { 201: Test, ...problemResponses },
+      problems: [...creationProblems, PatientNotFound]
+    },
     handler (request) {
       const patientId = known(request.params.patientId)
       if (patientId === undefined) throw invalid('patientId', 'must be a UUID')
@@ -46,7 +54,15 @@ export const testRoutes: FastifyPluginAsync<Parts & { tests: Tests }> = async (a
     method: 'GET',
     url: '/patient/:patientId/tests',
     audit: { type, operation: 'list' },
-    schema: { params: ofPatient, querystring: TestPage, response: { 200: Type.Array(Test), ...problemResponses } },
+    schema: {
+      operationId: 'load-tests',
+      summary: 'Load the test results of a patient',
+      description: 'Answers the test results of the patient, if there are any. Where more follows, Link names the next page.',
+      params: ofPatient,
+      querystring: TestPage,
+      response: { 200: Type.Array(Test), ...problemResponses },
+      problems: [PatientNotFound, InvalidCursor]
+    },
     async handler (request) {
       const { query } = request
       const patientId = known(request.params.patientId)
@@ -73,7 +89,14 @@ export const testRoutes: FastifyPluginAsync<Parts & { tests: Tests }> = async (a
     method: 'GET',
     url: '/patient/:patientId/tests/:testId',
     audit: { type, operation: 'load' },
-    schema: { params, response: { 200: Test, 304: noContent, ...problemResponses } },
+    schema: {
+      operationId: 'load-test',
+      summary: 'Load a test result',
+      description: 'Answers a test result of the patient, or 304 where the client holds this version already.',
+      params,
+      response: { 200: Test, 304: noContent, ...problemResponses },
+      problems: [PatientNotFound, TestNotFound]
+    },
     handler (request) {
       const ids = idsOf(request.params)
       return read({
@@ -93,7 +116,15 @@ export const testRoutes: FastifyPluginAsync<Parts & { tests: Tests }> = async (a
     method: 'PUT',
     url: '/patient/:patientId/tests/:testId',
     audit: { type, operation: 'update' },
-    schema: { params, body: TestUpdate, response: { 200: Test, ...problemResponses } },
+    schema: {
+      operationId: 'update-test',
+      summary: 'Replace a test result',
+      description: 'Replaces the whole test result: what the body leaves out is gone afterwards. id and lastUpdated may be sent as they were loaded.',
+      params,
+      body: TestUpdate,
+      response: { 200: Test, ...problemResponses },
+      problems: [PatientNotFound, TestNotFound, TestStale]
+    },
     handler (request) {
       const { id: inBody, lastUpdated, ...details } = request.body
       sameAsPath('id', inBody, request.params.testId)
@@ -117,7 +148,15 @@ export const testRoutes: FastifyPluginAsync<Parts & { tests: Tests }> = async (a
     method: 'PATCH',
     url: '/patient/:patientId/tests/:testId',
     audit: { type, operation: 'patch' },
-    schema: { params, body: TestPatch, response: { 200: Test, ...problemResponses } },
+    schema: {
+      operationId: 'patch-test',
+      summary: 'Change properties of a test result',
+      description: 'Applies a JSON merge patch (RFC 7396): null takes a property away, and what the body leaves out stays.',
+      params,
+      body: TestPatch,
+      response: { 200: Test, ...problemResponses },
+      problems: [PatientNotFound, TestNotFound, TestStale]
+    },
     handler (request) {
       const { id: inBody, patientId: ofBody, lastUpdated, ...patch } = request.body
       sameAsPath('id', inBody, request.params.testId)
@@ -140,7 +179,14 @@ export const testRoutes: FastifyPluginAsync<Parts & { tests: Tests }> = async (a
     method: 'DELETE',
     url: '/patient/:patientId/tests/:testId',
     audit: { type, operation: 'delete' },
-    schema: { params, response: { 204: noContent, ...problemResponses } },
+    schema: {
+      operationId: 'delete-test',
+      summary: 'Delete a test result',
+      description: 'Deletes a test result of the patient.',
+      params,
+      response: { 204: noContent, ...problemResponses },
+      problems: [PatientNotFound, TestNotFound, TestStale]
+    },
     handler (request) {
       const ids = idsOf(request.params)
       return write({

@@ -38,7 +38,7 @@ export async function startService (t: Test) {
 export const urlOf = (app: FastifyInstance) => `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
 
 /** The gateway on a socket, before the service at `serviceUrl`, whose host `lookup` knows. */
-export async function startGateway (t: Test, serviceUrl: string, settings: NodeJS.ProcessEnv = {}, lookup?: Lookup) {
+export async function startGateway (t: Test, serviceUrl: string, settings: NodeJS.ProcessEnv = {}, lookup?: Lookup, policies: Pick<Parameters<typeof buildApp>[1] & {}, 'sendRequest' | 'namedValues'> = {}) {
   const logs: string[] = []
   const config = loadConfig({
     HOST: '127.0.0.1',
@@ -48,7 +48,7 @@ export async function startGateway (t: Test, serviceUrl: string, settings: NodeJ
     GATEWAY_SUBSCRIPTION_KEYS: SUBSCRIPTION_KEYS,
     ...settings
   })
-  const app = await buildApp(config, { logStream: { write: (line) => { logs.push(line) } }, lookup })
+  const app = await buildApp(config, { logStream: { write: (line) => { logs.push(line) } }, lookup, ...policies })
   await app.listen({ host: '127.0.0.1', port: 0 })
   t.teardown(() => app.close())
   const url = urlOf(app)

@@ -1,0 +1,90 @@
+import { readFile } from 'node:fs/promises'
+import { Validator } from '@seriousme/openapi-schema-validator'
+import t from 'tap'
+import { violations } from '#common/validation.ts'
+import { openApi } from '../openapi.ts'
+import * as schemas from '../schemas.ts'
+
+const committed = await readFile(new URL('../openapi.json', import.meta.url), 'utf8')
+const document = JSON.parse(committed)
+
+interface Operation {
+  operationId: string
+  summary: string
+  description: string
+  parameters?: Array<{ in: string, name: string, description: string, required: boolean }>
+  requestBody?: { content: Record<string, { example: object }> }
+  responses: Record<string, { headers?: Record<string, object>, content?: Record<string, { schema: { $ref: string }, example: object }> }>
+}
+const operations = Object.entries<Record<string, Operation>>(document.paths)
+  .flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => ({ name: `${method.toUpperCase()} ${path}`, path, method, ...operation })))
+
+t.test('the committed document is what the code says; otherwise npm run openapi', async (t) => {
+  t.equal(await openApi(), committed)
+})
+
+t.test('it is an OpenAPI 3.0 document', async (t) => {
+  const { valid, errors } = await new Validator().validate(document)
+  t.ok(valid, JSON.stringify(errors))
+  t.match(document.openapi, /^3\.0\./)
+})
+
+t.test('it holds the operations that the gateway exposes, and no others', async (t) => {
+  t.strictSame(operations.map(({ name, operationId }) => `${name} ${operationId}`).sort(), [
+    'DELETE /patient/{patientId} delete-patient',
+    'DELETE /patient/{patientId}/tests/{testId} delete-test',
+    'GET /patient/{patientId} load-patient',
+    'GET /patient/{patientId}/tests load-tests',
+    'GET /patient/{patientId}/tests/{testId} load-test',
+    'PATCH /patient/{patientId} patch-patient',
+    'PATCH /patient/{patientId}/tests/{testId} patch-test',
+    'POST /patient create-patient',
+    'POST /patient/search search-patients',
+    'POST /patient/{patientId}/tests create-test',
+    'PUT /patient/{patientId} update-patient',
+    'PUT /patient/{patientId}/tests/{testId} update-test'
+  ])
+})
+
+t.test('each operation tells what it does, what it takes and how it is refused', async (t) => {
+  for (const { name, path, method, summary, description, parameters = [], requestBody, responses } of operations) {
+    t.ok(summary && description, name)
+    t.equal(requestBody !== undefined, ['post', 'put', 'patch'].includes(method), name)
+    const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, parameter]) => parameter)
+    t.strictSame(parameters.filter((parameter) => parameter.in === 'path').map(({ name }) => name), inPath, name)
+    t.ok(parameters.every(({ description }) => description), name)
+    t.notOk(parameters.some((parameter) => parameter.in !== 'path' && parameter.required), name)
+    for (const { content = {} } of [requestBody, ...Object.values(responses)].filter((part) => part !== undefined)) {
+      for (const media of Object.values(content)) t.ok(media.example, `${name} has examples`)
+    }
+    const problems = ['500', '503', ...(requestBody ? ['400', '413'] : []), ...(inPath.length > 0 ? ['404'] : []), ...(/^(?:PUT|PATCH|DELETE) /.test(name) ? ['412'] : [])]
+    for (const status of problems) {
+      const { schema, example } = responses[status]!.content!['application/problem+json']!
+      t.equal(schema.$ref, '#/components/schemas/Problem', `${name} ${status}`)
+      t.match(example, { status: Number(status), code: /^[A-Z_]+$/ })
+    }
+    for (const status of ['401', '403', '429', '503']) t.equal(responses[status]!.content!['application/json']!.schema.$ref, '#/components/schemas/GatewayError', `${name} ${status}`)
+  }
+})
+
+t.test('header fields are told where they are read and written', async (t) => {
+  const headersOf = (name: string, status: number) => Object.keys(operations.find((operation) => operation.name === name)!.responses[status]!.headers ?? {})
+  const read = (name: string) => operations.find((operation) => operation.name === name)!.parameters!.filter((parameter) => parameter.in === 'header').map(({ name }) => name)
+  t.strictSame(headersOf('POST /patient', 201), ['ETag', 'Location'])
+  t.strictSame(headersOf('POST /patient', 409), ['Retry-After'])
+  t.strictSame(headersOf('GET /patient/{patientId}', 200), ['ETag'])
+  t.strictSame(headersOf('GET /patient/{patientId}', 304), ['ETag'])
+  t.strictSame(headersOf('GET /patient/{patientId}', 503), ['Retry-After'])
+  t.strictSame(headersOf('GET /patient/{patientId}', 429), ['Retry-After'])
+  t.strictSame(headersOf('POST /patient/search', 200), ['Link'])
+  t.strictSame(headersOf('GET /patient/{patientId}/tests', 200), ['Link'])
+  t.strictSame(read('POST /patient/{patientId}/tests'), ['Idempotency-Key'])
+  t.strictSame(read('GET /patient/{patientId}/tests/{testId}'), ['If-None-Match'])
+  for (const name of ['PUT /patient/{patientId}', 'PATCH /patient/{patientId}', 'DELETE /patient/{patientId}']) t.strictSame(read(name), ['If-Match'], name)
+})
+
+t.test('each example fits its schema', async (t) => {
+  const examples = Object.entries(schemas).flatMap(([name, schema]) => ((schema as { examples?: object[] }).examples ?? []).map((example) => ({ name, schema, example })))
+  t.ok(examples.length >= 9)
+  for (const { name, schema, example } of examples) t.strictSame(violations(schema, example), [], name)
+})
