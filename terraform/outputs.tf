@@ -1,0 +1,44 @@
+output "gateway_name" {
+  description = "Name of API Management."
+  value       = module.gateway.name
+}
+
+output "gateway_url" {
+  description = "Address of the gateway."
+  value       = module.gateway.url
+}
+
+output "key_vault_name" {
+  description = "Name of the vault."
+  value       = module.vault.name
+}
+
+output "key_vault_uri" {
+  description = "Address of the vault."
+  value       = module.vault.uri
+}
+
+output "log_analytics_workspace" {
+  description = "Id of the workspace as queries name it."
+  value       = module.monitor.workspace_guid
+}
+
+output "registry_login_server" {
+  description = "Host name of the registry."
+  value       = module.registry.login_server
+}
+
+output "registry_name" {
+  description = "Name of the registry."
+  value       = module.registry.name
+}
+
+output "resource_groups" {
+  description = "Resource groups, by region."
+  value       = { for region, group in azurerm_resource_group.main : region => group.name }
+}
+
+output "rotation_job" {
+  description = "Name of the job that rotates the keys."
+  value       = local.names.jobs["rotation"]
+}
