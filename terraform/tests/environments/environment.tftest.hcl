@@ -1,9 +1,11 @@
+# An environment is a file of variables and nothing else:
+#   terraform test -test-directory=tests/environments -var-file=environments/dev.tfvars
+
 mock_provider "azurerm" {
   source = "./tests/mocks"
 }
+
 variables {
-  environment = "test"
-  publisher   = { name = "Mock", email = "mock@example.org" }
   images = {
     patient  = "crmock.azurecr.io/patient@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
     audit    = "crmock.azurecr.io/audit@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -15,9 +17,10 @@ variables {
     patient-data-key = "2222222222222222222222222222222222222222222"
   }
 }
-run "apply" {
+
+run "whole" {
   assert {
-    condition     = module.gateway.name != ""
-    error_message = "x"
+    condition     = alltrue([for name in values(local.names.resource_groups) : startswith(name, "rg-patients-${var.environment}")]) && strcontains(local.names.vault.vault, "-${var.environment}-")
+    error_message = "Every name tells the environment."
   }
 }
