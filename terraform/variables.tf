@@ -317,7 +317,7 @@ variable "images" {
     audit    = string
     rotation = string
   })
-  description = "Images by their digests: <registry>/patient@sha256:…"
+  description = "Images by their digests, as <registry>/patient@sha256:<digest>."
   nullable    = false
 
   validation {

@@ -4,6 +4,24 @@ mock_provider "azurerm" {
   source = "./tests/mocks"
 
   override_resource {
+    target = module.data.azurerm_cosmosdb_account.main["audit"]
+    values = {
+      id                                = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.DocumentDB/databaseAccounts/cosmos-audit"
+      primary_key                       = "mock+key/with=="
+      primary_mongodb_connection_string = "mongodb://cosmos-audit:mock+key/with==@cosmos-audit.mongo.cosmos.azure.com:10255/?ssl=true"
+    }
+  }
+
+  override_resource {
+    target = module.data.azurerm_cosmosdb_account.main["patient"]
+    values = {
+      id                                = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.DocumentDB/databaseAccounts/cosmos-patient"
+      primary_key                       = "mock+key/with=="
+      primary_mongodb_connection_string = "mongodb://cosmos-patient:mock+key/with==@cosmos-patient.mongo.cosmos.azure.com:10255/?ssl=true"
+    }
+  }
+
+  override_resource {
     target = module.identity.azurerm_user_assigned_identity.main["audit"]
     values = {
       id           = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-audit"
