@@ -1,3 +1,8 @@
+output "gateway_id" {
+  description = "Id of API Management."
+  value       = module.gateway.id
+}
+
 output "gateway_name" {
   description = "Name of API Management."
   value       = module.gateway.name
@@ -31,6 +36,11 @@ output "registry_login_server" {
 output "registry_name" {
   description = "Name of the registry."
   value       = module.registry.name
+}
+
+output "resource_group" {
+  description = "Resource group of the first region."
+  value       = local.group
 }
 
 output "resource_groups" {
