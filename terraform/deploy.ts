@@ -16,13 +16,15 @@ const ADDRESS_URL = 'https://api.ipify.org'
 
 const USAGE = `Builds an environment in Azure, or brings it up to date. Asks before each change, unless told not to.
 
-npm run deploy -- ENVIRONMENT [--yes] [--inside] [--images JSON] [--plan | --destroy]
+npm run deploy -- ENVIRONMENT [--yes] [--inside] [--images JSON] [--untried] [--registry | --plan | --destroy]
 
   ENVIRONMENT    a file of terraform/environments, without its ending
   --yes          does not ask
   --inside       from a runner in the virtual network: vault and registry stay closed
   --images JSON  {"patient": "<registry>/patient@sha256:…", "audit": …, "rotation": …}, instead of building them
-  --plan         shows what would be changed, and changes nothing; vault and registry must be reachable
+  --untried      ends without the smoke test, which needs this machine's address among client_ip_ranges
+  --registry     makes the registry and what it stands on, for images that are brought there by other means
+  --plan         shows what would be changed, by what the state knows, and changes nothing
   --destroy      takes the environment away
 
 az is logged in to the subscription. With STATE_RESOURCE_GROUP and STATE_STORAGE_ACCOUNT, as terraform/state made them,
@@ -40,12 +42,14 @@ try {
 }
 
 async function main () {
-  const { values: { yes, inside, images: given, plan, destroy, help }, positionals: [environment, ...rest] } = parseArgs({
+  const { values: { yes, inside, images: given, untried, registry, plan, destroy, help }, positionals: [environment, ...rest] } = parseArgs({
     allowPositionals: true,
     options: {
       yes: { type: 'boolean', default: false },
       inside: { type: 'boolean', default: false },
       images: { type: 'string' },
+      untried: { type: 'boolean', default: false },
+      registry: { type: 'boolean', default: false },
       plan: { type: 'boolean', default: false },
       destroy: { type: 'boolean', default: false },
       help: { type: 'boolean', short: 'h', default: false }
@@ -55,7 +59,7 @@ async function main () {
     process.stdout.write(USAGE)
     return
   }
-  if (!environment || rest.length > 0 || (plan && destroy)) throw new DeployError(`an environment, and what to do\n\n${USAGE}`)
+  if (!environment || rest.length > 0 || [registry, plan, destroy].filter(Boolean).length > 1) throw new DeployError(`an environment, and what to do\n\n${USAGE}`)
   const variables = `environments/${environment}.tfvars`
   try {
     readFileSync(join(HERE, variables))
@@ -68,14 +72,16 @@ async function main () {
   // First values of the keys: used where a secret is made, and never again
   process.env.TF_VAR_secret_values = JSON.stringify(Object.fromEntries(['patient-host-key', 'audit-host-key', 'patient-data-key'].map((name) => [name, randomBytes(32).toString('base64url')])))
   process.env.TF_VAR_images = given ?? process.env.TF_VAR_images ?? JSON.stringify(Object.fromEntries(SERVICES.map((name) => [name, `unbuilt/${name}@sha256:${'0'.repeat(64)}`])))
-  const ranges = inside ? [] : await deployerRanges()
+  const ranges = inside || registry || plan ? [] : await deployerRanges()
 
   await initialise(environment)
   const change = (action: 'apply' | 'destroy' | 'plan', open: string[], ...args: string[]) =>
     run('terraform', `-chdir=${HERE}`, action, `-var-file=${variables}`, `-var=deployer_ip_ranges=${JSON.stringify(open)}`, ...(yes || action === 'plan' ? ['-input=false'] : []), ...(yes && action !== 'plan' ? ['-auto-approve'] : []), ...args)
   const doors = ['-target=module.vault.azurerm_key_vault.main', '-target=module.registry.azurerm_container_registry.main']
 
-  if (plan) return change('plan', ranges)
+  // Without a look at the vault, whose door stays closed
+  if (plan) return change('plan', ranges, '-refresh=false')
+  if (registry) return change('apply', ranges, '-target=module.registry')
   if (destroy) {
     // Secrets are taken away through the vault's own door
     const isBuilt = (await answer('terraform', `-chdir=${HERE}`, 'state', 'list')).includes('module.vault.azurerm_key_vault.main')
@@ -92,7 +98,7 @@ async function main () {
   } finally {
     if (ranges.length > 0) await change('apply', [], ...doors, ...(yes ? [] : ['-input=false', '-auto-approve']))
   }
-  await smokeTest()
+  if (!untried) await smokeTest()
 }
 
 async function initialise (environment: string) {

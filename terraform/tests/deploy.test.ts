@@ -151,7 +151,19 @@ t.test('opens the doors to take an environment away', async (t) => {
 t.test('shows what it would change', async (t) => {
   const { calls } = await deploy(t, ['dev', '--plan'])
   t.equal(changes(calls).length, 1)
-  t.match(changes(calls)[0], / plan /)
+  t.match(changes(calls)[0], / plan .*deployer_ip_ranges=\[\] .*-refresh=false/)
+})
+
+t.test('makes the registry alone, closed', async (t) => {
+  const { calls } = await deploy(t, ['dev', '--yes', '--registry'])
+  t.equal(changes(calls).length, 1)
+  t.match(changes(calls)[0], /apply .*deployer_ip_ranges=\[\] .*-target=module\.registry$/)
+})
+
+t.test('ends without the smoke test where it is told to', async (t) => {
+  const { status, output } = await deploy(t, ['dev', '--yes', '--untried'])
+  t.equal(status, 0)
+  t.notMatch(output, 'POST')
 })
 
 t.test('refuses an environment that there is not', async (t) => {
