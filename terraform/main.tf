@@ -89,7 +89,7 @@ module "monitor" {
   budget                    = var.budget
   gateway                   = { id = module.gateway.id, url = module.gateway.url }
   key_rotation_days         = var.key_rotation_days
-  rotation_job              = local.names.jobs["rotation"]
+  rotation_job              = "rotation"
   tags                      = local.tags
 }
 

@@ -69,10 +69,5 @@ locals {
       logger             = "application-insights"
       diagnostic_setting = "log-analytics"
     }
-
-    jobs = {
-      rotation  = "job-${local.system}-rotation"
-      load-test = "job-${local.system}-load"
-    }
   }
 }

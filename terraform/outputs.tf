@@ -47,8 +47,3 @@ output "resource_groups" {
   description = "Resource groups, by region."
   value       = { for region, group in azurerm_resource_group.main : region => group.name }
 }
-
-output "rotation_job" {
-  description = "Name of the job that rotates the keys."
-  value       = local.names.jobs["rotation"]
-}

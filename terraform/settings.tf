@@ -58,17 +58,25 @@ locals {
   # Every key that the rotation can do: those whose secret it may change
   rotated = [for opening in values(local.access) : opening.secret if opening.identity == "rotation"]
 
+  rotation_arguments = {
+    # What is due
+    rotation = concat(var.database_kind == "vcore" ? local.rotated : ["--all"], ["--older-than", tostring(var.key_rotation_days)])
+    # By hand: everything, with no failed request
+    rotation-now = var.database_kind == "vcore" ? local.rotated : ["--all"]
+    # By hand: everything, since others know it
+    rotation-leaked = concat(var.database_kind == "vcore" ? local.rotated : ["--all"], ["--leaked"])
+  }
+
   jobs = merge(
     {
-      rotation = {
-        name               = local.names.jobs["rotation"]
+      for name, arguments in local.rotation_arguments : name => {
         image              = var.images.rotation
         identity_id        = module.identity.ids["rotation"]
-        schedule           = var.rotation_schedule
+        schedule           = name == "rotation" ? var.rotation_schedule : null
         timeout_in_seconds = 3600
         # What was interrupted is finished by the next run
         retries   = 1
-        args      = concat(var.database_kind == "vcore" ? local.rotated : ["--all"], ["--older-than", tostring(var.key_rotation_days)])
+        args      = arguments
         container = { cpu = 0.25, memory = "0.5Gi" }
         secrets   = {}
         settings = merge(local.vault_settings["rotation"], { KEY_GRACE_SECONDS = tostring(var.key_grace_seconds) }, {
@@ -78,7 +86,6 @@ locals {
     },
     var.load_test == null ? {} : {
       load-test = {
-        name               = local.names.jobs["load-test"]
         image              = var.load_test.image
         identity_id        = module.identity.ids["load-test"]
         schedule           = null

@@ -427,6 +427,11 @@ variable "name" {
     condition     = can(regex("^[a-z][a-z0-9]{1,8}$", var.name))
     error_message = "The system is named by 2 to 9 lower-case letters and digits, a letter first."
   }
+
+  validation {
+    condition     = length(var.name) + length(var.environment) <= 13
+    error_message = "The names of system and environment have 13 letters together at most: a vault's name has room for no more."
+  }
 }
 
 variable "nat_gateway_enabled" {

@@ -26,7 +26,6 @@ variables {
   }
   jobs = {
     rotation = {
-      name               = "job-mock-rotation"
       image              = "crmock.azurecr.io/rotation@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
       identity_id        = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-rotation"
       schedule           = "17 3 * * *"
@@ -38,7 +37,6 @@ variables {
       secrets            = {}
     }
     load-test = {
-      name               = "job-mock-load"
       image              = "crmock.azurecr.io/k6@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
       identity_id        = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-load"
       schedule           = null

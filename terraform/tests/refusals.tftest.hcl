@@ -147,6 +147,17 @@ run "names_and_networks_of_the_wrong_size" {
   expect_failures = [var.address_space, var.environment, var.location, var.name]
 }
 
+run "names_too_long_together" {
+  command = plan
+
+  variables {
+    environment = "staged"
+    name        = "patients"
+  }
+
+  expect_failures = [var.name]
+}
+
 run "a_load_test_from_an_unknown_address" {
   command = plan
 

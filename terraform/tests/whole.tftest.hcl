@@ -156,8 +156,8 @@ run "defaults" {
   }
 
   assert {
-    condition     = local.jobs["rotation"].args == ["--all", "--older-than", "60"] && local.jobs["rotation"].schedule == "17 3 * * *" && keys(local.jobs) == ["rotation"]
-    error_message = "The rotation does every key that is 60 days old, once a day."
+    condition     = local.jobs["rotation"].args == ["--all", "--older-than", "60"] && local.jobs["rotation"].schedule == "17 3 * * *" && tolist(local.jobs["rotation-now"].args) == tolist(["--all"]) && local.jobs["rotation-leaked"].args == ["--all", "--leaked"] && local.jobs["rotation-now"].schedule == null && local.jobs["rotation-leaked"].schedule == null && keys(local.jobs) == ["rotation", "rotation-leaked", "rotation-now"]
+    error_message = "The rotation does every key that is 60 days old, once a day, and all of them when it is asked to."
   }
 
   assert {

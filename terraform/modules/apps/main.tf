@@ -74,7 +74,7 @@ module "app" {
 resource "azurerm_container_app_job" "main" {
   for_each = var.jobs
 
-  name                         = each.value.name
+  name                         = each.key
   location                     = var.location
   resource_group_name          = var.resource_group_name
   container_app_environment_id = azurerm_container_app_environment.main.id

@@ -16,7 +16,6 @@ variable "apps" {
 
 variable "jobs" {
   type = map(object({
-    name        = string
     image       = string
     identity_id = string
     # Null: started by hand
