@@ -28,6 +28,10 @@ provider "azurerm" {
     api_management {
       purge_soft_delete_on_destroy = true
     }
+    application_insights {
+      # A rule and its action group that nobody asked for would outlive an environment
+      disable_generated_rule = true
+    }
     key_vault {
       # Purge protection forbids it; a vault that is made again under its old name is recovered
       purge_soft_delete_on_destroy    = false

@@ -234,7 +234,7 @@ run "vcore" {
   }
 
   assert {
-    condition     = output.connection_strings["patient"] == "mongodb+srv://owner:a%2Fpassword+of+16%2B@cosmos-patient.mongocluster.cosmos.azure.com/?tls=true&authMechanism=SCRAM-SHA-256&retrywrites=false&maxIdleTimeMS=120000"
+    condition     = output.connection_strings["patient"] == "mongodb+srv://operator:a%2Fpassword+of+16%2B@cosmos-patient.mongocluster.cosmos.azure.com/?tls=true&authMechanism=SCRAM-SHA-256&retrywrites=false&maxIdleTimeMS=120000"
     error_message = "The password in a connection string is percent-encoded, as drivers ask."
   }
 

@@ -240,7 +240,7 @@ run "tokens_instead_of_keys" {
   }
 
   assert {
-    condition     = !strcontains(azurerm_api_management_api_policy.patient.xml_content, "context.Subscription") && strcontains(azurerm_api_management_api_policy.patient.xml_content, "<value>@(((Jwt)context.Variables[\"token\"]).Claims.GetValueOrDefault(\"azp\", \"\"))</value>")
+    condition     = !strcontains(azurerm_api_management_api_policy.patient.xml_content, "context.Subscription") && strcontains(azurerm_api_management_api_policy.patient.xml_content, "<value>@(((Jwt)context.Variables[\"token\"]).Claims.GetValueOrDefault(\"azp\", ((Jwt)context.Variables[\"token\"]).Claims.GetValueOrDefault(\"appid\", \"\")))</value>")
     error_message = "The register's actor is the application."
   }
 }

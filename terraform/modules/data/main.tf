@@ -141,7 +141,7 @@ resource "azurerm_mongo_cluster" "main" {
   location               = var.location
   resource_group_name    = var.resource_group_name
   version                = "8.0"
-  administrator_username = "owner"
+  administrator_username = "operator"
   administrator_password = var.vcore_passwords[each.key]
   authentication_methods = ["NativeAuth"]
   compute_tier           = var.vcore.compute_tier

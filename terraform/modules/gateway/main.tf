@@ -8,7 +8,7 @@ resource "azurerm_public_ip" "main" {
   sku                 = "Standard"
   # API Management asks for a name on its address
   domain_name_label = var.names.domain_name_label
-  zones             = var.zones
+  zones             = length(var.zones) == 0 ? null : var.zones
   tags              = var.tags
 }
 
@@ -21,7 +21,7 @@ resource "azurerm_public_ip" "additional" {
   allocation_method   = "Static"
   sku                 = "Standard"
   domain_name_label   = each.value.domain_name_label
-  zones               = each.value.zones
+  zones               = length(each.value.zones) == 0 ? null : each.value.zones
   tags                = var.tags
 }
 
