@@ -187,7 +187,7 @@ module "gateway" {
   products            = var.products
   entra               = var.entra
   documents           = { patient = jsondecode(file("${path.root}/../services/patient/openapi.json")) }
-  patient_url         = module.apps["primary"].urls["patient"]
+  patient_urls        = local.patient_urls
   policies            = { for name in ["global", "product", "patient", "echo"] : name => file("${path.root}/policies/${name}.xml") }
   named_values        = local.named_values
   sampling_percentage = 100 * var.telemetry_sampling
@@ -200,6 +200,7 @@ module "gateway" {
   additional_locations = [
     for region in keys(var.additional_regions) : {
       location          = region
+      name              = var.additional_regions[region].gateway_region
       subnet_id         = module.network[region].subnet_ids["gateway"]
       zones             = local.zones
       resource_group    = azurerm_resource_group.main[region].name

@@ -93,7 +93,7 @@ locals {
         retries            = 0
         args               = ["run", "/k6/smoke.ts"]
         container          = { cpu = 2, memory = "4Gi" }
-        secrets            = { SUBSCRIPTION_KEY = "${module.vault.uri}secrets/${var.load_test.subscription_id}" }
+        secrets            = { SUBSCRIPTION_KEY = "${module.vault.uri}secrets/${var.load_test.key_secret_name}" }
         settings           = { BASE_URL = module.gateway.url }
       }
     },
@@ -102,16 +102,12 @@ locals {
   # Secrets that are put into the vault by hand, and who reads them
   foreign_secrets = merge(
     var.custom_domain == null ? {} : { "gateway/${var.custom_domain.certificate_name}" = { identity = "gateway", secret = var.custom_domain.certificate_name } },
-    var.load_test == null ? {} : { "load-test/${var.load_test.subscription_id}" = { identity = "load-test", secret = var.load_test.subscription_id } },
+    var.load_test == null ? {} : { "load-test/${var.load_test.key_secret_name}" = { identity = "load-test", secret = var.load_test.key_secret_name } },
   )
 
   patient_urls = { for region, apps in module.apps : region => "${apps.urls["patient"]}/patient" }
 
-  # Each gateway calls the services of its own region
-  backend_choices = [for region in keys(var.additional_regions) : "context.Deployment.Region == \"${local.regions[region].gateway_region}\" ? \"${local.patient_urls[region]}\" : "]
-
   named_values = {
-    patient-backend-url        = length(local.backend_choices) == 0 ? local.patient_urls["primary"] : "@(${join("", local.backend_choices)}\"${local.patient_urls["primary"]}\")"
     key-vault-uri              = trimsuffix(module.vault.uri, "/")
     host-key-cache-seconds     = tostring(var.host_key_cache_seconds)
     gateway-identity-client-id = module.identity.client_ids["gateway"]

@@ -365,13 +365,13 @@ variable "key_rotation_days" {
 variable "load_test" {
   type = object({
     image           = string
-    subscription_id = string
+    key_secret_name = string
   })
   description = "A job that puts load on the gateway from inside the network, started by hand: the k6 image with the scripts, and the name of the vault's secret that holds its subscription key; null: none."
   default     = null
 
   validation {
-    condition     = var.load_test == null || try(can(regex("@sha256:[0-9a-f]{64}$", var.load_test.image)) && can(regex("^[0-9A-Za-z-]{1,127}$", var.load_test.subscription_id)), false)
+    condition     = var.load_test == null || try(can(regex("@sha256:[0-9a-f]{64}$", var.load_test.image)) && can(regex("^[0-9A-Za-z-]{1,127}$", var.load_test.key_secret_name)), false)
     error_message = "The load test has an image by its digest and the name of a secret."
   }
 

@@ -32,11 +32,11 @@ variables {
   location                   = "westeurope"
   log_analytics_workspace_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.OperationalInsights/workspaces/log-mock"
   named_values               = { key-vault-uri = "https://kv-mock.vault.azure.net" }
-  patient_url                = "https://patient.mock.example"
+  patient_urls               = { primary = "https://patient.mock.example/patient", northeurope = "https://patient.mock-north.example/patient" }
   policies = {
     global  = "<policies><inbound /></policies>"
     product = "<policies><inbound><base /><rate-limit calls=\"{{calls-per-minute}}\" renewal-period=\"60\" /><quota calls=\"{{calls-per-day}}\" renewal-period=\"86400\" /></inbound></policies>"
-    patient = "<policies><inbound>\n    <base />\n<set-header name=\"x-audit-actor\"><value>@(context.Subscription.Id)</value></set-header></inbound></policies>"
+    patient = "<policies><inbound>\n    <base />\n<set-backend-service base-url=\"{{patient-backend-url}}\" /><set-header name=\"x-audit-actor\"><value>@(context.Subscription.Id)</value></set-header></inbound></policies>"
     echo    = "<policies><inbound><base /><return-response /></inbound></policies>"
   }
   products = {
@@ -127,7 +127,7 @@ run "keys" {
   }
 
   assert {
-    condition     = azurerm_api_management_api.echo.path == "echo" && azurerm_api_management_api_operation.retrieve_resource.method == "GET" && azurerm_api_management_api_operation.retrieve_resource.url_template == "/resource"
+    condition     = azurerm_api_management_api.echo.path == "echo" && azurerm_api_management_api.echo.service_url == "http://echoapi.cloudapp.net/api" && azurerm_api_management_api_operation.retrieve_resource.method == "GET" && azurerm_api_management_api_operation.retrieve_resource.url_template == "/resource"
     error_message = "The Echo API has /echo/resource."
   }
 
@@ -156,6 +156,7 @@ run "keys" {
       calls-per-day           = "200000"
       calls-per-minute        = "600"
       key-vault-uri           = "https://kv-mock.vault.azure.net"
+      patient-backend-url     = "https://patient.mock.example/patient"
       tester-calls-per-day    = "100"
       tester-calls-per-minute = "10"
     } && !anytrue([for value in azurerm_api_management_named_value.main : value.secret])
@@ -245,6 +246,21 @@ run "tokens_instead_of_keys" {
   }
 }
 
+run "a_policy_without_a_place_for_tokens_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/gateway"
+  }
+
+  variables {
+    entra    = { tenant_id = "00000000-0000-0000-0000-000000007e4a", audience = "api://patients", client_application_ids = ["00000000-0000-0000-0000-00000000c11f"], replaces_keys = false }
+    policies = { global = "<policies />", product = "<policies />", patient = "<policies />", echo = "<policies />" }
+  }
+
+  expect_failures = [azurerm_api_management_api_policy.patient]
+}
+
 run "regions_zones_and_a_domain" {
   module {
     source = "./modules/gateway"
@@ -253,6 +269,7 @@ run "regions_zones_and_a_domain" {
   variables {
     additional_locations = [{
       location          = "northeurope"
+      name              = "North Europe"
       subnet_id         = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock-north/providers/Microsoft.Network/virtualNetworks/vnet-mock/subnets/snet-gateway"
       zones             = ["1", "2", "3"]
       resource_group    = "rg-mock-north"
@@ -277,5 +294,13 @@ run "regions_zones_and_a_domain" {
   assert {
     condition     = azurerm_api_management.main.hostname_configuration[0].proxy[0].host_name == "api.example.org" && azurerm_api_management.main.hostname_configuration[0].proxy[0].key_vault_certificate_id == "https://kv-mock.vault.azure.net/secrets/certificate" && azurerm_api_management.main.hostname_configuration[0].proxy[0].ssl_keyvault_identity_client_id == var.identity_client_id && output.url == "https://api.example.org"
     error_message = "The gateway has its own name, with the vault's certificate, which renews itself."
+  }
+
+  assert {
+    condition = (
+      strcontains(azurerm_api_management_api_policy.patient.xml_content, "<when condition='@(context.Deployment.Region == \"North Europe\")'>\n<set-backend-service base-url=\"{{patient-backend-url-northeurope}}\" />\n</when>\n<otherwise>\n<set-backend-service base-url=\"{{patient-backend-url}}\" />") &&
+      nonsensitive(azurerm_api_management_named_value.main["patient-backend-url-northeurope"].value) == "https://patient.mock-north.example/patient"
+    )
+    error_message = "Each gateway calls the services of its own region."
   }
 }

@@ -108,7 +108,8 @@ const mutations: Mutation[] = [
   gateway('apis', 'subscription_required = local.keys_required', 'subscription_required = false', 'the Patient API asks for a key'),
   gateway('apis', /(azurerm_api_management_api" "echo" \{[^}]*subscription_required = )true/, '$1false', 'the Echo API asks for a key'),
   gateway('apis', 'if name != "servers"', 'if name != "info"', 'the document does not choose the service'),
-  gateway('apis', '"${var.patient_url}/patient"', 'var.patient_url', 'operations lie below the API\'s path'),
+  gateway('apis', 'trimprefix(path, "/patient") == "" ? "/" : trimprefix(path, "/patient")', 'path', 'operations lie below the API\'s path'),
+  gateway('regions', '=> var.patient_urls[place.location]', '=> var.patient_urls["primary"]', 'each gateway calls its own region\'s services'),
   gateway('apis', 'xml_content         = each.value', 'xml_content         = var.policies.echo', 'products have limits'),
   gateway('apis', 'product == local.first_product ? "" : "${product}-"', '""', 'each product has limits of its own'),
   gateway('diagnostics', /mode {2}= "Hide"/, 'mode  = "Mask"', 'query parameters are hidden'),
@@ -148,6 +149,7 @@ const mutations: Mutation[] = [
   whole('modules/data/main.tf', 'default_ttl_seconds = each.value.ttl_seconds', 'default_ttl_seconds = 3600', 'patients never expire'),
   whole('collections.json', '"postCode"', '"post_code"', 'indexes are those of the services'),
   whole('modules/apps/app/main.tf', 'image  = var.image', 'image  = replace(var.image, "/@.*/", ":latest")', 'images are named by digest'),
+  whole('settings.tf', '"${apps.urls["patient"]}/patient"', 'apps.urls["patient"]', 'the gateway knows where the patient service is'),
   whole('names.tf', '"kv-${var.name}-${var.environment}-${local.suffix}"', '"kv-${var.name}-${var.environment}-vault-${local.suffix}"', 'names have their forms'),
   whole('policies/product.xml', '{{calls-per-minute}}', '60', 'limits are named values'),
 

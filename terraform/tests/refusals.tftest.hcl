@@ -161,7 +161,7 @@ run "a_load_test_from_an_unknown_address" {
   command = plan
 
   variables {
-    load_test = { image = "crmock.azurecr.io/k6@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", subscription_id = "load" }
+    load_test = { image = "crmock.azurecr.io/k6@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", key_secret_name = "load" }
   }
 
   expect_failures = [var.load_test]

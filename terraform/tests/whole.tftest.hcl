@@ -162,12 +162,11 @@ run "defaults" {
 
   assert {
     condition = tomap(local.named_values) == tomap({
-      patient-backend-url        = "https://patient.mock-0123abcd.westeurope.azurecontainerapps.io/patient"
       key-vault-uri              = "https://kv-mock.vault.azure.net"
       host-key-cache-seconds     = "120"
       gateway-identity-client-id = "00000000-0000-0000-0000-000000000c02"
     })
-    error_message = "Policies know the patient service, the vault, the gateway's identity, and how long a host key is kept."
+    error_message = "Policies know the vault, the gateway's identity, and how long a host key is kept."
   }
 
   assert {
@@ -205,7 +204,7 @@ run "everything" {
     deployer_ip_ranges           = ["192.0.2.1/32"]
     entra                        = { tenant_id = "00000000-0000-0000-0000-000000007e4a", audience = "api://patients", client_application_ids = ["00000000-0000-0000-0000-00000000c11f"] }
     gateway_sku                  = "Premium_3"
-    load_test                    = { image = "crmock.azurecr.io/k6@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", subscription_id = "load-test-subscription-key" }
+    load_test                    = { image = "crmock.azurecr.io/k6@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", key_secret_name = "load-test-subscription-key" }
     log_level                    = "warn"
     log_retention_days           = 365
     nat_gateway_enabled          = true
@@ -222,8 +221,8 @@ run "everything" {
   }
 
   assert {
-    condition     = local.named_values["patient-backend-url"] == "@(context.Deployment.Region == \"North Europe\" ? \"https://patient.mock-0123abcd.westeurope.azurecontainerapps.io/patient\" : \"https://patient.mock-0123abcd.westeurope.azurecontainerapps.io/patient\")"
-    error_message = "Each gateway calls the services of its own region."
+    condition     = local.patient_urls["primary"] == "https://patient.mock-0123abcd.westeurope.azurecontainerapps.io/patient" && keys(local.patient_urls) == ["northeurope", "primary"]
+    error_message = "Each region has a patient service."
   }
 
   assert {

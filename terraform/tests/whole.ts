@@ -135,6 +135,17 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
     }
   })
 
+  t.test('the gateway offers each operation of the services\' own document, and no other', async (t) => {
+    const operationsOf = ({ paths }: { paths: Record<string, Record<string, { operationId?: string }>> }) =>
+      Object.values(paths).flatMap((item) => Object.values(item)).flatMap(({ operationId }) => operationId ?? []).sort()
+    const document = JSON.parse(readFileSync(join(directory, '../services/patient/openapi.json'), 'utf8'))
+    const api = of('azurerm_api_management_api').find(({ values }) => values.name === 'patient')!.values
+    const imported = JSON.parse(api.import[0].content_value)
+    t.ok(operationsOf(document).length > 0)
+    t.same(operationsOf(imported), operationsOf(document))
+    t.same(Object.keys(imported.paths).map((path) => `/${api.path}${path}`.replace(/\/$/, '')).sort(), Object.keys(document.paths).sort())
+  })
+
   t.test('every {{name}} in a policy is a named value, and every named value is in a policy', async (t) => {
     const named = of('azurerm_api_management_named_value').map(({ values }) => values.name).sort()
     const documents = [...of('azurerm_api_management_policy'), ...of('azurerm_api_management_api_policy'), ...of('azurerm_api_management_product_policy')].map(({ values }) => String(values.xml_content)).join('')

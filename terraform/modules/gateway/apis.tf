@@ -54,7 +54,7 @@ resource "azurerm_api_management_api" "patient" {
   revision              = "1"
   path                  = "patient"
   protocols             = ["https"]
-  service_url           = "${var.patient_url}/patient"
+  service_url           = var.patient_urls["primary"]
   subscription_required = local.keys_required
 
   subscription_key_parameter_names {
@@ -68,7 +68,8 @@ resource "azurerm_api_management_api" "patient" {
   }
 }
 
-# As API Management's own sample, which the provider takes away from a new service
+# As API Management's own sample, which the provider takes away from a new service. Behind it is Microsoft's echo, over
+# http as there; what belongs to a subscription is taken away before.
 resource "azurerm_api_management_api" "echo" {
   name                  = "echo"
   display_name          = "Echo API"
@@ -77,6 +78,7 @@ resource "azurerm_api_management_api" "echo" {
   revision              = "1"
   path                  = "echo"
   protocols             = ["https"]
+  service_url           = "http://echoapi.cloudapp.net/api"
   subscription_required = true
 
   subscription_key_parameter_names {
@@ -88,7 +90,7 @@ resource "azurerm_api_management_api" "echo" {
 resource "azurerm_api_management_api_operation" "retrieve_resource" {
   operation_id        = "retrieve-resource"
   display_name        = "Retrieve resource"
-  description         = "Answers without any service behind it."
+  description         = "Answers with what it was asked."
   resource_group_name = var.resource_group_name
   api_management_name = azurerm_api_management.main.name
   api_name            = azurerm_api_management_api.echo.name
@@ -121,6 +123,18 @@ resource "azurerm_api_management_api_policy" "patient" {
   api_management_name = azurerm_api_management.main.name
   api_name            = azurerm_api_management_api.patient.name
   xml_content         = local.patient_policy
+
+  lifecycle {
+    precondition {
+      condition     = alltrue([for place in var.additional_locations : strcontains(local.patient_policy, "{{patient-backend-url-${place.location}}}")])
+      error_message = "policies/patient.xml names no backend that each region could have its own of."
+    }
+
+    precondition {
+      condition     = var.entra == null || strcontains(local.patient_policy, "<validate-azure-ad-token ")
+      error_message = "policies/patient.xml has no place for the check of tokens."
+    }
+  }
 
   depends_on = [azurerm_api_management_named_value.main]
 }

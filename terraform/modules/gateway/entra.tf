@@ -25,8 +25,8 @@ locals {
   # The register's actor is the application then
   actor = local.keys_required ? "context.Subscription.Id" : local.application
 
-  patient_policy = var.entra == null ? var.policies.patient : replace(
-    replace(var.policies.patient, "/(<inbound>\\s*<base />)/", "$1\n${local.token_check}"),
+  patient_policy = var.entra == null ? local.regional_policy : replace(
+    replace(local.regional_policy, "/(<inbound>\\s*<base />)/", "$1\n${local.token_check}"),
     "context.Subscription.Id", local.actor
   )
 }

@@ -117,7 +117,7 @@ resource "azurerm_api_management" "main" {
 
 # What the policies write as {{name}}
 resource "azurerm_api_management_named_value" "main" {
-  for_each = merge(var.named_values, local.limits)
+  for_each = merge(var.named_values, local.backends, local.limits)
 
   name                = each.key
   display_name        = each.key

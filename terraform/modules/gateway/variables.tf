@@ -1,13 +1,14 @@
 variable "additional_locations" {
   type = list(object({
     location          = string
+    name              = string
     subnet_id         = string
     zones             = list(string)
     resource_group    = string
     public_ip_name    = string
     domain_name_label = string
   }))
-  description = "Further regions with a gateway."
+  description = "Further regions with a gateway: the name that it has for its region, and where it stands."
   nullable    = false
 }
 
@@ -88,9 +89,9 @@ variable "names" {
   nullable    = false
 }
 
-variable "patient_url" {
-  type        = string
-  description = "Address of the patient service, without a path."
+variable "patient_urls" {
+  type        = map(string)
+  description = "Address of the patient service, with the path of its API: primary, and by location in further regions. Not among additional_locations, since API Management itself must not wait for it."
   nullable    = false
 }
 

@@ -33,7 +33,7 @@ locals {
       { name = "to-sql", direction = "Outbound", from = [local.gateway], to = "Sql", ports = ["1433"], protocol = "Tcp", description = "API Management's own configuration" },
       { name = "to-key-vault", direction = "Outbound", from = [local.gateway], to = "AzureKeyVault", ports = ["443"], protocol = "Tcp", description = "API Management's own certificates" },
       { name = "to-monitor", direction = "Outbound", from = [local.gateway], to = "AzureMonitor", ports = ["443", "1886"], protocol = "Tcp", description = "Logs and metrics" },
-      { name = "to-certificate-lists", direction = "Outbound", from = [local.gateway], to = "Internet", ports = ["80"], protocol = "Tcp", description = "Revocation lists of certificates" },
+      { name = "to-certificate-lists", direction = "Outbound", from = [local.gateway], to = "Internet", ports = ["80"], protocol = "Tcp", description = "Revocation lists of certificates, and the Echo API" },
     ]
 
     environment = [
