@@ -177,8 +177,8 @@ run "patient" {
   }
 
   assert {
-    condition     = alltrue([for probe in concat(azurerm_container_app.main.template[0].container[0].liveness_probe, azurerm_container_app.main.template[0].container[0].startup_probe, azurerm_container_app.main.template[0].container[0].readiness_probe) : probe.port == 8080 && probe.transport == "HTTP"])
-    error_message = "Probes ask the port that serves."
+    condition     = alltrue([for probe in concat(azurerm_container_app.main.template[0].container[0].liveness_probe, azurerm_container_app.main.template[0].container[0].startup_probe, azurerm_container_app.main.template[0].container[0].readiness_probe) : probe.port == 8080 && probe.transport == "HTTP" && probe.failure_count_threshold <= 10])
+    error_message = "Probes ask the port that serves, and give up after ten failures at most, as Container Apps wants it."
   }
 
   assert {

@@ -76,9 +76,9 @@ resource "azurerm_container_app" "main" {
         transport               = "HTTP"
         port                    = local.port
         path                    = "/health/live"
-        interval_seconds        = 1
+        interval_seconds        = 2
         timeout                 = 1
-        failure_count_threshold = 30
+        failure_count_threshold = 10
       }
 
       liveness_probe {
