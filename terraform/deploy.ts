@@ -5,6 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 
 const HERE = import.meta.dirname
@@ -12,6 +13,8 @@ const ROOT = join(HERE, '..')
 const SERVICES = ['patient', 'audit', 'rotation'] as const
 const ROLE = 'Cosmos DB key rotation'
 const APIM_VERSION = '2024-05-01'
+const VAULT_ATTEMPTS = 40
+const VAULT_WAIT_MS = 15_000
 const ADDRESS_URL = 'https://api.ipify.org'
 
 const USAGE = `Builds an environment in Azure, or brings it up to date. Asks before each change, unless told not to.
@@ -94,6 +97,7 @@ async function main () {
     // The deployer's role comes along, since it takes minutes to hold
     await change('apply', ranges, '-target=module.registry', '-target=module.vault.azurerm_role_assignment.deployer')
     if (!given) process.env.TF_VAR_images = JSON.stringify(await buildImages(await output('registry_name'), await output('registry_login_server')))
+    await vaultOpens(await output('key_vault_name'))
     await change('apply', ranges)
   } finally {
     if (ranges.length > 0) await change('apply', [], ...doors, ...(yes ? [] : ['-input=false', '-auto-approve']))
@@ -110,6 +114,18 @@ async function initialise (environment: string) {
   else process.stderr.write('*** The state is kept on this machine, in terraform/terraform.tfstate.d, and holds keys of the databases ***\n')
   await run('terraform', `-chdir=${HERE}`, 'init', '-input=false', '-reconfigure', ...backend)
   await run('terraform', `-chdir=${HERE}`, 'workspace', 'select', '-or-create', environment)
+}
+
+/** A new rule and a new role take a while to hold. */
+async function vaultOpens (vault: string) {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await answer('az', 'keyvault', 'secret', 'list', '--vault-name', vault, '--query', '[].name', '--output', 'tsv')
+    } catch (error) {
+      if (attempt === VAULT_ATTEMPTS) throw error
+      await sleep(VAULT_WAIT_MS)
+    }
+  }
 }
 
 /** The custom role belongs to the subscription, not to an environment. */

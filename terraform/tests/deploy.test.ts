@@ -28,6 +28,7 @@ done`,
   *"output -raw gateway_url") printf %s "$GATEWAY" ;;
   *"output -raw gateway_id") printf %s /subscriptions/1/apim ;;
   *"output -raw registry_login_server") printf %s cr.azurecr.io ;;
+  *"output -raw key_vault_name") printf %s kv ;;
   *"output -raw registry_name") printf %s cr ;;
   *"output -raw resource_group") printf %s rg ;;
   *"state list") echo module.vault.azurerm_key_vault.main ;;
@@ -90,6 +91,8 @@ t.test('builds the registry, then the images, then the rest, closes the doors, a
   t.same(more, [])
   const pushes = calls.filter((call) => call.startsWith('docker buildx build'))
   t.equal(pushes.length, 3)
+  const looks = calls.filter((call) => call.startsWith('az keyvault secret list --vault-name kv'))
+  t.ok(looks.length === 1 && calls.indexOf(looks[0]!) < calls.indexOf(rest!), 'secrets are made when the vault lets in whoever makes them')
   t.ok(calls.indexOf(pushes[0]!) > calls.indexOf(registry!) && calls.indexOf(pushes[2]!) < calls.indexOf(rest!))
   t.ok(calls.some((call) => call.startsWith('images ') && call.includes(`cr.azurecr.io/rotation@${DIGEST}`)), 'images are named by their digests')
   t.notOk(calls.some((call) => call.includes('role definition create')), 'a role that is there stays')
