@@ -190,7 +190,7 @@ for (const [tests, file, from, to, sentence] of isInstalled ? mutations : []) {
       t.not(status, 0, 'a test breaks')
     } else {
       const problems = (await test(copy, `-filter=tests/${tests}.tftest.hcl`)).flatMap(({ problems }) => problems)
-      t.ok(problems.length > 0 && problems.every((problem) => /^(Test assertion failed|Missing expected failure|Invalid index)/.test(problem)), `a test breaks\n${problems.join('\n')}`)
+      t.ok(problems.length > 0 && problems.every((problem) => /^(Test assertion failed|Missing expected failure|Invalid index|Resource precondition failed)/.test(problem)), `a test breaks\n${problems.join('\n')}`)
     }
   })
 }
