@@ -18,6 +18,8 @@ export const AllowListSettings = {
   PROXY_ADDRESSES: Type.String({ format: 'cidrs', default: '127.0.0.0/8,::1/128,100.64.0.0/10' })
 }
 
+const MOST_TOLD = 100
+
 export type AllowListConfig = Static<TObject<typeof AllowListSettings>>
 
 /**
@@ -30,6 +32,7 @@ export type AllowListConfig = Static<TObject<typeof AllowListSettings>>
 export const allowList = fp<AllowListConfig>(async (app, { ALLOWED_CALLERS, CALLER_ADDRESS, PROXY_ADDRESSES }) => {
   const allowed = blockList(ALLOWED_CALLERS)
   const proxies = blockList(PROXY_ADDRESSES)
+  const told = new Set<string>()
   app.decorateRequest('callerAddress', '')
 
   app.addHook('onRequest', async (request) => {
@@ -37,10 +40,17 @@ export const allowList = fp<AllowListConfig>(async (app, { ALLOWED_CALLERS, CALL
     const address = CALLER_ADDRESS === 'forwarded' && holds(proxies, peer) ? forwardedAddress(request) : peer
     if (isIP(address)) request.callerAddress = address.replace(/^::ffff:(?=\d+\.)/i, '')
     // Beside the ingress nobody has a business, whatever address it comes from
-    if (holds(allowed, address) && (CALLER_ADDRESS === 'peer' || holds(proxies, peer))) return
+    if (holds(allowed, address) && (CALLER_ADDRESS === 'peer' || holds(proxies, peer))) return tellOnce(request.callerAddress)
     app.refusals.count('caller-address', request)
     throw new CallerRefused()
   })
+
+  // Whoever sets up a list has to know what a platform shows
+  function tellOnce (address: string) {
+    if (told.has(address) || told.size === MOST_TOLD) return
+    told.add(address)
+    app.log.debug({ address }, 'calls come from this address')
+  }
 }, { name: 'allow-list', dependencies: ['refusals'] })
 
 function holds (list: BlockList, address: string) {

@@ -37,3 +37,11 @@ test('an address is the same in its IPv4 and its mapped form', async (t) => {
   const { app } = await guarded(t, 'peer')
   t.equal((await app.inject({ url: '/', remoteAddress: '::ffff:10.1.2.3' })).body, '10.1.2.3')
 })
+
+test('each address that calls come from is told once, for whoever sets up the list', async (t) => {
+  const { app, logs } = await guarded(t, 'peer')
+  for (const remoteAddress of ['10.1.2.3', '10.1.2.3', '10.1.2.4']) await app.inject({ url: '/', remoteAddress })
+  const told = logs().split('\n').filter((line) => line.includes('calls come from this address')).map((line) => JSON.parse(line))
+  t.match(told, [{ level: 'debug', address: '10.1.2.3' }, { level: 'debug', address: '10.1.2.4' }])
+  t.equal(told.length, 2)
+})

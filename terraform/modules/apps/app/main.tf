@@ -1,0 +1,104 @@
+# One service as a container app.
+
+locals {
+  port = 8080
+}
+
+resource "azurerm_container_app" "main" {
+  name                         = var.name
+  resource_group_name          = var.resource_group_name
+  container_app_environment_id = var.environment_id
+  workload_profile_name        = "Consumption"
+  revision_mode                = "Single"
+  max_inactive_revisions       = 5
+  tags                         = var.tags
+
+  identity {
+    type         = "UserAssigned"
+    identity_ids = [var.identity_id]
+  }
+
+  registry {
+    server   = var.registry_server
+    identity = var.identity_id
+  }
+
+  ingress {
+    external_enabled           = var.external_enabled
+    allow_insecure_connections = false
+    target_port                = local.port
+    transport                  = "http"
+
+    traffic_weight {
+      latest_revision = true
+      percentage      = 100
+    }
+
+    dynamic "ip_security_restriction" {
+      for_each = { for index, range in var.allowed_ranges : format("allowed-%02d", index) => range }
+
+      content {
+        name             = ip_security_restriction.key
+        action           = "Allow"
+        ip_address_range = ip_security_restriction.value
+      }
+    }
+  }
+
+  template {
+    min_replicas = var.scale.min_replicas
+    max_replicas = var.scale.max_replicas
+    # A service finishes within 25 s
+    termination_grace_period_seconds = 30
+
+    http_scale_rule {
+      name                = "requests"
+      concurrent_requests = tostring(var.scale.concurrent_requests)
+    }
+
+    container {
+      name   = var.name
+      image  = var.image
+      cpu    = var.container.cpu
+      memory = var.container.memory
+
+      dynamic "env" {
+        for_each = var.settings
+
+        content {
+          name  = env.key
+          value = env.value
+        }
+      }
+
+      # Often, since a cold start ends with the first success
+      startup_probe {
+        transport               = "HTTP"
+        port                    = local.port
+        path                    = "/health/live"
+        interval_seconds        = 2
+        timeout                 = 1
+        failure_count_threshold = 10
+      }
+
+      liveness_probe {
+        transport               = "HTTP"
+        port                    = local.port
+        path                    = "/health/live"
+        interval_seconds        = 10
+        timeout                 = 3
+        failure_count_threshold = 3
+      }
+
+      readiness_probe {
+        transport               = "HTTP"
+        port                    = local.port
+        path                    = "/health/ready"
+        interval_seconds        = 2
+        timeout                 = 2
+        failure_count_threshold = 3
+        success_count_threshold = 1
+      }
+    }
+  }
+}

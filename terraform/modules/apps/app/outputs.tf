@@ -1,0 +1,4 @@
+output "id" {
+  description = "Id of the app."
+  value       = azurerm_container_app.main.id
+}

@@ -1,0 +1,152 @@
+# The environment of one region, its names, and what runs in it.
+
+resource "azurerm_container_app_environment" "main" {
+  name                               = var.names.environment
+  location                           = var.location
+  resource_group_name                = var.resource_group_name
+  infrastructure_resource_group_name = var.names.infrastructure_resource_group
+  infrastructure_subnet_id           = var.subnet_id
+  internal_load_balancer_enabled     = true
+  public_network_access              = "Disabled"
+  logs_destination                   = "log-analytics"
+  log_analytics_workspace_id         = var.log_analytics_workspace_id
+  zone_redundancy_enabled            = var.zone_redundant
+  # What goes from app to app inside is encrypted too
+  mutual_tls_enabled = true
+  tags               = var.tags
+
+  workload_profile {
+    name                  = "Consumption"
+    workload_profile_type = "Consumption"
+  }
+}
+
+# An internal environment's domain is known to nobody: the virtual network is told
+resource "azurerm_private_dns_zone" "main" {
+  name                = azurerm_container_app_environment.main.default_domain
+  resource_group_name = var.resource_group_name
+  tags                = var.tags
+}
+
+resource "azurerm_private_dns_zone_virtual_network_link" "main" {
+  name                 = var.names.environment
+  private_dns_zone_id  = azurerm_private_dns_zone.main.id
+  virtual_network_id   = var.virtual_network_id
+  registration_enabled = false
+  tags                 = var.tags
+}
+
+resource "azurerm_private_dns_a_record" "main" {
+  name                = "*"
+  private_dns_zone_id = azurerm_private_dns_zone.main.id
+  ttl                 = 300
+  records             = [azurerm_container_app_environment.main.static_ip_address]
+  tags                = var.tags
+}
+
+locals {
+  # An app that is not external has its host below "internal"
+  urls = {
+    for name, app in var.apps : name => join(".", compact([
+      "https://${name}", app.external_enabled ? "" : "internal", azurerm_container_app_environment.main.default_domain
+    ]))
+  }
+}
+
+module "app" {
+  source   = "./app"
+  for_each = var.apps
+
+  name                = each.key
+  image               = each.value.image
+  identity_id         = each.value.identity_id
+  external_enabled    = each.value.external_enabled
+  allowed_ranges      = each.value.allowed_ranges
+  container           = each.value.container
+  settings            = merge(each.value.settings, each.key == "patient" ? { AUDIT_URL = local.urls["audit"] } : {})
+  environment_id      = azurerm_container_app_environment.main.id
+  registry_server     = var.registry_server
+  resource_group_name = var.resource_group_name
+  scale               = var.scale
+  tags                = var.tags
+}
+
+resource "azurerm_container_app_job" "main" {
+  for_each = var.jobs
+
+  name                         = each.key
+  location                     = var.location
+  resource_group_name          = var.resource_group_name
+  container_app_environment_id = azurerm_container_app_environment.main.id
+  workload_profile_name        = "Consumption"
+  replica_timeout_in_seconds   = each.value.timeout_in_seconds
+  replica_retry_limit          = each.value.retries
+  tags                         = var.tags
+
+  identity {
+    type         = "UserAssigned"
+    identity_ids = [each.value.identity_id]
+  }
+
+  registry {
+    server   = var.registry_server
+    identity = each.value.identity_id
+  }
+
+  dynamic "schedule_trigger_config" {
+    for_each = each.value.schedule == null ? [] : [each.value.schedule]
+
+    content {
+      cron_expression          = schedule_trigger_config.value
+      parallelism              = 1
+      replica_completion_count = 1
+    }
+  }
+
+  dynamic "manual_trigger_config" {
+    for_each = each.value.schedule == null ? ["manual"] : []
+
+    content {
+      parallelism              = 1
+      replica_completion_count = 1
+    }
+  }
+
+  dynamic "secret" {
+    for_each = each.value.secrets
+
+    content {
+      name                = replace(lower(secret.key), "_", "-")
+      identity            = each.value.identity_id
+      key_vault_secret_id = secret.value
+    }
+  }
+
+  template {
+    container {
+      name   = each.key
+      image  = each.value.image
+      args   = each.value.args
+      cpu    = each.value.container.cpu
+      memory = each.value.container.memory
+
+      dynamic "env" {
+        for_each = each.value.settings
+
+        content {
+          name  = env.key
+          value = env.value
+        }
+      }
+
+      dynamic "env" {
+        for_each = each.value.secrets
+
+        content {
+          name        = env.key
+          secret_name = replace(lower(env.key), "_", "-")
+        }
+      }
+    }
+  }
+}

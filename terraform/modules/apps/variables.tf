@@ -1,0 +1,103 @@
+variable "apps" {
+  type = map(object({
+    image            = string
+    identity_id      = string
+    external_enabled = bool
+    allowed_ranges   = list(string)
+    container = object({
+      cpu    = number
+      memory = string
+    })
+    settings = map(string)
+  }))
+  description = "The services: patient and audit."
+  nullable    = false
+}
+
+variable "jobs" {
+  type = map(object({
+    image       = string
+    identity_id = string
+    # Null: started by hand
+    schedule           = optional(string)
+    timeout_in_seconds = number
+    retries            = number
+    args               = list(string)
+    container = object({
+      cpu    = number
+      memory = string
+    })
+    settings = map(string)
+    # Name of a setting, and the versionless id of the vault's secret whose value it has
+    secrets = optional(map(string), {})
+  }))
+  description = "What runs beside the services, at its time or by hand."
+  nullable    = false
+}
+
+variable "location" {
+  type        = string
+  description = "Azure region, as a code: westeurope."
+  nullable    = false
+}
+
+variable "log_analytics_workspace_id" {
+  type        = string
+  description = "Workspace of the logs."
+  nullable    = false
+}
+
+variable "names" {
+  type = object({
+    environment                   = string
+    infrastructure_resource_group = string
+  })
+  description = "Names of what this module makes."
+  nullable    = false
+}
+
+variable "registry_server" {
+  type        = string
+  description = "Host name of the registry."
+  nullable    = false
+}
+
+variable "resource_group_name" {
+  type        = string
+  description = "Resource group of the region."
+  nullable    = false
+}
+
+variable "scale" {
+  type = object({
+    min_replicas        = number
+    max_replicas        = number
+    concurrent_requests = number
+  })
+  description = "Replicas of each app, and how many requests at a time one of them gets before there is another."
+  nullable    = false
+}
+
+variable "subnet_id" {
+  type        = string
+  description = "Subnet of the environment."
+  nullable    = false
+}
+
+variable "tags" {
+  type        = map(string)
+  description = "Tags of every resource."
+  nullable    = false
+}
+
+variable "virtual_network_id" {
+  type        = string
+  description = "Virtual network in which the environment's names resolve."
+  nullable    = false
+}
+
+variable "zone_redundant" {
+  type        = bool
+  description = "Whether the environment spreads over the region's zones."
+  nullable    = false
+}

@@ -1,0 +1,238 @@
+# Two accounts with the API for MongoDB, one for each service: they share no data, no key and no right.
+
+locals {
+  services      = toset(keys(var.collections))
+  account_names = var.kind == "vcore" ? toset([]) : local.services
+  cluster_names = var.kind == "vcore" ? local.services : toset([])
+
+  collections = {
+    for collection in flatten([
+      for service, collections in var.collections : [
+        for name, collection in collections : merge(collection, { service = service, name = name })
+      ]
+    ]) : "${collection.service}/${collection.name}" => collection
+  }
+
+  account_ids = merge(
+    { for service, account in azurerm_cosmosdb_account.main : service => account.id },
+    { for service, cluster in azurerm_mongo_cluster.main : service => cluster.id },
+  )
+
+  endpoints = {
+    for pair in setproduct(local.services, keys(var.networks)) : "${pair[0]}/${pair[1]}" => { service = pair[0], region = pair[1] }
+  }
+}
+
+resource "azurerm_cosmosdb_account" "main" {
+  for_each = local.account_names
+
+  name                 = var.names.accounts[each.key]
+  location             = var.location
+  resource_group_name  = var.resource_group_name
+  offer_type           = "Standard"
+  kind                 = "MongoDB"
+  mongo_server_version = "7.0"
+  minimal_tls_version  = "Tls12"
+
+  public_network_access_enabled         = false
+  network_acl_bypass_for_azure_services = false
+  access_key_metadata_writes_enabled    = false
+
+  # Conditional writes hold on one writing region only
+  multiple_write_locations_enabled = false
+  automatic_failover_enabled       = length(var.failover_locations) > 0
+
+  key_vault_key_id      = var.customer_managed_key_id
+  default_identity_type = var.customer_managed_key_identity_id == null ? null : "UserAssignedIdentity=${var.customer_managed_key_identity_id}"
+  tags                  = var.tags
+
+  dynamic "capabilities" {
+    for_each = var.kind == "serverless" ? ["EnableMongo", "EnableServerless"] : ["EnableMongo"]
+
+    content {
+      name = capabilities.value
+    }
+  }
+
+  # A read after a write, and If-Match, must hold
+  consistency_policy {
+    consistency_level = "Strong"
+  }
+
+  geo_location {
+    location          = var.location
+    failover_priority = 0
+    zone_redundant    = var.zone_redundant
+  }
+
+  dynamic "geo_location" {
+    for_each = { for index, location in var.failover_locations : location => index + 1 }
+
+    content {
+      location          = geo_location.key
+      failover_priority = geo_location.value
+      zone_redundant    = var.zone_redundant
+    }
+  }
+
+  backup {
+    type = "Continuous"
+    tier = var.backup_tier
+  }
+
+  dynamic "identity" {
+    for_each = var.customer_managed_key_identity_id == null ? [] : [var.customer_managed_key_identity_id]
+
+    content {
+      type         = "UserAssigned"
+      identity_ids = [identity.value]
+    }
+  }
+}
+
+resource "azurerm_cosmosdb_mongo_database" "main" {
+  for_each = azurerm_cosmosdb_account.main
+
+  name                = each.key
+  resource_group_name = var.resource_group_name
+  account_name        = each.value.name
+
+  # Shared by the collections; a serverless account takes none
+  dynamic "autoscale_settings" {
+    for_each = var.kind == "autoscale" ? [var.autoscale_max_throughput] : []
+
+    content {
+      max_throughput = autoscale_settings.value
+    }
+  }
+}
+
+# A vCore cluster needs none in advance: the services make collections and indexes at their start
+resource "azurerm_cosmosdb_mongo_collection" "main" {
+  for_each = var.kind == "vcore" ? {} : local.collections
+
+  name                = each.value.name
+  resource_group_name = var.resource_group_name
+  account_name        = azurerm_cosmosdb_account.main[each.value.service].name
+  database_name       = azurerm_cosmosdb_mongo_database.main[each.value.service].name
+  shard_key           = "_shardKey"
+  # Counted from the last write: Cosmos DB has no expiry by a field of one's own
+  default_ttl_seconds = each.value.ttl_seconds
+
+  index {
+    keys   = ["_id"]
+    unique = true
+  }
+
+  dynamic "index" {
+    for_each = each.value.indexes
+
+    content {
+      keys   = index.value
+      unique = false
+    }
+  }
+}
+
+resource "azurerm_mongo_cluster" "main" {
+  for_each = local.cluster_names
+
+  name                   = var.names.accounts[each.key]
+  location               = var.location
+  resource_group_name    = var.resource_group_name
+  version                = "8.0"
+  administrator_username = "operator"
+  administrator_password = var.vcore_passwords[each.key]
+  authentication_methods = ["NativeAuth"]
+  compute_tier           = var.vcore.compute_tier
+  storage_size_in_gb     = var.vcore.storage_size_in_gb
+  shard_count            = var.vcore.shard_count
+  high_availability_mode = var.zone_redundant ? "ZoneRedundantPreferred" : "Disabled"
+  public_network_access  = "Disabled"
+  tags                   = var.tags
+
+  dynamic "customer_managed_key" {
+    for_each = var.customer_managed_key_identity_id == null ? [] : [var.customer_managed_key_identity_id]
+
+    content {
+      key_vault_key_id          = var.customer_managed_key_id
+      user_assigned_identity_id = customer_managed_key.value
+    }
+  }
+
+  dynamic "identity" {
+    for_each = var.customer_managed_key_identity_id == null ? [] : [var.customer_managed_key_identity_id]
+
+    content {
+      type         = "UserAssigned"
+      identity_ids = [identity.value]
+    }
+  }
+}
+
+resource "azurerm_private_endpoint" "main" {
+  for_each = local.endpoints
+
+  name                = "${var.names.endpoints[each.value.service]}-${each.value.region}"
+  location            = var.networks[each.value.region].location
+  resource_group_name = var.networks[each.value.region].resource_group_name
+  subnet_id           = var.networks[each.value.region].subnet_ids["endpoints"]
+  tags                = var.tags
+
+  private_service_connection {
+    name                           = each.value.service
+    private_connection_resource_id = local.account_ids[each.value.service]
+    subresource_names              = [var.kind == "vcore" ? "MongoCluster" : "MongoDB"]
+    is_manual_connection           = false
+  }
+
+  private_dns_zone_group {
+    name                 = each.value.service
+    private_dns_zone_ids = [var.networks[each.value.region].dns_zone_ids["database"]]
+  }
+}
+
+resource "azurerm_role_assignment" "rotation" {
+  for_each = azurerm_cosmosdb_account.main
+
+  scope                = each.value.id
+  role_definition_name = var.rotation.role
+  principal_id         = var.rotation.principal_id
+  principal_type       = "ServicePrincipal"
+  description          = "rotation: keys of the ${each.key} account"
+}
+
+# MongoRequests and its like hold the text of commands, which is health data: control plane and metrics alone
+resource "azurerm_monitor_diagnostic_setting" "main" {
+  for_each = azurerm_cosmosdb_account.main
+
+  name                           = var.names.diagnostic_setting
+  target_resource_id             = each.value.id
+  log_analytics_workspace_id     = var.log_analytics_workspace_id
+  log_analytics_destination_type = "Dedicated"
+
+  enabled_log {
+    category = "ControlPlaneRequests"
+  }
+
+  enabled_metric {
+    category = "Requests"
+  }
+}
+
+resource "azurerm_management_lock" "main" {
+  for_each = var.delete_lock_enabled ? local.services : toset([])
+
+  name       = var.names.lock
+  scope      = local.account_ids[each.key]
+  lock_level = "CanNotDelete"
+  notes      = "Health data and their register."
+
+  # Locks come last and go first
+  depends_on = [
+    azurerm_cosmosdb_mongo_collection.main,
+    azurerm_monitor_diagnostic_setting.main,
+    azurerm_private_endpoint.main,
+    azurerm_role_assignment.rotation,
+  ]
+}

@@ -1,0 +1,183 @@
+# What is published, under which policies, and to whom.
+
+locals {
+  # API Management knows the operations below the API's own path, so that what lies elsewhere is unknown to it, key or not
+  patient_document = merge(
+    { for name, part in var.documents.patient : name => part if name != "servers" },
+    {
+      paths = {
+        for path, item in var.documents.patient.paths : (trimprefix(path, "/patient") == "" ? "/" : trimprefix(path, "/patient")) => item
+      }
+    },
+  )
+
+  key_names = {
+    header = "Ocp-Apim-Subscription-Key"
+    query  = "subscription-key"
+  }
+
+  keys_required = var.entra == null ? true : !var.entra.replaces_keys
+
+  apis = {
+    patient = azurerm_api_management_api.patient.name
+    echo    = azurerm_api_management_api.echo.name
+  }
+
+  # The first product's limits have the names that policies/product.xml writes
+  first_product = keys(var.products)[0]
+  limit_prefix  = { for product in keys(var.products) : product => product == local.first_product ? "" : "${product}-" }
+
+  limits = merge([
+    for product, settings in var.products : {
+      "${local.limit_prefix[product]}calls-per-minute" = tostring(settings.calls_per_minute)
+      "${local.limit_prefix[product]}calls-per-day"    = tostring(settings.calls_per_day)
+    }
+  ]...)
+
+  product_policies = {
+    for product, settings in var.products : product => replace(
+      replace(var.policies.product, "{{calls-per-minute}}", "{{${local.limit_prefix[product]}calls-per-minute}}"),
+      "{{calls-per-day}}", "{{${local.limit_prefix[product]}calls-per-day}}"
+    )
+  }
+
+  openings = merge([
+    for product, settings in var.products : { for api in settings.apis : "${product}/${api}" => { product = product, api = api } }
+  ]...)
+}
+
+resource "azurerm_api_management_api" "patient" {
+  name                  = "patient"
+  display_name          = "Patient API"
+  resource_group_name   = var.resource_group_name
+  api_management_name   = azurerm_api_management.main.name
+  revision              = "1"
+  path                  = "patient"
+  protocols             = ["https"]
+  service_url           = var.patient_urls["primary"]
+  subscription_required = local.keys_required
+
+  subscription_key_parameter_names {
+    header = local.key_names.header
+    query  = local.key_names.query
+  }
+
+  import {
+    content_format = "openapi+json"
+    content_value  = jsonencode(local.patient_document)
+  }
+}
+
+# As API Management's own sample, which the provider takes away from a new service. Behind it is Microsoft's echo, over
+# http as there; what belongs to a subscription is taken away before.
+resource "azurerm_api_management_api" "echo" {
+  name                  = "echo"
+  display_name          = "Echo API"
+  resource_group_name   = var.resource_group_name
+  api_management_name   = azurerm_api_management.main.name
+  revision              = "1"
+  path                  = "echo"
+  protocols             = ["https"]
+  service_url           = "http://echoapi.cloudapp.net/api"
+  subscription_required = true
+
+  subscription_key_parameter_names {
+    header = local.key_names.header
+    query  = local.key_names.query
+  }
+}
+
+resource "azurerm_api_management_api_operation" "retrieve_resource" {
+  operation_id        = "retrieve-resource"
+  display_name        = "Retrieve resource"
+  description         = "Answers with what it was asked."
+  resource_group_name = var.resource_group_name
+  api_management_name = azurerm_api_management.main.name
+  api_name            = azurerm_api_management_api.echo.name
+  method              = "GET"
+  url_template        = "/resource"
+
+  request {
+    query_parameter {
+      name     = "param1"
+      type     = "string"
+      required = false
+    }
+  }
+
+  response {
+    status_code = 200
+    description = "OK"
+  }
+}
+
+resource "azurerm_api_management_policy" "main" {
+  api_management_id = azurerm_api_management.main.id
+  xml_content       = var.policies.global
+
+  depends_on = [azurerm_api_management_named_value.main]
+}
+
+resource "azurerm_api_management_api_policy" "patient" {
+  resource_group_name = var.resource_group_name
+  api_management_name = azurerm_api_management.main.name
+  api_name            = azurerm_api_management_api.patient.name
+  xml_content         = local.patient_policy
+
+  lifecycle {
+    precondition {
+      condition     = alltrue([for place in var.additional_locations : strcontains(local.patient_policy, "{{patient-backend-url-${place.location}}}")])
+      error_message = "policies/patient.xml names no backend that each region could have its own of."
+    }
+
+    precondition {
+      condition     = var.entra == null || strcontains(local.patient_policy, "<validate-azure-ad-token ")
+      error_message = "policies/patient.xml has no place for the check of tokens."
+    }
+  }
+
+  depends_on = [azurerm_api_management_named_value.main]
+}
+
+resource "azurerm_api_management_api_policy" "echo" {
+  resource_group_name = var.resource_group_name
+  api_management_name = azurerm_api_management.main.name
+  api_name            = azurerm_api_management_api.echo.name
+  xml_content         = var.policies.echo
+
+  depends_on = [azurerm_api_management_named_value.main, azurerm_api_management_api_operation.retrieve_resource]
+}
+
+# Subscriptions are not made here: their keys would stand in the state
+resource "azurerm_api_management_product" "main" {
+  for_each = var.products
+
+  product_id            = each.key
+  display_name          = each.value.display_name
+  resource_group_name   = var.resource_group_name
+  api_management_name   = azurerm_api_management.main.name
+  published             = true
+  subscription_required = true
+  approval_required     = true
+  subscriptions_limit   = 100
+}
+
+resource "azurerm_api_management_product_api" "main" {
+  for_each = local.openings
+
+  product_id          = azurerm_api_management_product.main[each.value.product].product_id
+  api_name            = local.apis[each.value.api]
+  resource_group_name = var.resource_group_name
+  api_management_name = azurerm_api_management.main.name
+}
+
+resource "azurerm_api_management_product_policy" "main" {
+  for_each = local.product_policies
+
+  product_id          = azurerm_api_management_product.main[each.key].product_id
+  resource_group_name = var.resource_group_name
+  api_management_name = azurerm_api_management.main.name
+  xml_content         = each.value
+
+  depends_on = [azurerm_api_management_named_value.main]
+}

@@ -1,0 +1,94 @@
+# What is told of requests: no body, no header, no query parameter. Paths hold ids of patients; who may read them is in THREATS.md.
+
+locals {
+  # Traces to Application Insights, and the log of requests to Log Analytics
+  diagnostics = {
+    applicationinsights = {
+      logger_id   = azurerm_api_management_logger.insights.id
+      correlation = "W3C"
+      sampling    = var.sampling_percentage
+    }
+    azuremonitor = {
+      logger_id   = "${azurerm_api_management.main.id}/loggers/azuremonitor"
+      correlation = null
+      sampling    = 100
+    }
+  }
+}
+
+resource "azurerm_api_management_logger" "insights" {
+  name                = var.names.logger
+  resource_group_name = var.resource_group_name
+  api_management_name = azurerm_api_management.main.name
+  resource_id         = var.insights.id
+  buffered            = true
+
+  application_insights {
+    connection_string  = var.insights.connection_string
+    identity_client_id = var.identity_client_id
+  }
+}
+
+resource "azurerm_api_management_diagnostic" "main" {
+  for_each = local.diagnostics
+
+  identifier                = each.key
+  resource_group_name       = var.resource_group_name
+  api_management_name       = azurerm_api_management.main.name
+  api_management_logger_id  = each.value.logger_id
+  sampling_percentage       = each.value.sampling
+  always_log_errors         = true
+  log_client_ip             = false
+  verbosity                 = "information"
+  http_correlation_protocol = each.value.correlation
+  operation_name_format     = each.key == "applicationinsights" ? "Name" : null
+
+  frontend_request {
+    body_bytes     = 0
+    headers_to_log = []
+
+    data_masking {
+      query_params {
+        mode  = "Hide"
+        value = "*"
+      }
+    }
+  }
+
+  frontend_response {
+    body_bytes     = 0
+    headers_to_log = []
+  }
+
+  backend_request {
+    body_bytes     = 0
+    headers_to_log = []
+
+    data_masking {
+      query_params {
+        mode  = "Hide"
+        value = "*"
+      }
+    }
+  }
+
+  backend_response {
+    body_bytes     = 0
+    headers_to_log = []
+  }
+}
+
+resource "azurerm_monitor_diagnostic_setting" "main" {
+  name                           = var.names.diagnostic_setting
+  target_resource_id             = azurerm_api_management.main.id
+  log_analytics_workspace_id     = var.log_analytics_workspace_id
+  log_analytics_destination_type = "Dedicated"
+
+  enabled_log {
+    category = "GatewayLogs"
+  }
+
+  enabled_metric {
+    category = "AllMetrics"
+  }
+}

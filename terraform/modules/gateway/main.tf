@@ -1,0 +1,128 @@
+# API Management: the one thing that is open to the outside, to the clients' addresses alone.
+
+resource "azurerm_public_ip" "main" {
+  name                = var.names.public_ip
+  location            = var.location
+  resource_group_name = var.resource_group_name
+  allocation_method   = "Static"
+  sku                 = "Standard"
+  # API Management asks for a name on its address
+  domain_name_label = var.names.domain_name_label
+  zones             = length(var.zones) == 0 ? null : var.zones
+  tags              = var.tags
+}
+
+resource "azurerm_public_ip" "additional" {
+  for_each = { for place in var.additional_locations : place.location => place }
+
+  name                = each.value.public_ip_name
+  location            = each.value.location
+  resource_group_name = each.value.resource_group
+  allocation_method   = "Static"
+  sku                 = "Standard"
+  domain_name_label   = each.value.domain_name_label
+  zones               = length(each.value.zones) == 0 ? null : each.value.zones
+  tags                = var.tags
+}
+
+resource "azurerm_api_management" "main" {
+  # checkov:skip=CKV_AZURE_174: of the control plane, which cannot be created closed; the network rules open its port to Azure alone
+
+  name                 = var.names.gateway
+  location             = var.location
+  resource_group_name  = var.resource_group_name
+  publisher_name       = var.publisher.name
+  publisher_email      = var.publisher.email
+  sku_name             = var.sku_name
+  zones                = length(var.zones) == 0 ? null : var.zones
+  min_api_version      = "2021-08-01"
+  virtual_network_type = "External"
+  public_ip_address_id = azurerm_public_ip.main.id
+  # Of the control plane, which cannot be created closed; its port is open to Azure's own addresses alone
+  public_network_access_enabled = true
+  tags                          = var.tags
+
+  virtual_network_configuration {
+    subnet_id = var.subnet_id
+  }
+
+  identity {
+    type         = "UserAssigned"
+    identity_ids = [var.identity_id]
+  }
+
+  dynamic "additional_location" {
+    for_each = var.additional_locations
+
+    content {
+      location             = additional_location.value.location
+      zones                = length(additional_location.value.zones) == 0 ? null : additional_location.value.zones
+      public_ip_address_id = azurerm_public_ip.additional[additional_location.value.location].id
+
+      virtual_network_configuration {
+        subnet_id = additional_location.value.subnet_id
+      }
+    }
+  }
+
+  dynamic "hostname_configuration" {
+    for_each = var.custom_domain == null ? [] : [var.custom_domain]
+
+    content {
+      proxy {
+        host_name                       = hostname_configuration.value.host_name
+        key_vault_certificate_id        = hostname_configuration.value.secret_id
+        ssl_keyvault_identity_client_id = var.identity_client_id
+        default_ssl_binding             = true
+        negotiate_client_certificate    = false
+      }
+    }
+  }
+
+  protocols {
+    http2_enabled = true
+  }
+
+  # TLS 1.2 and later, and no cipher without forward secrecy or with CBC
+  security {
+    backend_ssl30_enabled  = false
+    backend_tls10_enabled  = false
+    backend_tls11_enabled  = false
+    frontend_ssl30_enabled = false
+    frontend_tls10_enabled = false
+    frontend_tls11_enabled = false
+
+    tls_ecdhe_ecdsa_with_aes128_cbc_sha_ciphers_enabled = false
+    tls_ecdhe_ecdsa_with_aes256_cbc_sha_ciphers_enabled = false
+    tls_ecdhe_rsa_with_aes128_cbc_sha_ciphers_enabled   = false
+    tls_ecdhe_rsa_with_aes256_cbc_sha_ciphers_enabled   = false
+    tls_rsa_with_aes128_cbc_sha256_ciphers_enabled      = false
+    tls_rsa_with_aes128_cbc_sha_ciphers_enabled         = false
+    tls_rsa_with_aes128_gcm_sha256_ciphers_enabled      = false
+    tls_rsa_with_aes256_cbc_sha256_ciphers_enabled      = false
+    tls_rsa_with_aes256_cbc_sha_ciphers_enabled         = false
+    tls_rsa_with_aes256_gcm_sha384_ciphers_enabled      = false
+    triple_des_ciphers_enabled                          = false
+  }
+
+  sign_up {
+    enabled = false
+
+    terms_of_service {
+      enabled          = false
+      consent_required = false
+    }
+  }
+}
+
+# What the policies write as {{name}}
+resource "azurerm_api_management_named_value" "main" {
+  for_each = merge(var.named_values, local.backends, local.limits)
+
+  name                = each.key
+  display_name        = each.key
+  resource_group_name = var.resource_group_name
+  api_management_name = azurerm_api_management.main.name
+  value               = each.value
+  secret              = false
+}

@@ -1,0 +1,22 @@
+# Where there are more regions, each gateway calls the services of its own.
+
+locals {
+  backend = "<set-backend-service base-url=\"{{patient-backend-url}}\" />"
+
+  regional_policy = length(var.additional_locations) == 0 ? var.policies.patient : replace(var.policies.patient, local.backend, join("\n", concat(
+    ["<choose>"],
+    flatten([
+      for place in var.additional_locations : [
+        "<when condition='@(context.Deployment.Region == \"${place.name}\")'>",
+        "<set-backend-service base-url=\"{{patient-backend-url-${place.location}}}\" />",
+        "</when>",
+      ]
+    ]),
+    ["<otherwise>", local.backend, "</otherwise>", "</choose>"],
+  )))
+
+  backends = merge(
+    { patient-backend-url = var.patient_urls["primary"] },
+    { for place in var.additional_locations : "patient-backend-url-${place.location}" => var.patient_urls[place.location] },
+  )
+}

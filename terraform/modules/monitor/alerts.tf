@@ -1,0 +1,199 @@
+# What somebody has to know about.
+
+locals {
+  # Names of metrics are the services' own: services/common
+  query_alerts = {
+    p95 = {
+      description = "The 95th percentile of the time to answer, cold starts included."
+      severity    = 2
+      frequency   = "PT5M"
+      window      = "PT15M"
+      scope       = azurerm_application_insights.main.id
+      operator    = "GreaterThan"
+      threshold   = var.thresholds.p95_ms
+      aggregation = "Maximum"
+      column      = "p95"
+      query       = "requests | where cloud_RoleName startswith 'patient' | summarize p95 = percentile(duration, 95) by bin(timestamp, 5m)"
+    }
+    refused = {
+      description = "Calls that a service refused: a wrong host key, or an address that is not on its list."
+      severity    = 2
+      frequency   = "PT5M"
+      window      = "PT15M"
+      scope       = azurerm_application_insights.main.id
+      operator    = "GreaterThan"
+      threshold   = var.thresholds.refused
+      aggregation = "Total"
+      column      = "calls"
+      query       = "customMetrics | where name == 'refused_calls' | project timestamp, calls = valueSum"
+    }
+    throttled = {
+      description = "Commands that a database throttled."
+      severity    = 2
+      frequency   = "PT5M"
+      window      = "PT15M"
+      scope       = azurerm_application_insights.main.id
+      operator    = "GreaterThan"
+      threshold   = var.thresholds.throttled
+      aggregation = "Total"
+      column      = "commands"
+      query       = "customMetrics | where name == 'database.throttled' | project timestamp, commands = valueSum"
+    }
+    key-age = {
+      description = "A key is older than its period: the rotation does not reach it."
+      severity    = 1
+      frequency   = "PT1H"
+      window      = "PT6H"
+      scope       = azurerm_application_insights.main.id
+      operator    = "GreaterThan"
+      # The rotation runs once a day, after the period
+      threshold   = var.key_rotation_days + 2
+      aggregation = "Maximum"
+      column      = "days"
+      query       = "customMetrics | where name == 'key.age_days' | project timestamp, secret = tostring(customDimensions.secret), days = value"
+    }
+    rotation-failed = {
+      description = "The rotation could not do one of its secrets."
+      severity    = 1
+      frequency   = "PT1H"
+      window      = "PT6H"
+      scope       = azurerm_log_analytics_workspace.main.id
+      operator    = "GreaterThan"
+      threshold   = 0
+      aggregation = "Count"
+      column      = null
+      query       = "ContainerAppConsoleLogs_CL | where ContainerGroupName_s startswith '${var.rotation_job}' and Stream_s == 'stderr'"
+    }
+    # Services that scale to zero tell no age of a key
+    rotation-missing = {
+      description = "The rotation did not run for two days."
+      severity    = 1
+      frequency   = "P1D"
+      window      = "P2D"
+      scope       = azurerm_log_analytics_workspace.main.id
+      operator    = "LessThan"
+      threshold   = 1
+      aggregation = "Count"
+      column      = null
+      query       = "ContainerAppConsoleLogs_CL | where ContainerGroupName_s startswith '${var.rotation_job}' and Stream_s == 'stdout'"
+    }
+  }
+}
+
+resource "azurerm_monitor_scheduled_query_rules_alert_v2" "main" {
+  for_each = local.query_alerts
+
+  name                    = "${var.names.alert}-${each.key}"
+  location                = var.location
+  resource_group_name     = var.resource_group_name
+  description             = each.value.description
+  severity                = each.value.severity
+  evaluation_frequency    = each.value.frequency
+  window_duration         = each.value.window
+  scopes                  = [each.value.scope]
+  auto_mitigation_enabled = each.value.frequency != "P1D"
+  # Tables and metrics come with the first entry
+  skip_query_validation = true
+  tags                  = var.tags
+
+  criteria {
+    query                   = each.value.query
+    operator                = each.value.operator
+    threshold               = each.value.threshold
+    time_aggregation_method = each.value.aggregation
+    metric_measure_column   = each.value.column
+
+    dynamic "dimension" {
+      for_each = each.key == "key-age" ? ["secret"] : []
+
+      content {
+        name     = dimension.value
+        operator = "Include"
+        values   = ["*"]
+      }
+    }
+  }
+
+  action {
+    action_groups = [azurerm_monitor_action_group.main.id]
+  }
+}
+
+resource "azurerm_monitor_metric_alert" "failures" {
+  name                = "${var.names.alert}-5xx"
+  resource_group_name = var.resource_group_name
+  description         = "Answers of the gateway with 5xx: the register or a database cannot take the work, or a defect."
+  scopes              = [var.gateway.id]
+  severity            = 1
+  frequency           = "PT1M"
+  window_size         = "PT5M"
+  tags                = var.tags
+
+  criteria {
+    metric_namespace = "Microsoft.ApiManagement/service"
+    metric_name      = "Requests"
+    aggregation      = "Total"
+    operator         = "GreaterThan"
+    threshold        = var.thresholds.failures
+
+    dimension {
+      name     = "GatewayResponseCodeCategory"
+      operator = "Include"
+      values   = ["5xx"]
+    }
+  }
+
+  action {
+    action_group_id = azurerm_monitor_action_group.main.id
+  }
+}
+
+# Its path is the gateway's own health, behind which no service is woken
+resource "azurerm_application_insights_standard_web_test" "main" {
+  for_each = toset(var.availability_test_enabled ? ["gateway"] : [])
+
+  name                    = var.names.availability
+  location                = var.location
+  resource_group_name     = var.resource_group_name
+  application_insights_id = azurerm_application_insights.main.id
+  description             = "The gateway answers."
+  enabled                 = true
+  frequency               = 300
+  timeout                 = 30
+  retry_enabled           = true
+  geo_locations           = ["emea-nl-ams-azr", "emea-gb-db3-azr", "emea-se-sto-edge", "emea-ru-msa-edge", "emea-fr-pra-edge"]
+  tags                    = var.tags
+
+  request {
+    url = "${var.gateway.url}/status-0123456789abcdef"
+  }
+
+  validation_rules {
+    expected_status_code        = 200
+    ssl_check_enabled           = true
+    ssl_cert_remaining_lifetime = 14
+  }
+}
+
+resource "azurerm_monitor_metric_alert" "availability" {
+  for_each = azurerm_application_insights_standard_web_test.main
+
+  name                = "${var.names.alert}-availability"
+  resource_group_name = var.resource_group_name
+  description         = "The gateway does not answer from two places at least."
+  scopes              = [each.value.id, azurerm_application_insights.main.id]
+  severity            = 1
+  frequency           = "PT1M"
+  window_size         = "PT15M"
+  tags                = var.tags
+
+  application_insights_web_test_location_availability_criteria {
+    web_test_id           = each.value.id
+    component_id          = azurerm_application_insights.main.id
+    failed_location_count = 2
+  }
+
+  action {
+    action_group_id = azurerm_monitor_action_group.main.id
+  }
+}

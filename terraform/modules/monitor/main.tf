@@ -1,0 +1,81 @@
+# Where logs, metrics and traces go. What watches them is in alerts.tf and workbook.tf.
+
+resource "azurerm_log_analytics_workspace" "main" {
+  name                = var.names.workspace
+  location            = var.location
+  resource_group_name = var.resource_group_name
+  sku                 = "PerGB2018"
+  retention_in_days   = var.retention_in_days
+  # The environment of the apps sends its logs with the workspace's key
+  local_authentication_enabled = true
+  # Who may see a resource does not therefore see its logs: paths in them hold ids of patients
+  allow_resource_only_permissions = false
+  tags                            = var.tags
+}
+
+resource "azurerm_application_insights" "main" {
+  name                = var.names.insights
+  location            = var.location
+  resource_group_name = var.resource_group_name
+  application_type    = "web"
+  workspace_id        = azurerm_log_analytics_workspace.main.id
+  # Telemetry is taken from the identities below alone
+  local_authentication_enabled = false
+  ip_masking_enabled           = true
+  # The services sample themselves
+  sampling_percentage = 100
+  retention_in_days   = var.retention_in_days
+  tags                = var.tags
+}
+
+resource "azurerm_role_assignment" "publisher" {
+  for_each = var.publishers
+
+  scope                = azurerm_application_insights.main.id
+  role_definition_name = "Monitoring Metrics Publisher"
+  principal_id         = each.value
+  principal_type       = "ServicePrincipal"
+  description          = "${each.key}: telemetry"
+}
+
+resource "azurerm_monitor_action_group" "main" {
+  name                = var.names.action_group
+  resource_group_name = var.resource_group_name
+  short_name          = "operators"
+  tags                = var.tags
+
+  dynamic "email_receiver" {
+    for_each = { for index, address in var.alert_emails : format("operator-%02d", index) => address }
+
+    content {
+      name                    = email_receiver.key
+      email_address           = email_receiver.value
+      use_common_alert_schema = true
+    }
+  }
+}
+
+resource "azurerm_consumption_budget_resource_group" "main" {
+  for_each = var.budget == null ? {} : var.resource_group_ids
+
+  name              = "${var.names.budget}-${each.key}"
+  resource_group_id = each.value
+  amount            = var.budget.amount
+  time_grain        = "Monthly"
+
+  time_period {
+    start_date = "${var.budget.start_date}T00:00:00Z"
+  }
+
+  dynamic "notification" {
+    for_each = { Actual = 80, Forecasted = 100 }
+
+    content {
+      operator       = "GreaterThan"
+      threshold      = notification.value
+      threshold_type = notification.key
+      contact_groups = notification.key == "Actual" ? [azurerm_monitor_action_group.main.id] : null
+      contact_roles  = ["Owner"]
+    }
+  }
+}

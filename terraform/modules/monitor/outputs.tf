@@ -1,0 +1,26 @@
+output "action_group_id" {
+  description = "Id of the action group that alerts call."
+  value       = azurerm_monitor_action_group.main.id
+}
+
+output "connection_string" {
+  description = "Connection string of Application Insights. It names it, and opens nothing: telemetry needs an identity."
+  value       = azurerm_application_insights.main.connection_string
+  sensitive   = true
+  depends_on  = [azurerm_role_assignment.publisher]
+}
+
+output "insights_id" {
+  description = "Id of Application Insights."
+  value       = azurerm_application_insights.main.id
+}
+
+output "workspace_guid" {
+  description = "The workspace's own id, as queries name it."
+  value       = azurerm_log_analytics_workspace.main.workspace_id
+}
+
+output "workspace_id" {
+  description = "Resource id of the workspace."
+  value       = azurerm_log_analytics_workspace.main.id
+}

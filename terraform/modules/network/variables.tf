@@ -1,0 +1,92 @@
+variable "address_space" {
+  type        = string
+  description = "IPv4 range of the virtual network, in CIDR notation; its first four /27 are used."
+
+  validation {
+    condition     = can(cidrsubnet(var.address_space, 27 - tonumber(split("/", var.address_space)[1]), 3))
+    error_message = "The address space must be an IPv4 range of /25 or larger."
+  }
+}
+
+variable "availability_test_enabled" {
+  type        = bool
+  description = "Whether the availability test of Application Insights may reach the gateway."
+  nullable    = false
+}
+
+variable "client_ip_ranges" {
+  type        = list(string)
+  description = "IPv4 ranges of the clients that may reach the gateway; empty: none."
+  nullable    = false
+}
+
+variable "database_port" {
+  type        = number
+  description = "Port of the databases."
+  nullable    = false
+}
+
+variable "database_zone" {
+  type        = string
+  description = "Name of the private DNS zone of the databases."
+  nullable    = false
+}
+
+variable "ddos_protection_plan_id" {
+  type        = string
+  description = "Id of a DDoS protection plan for the virtual network, or null."
+}
+
+variable "load_test_enabled" {
+  type        = bool
+  description = "Whether the environment itself may call the gateway, from the address of the NAT gateway."
+  nullable    = false
+}
+
+variable "location" {
+  type        = string
+  description = "Azure region, as a code: westeurope."
+  nullable    = false
+}
+
+variable "multiple_regions" {
+  type        = bool
+  description = "Whether Traffic Manager has to reach the gateway."
+  nullable    = false
+}
+
+variable "names" {
+  type = object({
+    virtual_network = string
+    nat_gateway     = string
+    nat_address     = string
+    subnets         = map(string)
+    security_groups = map(string)
+  })
+  description = "Names of what this module makes."
+  nullable    = false
+}
+
+variable "nat_gateway_enabled" {
+  type        = bool
+  description = "Whether what leaves the environment comes from one known address."
+  nullable    = false
+}
+
+variable "resource_group_name" {
+  type        = string
+  description = "Resource group of the region."
+  nullable    = false
+}
+
+variable "runner_enabled" {
+  type        = bool
+  description = "Whether there is a subnet for a runner that deploys from inside the network."
+  nullable    = false
+}
+
+variable "tags" {
+  type        = map(string)
+  description = "Tags of every resource."
+  nullable    = false
+}

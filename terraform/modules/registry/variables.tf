@@ -1,0 +1,68 @@
+variable "deployer_ip_ranges" {
+  type        = list(string)
+  description = "IPv4 ranges that reach the registry from outside; empty: none."
+  nullable    = false
+}
+
+variable "location" {
+  type        = string
+  description = "Azure region, as a code: westeurope."
+  nullable    = false
+}
+
+variable "log_analytics_workspace_id" {
+  type        = string
+  description = "Workspace of the diagnostics."
+  nullable    = false
+}
+
+variable "names" {
+  type = object({
+    registry           = string
+    endpoint           = string
+    diagnostic_setting = string
+  })
+  description = "Names of what this module makes."
+  nullable    = false
+}
+
+variable "networks" {
+  type = map(object({
+    location            = string
+    resource_group_name = string
+    subnet_ids          = map(string)
+    dns_zone_ids        = map(string)
+  }))
+  description = "The network of each region, where the registry has an endpoint."
+  nullable    = false
+}
+
+variable "pullers" {
+  type        = map(string)
+  description = "Object ids of the identities that pull images, by what they stand for."
+  nullable    = false
+}
+
+variable "replica_locations" {
+  type        = set(string)
+  description = "Further regions that hold a copy."
+  nullable    = false
+}
+
+variable "resource_group_name" {
+  type        = string
+  description = "Resource group of the registry."
+  nullable    = false
+}
+
+variable "tags" {
+  type        = map(string)
+  description = "Tags of every resource."
+  nullable    = false
+}
+
+variable "zone_redundant" {
+  type        = bool
+  description = "Whether it spreads over the region's zones."
+  nullable    = false
+}

@@ -1,0 +1,21 @@
+output "customer_managed_key_id" {
+  description = "Versionless id of the key that encrypts the databases, or null; known once Cosmos DB may use it."
+  value       = one([for key in azurerm_key_vault_key.databases : key.versionless_id])
+  depends_on  = [azurerm_role_assignment.databases_key]
+}
+
+output "id" {
+  description = "Id of the vault."
+  value       = azurerm_key_vault.main.id
+}
+
+output "name" {
+  description = "Name of the vault."
+  value       = azurerm_key_vault.main.name
+}
+
+output "uri" {
+  description = "Address of the vault, with a slash at its end; known once its readers have their rights."
+  value       = azurerm_key_vault.main.vault_uri
+  depends_on  = [azurerm_role_assignment.secret, azurerm_role_assignment.foreign_secret, azurerm_private_endpoint.main]
+}

@@ -1,0 +1,49 @@
+output "gateway_id" {
+  description = "Id of API Management."
+  value       = module.gateway.id
+}
+
+output "gateway_name" {
+  description = "Name of API Management."
+  value       = module.gateway.name
+}
+
+output "gateway_url" {
+  description = "Address of the gateway."
+  value       = module.gateway.url
+}
+
+output "key_vault_name" {
+  description = "Name of the vault."
+  value       = module.vault.name
+}
+
+output "key_vault_uri" {
+  description = "Address of the vault."
+  value       = module.vault.uri
+}
+
+output "log_analytics_workspace" {
+  description = "Id of the workspace as queries name it."
+  value       = module.monitor.workspace_guid
+}
+
+output "registry_login_server" {
+  description = "Host name of the registry."
+  value       = module.registry.login_server
+}
+
+output "registry_name" {
+  description = "Name of the registry."
+  value       = module.registry.name
+}
+
+output "resource_group" {
+  description = "Resource group of the first region."
+  value       = local.group
+}
+
+output "resource_groups" {
+  description = "Resource groups, by region."
+  value       = { for region, group in azurerm_resource_group.main : region => group.name }
+}

@@ -1,0 +1,34 @@
+// The collections of both databases as Terraform wants them, taken from the services. Written anew by:
+//   node terraform/tests/collections.ts > terraform/collections.json
+import { pathToFileURL } from 'node:url'
+import { registerIndexes } from '../../services/audit/register.ts'
+import type { Index } from '../../services/common/database.ts'
+import { CLAIM_LIFETIME_MS, claimIndexes } from '../../services/patient/repositories/claims.ts'
+import { patientIndexes } from '../../services/patient/repositories/patients.ts'
+import { testIndexes } from '../../services/patient/repositories/tests.ts'
+
+interface Collection {
+  indexes: string[][]
+  ttl_seconds?: number
+}
+
+export const collections: Record<string, Record<string, Collection>> = {
+  audit: byCollection(registerIndexes),
+  patient: byCollection([...patientIndexes, ...testIndexes, ...claimIndexes])
+}
+
+function byCollection (indexes: Index[]) {
+  const collections: Record<string, Collection> = {}
+  for (const { collection, key, options } of indexes) {
+    const { indexes } = collections[collection] ??= { indexes: [] }
+    // Terraform's provider knows neither descending nor partial ones
+    const directions = Object.values(key)
+    if (directions.some((direction) => direction !== 1)) throw new Error(`${collection}: only ascending indexes can be made by Terraform`)
+    indexes.push(Object.keys(key))
+    if (options?.expireAfterSeconds === 0) collections[collection]!.ttl_seconds = CLAIM_LIFETIME_MS / 1_000
+    else if (options) throw new Error(`${collection}: an option of an index that Terraform does not set`)
+  }
+  return collections
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) process.stdout.write(`${JSON.stringify(collections, null, 2)}\n`)

@@ -1,0 +1,245 @@
+# The databases: private, strong, and with the collections of the services.
+
+mock_provider "azurerm" {
+  source = "./tests/mocks"
+
+  override_resource {
+    target = azurerm_cosmosdb_account.main["audit"]
+    values = {
+      id                                = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.DocumentDB/databaseAccounts/cosmos-audit"
+      primary_key                       = "audit/key+of=="
+      primary_mongodb_connection_string = "mongodb://cosmos-audit:audit/key+of==@cosmos-audit.mongo.cosmos.azure.com:10255/?ssl=true"
+    }
+  }
+
+  override_resource {
+    target = azurerm_cosmosdb_account.main["patient"]
+    values = {
+      id                                = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.DocumentDB/databaseAccounts/cosmos-patient"
+      primary_key                       = "patient/key+of=="
+      primary_mongodb_connection_string = "mongodb://cosmos-patient:patient/key+of==@cosmos-patient.mongo.cosmos.azure.com:10255/?ssl=true"
+    }
+  }
+}
+
+variables {
+  names = {
+    accounts           = { patient = "cosmos-patient", audit = "cosmos-audit" }
+    endpoints          = { patient = "pe-patient", audit = "pe-audit" }
+    lock               = "delete-mock"
+    diagnostic_setting = "log-analytics"
+  }
+  autoscale_max_throughput = 4000
+  backup_tier              = "Continuous7Days"
+  collections = {
+    patient = {
+      patients = { indexes = [["lastUpdated", "_id"], ["postCode", "_id"]] }
+      claims   = { indexes = [["expires"]], ttl_seconds = 86400 }
+    }
+    audit = {
+      blocks = { indexes = [["records.id"]] }
+    }
+  }
+  customer_managed_key_id          = null
+  customer_managed_key_identity_id = null
+  delete_lock_enabled              = false
+  failover_locations               = []
+  kind                             = "serverless"
+  location                         = "westeurope"
+  log_analytics_workspace_id       = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.OperationalInsights/workspaces/log-mock"
+  networks = {
+    primary = {
+      location            = "westeurope"
+      resource_group_name = "rg-mock"
+      subnet_ids          = { endpoints = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Network/virtualNetworks/vnet-mock/subnets/snet-endpoints" }
+      dns_zone_ids        = { database = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Network/privateDnsZones/privatelink.mongo.cosmos.azure.com" }
+    }
+  }
+  resource_group_name = "rg-mock"
+  rotation            = { principal_id = "00000000-0000-0000-0000-000000000a02", role = "Cosmos DB key rotation" }
+  tags                = {}
+  vcore               = { compute_tier = "M30", storage_size_in_gb = 128, shard_count = 1 }
+  vcore_passwords     = { patient = "a/password of 16+", audit = "another password" }
+  zone_redundant      = false
+}
+
+run "serverless" {
+  module {
+    source = "./modules/data"
+  }
+
+  assert {
+    condition     = toset(keys(azurerm_cosmosdb_account.main)) == toset(["audit", "patient"]) && length(azurerm_mongo_cluster.main) == 0
+    error_message = "Each service has an account of its own."
+  }
+
+  assert {
+    condition     = alltrue([for account in azurerm_cosmosdb_account.main : account.kind == "MongoDB" && account.mongo_server_version == "7.0" && account.minimal_tls_version == "Tls12"])
+    error_message = "The accounts speak MongoDB 7.0 over TLS 1.2."
+  }
+
+  assert {
+    condition     = alltrue([for account in azurerm_cosmosdb_account.main : account.consistency_policy[0].consistency_level == "Strong" && !account.multiple_write_locations_enabled && length(account.geo_location) == 1])
+    error_message = "Consistency is Strong, with one region that writes."
+  }
+
+  assert {
+    condition     = alltrue([for account in azurerm_cosmosdb_account.main : toset([for capability in account.capabilities : capability.name]) == toset(["EnableMongo", "EnableServerless"])])
+    error_message = "The accounts are serverless."
+  }
+
+  assert {
+    condition     = alltrue([for account in azurerm_cosmosdb_account.main : !account.public_network_access_enabled && !account.network_acl_bypass_for_azure_services && length(coalesce(account.ip_range_filter, [])) == 0])
+    error_message = "The accounts have no public access, and no exception."
+  }
+
+  assert {
+    condition     = alltrue([for account in azurerm_cosmosdb_account.main : !account.access_key_metadata_writes_enabled])
+    error_message = "A key changes documents, not the account."
+  }
+
+  assert {
+    condition     = alltrue([for account in azurerm_cosmosdb_account.main : account.backup[0].type == "Continuous" && account.backup[0].tier == "Continuous7Days"])
+    error_message = "Backup is continuous."
+  }
+
+  assert {
+    condition = alltrue([
+      for service in ["audit", "patient"] :
+      azurerm_private_endpoint.main["${service}/primary"].private_service_connection[0].private_connection_resource_id == azurerm_cosmosdb_account.main[service].id &&
+      azurerm_private_endpoint.main["${service}/primary"].private_service_connection[0].subresource_names[0] == "MongoDB" &&
+      endswith(azurerm_private_endpoint.main["${service}/primary"].subnet_id, "/snet-endpoints") &&
+      endswith(azurerm_private_endpoint.main["${service}/primary"].private_dns_zone_group[0].private_dns_zone_ids[0], "/privatelink.mongo.cosmos.azure.com")
+    ])
+    error_message = "Each account has a private endpoint that its name leads to."
+  }
+
+  assert {
+    condition     = alltrue([for service, database in azurerm_cosmosdb_mongo_database.main : database.name == service && length(database.autoscale_settings) == 0])
+    error_message = "Each account holds its service's database, without throughput where it is serverless."
+  }
+
+  assert {
+    condition     = alltrue([for collection in azurerm_cosmosdb_mongo_collection.main : collection.shard_key == "_shardKey" && length(collection.autoscale_settings) == 0])
+    error_message = "Each collection is sharded by _shardKey."
+  }
+
+  assert {
+    condition = {
+      for key, collection in azurerm_cosmosdb_mongo_collection.main : key => toset([for index in collection.index : "${join(",", index.keys)}${index.unique ? " unique" : ""}"])
+      } == {
+      "audit/blocks"     = toset(["_id unique", "records.id"])
+      "patient/claims"   = toset(["_id unique", "expires"])
+      "patient/patients" = toset(["_id unique", "lastUpdated,_id", "postCode,_id"])
+    }
+    error_message = "Each collection has its indexes, and none is unique but _id."
+  }
+
+  assert {
+    condition     = azurerm_cosmosdb_mongo_collection.main["patient/claims"].default_ttl_seconds == 86400 && azurerm_cosmosdb_mongo_collection.main["patient/patients"].default_ttl_seconds == null && azurerm_cosmosdb_mongo_collection.main["audit/blocks"].default_ttl_seconds == null
+    error_message = "Claims expire, patients and records never."
+  }
+
+  assert {
+    condition     = { for service, assignment in azurerm_role_assignment.rotation : service => "${assignment.scope} ${assignment.role_definition_name} ${assignment.principal_id}" } == { for service, account in azurerm_cosmosdb_account.main : service => "${account.id} Cosmos DB key rotation 00000000-0000-0000-0000-000000000a02" }
+    error_message = "The rotation regenerates the keys of each account, and may do nothing else there."
+  }
+
+  assert {
+    condition     = alltrue([for setting in azurerm_monitor_diagnostic_setting.main : [for log in setting.enabled_log : log.category] == ["ControlPlaneRequests"] && [for metric in setting.enabled_metric : metric.category] == ["Requests"]]) && length(azurerm_monitor_diagnostic_setting.main) == 2
+    error_message = "Diagnostics hold no text of commands: that is health data."
+  }
+
+  assert {
+    condition     = output.connection_strings["patient"] == "mongodb://cosmos-patient:patient%2Fkey%2Bof%3D%3D@cosmos-patient.mongo.cosmos.azure.com:10255/?ssl=true"
+    error_message = "The key in a connection string is percent-encoded, as drivers ask."
+  }
+
+  assert {
+    condition     = length(azurerm_management_lock.main) == 0 && alltrue([for account in azurerm_cosmosdb_account.main : account.key_vault_key_id == null && length(account.identity) == 0])
+    error_message = "Lock and customer-managed key are options."
+  }
+}
+
+run "autoscale_in_two_regions" {
+  module {
+    source = "./modules/data"
+  }
+
+  variables {
+    backup_tier                      = "Continuous30Days"
+    customer_managed_key_id          = "https://kv-mock.vault.azure.net/keys/databases"
+    customer_managed_key_identity_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-databases"
+    delete_lock_enabled              = true
+    failover_locations               = ["northeurope"]
+    kind                             = "autoscale"
+    zone_redundant                   = true
+  }
+
+  assert {
+    condition     = alltrue([for account in azurerm_cosmosdb_account.main : [for capability in account.capabilities : capability.name] == ["EnableMongo"]]) && alltrue([for database in azurerm_cosmosdb_mongo_database.main : database.autoscale_settings[0].max_throughput == 4000])
+    error_message = "Throughput is provisioned, and shared by the collections of a database."
+  }
+
+  assert {
+    condition = alltrue([
+      for account in azurerm_cosmosdb_account.main : { for place in account.geo_location : place.location => "${place.failover_priority} ${place.zone_redundant}" } == { westeurope = "0 true", northeurope = "1 true" }
+    ])
+    error_message = "Each region has a replica, over its zones."
+  }
+
+  assert {
+    condition     = alltrue([for account in azurerm_cosmosdb_account.main : account.automatic_failover_enabled && !account.multiple_write_locations_enabled && account.consistency_policy[0].consistency_level == "Strong"])
+    error_message = "One region writes, and another takes over by itself."
+  }
+
+  assert {
+    condition     = alltrue([for account in azurerm_cosmosdb_account.main : account.backup[0].tier == "Continuous30Days"])
+    error_message = "Every moment of 30 days can be restored."
+  }
+
+  assert {
+    condition     = alltrue([for account in azurerm_cosmosdb_account.main : account.key_vault_key_id == "https://kv-mock.vault.azure.net/keys/databases" && endswith(account.default_identity_type, "/id-databases") && startswith(account.default_identity_type, "UserAssignedIdentity=") && endswith(one(account.identity[0].identity_ids), "/id-databases")])
+    error_message = "A key of the vault encrypts the databases."
+  }
+
+  assert {
+    condition     = { for service, lock in azurerm_management_lock.main : service => "${lock.lock_level} ${lock.scope}" } == { for service, account in azurerm_cosmosdb_account.main : service => "CanNotDelete ${account.id}" }
+    error_message = "The accounts are locked against deletion."
+  }
+}
+
+run "vcore" {
+  module {
+    source = "./modules/data"
+  }
+
+  variables {
+    kind = "vcore"
+  }
+
+  assert {
+    condition     = length(azurerm_cosmosdb_account.main) == 0 && length(azurerm_cosmosdb_mongo_collection.main) == 0 && toset(keys(azurerm_mongo_cluster.main)) == toset(["audit", "patient"])
+    error_message = "Each service has a cluster of its own."
+  }
+
+  assert {
+    condition     = alltrue([for cluster in azurerm_mongo_cluster.main : cluster.public_network_access == "Disabled" && cluster.compute_tier == "M30"])
+    error_message = "The clusters have no public access."
+  }
+
+  assert {
+    condition     = alltrue([for endpoint in azurerm_private_endpoint.main : endpoint.private_service_connection[0].subresource_names[0] == "MongoCluster"])
+    error_message = "Each cluster has a private endpoint."
+  }
+
+  assert {
+    condition     = output.connection_strings["patient"] == "mongodb+srv://operator:a%2Fpassword+of+16%2B@cosmos-patient.mongocluster.cosmos.azure.com/?tls=true&authMechanism=SCRAM-SHA-256&retrywrites=false&maxIdleTimeMS=120000"
+    error_message = "The password in a connection string is percent-encoded, as drivers ask."
+  }
+
+  assert {
+    condition     = length(azurerm_role_assignment.rotation) == 0
+    error_message = "A cluster has no keys to regenerate."
+  }
+}

@@ -1,0 +1,26 @@
+# An environment is a file of variables and nothing else:
+#   terraform test -test-directory=tests/environments -var-file=environments/dev.tfvars
+
+mock_provider "azurerm" {
+  source = "./tests/mocks"
+}
+
+variables {
+  images = {
+    patient  = "crmock.azurecr.io/patient@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+    audit    = "crmock.azurecr.io/audit@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+    rotation = "crmock.azurecr.io/rotation@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+  }
+  secret_values = {
+    patient-host-key = "0000000000000000000000000000000000000000000"
+    audit-host-key   = "1111111111111111111111111111111111111111111"
+    patient-data-key = "2222222222222222222222222222222222222222222"
+  }
+}
+
+run "whole" {
+  assert {
+    condition     = alltrue([for name in values(local.names.resource_groups) : startswith(name, "rg-patients-${var.environment}")]) && strcontains(local.names.vault.vault, "-${var.environment}-")
+    error_message = "Every name tells the environment."
+  }
+}

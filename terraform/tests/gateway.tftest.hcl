@@ -1,0 +1,306 @@
+# API Management: in the virtual network, for keys alone, and silent about what goes through.
+
+mock_provider "azurerm" {
+  source = "./tests/mocks"
+}
+
+variables {
+  names = {
+    gateway            = "apim-mock"
+    public_ip          = "pip-mock"
+    domain_name_label  = "apim-mock"
+    logger             = "application-insights"
+    diagnostic_setting = "log-analytics"
+  }
+  additional_locations = []
+  custom_domain        = null
+  documents = {
+    patient = {
+      openapi = "3.1.0"
+      info    = { title = "Patient API", version = "1" }
+      servers = [{ url = "/" }]
+      paths = {
+        "/patient"                   = { post = { operationId = "create-patient" } }
+        "/patient/{patientId}/tests" = { get = { operationId = "load-tests" } }
+      }
+    }
+  }
+  entra                      = null
+  identity_client_id         = "00000000-0000-0000-0000-00000000c11e"
+  identity_id                = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-gateway"
+  insights                   = { id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Insights/components/appi-mock", connection_string = "InstrumentationKey=00000000-0000-0000-0000-00000000a112" }
+  location                   = "westeurope"
+  log_analytics_workspace_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.OperationalInsights/workspaces/log-mock"
+  named_values               = { key-vault-uri = "https://kv-mock.vault.azure.net" }
+  patient_urls               = { primary = "https://patient.mock.example/patient", northeurope = "https://patient.mock-north.example/patient" }
+  policies = {
+    global  = "<policies><inbound /></policies>"
+    product = "<policies><inbound><base /><rate-limit calls=\"{{calls-per-minute}}\" renewal-period=\"60\" /><quota calls=\"{{calls-per-day}}\" renewal-period=\"86400\" /></inbound></policies>"
+    patient = "<policies><inbound>\n    <base />\n<set-backend-service base-url=\"{{patient-backend-url}}\" /><set-header name=\"x-audit-actor\"><value>@(context.Subscription.Id)</value></set-header></inbound></policies>"
+    echo    = "<policies><inbound><base /><return-response /></inbound></policies>"
+  }
+  products = {
+    client = { display_name = "Client", calls_per_minute = 600, calls_per_day = 200000, apis = ["patient", "echo"] }
+    tester = { display_name = "Tester", calls_per_minute = 10, calls_per_day = 100, apis = ["echo"] }
+  }
+  publisher           = { name = "Mock", email = "mock@example.org" }
+  resource_group_name = "rg-mock"
+  sampling_percentage = 100
+  sku_name            = "Developer_1"
+  subnet_id           = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Network/virtualNetworks/vnet-mock/subnets/snet-gateway"
+  tags                = {}
+  zones               = []
+}
+
+run "keys" {
+  module {
+    source = "./modules/gateway"
+  }
+
+  assert {
+    condition     = azurerm_api_management.main.virtual_network_type == "External" && endswith(azurerm_api_management.main.virtual_network_configuration[0].subnet_id, "/snet-gateway") && azurerm_api_management.main.sku_name == "Developer_1"
+    error_message = "API Management stands in the virtual network, in external mode."
+  }
+
+  assert {
+    condition     = azurerm_api_management.main.identity[0].type == "UserAssigned" && azurerm_api_management.main.identity[0].identity_ids == toset([var.identity_id])
+    error_message = "API Management has the gateway's identity."
+  }
+
+  assert {
+    condition     = azurerm_public_ip.main.sku == "Standard" && azurerm_api_management.main.public_ip_address_id == azurerm_public_ip.main.id
+    error_message = "API Management has an address of its own."
+  }
+
+  assert {
+    condition = !anytrue([
+      azurerm_api_management.main.security[0].backend_ssl30_enabled,
+      azurerm_api_management.main.security[0].backend_tls10_enabled,
+      azurerm_api_management.main.security[0].backend_tls11_enabled,
+      azurerm_api_management.main.security[0].frontend_ssl30_enabled,
+      azurerm_api_management.main.security[0].frontend_tls10_enabled,
+      azurerm_api_management.main.security[0].frontend_tls11_enabled,
+    ])
+    error_message = "TLS 1.2 and later is spoken, on both sides."
+  }
+
+  assert {
+    condition = !anytrue([
+      azurerm_api_management.main.security[0].triple_des_ciphers_enabled,
+      azurerm_api_management.main.security[0].tls_ecdhe_ecdsa_with_aes128_cbc_sha_ciphers_enabled,
+      azurerm_api_management.main.security[0].tls_ecdhe_ecdsa_with_aes256_cbc_sha_ciphers_enabled,
+      azurerm_api_management.main.security[0].tls_ecdhe_rsa_with_aes128_cbc_sha_ciphers_enabled,
+      azurerm_api_management.main.security[0].tls_ecdhe_rsa_with_aes256_cbc_sha_ciphers_enabled,
+      azurerm_api_management.main.security[0].tls_rsa_with_aes128_cbc_sha256_ciphers_enabled,
+      azurerm_api_management.main.security[0].tls_rsa_with_aes128_cbc_sha_ciphers_enabled,
+      azurerm_api_management.main.security[0].tls_rsa_with_aes128_gcm_sha256_ciphers_enabled,
+      azurerm_api_management.main.security[0].tls_rsa_with_aes256_cbc_sha256_ciphers_enabled,
+      azurerm_api_management.main.security[0].tls_rsa_with_aes256_cbc_sha_ciphers_enabled,
+      azurerm_api_management.main.security[0].tls_rsa_with_aes256_gcm_sha384_ciphers_enabled,
+    ])
+    error_message = "Old ciphers are off."
+  }
+
+  assert {
+    condition     = azurerm_api_management_api.patient.subscription_required && azurerm_api_management_api.echo.subscription_required && alltrue([for product in azurerm_api_management_product.main : product.subscription_required && product.approval_required && product.published])
+    error_message = "Every API and every product asks for a subscription."
+  }
+
+  assert {
+    condition     = azurerm_api_management_api.patient.protocols == toset(["https"]) && azurerm_api_management_api.echo.protocols == toset(["https"])
+    error_message = "APIs are offered over https alone."
+  }
+
+  assert {
+    condition     = alltrue([for api in [azurerm_api_management_api.patient, azurerm_api_management_api.echo] : api.subscription_key_parameter_names[0].header == "Ocp-Apim-Subscription-Key" && api.subscription_key_parameter_names[0].query == "subscription-key"])
+    error_message = "A key comes in Ocp-Apim-Subscription-Key or subscription-key."
+  }
+
+  assert {
+    condition     = azurerm_api_management_api.patient.import[0].content_format == "openapi+json" && toset(keys(jsondecode(azurerm_api_management_api.patient.import[0].content_value).paths)) == toset(["/", "/{patientId}/tests"]) && azurerm_api_management_api.patient.path == "patient"
+    error_message = "The Patient API is imported, its operations below its own path."
+  }
+
+  assert {
+    condition     = !can(jsondecode(azurerm_api_management_api.patient.import[0].content_value).servers) && azurerm_api_management_api.patient.service_url == "https://patient.mock.example/patient"
+    error_message = "Behind the Patient API is the patient service, whatever its document says."
+  }
+
+  assert {
+    condition     = azurerm_api_management_api.echo.path == "echo" && azurerm_api_management_api.echo.service_url == "http://echoapi.cloudapp.net/api" && azurerm_api_management_api_operation.retrieve_resource.method == "GET" && azurerm_api_management_api_operation.retrieve_resource.url_template == "/resource"
+    error_message = "The Echo API has /echo/resource."
+  }
+
+  assert {
+    condition     = { for key, opening in azurerm_api_management_product_api.main : key => opening.api_name } == { "client/patient" = "patient", "client/echo" = "echo", "tester/echo" = "echo" }
+    error_message = "Each product opens its APIs, and none opens Audit."
+  }
+
+  assert {
+    condition     = azurerm_api_management_policy.main.xml_content == var.policies.global && azurerm_api_management_api_policy.patient.xml_content == var.policies.patient && azurerm_api_management_api_policy.echo.xml_content == var.policies.echo
+    error_message = "Policies are the documents as they are."
+  }
+
+  assert {
+    condition = (
+      strcontains(azurerm_api_management_product_policy.main["client"].xml_content, "<rate-limit calls=\"{{calls-per-minute}}\"") &&
+      strcontains(azurerm_api_management_product_policy.main["client"].xml_content, "<quota calls=\"{{calls-per-day}}\"") &&
+      strcontains(azurerm_api_management_product_policy.main["tester"].xml_content, "<rate-limit calls=\"{{tester-calls-per-minute}}\"") &&
+      strcontains(azurerm_api_management_product_policy.main["tester"].xml_content, "<quota calls=\"{{tester-calls-per-day}}\"")
+    )
+    error_message = "Each product has a rate limit and a quota of its own."
+  }
+
+  assert {
+    condition = { for name, value in azurerm_api_management_named_value.main : name => nonsensitive(value.value) } == {
+      calls-per-day           = "200000"
+      calls-per-minute        = "600"
+      key-vault-uri           = "https://kv-mock.vault.azure.net"
+      patient-backend-url     = "https://patient.mock.example/patient"
+      tester-calls-per-day    = "100"
+      tester-calls-per-minute = "10"
+    } && !anytrue([for value in azurerm_api_management_named_value.main : value.secret])
+    error_message = "What differs by environment enters the policies as named values, none of them secret."
+  }
+
+  assert {
+    condition = alltrue([
+      for diagnostic in azurerm_api_management_diagnostic.main :
+      [for parameter in concat(diagnostic.frontend_request[0].data_masking[0].query_params, diagnostic.backend_request[0].data_masking[0].query_params) : "${parameter.mode} ${parameter.value}"] == ["Hide *", "Hide *"]
+    ]) && toset(keys(azurerm_api_management_diagnostic.main)) == toset(["applicationinsights", "azuremonitor"])
+    error_message = "Diagnostics hide query parameters."
+  }
+
+  assert {
+    condition = alltrue([
+      for diagnostic in azurerm_api_management_diagnostic.main : alltrue([
+        for part in concat(diagnostic.frontend_request, diagnostic.frontend_response, diagnostic.backend_request, diagnostic.backend_response) : part.body_bytes == 0 && length(part.headers_to_log) == 0
+      ]) && !diagnostic.log_client_ip && diagnostic.verbosity == "information"
+    ])
+    error_message = "Diagnostics hold no body, no header and no client's address."
+  }
+
+  assert {
+    condition     = azurerm_api_management_diagnostic.main["applicationinsights"].http_correlation_protocol == "W3C" && azurerm_api_management_diagnostic.main["applicationinsights"].always_log_errors && azurerm_api_management_diagnostic.main["applicationinsights"].operation_name_format == "Name"
+    error_message = "Traces are W3C's, and named by the operation."
+  }
+
+  assert {
+    condition     = azurerm_api_management_logger.insights.application_insights[0].identity_client_id == var.identity_client_id
+    error_message = "The gateway sends telemetry with its identity."
+  }
+
+  assert {
+    condition     = [for log in azurerm_monitor_diagnostic_setting.main.enabled_log : log.category] == ["GatewayLogs"] && endswith(azurerm_monitor_diagnostic_setting.main.log_analytics_workspace_id, "/log-mock") && azurerm_monitor_diagnostic_setting.main.log_analytics_destination_type == "Dedicated"
+    error_message = "Requests are logged in Log Analytics."
+  }
+
+  assert {
+    condition     = length(azurerm_api_management.main.hostname_configuration) == 0 && length(azurerm_api_management.main.additional_location) == 0 && length(coalesce(azurerm_api_management.main.zones, [])) == 0 && output.url == "https://apim-mock.azure-api.net"
+    error_message = "Custom domain, regions and zones are options."
+  }
+}
+
+run "tokens_beside_keys" {
+  module {
+    source = "./modules/gateway"
+  }
+
+  variables {
+    entra = { tenant_id = "00000000-0000-0000-0000-000000007e4a", audience = "api://patients", client_application_ids = ["00000000-0000-0000-0000-00000000c11f"], replaces_keys = false }
+  }
+
+  assert {
+    condition     = strcontains(azurerm_api_management_api_policy.patient.xml_content, "<base />\n<validate-azure-ad-token tenant-id=\"00000000-0000-0000-0000-000000007e4a\"") && strcontains(azurerm_api_management_api_policy.patient.xml_content, "<application-id>00000000-0000-0000-0000-00000000c11f</application-id>") && strcontains(azurerm_api_management_api_policy.patient.xml_content, "<audience>api://patients</audience>")
+    error_message = "Tokens are checked before anything else is done."
+  }
+
+  assert {
+    condition     = azurerm_api_management_api.patient.subscription_required && strcontains(azurerm_api_management_api_policy.patient.xml_content, "@(context.Subscription.Id)") && !strcontains(azurerm_api_management_api_policy.patient.xml_content, "by-key")
+    error_message = "Beside tokens, keys hold as ever."
+  }
+}
+
+run "tokens_instead_of_keys" {
+  module {
+    source = "./modules/gateway"
+  }
+
+  variables {
+    entra = { tenant_id = "00000000-0000-0000-0000-000000007e4a", audience = "api://patients", client_application_ids = ["00000000-0000-0000-0000-00000000c11f"], replaces_keys = true }
+  }
+
+  assert {
+    condition     = !azurerm_api_management_api.patient.subscription_required && strcontains(azurerm_api_management_api_policy.patient.xml_content, "<validate-azure-ad-token ")
+    error_message = "Tokens take the place of keys."
+  }
+
+  assert {
+    condition     = strcontains(azurerm_api_management_api_policy.patient.xml_content, "<rate-limit-by-key calls=\"{{calls-per-minute}}\"") && strcontains(azurerm_api_management_api_policy.patient.xml_content, "<quota-by-key calls=\"{{calls-per-day}}\"")
+    error_message = "Limits are counted by application."
+  }
+
+  assert {
+    condition     = !strcontains(azurerm_api_management_api_policy.patient.xml_content, "context.Subscription") && strcontains(azurerm_api_management_api_policy.patient.xml_content, "<value>@(((Jwt)context.Variables[\"token\"]).Claims.GetValueOrDefault(\"azp\", ((Jwt)context.Variables[\"token\"]).Claims.GetValueOrDefault(\"appid\", \"\")))</value>")
+    error_message = "The register's actor is the application."
+  }
+}
+
+run "a_policy_without_a_place_for_tokens_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/gateway"
+  }
+
+  variables {
+    entra    = { tenant_id = "00000000-0000-0000-0000-000000007e4a", audience = "api://patients", client_application_ids = ["00000000-0000-0000-0000-00000000c11f"], replaces_keys = false }
+    policies = { global = "<policies />", product = "<policies />", patient = "<policies />", echo = "<policies />" }
+  }
+
+  expect_failures = [azurerm_api_management_api_policy.patient]
+}
+
+run "regions_zones_and_a_domain" {
+  module {
+    source = "./modules/gateway"
+  }
+
+  variables {
+    additional_locations = [{
+      location          = "northeurope"
+      name              = "North Europe"
+      subnet_id         = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock-north/providers/Microsoft.Network/virtualNetworks/vnet-mock/subnets/snet-gateway"
+      zones             = ["1", "2", "3"]
+      resource_group    = "rg-mock-north"
+      public_ip_name    = "pip-mock-north"
+      domain_name_label = "apim-mock-north"
+    }]
+    custom_domain = { host_name = "api.example.org", secret_id = "https://kv-mock.vault.azure.net/secrets/certificate" }
+    sku_name      = "Premium_3"
+    zones         = ["1", "2", "3"]
+  }
+
+  assert {
+    condition     = azurerm_api_management.main.additional_location[0].location == "northeurope" && strcontains(azurerm_api_management.main.additional_location[0].virtual_network_configuration[0].subnet_id, "/rg-mock-north/") && azurerm_api_management.main.additional_location[0].zones == toset(["1", "2", "3"])
+    error_message = "Each region has a gateway in its own network."
+  }
+
+  assert {
+    condition     = azurerm_api_management.main.zones == toset(["1", "2", "3"])
+    error_message = "Units spread over the zones."
+  }
+
+  assert {
+    condition     = azurerm_api_management.main.hostname_configuration[0].proxy[0].host_name == "api.example.org" && azurerm_api_management.main.hostname_configuration[0].proxy[0].key_vault_certificate_id == "https://kv-mock.vault.azure.net/secrets/certificate" && azurerm_api_management.main.hostname_configuration[0].proxy[0].ssl_keyvault_identity_client_id == var.identity_client_id && output.url == "https://api.example.org"
+    error_message = "The gateway has its own name, with the vault's certificate, which renews itself."
+  }
+
+  assert {
+    condition = (
+      strcontains(azurerm_api_management_api_policy.patient.xml_content, "<when condition='@(context.Deployment.Region == \"North Europe\")'>\n<set-backend-service base-url=\"{{patient-backend-url-northeurope}}\" />\n</when>\n<otherwise>\n<set-backend-service base-url=\"{{patient-backend-url}}\" />") &&
+      nonsensitive(azurerm_api_management_named_value.main["patient-backend-url-northeurope"].value) == "https://patient.mock-north.example/patient"
+    )
+    error_message = "Each gateway calls the services of its own region."
+  }
+}

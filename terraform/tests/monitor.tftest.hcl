@@ -1,0 +1,137 @@
+# Logs, metrics, traces, and what watches them.
+
+mock_provider "azurerm" {
+  source = "./tests/mocks"
+}
+
+variables {
+  names = {
+    workspace    = "log-mock"
+    insights     = "appi-mock"
+    action_group = "ag-mock"
+    workbook     = "Mock"
+    budget       = "budget-mock"
+    alert        = "alert-mock"
+    availability = "availability-mock"
+  }
+  alert_emails              = ["operator@example.org"]
+  availability_test_enabled = false
+  budget                    = null
+  gateway                   = { id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.ApiManagement/service/apim-mock", url = "https://apim-mock.azure-api.net" }
+  key_rotation_days         = 60
+  location                  = "westeurope"
+  publishers                = { patient = "00000000-0000-0000-0000-000000000a01" }
+  resource_group_ids        = { primary = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock" }
+  resource_group_name       = "rg-mock"
+  retention_in_days         = 90
+  rotation_job              = "job-mock-rotation"
+  tags                      = {}
+  thresholds                = { failures = 5, p95_ms = 2000, refused = 10, throttled = 100 }
+}
+
+run "watches" {
+  module {
+    source = "./modules/monitor"
+  }
+
+  assert {
+    condition     = azurerm_application_insights.main.workspace_id == azurerm_log_analytics_workspace.main.id
+    error_message = "Application Insights keeps its data in the workspace."
+  }
+
+  assert {
+    condition     = !azurerm_application_insights.main.local_authentication_enabled
+    error_message = "Telemetry is taken from identities alone."
+  }
+
+  assert {
+    condition     = azurerm_application_insights.main.ip_masking_enabled && !azurerm_log_analytics_workspace.main.allow_resource_only_permissions
+    error_message = "Addresses are masked, and logs are read by those who may read the workspace."
+  }
+
+  assert {
+    condition     = azurerm_log_analytics_workspace.main.retention_in_days == 90 && azurerm_application_insights.main.retention_in_days == 90
+    error_message = "Logs are kept as long as they should be."
+  }
+
+  assert {
+    condition     = azurerm_role_assignment.publisher["patient"].scope == azurerm_application_insights.main.id && azurerm_role_assignment.publisher["patient"].role_definition_name == "Monitoring Metrics Publisher" && azurerm_role_assignment.publisher["patient"].principal_id == "00000000-0000-0000-0000-000000000a01"
+    error_message = "A service sends telemetry with its identity."
+  }
+
+  assert {
+    condition     = toset(keys(azurerm_monitor_scheduled_query_rules_alert_v2.main)) == toset(["key-age", "p95", "refused", "rotation-failed", "rotation-missing", "throttled"])
+    error_message = "Latency, refused calls, throttling and keys are watched."
+  }
+
+  assert {
+    condition = { for name, alert in azurerm_monitor_scheduled_query_rules_alert_v2.main : name => "${alert.criteria[0].operator} ${alert.criteria[0].threshold}" } == {
+      key-age          = "GreaterThan 62"
+      p95              = "GreaterThan 2000"
+      refused          = "GreaterThan 10"
+      rotation-failed  = "GreaterThan 0"
+      rotation-missing = "LessThan 1"
+      throttled        = "GreaterThan 100"
+    }
+    error_message = "Alerts are raised at their thresholds; a key's age is its period and two days."
+  }
+
+  assert {
+    condition = alltrue([
+      for name, metric in { p95 = "percentile(duration, 95)", refused = "'refused_calls'", throttled = "'database.throttled'", key-age = "'key.age_days'", rotation-failed = "job-mock-rotation", rotation-missing = "job-mock-rotation" } :
+      strcontains(azurerm_monitor_scheduled_query_rules_alert_v2.main[name].criteria[0].query, metric)
+    ])
+    error_message = "Alerts ask for what the services tell."
+  }
+
+  assert {
+    condition     = [for dimension in azurerm_monitor_scheduled_query_rules_alert_v2.main["key-age"].criteria[0].dimension : dimension.name] == ["secret"]
+    error_message = "An old key is named."
+  }
+
+  assert {
+    condition     = alltrue([for alert in azurerm_monitor_scheduled_query_rules_alert_v2.main : alert.action[0].action_groups == tolist([azurerm_monitor_action_group.main.id]) && coalesce(alert.enabled, true)]) && azurerm_monitor_action_group.main.email_receiver[0].email_address == "operator@example.org"
+    error_message = "Alerts reach the operators."
+  }
+
+  assert {
+    condition     = azurerm_monitor_metric_alert.failures.scopes == toset([var.gateway.id]) && azurerm_monitor_metric_alert.failures.criteria[0].metric_name == "Requests" && azurerm_monitor_metric_alert.failures.criteria[0].dimension[0].values == tolist(["5xx"]) && azurerm_monitor_metric_alert.failures.criteria[0].threshold == 5
+    error_message = "Answers of the gateway with 5xx are watched."
+  }
+
+  assert {
+    condition     = alltrue([for title in ["Requests by route", "Latency by route", "Cold starts", "Throttled", "Audit records", "Outcome"] : strcontains(azurerm_application_insights_workbook.main.data_json, title)])
+    error_message = "The workbook shows requests, latency, cold starts, throttling, and the register's volume and outcome."
+  }
+
+  assert {
+    condition     = length(azurerm_application_insights_standard_web_test.main) == 0 && length(azurerm_consumption_budget_resource_group.main) == 0
+    error_message = "Availability test and budget are options."
+  }
+}
+
+run "options" {
+  module {
+    source = "./modules/monitor"
+  }
+
+  variables {
+    availability_test_enabled = true
+    budget                    = { amount = 200, start_date = "2026-01-01" }
+  }
+
+  assert {
+    condition     = azurerm_application_insights_standard_web_test.main["gateway"].request[0].url == "https://apim-mock.azure-api.net/status-0123456789abcdef" && azurerm_application_insights_standard_web_test.main["gateway"].enabled
+    error_message = "The availability test asks the gateway's own health."
+  }
+
+  assert {
+    condition     = length(azurerm_monitor_metric_alert.availability) == 1
+    error_message = "A gateway that does not answer is told."
+  }
+
+  assert {
+    condition     = azurerm_consumption_budget_resource_group.main["primary"].amount == 200 && azurerm_consumption_budget_resource_group.main["primary"].time_period[0].start_date == "2026-01-01T00:00:00Z" && length(azurerm_consumption_budget_resource_group.main["primary"].notification) == 2
+    error_message = "What is spent, and what will be, is told."
+  }
+}

@@ -1,0 +1,81 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import t from 'tap'
+import { collections } from './collections.ts'
+import { initialise, isInstalled, terraform, test } from './terraform.ts'
+import { whatAlwaysHolds } from './whole.ts'
+
+// A copy that was changed on purpose can be given, and which of its tests are run
+const directory = resolve(process.env.TERRAFORM_DIR ?? join(import.meta.dirname, '..'))
+const filters = process.env.TEST_FILES?.split(',').map((file) => `-filter=tests/${file}.tftest.hcl`) ?? []
+
+if (!isInstalled) {
+  process.stderr.write('\n*** NOT TESTED: terraform/, since there is no terraform on this machine (1.11 or later) ***\n\n')
+  t.pass('skipped: no terraform', { skip: 'no terraform on this machine' })
+} else {
+  if (process.env.TERRAFORM_DIR === undefined) {
+    const { status, output, errors } = await initialise(directory)
+    t.equal(status, 0, `providers and modules are there\n${output}${errors}`)
+  }
+
+  t.test('is formatted', { skip: process.env.TERRAFORM_DIR !== undefined }, async (t) => {
+    const { status, output } = await terraform(directory, 'fmt', '-check', '-recursive')
+    t.equal(status, 0, output)
+  })
+
+  t.test('is valid', async (t) => {
+    const { output } = await terraform(directory, 'validate', '-json')
+    const { valid, diagnostics } = JSON.parse(output)
+    t.ok(valid, JSON.stringify(diagnostics))
+  })
+
+  t.test('passes its own tests', async (t) => {
+    const runs = await test(directory, ...filters)
+    t.ok(runs.length > 0, 'there are tests')
+    for (const { file, name, passed, problems } of runs) t.ok(passed, `${file}: ${name.replaceAll('_', ' ')}${problems.map((problem) => `\n${problem}`).join('')}`)
+
+    for (const name of ['defaults', 'everything']) {
+      const resources = runs.find((run) => run.file.endsWith('whole.tftest.hcl') && run.name === name)?.resources ?? []
+      if (resources.length > 0) t.test(`with ${name}`, async (t) => whatAlwaysHolds(t, resources, directory))
+      else if (filters.length === 0) t.fail(`the run ${name} made nothing`)
+    }
+  })
+
+  t.test('makes an environment of each file of variables alone', { skip: filters.length > 0 }, async (t) => {
+    const files = readdirSync(join(directory, 'environments')).filter((file) => file.endsWith('.tfvars'))
+    t.ok(files.length > 1)
+    for (const file of files) {
+      const runs = await test(directory, '-test-directory=tests/environments', `-var-file=environments/${file}`)
+      t.ok(runs.length > 0 && runs.every(({ passed }) => passed), `${file} ${runs.flatMap(({ problems }) => problems).join('\n')}`)
+    }
+  })
+
+  t.test('keeps the state of its own in a valid configuration', { skip: filters.length > 0 }, async (t) => {
+    const state = join(directory, 'state')
+    await initialise(state)
+    const { output } = await terraform(state, 'validate', '-json')
+    t.ok(JSON.parse(output).valid, output)
+  })
+}
+
+t.test('collections.json is what the services say', async (t) => {
+  t.same(JSON.parse(readFileSync(join(directory, 'collections.json'), 'utf8')), collections)
+})
+
+t.test('the custom role allows what the rotation calls on an account, and to follow it', async (t) => {
+  const source = readFileSync(new URL('../../services/rotation/cosmos-keys.ts', import.meta.url), 'utf8')
+  const calls = [...source.matchAll(/this\.#accounts\.(\w+)\(/g)].map(([, name]) => `Microsoft.DocumentDB/databaseAccounts/${name}/action`)
+  const { Actions, ...rest } = JSON.parse(readFileSync(join(directory, 'roles/cosmos-key-rotation.json'), 'utf8'))
+  t.same(Actions.toSorted(), [...new Set(calls), 'Microsoft.DocumentDB/databaseAccounts/operationResults/read', 'Microsoft.DocumentDB/locations/operationsStatus/read'].toSorted())
+  t.same([rest.DataActions, rest.NotActions, rest.NotDataActions], [[], [], []])
+})
+
+t.test('every variable has a type and a description, and one that is free to choose is checked', async (t) => {
+  const blocks = [...readFileSync(join(directory, 'variables.tf'), 'utf8').matchAll(/^variable "(\w+)" \{\n([\s\S]*?)^\}/gm)]
+  t.ok(blocks.length > 30)
+  for (const [, name = '', body = ''] of blocks) {
+    t.match(body, /^ {2}type +=/m, name)
+    t.match(body, /^ {2}description = "\w.*\."$/m, name)
+    if (!/^ {2}type += bool$/m.test(body)) t.match(body, /^ {2}validation \{/m, name)
+  }
+})

@@ -1,0 +1,77 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
+
+/** A resource that a run made, with the values of its attributes. */
+export interface Resource {
+  address: string
+  mode: 'managed' | 'data'
+  type: string
+  /** The key of its instance. */
+  index?: string | number
+  values: Record<string, any>
+}
+
+/** A run of a .tftest.hcl file: whether it passed, why not, and what it made. */
+export interface Run {
+  file: string
+  name: string
+  passed: boolean
+  problems: string[]
+  resources: Resource[]
+}
+
+interface Module {
+  resources?: Resource[]
+  child_modules?: Module[]
+}
+
+const TERRAFORM = process.env.TERRAFORM ?? 'terraform'
+
+export const isInstalled = spawnSync(TERRAFORM, ['version']).status === 0
+
+/** Runs Terraform in `directory`, and answers what it wrote, whatever came of it. */
+export function terraform (directory: string, ...args: string[]): Promise<{ status: number | null, output: string, errors: string }> {
+  const child = spawn(TERRAFORM, [`-chdir=${directory}`, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TF_IN_AUTOMATION: '1', CHECKPOINT_DISABLE: '1' } })
+  const { promise, resolve, reject } = Promise.withResolvers<{ status: number | null, output: string, errors: string }>()
+  let output = ''
+  let errors = ''
+  child.stdout.setEncoding('utf8').on('data', (text) => { output += text })
+  child.stderr.setEncoding('utf8').on('data', (text) => { errors += text })
+  child.once('error', reject)
+  child.once('close', (status) => resolve({ status, output, errors }))
+  return promise
+}
+
+/** Fetches providers and modules; no state is touched. A provider that the CLI configuration overrides is there already. */
+export function initialise (directory: string) {
+  const overridden = process.env.TF_CLI_CONFIG_FILE !== undefined && readFileSync(process.env.TF_CLI_CONFIG_FILE, 'utf8').includes('dev_overrides')
+  return overridden ? terraform(directory, 'get') : terraform(directory, 'init', '-backend=false', '-input=false')
+}
+
+/** Runs the tests that `args` choose. What went wrong outside of a run is a run of its own, named by its file or `terraform`. */
+export async function test (directory: string, ...args: string[]): Promise<Run[]> {
+  const { output } = await terraform(directory, 'test', '-json', '-verbose', ...args)
+  const runs = new Map<string, Run>()
+  const runOf = (file = 'terraform', name = '') => {
+    const key = `${file} ${name}`
+    if (!runs.has(key)) runs.set(key, { file, name, passed: true, problems: [], resources: [] })
+    return runs.get(key)!
+  }
+  for (const line of output.split('\n').filter(Boolean)) {
+    const { type, '@testfile': file, '@testrun': name, ...entry } = JSON.parse(line)
+    if (type === 'test_run' && ['fail', 'error', 'skip'].includes(entry.test_run.status)) runOf(file, name).passed = false
+    if (type === 'test_run' && entry.test_run.status === 'pass') runOf(file, name)
+    if (type === 'test_state') runOf(file, name).resources = resourcesOf(entry.test_state.root_module)
+    if (type === 'diagnostic' && entry.diagnostic.severity === 'error') {
+      const { summary, detail } = entry.diagnostic
+      const run = runOf(file, name)
+      run.passed = false
+      run.problems.push(`${summary}: ${detail}`)
+    }
+  }
+  return [...runs.values()]
+}
+
+function resourcesOf ({ resources = [], child_modules: modules = [] }: Module): Resource[] {
+  return [...resources.filter(({ mode }) => mode === 'managed'), ...modules.flatMap(resourcesOf)]
+}

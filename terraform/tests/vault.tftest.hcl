@@ -1,0 +1,160 @@
+# The vault: closed, and each identity opens only its own.
+
+mock_provider "azurerm" {
+  source = "./tests/mocks"
+}
+
+variables {
+  names = {
+    vault              = "kv-mock"
+    endpoint           = "pe-mock"
+    customer_managed   = "databases"
+    lock               = "delete-mock"
+    diagnostic_setting = "log-analytics"
+  }
+  access = {
+    "gateway/patient-host-key"  = { identity = "gateway", secret = "patient-host-key", role = "Key Vault Secrets User" }
+    "rotation/patient-host-key" = { identity = "rotation", secret = "patient-host-key", role = "Key Vault Secrets Officer" }
+  }
+  certificate_enabled          = false
+  customer_managed_key_enabled = false
+  delete_lock_enabled          = false
+  deployer_ip_ranges           = []
+  deployer_object_id           = "00000000-0000-0000-0000-0000000deb10"
+  foreign_secrets              = {}
+  identities = {
+    gateway   = "00000000-0000-0000-0000-000000000a01"
+    rotation  = "00000000-0000-0000-0000-000000000a02"
+    databases = "00000000-0000-0000-0000-000000000a03"
+  }
+  location                   = "westeurope"
+  log_analytics_workspace_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.OperationalInsights/workspaces/log-mock"
+  networks = {
+    primary = {
+      location            = "westeurope"
+      resource_group_name = "rg-mock"
+      subnet_ids          = { endpoints = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Network/virtualNetworks/vnet-mock/subnets/snet-endpoints" }
+      dns_zone_ids        = { vault = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Network/privateDnsZones/privatelink.vaultcore.azure.net" }
+    }
+  }
+  resource_group_name = "rg-mock"
+  secret_values       = { patient-host-key = "0000000000000000000000000000000000000000000" }
+  secrets             = ["patient-host-key"]
+  sku_name            = "standard"
+  tags                = {}
+  tenant_id           = "00000000-0000-0000-0000-000000007e4a"
+}
+
+run "closed_by_default" {
+  module {
+    source = "./modules/vault"
+  }
+
+  assert {
+    condition     = azurerm_key_vault.main.rbac_authorization_enabled && azurerm_key_vault.main.purge_protection_enabled && azurerm_key_vault.main.soft_delete_retention_days == 90
+    error_message = "The vault has roles, and nothing in it is lost for 90 days."
+  }
+
+  assert {
+    condition     = !azurerm_key_vault.main.public_network_access_enabled
+    error_message = "The vault has no public access."
+  }
+
+  assert {
+    condition     = azurerm_key_vault.main.network_acls[0].default_action == "Deny" && azurerm_key_vault.main.network_acls[0].bypass == "None" && length(coalesce(azurerm_key_vault.main.network_acls[0].ip_rules, [])) == 0
+    error_message = "The vault's firewall lets nobody in."
+  }
+
+  assert {
+    condition = (
+      azurerm_private_endpoint.main["primary"].private_service_connection[0].private_connection_resource_id == azurerm_key_vault.main.id &&
+      azurerm_private_endpoint.main["primary"].private_service_connection[0].subresource_names[0] == "vault" &&
+      endswith(azurerm_private_endpoint.main["primary"].subnet_id, "/snet-endpoints") &&
+      endswith(azurerm_private_endpoint.main["primary"].private_dns_zone_group[0].private_dns_zone_ids[0], "/privatelink.vaultcore.azure.net")
+    )
+    error_message = "The vault has a private endpoint that its name leads to."
+  }
+
+  assert {
+    condition     = alltrue([for key, assignment in azurerm_role_assignment.secret : assignment.scope == "${azurerm_key_vault.main.id}/secrets/${split("/", key)[1]}"])
+    error_message = "The scope of each role is one secret."
+  }
+
+  assert {
+    condition = { for key, assignment in azurerm_role_assignment.secret : key => "${assignment.role_definition_name} ${assignment.principal_id}" } == {
+      "gateway/patient-host-key"  = "Key Vault Secrets User 00000000-0000-0000-0000-000000000a01"
+      "rotation/patient-host-key" = "Key Vault Secrets Officer 00000000-0000-0000-0000-000000000a02"
+    }
+    error_message = "Each identity has the role that the table says."
+  }
+
+  assert {
+    condition     = azurerm_role_assignment.deployer.scope == azurerm_key_vault.main.id && azurerm_role_assignment.deployer.principal_id == "00000000-0000-0000-0000-0000000deb10" && azurerm_role_assignment.deployer.role_definition_name == "Key Vault Secrets Officer"
+    error_message = "The deployer's is the one role on the whole vault."
+  }
+
+  assert {
+    condition     = alltrue([for secret in azurerm_key_vault_secret.main : secret.value == null && secret.value_wo == null && secret.value_wo_version == 1])
+    error_message = "No secret's value is in the state."
+  }
+
+  assert {
+    condition     = azurerm_monitor_diagnostic_setting.main.target_resource_id == azurerm_key_vault.main.id && contains([for log in azurerm_monitor_diagnostic_setting.main.enabled_log : log.category], "AuditEvent") && endswith(azurerm_monitor_diagnostic_setting.main.log_analytics_workspace_id, "/log-mock")
+    error_message = "Who opened what goes to Log Analytics."
+  }
+
+  assert {
+    condition     = length(azurerm_key_vault_key.databases) == 0 && length(azurerm_management_lock.main) == 0 && length(azurerm_role_assignment.foreign_secret) == 0
+    error_message = "Customer-managed key, lock and foreign secrets are options."
+  }
+}
+
+run "options" {
+  module {
+    source = "./modules/vault"
+  }
+
+  variables {
+    certificate_enabled          = true
+    customer_managed_key_enabled = true
+    delete_lock_enabled          = true
+    deployer_ip_ranges           = ["192.0.2.1/32"]
+    foreign_secrets              = { "gateway/certificate" = { identity = "gateway", secret = "certificate" } }
+    sku_name                     = "premium"
+  }
+
+  assert {
+    condition     = azurerm_key_vault.main.public_network_access_enabled && azurerm_key_vault.main.network_acls[0].default_action == "Deny" && azurerm_key_vault.main.network_acls[0].ip_rules == toset(["192.0.2.1/32"])
+    error_message = "Opened to the deployer, the vault is open to the deployer alone."
+  }
+
+  assert {
+    condition     = azurerm_key_vault.main.network_acls[0].bypass == "AzureServices"
+    error_message = "Cosmos DB and API Management come to their key and certificate as services of the platform."
+  }
+
+  assert {
+    condition     = azurerm_role_assignment.foreign_secret["gateway/certificate"].scope == "${azurerm_key_vault.main.id}/secrets/certificate" && azurerm_role_assignment.foreign_secret["gateway/certificate"].role_definition_name == "Key Vault Secrets User"
+    error_message = "The gateway reads its certificate, and that alone."
+  }
+
+  assert {
+    condition     = azurerm_key_vault_key.databases["databases"].key_type == "RSA-HSM" && azurerm_key_vault_key.databases["databases"].rotation_policy[0].automatic[0].time_after_creation == "P1Y"
+    error_message = "The key of the databases is in hardware, and rotates itself."
+  }
+
+  assert {
+    condition     = azurerm_role_assignment.databases_key["databases"].scope == azurerm_key_vault_key.databases["databases"].resource_versionless_id && azurerm_role_assignment.databases_key["databases"].role_definition_name == "Key Vault Crypto Service Encryption User" && azurerm_role_assignment.databases_key["databases"].principal_id == "00000000-0000-0000-0000-000000000a03"
+    error_message = "The databases' identity uses that key, and that alone."
+  }
+
+  assert {
+    condition     = azurerm_role_assignment.deployer.role_definition_name == "Key Vault Administrator"
+    error_message = "Making a key asks for more than the secrets' role."
+  }
+
+  assert {
+    condition     = azurerm_management_lock.main["delete"].scope == azurerm_key_vault.main.id && azurerm_management_lock.main["delete"].lock_level == "CanNotDelete"
+    error_message = "The vault is locked against deletion."
+  }
+}

@@ -1,0 +1,243 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Test } from 'tap'
+import { loadConfig as loadAuditConfig } from '../../services/audit/config.ts'
+import { loadAccess } from '../../services/local/vault/access.ts'
+import { loadConfig as loadPatientConfig } from '../../services/patient/config.ts'
+import { loadConfig as loadRotationConfig } from '../../services/rotation/config.ts'
+import { allNames } from '../../services/rotation/renewals.ts'
+import { collections } from './collections.ts'
+import type { Resource } from './terraform.ts'
+
+const SECRETS_ON_AZURE = ['audit-db-connection', 'audit-host-key', 'patient-data-key', 'patient-db-connection', 'patient-host-key']
+const IDENTITIES = ['audit', 'gateway', 'patient', 'rotation']
+const READ = 'Key Vault Secrets User'
+const MANAGE = 'Key Vault Secrets Officer'
+
+
+// What whole.tftest.hcl gives, and what its mocked accounts answer
+const VALUES = ['0'.repeat(43), '1'.repeat(43), '2'.repeat(43), 'mock+key/with==', encodeURIComponent('mock+key/with==')]
+
+/** What holds of every environment, whatever its variables. */
+export function whatAlwaysHolds (t: Test, resources: Resource[], directory: string) {
+  const of = (type: string) => resources.filter((resource) => resource.type === type)
+  const one = (type: string) => {
+    const [resource] = of(type)
+    if (!resource) throw new Error(`there is no ${type}`)
+    return resource.values
+  }
+  const vault = one('azurerm_key_vault')
+  const roles = of('azurerm_role_assignment').map(({ values, address }) => ({ ...values, address })) as Array<Record<'scope' | 'role_definition_name' | 'principal_id' | 'address', string>>
+  const identities = new Map(of('azurerm_user_assigned_identity').map(({ index, values }) => [values.principal_id, index as string]))
+
+  t.test('each identity opens what services/local/vault/access.json lets it open', async (t) => {
+    const wanted = loadAccess().filter(({ name }) => IDENTITIES.includes(name)).flatMap(({ name, read, manage }) => [
+      ...[...read].map((secret) => [name, READ, secret]),
+      ...[...manage].map((secret) => [name, MANAGE, secret])
+    ]).filter(([, , secret]) => SECRETS_ON_AZURE.includes(secret!))
+    const given = roles.filter(({ address }) => address.includes('azurerm_role_assignment.secret[')).map(({ scope, role_definition_name: role, principal_id: principal }) =>
+      [identities.get(principal), role, scope.replace(`${vault.id}/secrets/`, '')])
+    t.same(given.map(String).sort(), wanted.map(String).sort())
+  })
+
+  t.test('one role holds for the whole vault, and it is the deployer\'s', async (t) => {
+    const wide = roles.filter(({ scope }) => scope === vault.id || !scope.includes('/providers/'))
+    t.same(wide.map(({ address }) => address), ['module.vault.azurerm_role_assignment.deployer'])
+  })
+
+  t.test('every secret that a table entry opens is made, and no other', async (t) => {
+    t.same(of('azurerm_key_vault_secret').map(({ values }) => values.name).sort(), SECRETS_ON_AZURE)
+    t.same([...allNames].sort(), SECRETS_ON_AZURE, 'and the rotation does them all')
+  })
+
+  t.test('no value of a secret is in the state, but the keys that Cosmos DB\'s accounts tell of themselves', async (t) => {
+    const holders = resources.filter(({ values }) => VALUES.some((value) => JSON.stringify(values).includes(value)))
+    t.same([...new Set(holders.map(({ type }) => type))], ['azurerm_cosmosdb_account'])
+  })
+
+  t.test('no secret is in a setting of an app or a job', async (t) => {
+    for (const { address, values } of [...of('azurerm_container_app'), ...of('azurerm_container_app_job')]) {
+      const [{ container: [container] }] = values.template
+      for (const { name, value } of container.env) t.notMatch(String(value ?? ''), /:\/\/[^/]*@|AccountKey=|mongodb/i, `${address}: ${name}`)
+      for (const secret of values.secret) t.match({ value: null, ...secret }, { value: null, key_vault_secret_id: /^https:\/\/[^/]+\/secrets\/[\w-]+$/ }, `${address} reads a secret from the vault, in its newest version`)
+    }
+    t.same(of('azurerm_container_app').flatMap(({ values }) => values.secret), [], 'apps read theirs themselves')
+  })
+
+  t.test('services and rotation take the settings that they are given', async (t) => {
+    const loaders = { patient: loadPatientConfig, audit: loadAuditConfig, rotation: loadRotationConfig }
+    for (const [name, load] of Object.entries(loaders)) {
+      const all = resources.filter(({ type, index, values }) => (type === 'azurerm_container_app' && values.name === name) || (type === 'azurerm_container_app_job' && String(index).split('-')[0] === name))
+      t.ok(all.length > 0, `there is ${name}`)
+      for (const { values } of all) {
+        const [{ container: [container] }] = values.template
+        const env = Object.fromEntries(container.env.map(({ name, value }: { name: string, value: string }) => [name, value]))
+        const config = load(env) as Record<string, any>
+        const known = [...Object.keys(config), ...Object.keys(config.secrets?.source ?? {})]
+        t.same(Object.keys(env).filter((setting) => !known.includes(setting)), [], `${name} knows each of its settings`)
+        const [identity] = of('azurerm_user_assigned_identity').filter(({ index }) => index === name)
+        t.equal(env.AZURE_CLIENT_ID, identity?.values.client_id, `${name} opens the vault as itself`)
+        t.equal(values.identity[0].identity_ids[0], identity?.values.id, `${name} has its identity`)
+      }
+    }
+  })
+
+  t.test('patient calls audit below the environment\'s own domain, and both name their databases', async (t) => {
+    for (const { values } of of('azurerm_container_app')) {
+      const env = settingsOf(values)
+      t.equal(env.DATABASE_NAME, values.name)
+      if (values.name === 'patient') t.match(env.AUDIT_URL, /^https:\/\/audit\.internal\.mock-0123abcd\./)
+      else t.notOk('AUDIT_URL' in env)
+    }
+  })
+
+  t.test('nothing has public access but the gateway', async (t) => {
+    for (const { address, type, values } of resources) {
+      const open = values.public_network_access_enabled === true || values.public_network_access === 'Enabled'
+      if (type === 'azurerm_api_management') continue
+      const toDeployer = ['azurerm_key_vault', 'azurerm_container_registry'].includes(type) && deployerRanges(resources).length > 0
+      t.equal(open, toDeployer, address)
+    }
+    const addresses = of('azurerm_public_ip').map(({ address }) => address.replace(/\[.*?\]/g, ''))
+    t.same([...new Set(addresses)].filter((address) => !['module.gateway.azurerm_public_ip.main', 'module.gateway.azurerm_public_ip.additional', 'module.network.azurerm_public_ip.nat'].includes(address)), [])
+  })
+
+  t.test('no allow-list has a Deny beside an Allow', async (t) => {
+    for (const { address, values } of of('azurerm_container_app')) {
+      t.same([...new Set(values.ingress[0].ip_security_restriction.map(({ action }: { action: string }) => action))], ['Allow'], address)
+    }
+  })
+
+  t.test('the lists of ingress and service hold the subnet of the region\'s own gateway', async (t) => {
+    for (const { address, values } of of('azurerm_container_app')) {
+      const ranges = values.ingress[0].ip_security_restriction.map(({ ip_address_range: range }: { ip_address_range: string }) => range)
+      const allowed = settingsOf(values).ALLOWED_CALLERS!.split(',')
+      const region = /module\.apps\["(\w+)"\]/.exec(address)![1]
+      const prefix = (subnet: string) => of('azurerm_subnet').find((resource) => resource.address === `module.network["${region}"].azurerm_subnet.main["${subnet}"]`)!.values.address_prefixes[0]
+      if (values.name === 'patient') t.same([ranges, allowed, values.ingress[0].external_enabled], [[prefix('gateway')], [prefix('gateway')], true])
+      else t.same([ranges, values.ingress[0].external_enabled], [[...allowed, '100.100.0.0/16'], false])
+    }
+  })
+
+  t.test('environments and gateways stand in their subnets, databases, vault and registry have an endpoint in each region', async (t) => {
+    const regions = of('azurerm_virtual_network').map(({ address }) => /"(\w+)"/.exec(address)![1]!)
+    for (const { address, values } of of('azurerm_container_app_environment')) t.match(values.infrastructure_subnet_id, `rg-mock-${/"(\w+)"/.exec(address)![1]}/providers/Microsoft.Network/virtualNetworks/vnet-mock/subnets/snet-environment`)
+    const gateway = one('azurerm_api_management')
+    t.match(gateway.virtual_network_configuration[0].subnet_id, 'rg-mock-primary/providers/Microsoft.Network/virtualNetworks/vnet-mock/subnets/snet-gateway')
+    t.equal(gateway.additional_location.length, regions.length - 1)
+    for (const { virtual_network_configuration: [network], location } of gateway.additional_location) t.match(network.subnet_id, `rg-mock-${location}/providers/Microsoft.Network/virtualNetworks/vnet-mock/subnets/snet-gateway`)
+    for (const region of regions) {
+      const endpoints = of('azurerm_private_endpoint').filter(({ values }) => values.subnet_id.includes(`rg-mock-${region}/`))
+      t.same(endpoints.map(({ values }) => values.private_service_connection[0].name).sort(), ['audit', 'patient', 'registry', 'vault'], region)
+      for (const { values } of endpoints) t.match(values.subnet_id, /snet-endpoints$/)
+    }
+  })
+
+  t.test('the gateway offers each operation of the services\' own document, and no other', async (t) => {
+    const operationsOf = ({ paths }: { paths: Record<string, Record<string, { operationId?: string }>> }) =>
+      Object.values(paths).flatMap((item) => Object.values(item)).flatMap(({ operationId }) => operationId ?? []).sort()
+    const document = JSON.parse(readFileSync(join(directory, '../services/patient/openapi.json'), 'utf8'))
+    const api = of('azurerm_api_management_api').find(({ values }) => values.name === 'patient')!.values
+    const imported = JSON.parse(api.import[0].content_value)
+    t.ok(operationsOf(document).length > 0)
+    t.same(operationsOf(imported), operationsOf(document))
+    t.same(Object.keys(imported.paths).map((path) => `/${api.path}${path}`.replace(/\/$/, '')).sort(), Object.keys(document.paths).sort())
+  })
+
+  t.test('every {{name}} in a policy is a named value, and every named value is in a policy', async (t) => {
+    const named = of('azurerm_api_management_named_value').map(({ values }) => values.name).sort()
+    const documents = [...of('azurerm_api_management_policy'), ...of('azurerm_api_management_api_policy'), ...of('azurerm_api_management_product_policy')].map(({ values }) => String(values.xml_content)).join('')
+    const used = new Set([...documents.matchAll(/\{\{([\w-]+)\}\}/g)].map(([, name]) => name))
+    t.same([...used].sort(), named)
+  })
+
+  t.test('the gateway keeps a host key for less than half of the rotation\'s grace time', async (t) => {
+    const cached = of('azurerm_api_management_named_value').find(({ index }) => index === 'host-key-cache-seconds')!.values.value
+    const [rotation] = of('azurerm_container_app_job').filter(({ index }) => index === 'rotation')
+    t.ok(Number(cached) < Number(settingsOf(rotation!.values).KEY_GRACE_SECONDS) / 2)
+  })
+
+  t.test('the rotation finds the accounts whose keys it regenerates, with the one role for it', async (t) => {
+    const [rotation] = of('azurerm_container_app_job').filter(({ index }) => index === 'rotation')
+    const env = settingsOf(rotation!.values)
+    const accounts = Object.fromEntries(of('azurerm_cosmosdb_account').map(({ index, values }) => [index, values.id]))
+    t.same({ patient: env.PATIENT_COSMOS_ACCOUNT, audit: env.AUDIT_COSMOS_ACCOUNT }, accounts)
+    const given = roles.filter(({ scope }) => Object.values(accounts).includes(scope))
+    t.equal(given.length, 2)
+    for (const role of given) t.same([identities.get(role.principal_id), role.role_definition_name], ['rotation', 'Cosmos DB key rotation'])
+  })
+
+  t.test('collections, shard keys and indexes are those of the services', async (t) => {
+    const made: typeof collections = {}
+    for (const { values } of of('azurerm_cosmosdb_mongo_collection')) {
+      t.equal(values.shard_key, '_shardKey', values.name)
+      const indexes = (values.index as Array<{ keys: string[], unique: boolean }>).filter(({ unique }) => !unique).map(({ keys }) => keys)
+      const ttl = values.default_ttl_seconds ?? undefined
+      ;(made[values.database_name] ??= {})[values.name] = { indexes, ...(ttl !== undefined && { ttl_seconds: ttl }) }
+    }
+    t.same(sorted(made), sorted(collections))
+  })
+
+  t.test('what is done to gateway, databases, vault and registry goes to Log Analytics', async (t) => {
+    const targets = ['azurerm_api_management', 'azurerm_cosmosdb_account', 'azurerm_key_vault', 'azurerm_container_registry'].flatMap((type) => of(type).map(({ values }) => values.id))
+    const settings = of('azurerm_monitor_diagnostic_setting')
+    t.same(settings.map(({ values }) => values.target_resource_id).sort(), targets.sort())
+    const workspace = one('azurerm_log_analytics_workspace').id
+    t.ok(settings.every(({ values }) => values.log_analytics_workspace_id === workspace))
+    t.notMatch(JSON.stringify(settings), /MongoRequests|DataPlaneRequests|QueryRuntimeStatistics|allLogs/, 'and holds no text of commands')
+  })
+
+  t.test('telemetry is sent by identities: the services\' and the gateway\'s', async (t) => {
+    const publishers = roles.filter(({ role_definition_name: role }) => role === 'Monitoring Metrics Publisher').map(({ principal_id: principal }) => identities.get(principal))
+    t.same(publishers.sort(), ['audit', 'gateway', 'patient'])
+  })
+
+  t.test('no other role is given than those that this test knows', async (t) => {
+    const known = ['AcrPull', 'Cosmos DB key rotation', 'Key Vault Administrator', 'Key Vault Crypto Service Encryption User', READ, MANAGE, 'Monitoring Metrics Publisher']
+    t.same(roles.filter(({ role_definition_name: role }) => !known.includes(role)), [])
+    const pullers = roles.filter(({ role_definition_name: role }) => role === 'AcrPull').map(({ principal_id: principal }) => identities.get(principal))
+    t.same(pullers.filter((name) => name !== 'load-test').sort(), ['audit', 'patient', 'rotation'])
+  })
+
+  t.test('each app runs its own image, by its digest', async (t) => {
+    for (const { values, index } of [...of('azurerm_container_app'), ...of('azurerm_container_app_job')]) {
+      const image = values.template[0].container[0].image
+      t.match(image, /@sha256:[0-9a-f]{64}$/)
+      t.match(image, `/${index === 'load-test' ? 'k6' : String(index ?? values.name).split('-')[0]}@`)
+      t.equal(values.registry[0].server, one('azurerm_container_registry').login_server)
+    }
+  })
+
+  t.test('every resource that can be tagged tells its system and environment', async (t) => {
+    const taggable = resources.filter(({ values }) => 'tags' in values && values.tags !== null)
+    t.ok(taggable.length > 20)
+    for (const { address, type, values } of taggable) if (!untagged.includes(type)) t.match(values.tags, { system: 'patients', environment: String }, address)
+  })
+
+  t.test('a secret that the rotation changed stays as it is', async (t) => {
+    const source = readFileSync(join(directory, 'modules/vault/main.tf'), 'utf8')
+    const [, secret = ''] = /resource "azurerm_key_vault_secret" "main" \{([\s\S]*?)\n\}/.exec(source) ?? []
+    const [, ignored = ''] = /ignore_changes = \[([^\]]*)\]/.exec(secret) ?? []
+    t.same(ignored.split(',').map((name) => name.trim()).sort(), ['content_type', 'expiration_date', 'not_before_date', 'tags', 'value_wo_version'])
+    t.notMatch(secret, /^\s*value\s*=/m, 'and its value is written by a write-only argument')
+  })
+}
+
+// A named value's tags are a list, and a secret's are the rotation's
+const untagged = ['azurerm_api_management_named_value', 'azurerm_key_vault_secret']
+
+function settingsOf (values: Record<string, any>): Record<string, string> {
+  const [{ container: [container] }] = values.template
+  return Object.fromEntries(container.env.map(({ name, value }: { name: string, value: string }) => [name, value]))
+}
+
+function deployerRanges (resources: Resource[]): string[] {
+  return resources.find(({ type }) => type === 'azurerm_key_vault')?.values.network_acls[0].ip_rules ?? []
+}
+
+function sorted (databases: typeof collections) {
+  return Object.fromEntries(Object.entries(databases).sort().map(([name, collections]) => [
+    name,
+    Object.fromEntries(Object.entries(collections).sort().map(([name, { indexes, ...rest }]) => [name, { ...rest, indexes: indexes.map(String).sort() }]))
+  ]))
+}
