@@ -14,7 +14,6 @@ const IDENTITIES = ['audit', 'gateway', 'patient', 'rotation']
 const READ = 'Key Vault Secrets User'
 const MANAGE = 'Key Vault Secrets Officer'
 
-
 // What whole.tftest.hcl gives, and what its mocked accounts answer
 const VALUES = ['0'.repeat(43), '1'.repeat(43), '2'.repeat(43), 'mock+key/with==', encodeURIComponent('mock+key/with==')]
 
