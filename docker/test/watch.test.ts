@@ -19,7 +19,7 @@ t.test('a route that is edited while docker compose watches shows in an answer',
   // A copy, since what is edited here is not to be in the project
   const root = mkdtempSync(join(tmpdir(), 'watched-'))
   t.teardown(() => rmSync(root, { recursive: true }))
-  for (const name of ['compose.yaml', '.dockerignore', 'package.json', 'package-lock.json', 'tsconfig.json', 'docker', 'services']) {
+  for (const name of ['compose.yaml', '.dockerignore', 'package.json', 'package-lock.json', 'tsconfig.json', 'docker', 'services', 'terraform/policies']) {
     cpSync(new URL(`../../${name}`, import.meta.url), join(root, name), { recursive: true })
   }
   const { options, baseUrl, subscriptionKey } = await startSystem(t, { root, files: ['docker/compose.development.yaml'] })
@@ -31,7 +31,7 @@ t.test('a route that is edited while docker compose watches shows in an answer',
   while (!said.includes('Watch enabled')) await sleep(100)
 
   const route = join(root, 'services/local/gateway/app.ts')
-  writeFileSync(route, readFileSync(route, 'utf8').replace('reply.send({ method,', 'reply.send({ edited: true, method,'))
+  writeFileSync(route, readFileSync(route, 'utf8').replace('return { method,', 'return { edited: true, method,'))
   const began = Date.now()
   for (let edited = false; !edited; await sleep(50)) {
     edited = await fetch(`${baseUrl}/echo/resource`, { headers: { 'ocp-apim-subscription-key': subscriptionKey } }).then((answer) => answer.text(), () => '').then((text) => text.includes('edited'))

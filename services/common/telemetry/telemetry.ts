@@ -41,8 +41,8 @@ const LOST_EVERY_MS = 60_000
 const CLOSING_MS = 2_000
 const RESTART_MS = 30_000
 /** What the exporter and the SDK in it may take. */
-const HEAP_MB = 96
-const YOUNG_MB = 8
+const HEAP_MB = 192
+const YOUNG_MB = 16
 
 /**
  * Tells Application Insights of every operation and measure of this process.

@@ -48,6 +48,9 @@ function drawn (nodes: Node[], depth = 0): string[] {
 }
 
 test('one request is one operation through gateway, patient, audit and both databases', async (t) => {
+  // The first one has the gateway read its key from the vault
+  const first = drawn(await treeOf(t, await api.get('/patient/first'), (told) => told.length >= 8))
+  t.ok(first.includes('  gateway: Http GET /secrets/patient-host-key 0'))
   const answer = await api.post('/patient', newPatient())
   t.equal(answer.status, 201)
   const tree = await treeOf(t, answer, (told) => told.length >= 8)

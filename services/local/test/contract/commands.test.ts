@@ -20,7 +20,7 @@ test('the indexes are there after the start: none unique, none partial, and each
     [api.patientDb, 'patients', fields.map((field) => `${field},_id`)],
     [api.patientDb, 'tests', ['_shardKey,_id', '_shardKey,lastUpdated,_id']],
     [api.patientDb, 'claims', ['expires']],
-    [api.auditDb, 'blocks', ['chain,firstSeq', 'records.id', 'records.resource.id', 'records.resource.patientId', 'records.disclosed.id']]
+    [api.auditDb, 'blocks', ['chain,firstSeq', 'records.id', 'records.operationId', 'records.resource.id', 'records.resource.patientId', 'records.disclosed.id']]
   ]
   for (const [db, collection, keys] of expected) {
     const list = () => db.collection(collection).indexes().catch((): Document[] => [])
