@@ -88,7 +88,7 @@ test('a failure is marked where it happened, up to the client, and its traceId i
 test('shared inserts show in each operation that they store a record of', async (t) => {
   const answers = await Promise.all(Array.from({ length: 12 }, () => api.get(`/patient/${'0'.repeat(8)}-0000-4000-8000-${'0'.repeat(12)}`)))
   for (const answer of answers) {
-    const tree = await treeOf(t, answer, (told) => told.some(({ data }) => data.baseData.name === 'insert blocks') && told.some(({ tags, data }) => tags['ai.cloud.role'] === 'gateway' && data.baseType === 'RequestData'))
+    const tree = await treeOf(t, answer, (told) => told.length >= 8)
     const inserts = drawn(tree).filter((line) => line.endsWith('audit: mongodb insert blocks 0'))
     t.equal(inserts.length, 1)
   }
