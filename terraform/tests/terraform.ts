@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 
 /** A resource that a run made, with the values of its attributes. */
 export interface Resource {
@@ -44,7 +44,9 @@ export function terraform (directory: string, ...args: string[]): Promise<{ stat
 
 /** Fetches providers and modules; no state is touched. A provider that the CLI configuration overrides is there already. */
 export function initialise (directory: string) {
-  const overridden = process.env.TF_CLI_CONFIG_FILE !== undefined && readFileSync(process.env.TF_CLI_CONFIG_FILE, 'utf8').includes('dev_overrides')
+  // Terraform too goes on without a file that is not there
+  const { TF_CLI_CONFIG_FILE: file = '' } = process.env
+  const overridden = existsSync(file) && readFileSync(file, 'utf8').includes('dev_overrides')
   return overridden ? terraform(directory, 'get') : terraform(directory, 'init', '-backend=false', '-input=false')
 }
 
