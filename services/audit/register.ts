@@ -1,5 +1,5 @@
 import { randomUUIDv7 } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { FastifyBaseLogger } from 'fastify'
 import { BSON } from 'mongodb'
@@ -14,6 +14,7 @@ import type { AuditRecord, Receipt, StoredRecord } from './record.ts'
 const BLOCKS = 'blocks'
 const BLOCK_RECORDS = 100
 const BLOCK_BYTES = 2 ** 20
+const GATHERING_TURNS = 3
 const QUEUE_RECORDS = 10_000
 const QUEUE_BYTES = 2 ** 25
 
@@ -41,7 +42,7 @@ export interface Block {
 interface Entry {
   record: Omit<StoredRecord, 'seq'>
   /** The caller chose the id, and may have sent it before. */
-  repeatable: boolean
+  mayStand: boolean
   bytes: number
   /** The operations that wait for it. */
   operations: readonly Operation[]
@@ -74,12 +75,13 @@ export class Register {
   }
 
   /**
-   * Fulfilled when the record is durable. The same `id` with the same content is recorded once.
+   * Fulfilled when the record is durable. The same `id` with the same content is recorded once; a caller that sends it for
+   * the first time says `isFirst`, and spares the register a look whether it has it.
    *
    * @throws {RegisterBusy} the record does not stand, or is not known to stand
    * @throws {RecordIdReused}
    */
-  async append (content: AuditRecord, operationId: string, id?: string): Promise<Receipt> {
+  async append (content: AuditRecord, operationId: string, id?: string, isFirst = false): Promise<Receipt> {
     const record = { ...content, id: id ?? randomUUIDv7(), createdDate: new Date(), operationId } as Entry['record']
     const pending = this.#pending.get(record.id)
     if (pending) {
@@ -90,7 +92,7 @@ export class Register {
     const bytes = BSON.calculateObjectSize(record)
     if (this.#closed || this.#queue.length >= QUEUE_RECORDS || this.#queueBytes + bytes > QUEUE_BYTES) throw new RegisterBusy()
     const queued = performance.now()
-    const entry = { record, repeatable: id !== undefined, bytes, operations: servedOperations(), queued, expires: queued + WAIT_MS, stored: Promise.withResolvers<Receipt>() }
+    const entry = { record, mayStand: id !== undefined && !isFirst, bytes, operations: servedOperations(), queued, expires: queued + WAIT_MS, stored: Promise.withResolvers<Receipt>() }
     this.#queue.push(entry)
     this.#queueBytes += bytes
     this.#pending.set(record.id, entry)
@@ -107,6 +109,7 @@ export class Register {
 
   async #storeQueue () {
     while (this.#queue.length > 0) {
+      await this.#gathered()
       measure('audit.queue.depth', this.#queue.length)
       const entries = this.#takeBlock()
       try {
@@ -118,6 +121,14 @@ export class Register {
       for (const { record } of entries) this.#pending.delete(record.id)
     }
     this.#storing = undefined
+  }
+
+  /** Lets those join whose records have arrived already, as long as more come, for a few turns of the event loop. */
+  async #gathered () {
+    for (let turn = 0, had = 0; turn < GATHERING_TURNS && this.#queue.length > had && this.#queue.length < BLOCK_RECORDS; turn++) {
+      had = this.#queue.length
+      await setImmediate()
+    }
   }
 
   #takeBlock () {
@@ -141,7 +152,7 @@ export class Register {
 
   /** Answers the records that stand already, and returns the others. */
   async #answerRepeats (entries: Entry[]) {
-    const ids = entries.filter(({ repeatable }) => repeatable).map(({ record }) => record.id)
+    const ids = entries.filter(({ mayStand }) => mayStand).map(({ record }) => record.id)
     if (ids.length === 0) return entries
     const blocks = await this.#database.run(() => this.#blocks.find({ 'records.id': { $in: ids } }).toArray())
     const standing = new Map(blocks.flatMap(({ records }) => records).map((record) => [record.id, record]))

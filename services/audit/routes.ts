@@ -13,7 +13,7 @@ export const recordRoutes: FastifyPluginAsyncTypebox<{ register: Register }> = a
     app.post(path, { schema }, async (request, reply) => {
       const id = request.headers['idempotency-key'] as string | undefined
       if (id !== undefined && !isUuid(id)) throw new InvalidRecordId()
-      const receipt = await register.append(request.body, request.id, id?.toLowerCase())
+      const receipt = await register.append(request.body, request.id, id?.toLowerCase(), request.headers['x-audit-attempt'] === '1')
       return reply.code(201).send(receipt)
     })
   }

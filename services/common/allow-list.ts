@@ -35,14 +35,17 @@ export const allowList = fp<AllowListConfig>(async (app, { ALLOWED_CALLERS, CALL
   const told = new Set<string>()
   app.decorateRequest('callerAddress', '')
 
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', (request, _reply, done) => {
     const peer = request.socket.remoteAddress ?? ''
     const address = CALLER_ADDRESS === 'forwarded' && holds(proxies, peer) ? forwardedAddress(request) : peer
     if (isIP(address)) request.callerAddress = address.replace(/^::ffff:(?=\d+\.)/i, '')
     // Beside the ingress nobody has a business, whatever address it comes from
-    if (holds(allowed, address) && (CALLER_ADDRESS === 'peer' || holds(proxies, peer))) return tellOnce(request.callerAddress)
+    if (holds(allowed, address) && (CALLER_ADDRESS === 'peer' || holds(proxies, peer))) {
+      tellOnce(request.callerAddress)
+      return done()
+    }
     app.refusals.count('caller-address', request)
-    throw new CallerRefused()
+    done(new CallerRefused())
   })
 
   // Whoever sets up a list has to know what a platform shows

@@ -17,7 +17,8 @@ export const closing = fp(async (app) => {
   app.decorate('isClosing', () => closing)
   app.decorate('drain', () => { closing = true })
   app.addHook('preClose', async () => app.drain())
-  app.addHook('onSend', async (_request, reply) => {
+  app.addHook('onSend', (_request, reply, payload, done) => {
     if (closing) reply.header('connection', 'close')
+    done(null, payload)
   })
 }, { name: 'closing' })

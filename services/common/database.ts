@@ -1,6 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import fp from 'fastify-plugin'
 import {
   MongoClient, MongoError, MongoNetworkError, MongoServerError, MongoServerSelectionError, MongoWriteConcernError,
@@ -252,8 +252,9 @@ export const database = fp<{ connection: Secret<string>, name: string, indexes: 
 }, { name: 'database' })
 
 /** A hook that lets requests wait for a database that is just starting, as long as their caller does. */
-export async function databaseConnected ({ server: { database } }: FastifyRequest, reply: FastifyReply) {
-  if (!database.ready) await within(STARTING_MS - reply.elapsedTime, database.connected, () => new DatabaseUnavailable())
+export function databaseConnected ({ server: { database } }: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) {
+  if (database.ready) done()
+  else within(STARTING_MS - reply.elapsedTime, database.connected, () => new DatabaseUnavailable()).then(() => done(), done)
 }
 
 export function isDuplicateKey (error: unknown) {

@@ -1,4 +1,4 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { hash, timingSafeEqual } from 'node:crypto'
 import fp from 'fastify-plugin'
 import { HostKeyRefused } from './problems.ts'
 import type { Secret, Secrets } from './secrets.ts'
@@ -31,5 +31,5 @@ function isAmong (digests: Buffer[], shown: Buffer) {
 }
 
 function digest (key: string) {
-  return createHash('sha256').update(key).digest()
+  return hash('sha256', key, 'buffer')
 }

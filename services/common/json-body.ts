@@ -15,7 +15,10 @@ const ESCAPED = /\\u(?:0000|[dD][89a-fA-F])/
  */
 export const jsonBody = fp(async (app) => {
   // Clients of the API send none, or any; a malformed one would be refused before it got to a parser
-  app.addHook('onRequest', async ({ headers }) => { headers['content-type'] = 'application/json' })
+  app.addHook('onRequest', ({ headers }, _reply, done) => {
+    headers['content-type'] = 'application/json'
+    done()
+  })
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
     try {

@@ -1,5 +1,5 @@
 import type { SecretClient } from '@azure/keyvault-secrets'
-import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyBaseLogger, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import fp from 'fastify-plugin'
 import { azureCredential } from './azure-credential.ts'
 import { isWellFormed, settingOf, SettingsError, type SecretSettings, type VaultSource } from './config.ts'
@@ -104,8 +104,9 @@ export const secrets = fp<{ settings: SecretSettings }>(async (app, { settings }
 }, { name: 'secrets' })
 
 /** A hook that lets requests wait, while the service starts, until its keys are known, as long as their caller does. */
-export async function secretsKnown ({ server: { secrets } }: FastifyRequest, reply: FastifyReply) {
-  if (!secrets.known) await within(STARTING_MS - reply.elapsedTime, secrets.allKnown(), () => new KeysUnavailable())
+export function secretsKnown ({ server: { secrets } }: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) {
+  if (secrets.known) done()
+  else within(STARTING_MS - reply.elapsedTime, secrets.allKnown(), () => new KeysUnavailable()).then(() => done(), done)
 }
 
 export function isVault (source: SecretSettings['source']): source is VaultSource {

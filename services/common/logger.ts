@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
-import pino, { type Bindings, type ChildLoggerOptions, type LoggerOptions } from 'pino'
+import pino, { type Bindings, type ChildLoggerOptions, type DestinationStream, type LoggerOptions } from 'pino'
 import { servedOperations } from './telemetry/operation.ts'
 
 /**
@@ -21,6 +21,32 @@ export function loggerOptions (name: string, level: string): LoggerOptions {
       paths: ['body', 'headers', 'params', 'query', 'url', 'authorization', 'connectionString', 'hostKey', 'subscriptionKey', '["x-functions-key"]'],
       censor: '[redacted]'
     }
+  }
+}
+
+const GATHERED_BYTES = 4_096
+const FLUSH_MS = 100
+
+/**
+ * Where a process's lines go: to its standard output, many with one write, since a write a line would cost more than all
+ * else about it. A line is out within a tenth of a second, and all are when the process ends but by a SIGKILL.
+ */
+export function logDestination (): DestinationStream & { flushSync: () => void } {
+  // Else a write may still be under way when the process ends
+  const output = pino.destination({ fd: 1, sync: true, minLength: GATHERED_BYTES })
+  process.once('exit', () => output.flushSync())
+  let flushing: NodeJS.Timeout | undefined
+  const flush = () => {
+    flushing = undefined
+    output.flush()
+  }
+  return {
+    write (line) {
+      output.write(line)
+      flushing ??= setTimeout(flush, FLUSH_MS).unref()
+    },
+    // For the line of a fatal error
+    flushSync: () => output.flushSync()
   }
 }
 

@@ -1,10 +1,10 @@
-import helmet from '@fastify/helmet'
 import Fastify, { LogController, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import pino, { type DestinationStream } from 'pino'
+import type { DestinationStream } from 'pino'
 import { closing } from './closing.ts'
 import { jsonBody } from './json-body.ts'
-import { childOfTrace, loggerOptions } from './logger.ts'
+import { childOfTrace, logDestination, loggerOptions } from './logger.ts'
 import { answer, isCountedRefusal, problems } from './problems.ts'
+import { securityHeaders } from './security-headers.ts'
 import { begin, requests } from './telemetry/requests.ts'
 import { traceId } from './trace.ts'
 import { validatorCompiler } from './validation.ts'
@@ -12,7 +12,7 @@ import { validatorCompiler } from './validation.ts'
 /** An app with what every service has: JSON bodies, problem+json, security headers, one log line a request. */
 export function createService (name: string, { LOG_LEVEL }: { LOG_LEVEL: string }, logStream?: DestinationStream): FastifyInstance {
   const app = Fastify({
-    logger: { ...loggerOptions(name, LOG_LEVEL), stream: logStream ?? pino.destination(1) },
+    logger: { ...loggerOptions(name, LOG_LEVEL), stream: logStream ?? logDestination() },
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'trace_id' }),
     childLoggerFactory: childOfTrace,
     genReqId: (request) => traceId(request.headers),
@@ -27,16 +27,16 @@ export function createService (name: string, { LOG_LEVEL }: { LOG_LEVEL: string 
   })
 
   app.setValidatorCompiler(validatorCompiler)
-  app.register(helmet, { contentSecurityPolicy: { useDefaults: false, directives: { 'default-src': ["'none'"], 'frame-ancestors': ["'none'"] } } })
+  app.register(securityHeaders)
   app.register(requests, { traceId: ({ id }) => id })
   app.register(closing)
   app.register(problems)
   app.register(jsonBody)
-  app.addHook('onRequest', async (_request, reply) => { reply.header('cache-control', 'no-store') })
-  app.addHook('onResponse', async (request, reply) => {
+  app.addHook('onResponse', (request, reply, done) => {
     const { method, routeOptions: { url: route } } = request
     const { statusCode } = reply
     request.log[isCountedRefusal(statusCode) ? 'debug' : 'info']({ method, route, statusCode, ms: Math.round(reply.elapsedTime * 10) / 10 }, 'request')
+    done()
   })
   return app
 }

@@ -1,5 +1,6 @@
 import { randomUUIDv7 } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import createError from '@fastify/error'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { buildConnector, type Dispatcher } from 'undici'
 import { STARTING_MS } from '#common/database.ts'
@@ -23,6 +24,8 @@ export interface AuditEntry {
   outcome?: 'success' | 'failure'
   attemptOf?: string
 }
+
+const AnswerLate = createError('UPSTREAM_LATE', 'The service did not answer in time')
 
 const RETRIES = 3
 
@@ -92,13 +95,12 @@ export class AuditClient {
     const giveUp = performance.now() + ms
     const headers = { 'content-type': 'application/json', 'idempotency-key': id, ...trace }
     const body = JSON.stringify({ sourceSystemName: 'patient', ...content })
-    const signal = AbortSignal.timeout(Math.max(0, Math.round(ms)))
     const key = this.#hostKey.current()
     if (key === undefined) throw Object.assign(new AuditUnavailable(), { cause: new KeysUnavailable() })
-    let statusCode = await this.#send(key, headers, body, signal)
+    let statusCode = await this.#send(key, headers, body, giveUp)
     if (statusCode === 401) {
       for await (const other of this.#hostKey.insteadOf(key, Math.min(LOOK_MS, giveUp - performance.now()))) {
-        statusCode = await this.#send(other, headers, body, signal)
+        statusCode = await this.#send(other, headers, body, giveUp)
         if (statusCode !== 401) break
       }
     }
@@ -108,17 +110,58 @@ export class AuditClient {
   }
 
   // The register takes a record's id once, so a request that a broken connection swallowed may be sent again
-  async #send (key: string, headers: Record<string, string>, body: string, signal: AbortSignal) {
+  async #send (key: string, headers: Record<string, string>, body: string, giveUp: number) {
     for (let attempt = 0; ; attempt++) {
       try {
-        const answer = await this.#service.request({ path: '/audit', method: 'POST', headers: { ...headers, 'x-functions-key': key }, body, signal })
-        await answer.body.dump()
-        return answer.statusCode
+        // The register need not look whether it has a record that it was never sent before
+        const fields = { ...headers, 'x-functions-key': key, ...(attempt === 0 && { 'x-audit-attempt': '1' }) }
+        return await new Answer(this.#service, { path: '/audit', method: 'POST', headers: fields, body }, giveUp - performance.now()).status
       } catch (cause) {
-        if (attempt === RETRIES || signal.aborted) throw Object.assign(new AuditUnavailable(), { cause })
+        if (attempt === RETRIES || performance.now() >= giveUp) throw Object.assign(new AuditUnavailable(), { cause })
         await sleep(20 * 2 ** attempt)
       }
     }
+  }
+}
+
+/** The status of an answer whose body says nothing more, within `ms`. */
+class Answer implements Dispatcher.DispatchHandler {
+  readonly status: Promise<number>
+  #settle!: { resolve: (status: number) => void, reject: (error: Error) => void }
+  #timer: NodeJS.Timeout
+  #controller?: Dispatcher.DispatchController
+  #status = 0
+
+  constructor (service: Dispatcher, options: Dispatcher.DispatchOptions, ms: number) {
+    this.status = new Promise((resolve, reject) => { this.#settle = { resolve, reject } })
+    this.#timer = setTimeout(() => this.#abort(), Math.max(0, ms))
+    service.dispatch(options, this)
+  }
+
+  onRequestStart (controller: Dispatcher.DispatchController) {
+    this.#controller = controller
+  }
+
+  onResponseStart (_controller: Dispatcher.DispatchController, statusCode: number) {
+    this.#status = statusCode
+  }
+
+  onResponseData () {}
+
+  onResponseEnd () {
+    clearTimeout(this.#timer)
+    this.#settle.resolve(this.#status)
+  }
+
+  onResponseError (_controller: Dispatcher.DispatchController, error: Error) {
+    clearTimeout(this.#timer)
+    this.#settle.reject(error)
+  }
+
+  #abort () {
+    const late = new AnswerLate()
+    this.#settle.reject(late)
+    this.#controller?.abort(late)
   }
 }
 

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { test } from 'tap'
+import { hasFailPoints } from '../../common/test/mongo.ts'
 import { audit, record } from './app.ts'
 
 test('a record is answered with its id and date, and stands with its trace', async (t) => {
@@ -63,4 +64,14 @@ test('an Idempotency-Key is the id of the record', async (t) => {
   const id = randomUUID()
   t.equal((await post(record(), { 'idempotency-key': id.toUpperCase() })).json().id, id)
   for (const key of ['', 'x', `${id}0`]) t.match((await post(record(), { 'idempotency-key': key })).json(), { code: 'INVALID_RECORD_ID', status: 400 })
+})
+
+test('only a record that is said to be sent for the first time is not looked for', { skip: !hasFailPoints && 'the database has no fail points' }, async (t) => {
+  const { post, failCommand, blocks } = await audit(t)
+  await failCommand({ times: 1 }, { failCommands: ['find'], errorCode: 2 })
+  const first = { 'idempotency-key': randomUUID(), 'x-audit-attempt': '1' }
+  t.equal((await post(record(), first)).statusCode, 201)
+  t.equal((await post(record(), { 'idempotency-key': randomUUID() })).statusCode, 500, 'the one that is looked for meets the fault')
+  for (const attempt of ['', '2', 'x']) t.equal((await post(record(), { ...first, 'x-audit-attempt': attempt })).statusCode, 201, 'a repeat')
+  t.equal((await blocks()).length, 1, 'recorded once')
 })

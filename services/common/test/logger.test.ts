@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import { test } from 'tap'
 import pino from 'pino'
 import { describeError, loggerOptions } from '../logger.ts'
@@ -19,4 +21,13 @@ test('what names a secret is redacted', async (t) => {
   log.info({ hostKey: 'secret', connectionString: 'secret', headers: { a: 'secret' }, body: { a: 'secret' }, 'x-functions-key': 'secret' })
   t.match(line, /redacted/)
   t.notMatch(line, /secret/)
+})
+
+test('lines that were gathered are out before their process has ended, whatever ends it', async (t) => {
+  const logger = JSON.stringify(import.meta.resolve('../logger.ts'))
+  for (const end of ['', 'process.exit(0)', 'setTimeout(() => process.exit(0), 400)', "process.kill(process.pid, 'SIGTERM'); setTimeout(() => {}, 5_000)"]) {
+    const script = `import pino from 'pino'; const { logDestination } = await import(${logger}); process.once('SIGTERM', () => process.exit(0)); const log = pino(logDestination()); for (let i = 0; i < 500; i++) log.info({ i }, 'x'); ${end}`
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script])
+    t.strictSame(stdout.trim().split('\n').map((line) => JSON.parse(line).i), Array.from({ length: 500 }, (_, i) => i), end)
+  }
 })

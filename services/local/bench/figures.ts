@@ -7,11 +7,30 @@ export interface Target {
 export const atMost = (bound: number): Target => ({ text: `<=${bound}`, holds: (value) => value <= bound })
 export const atLeast = (bound: number): Target => ({ text: `>=${bound}`, holds: (value) => value >= bound })
 
-/** One line a figure, `name value target ok` or `… short`. */
-export function figure (name: string, value: number, target?: Target) {
-  const verdict = target ? `${target.text} ${target.holds(value) ? 'ok' : 'short'}` : '- -'
-  process.stdout.write(`${name} ${Number(value.toPrecision(3))} ${verdict}\n`)
+/** What was printed: the median of its rounds, the least and the most. */
+export interface Figure {
+  name: string
+  value: number
+  min: number
+  max: number
+  target?: string
+  ok?: boolean
 }
+
+export const figures: Figure[] = []
+
+/** One line a figure, `name value target ok` or `… short`, behind it the least and the most where there were rounds. */
+export function figure (name: string, values: number | number[], target?: Target) {
+  const rounds = [values].flat()
+  const value = median(rounds)
+  const ok = target?.holds(value)
+  const [min, max] = [Math.min(...rounds), Math.max(...rounds)]
+  figures.push({ name, value, min, max, ...(target && { target: target.text, ok }) })
+  const spread = rounds.length > 1 ? ` (${short(min)} to ${short(max)})` : ''
+  process.stdout.write(`${name} ${short(value)} ${target ? `${target.text} ${ok ? 'ok' : 'short'}` : '- -'}${spread}\n`)
+}
+
+const short = (value: number) => Number(value.toPrecision(3))
 
 /** What a share of `values` does not pass. */
 export function quantile (values: number[], share: number) {

@@ -1,4 +1,4 @@
-import { Int32 } from 'bson'
+import { Int32, Long } from 'bson'
 import { handshake } from './authentication.ts'
 import type { Doc, Value } from './bson.ts'
 import { expand, integer, isDocument, toNumber } from './bson.ts'
@@ -279,6 +279,18 @@ const configureFailPoint: Handler = (command) => {
   return { count: integer(failPoints.configure(body.configureFailPoint, body.mode, body.data)), ok: 1 }
 }
 
+/** Of what MongoDB tells there, what shows whether something grows. */
+const serverStatus: Handler = ({ cursors }) => ({
+  version: '7.0.0',
+  process: 'mongod',
+  pid: Long.fromNumber(process.pid),
+  uptime: process.uptime(),
+  localTime: new Date(),
+  mem: { resident: new Int32(Math.round(process.memoryUsage.rss() / 2 ** 20)) },
+  metrics: { cursor: { open: { total: Long.fromNumber(cursors.size) } } },
+  ok: 1
+})
+
 export const adminCommands: Record<string, Handler> = {
-  hello, isMaster: hello, ismaster: hello, ping, buildInfo, buildinfo: buildInfo, create, drop, dropDatabase, listCollections, listDatabases, listIndexes, createIndexes, dropIndexes, deleteIndexes: dropIndexes, collMod, endSessions, configureFailPoint
+  hello, isMaster: hello, ismaster: hello, ping, buildInfo, buildinfo: buildInfo, create, drop, dropDatabase, listCollections, listDatabases, listIndexes, createIndexes, dropIndexes, deleteIndexes: dropIndexes, collMod, endSessions, configureFailPoint, serverStatus
 }

@@ -53,6 +53,7 @@ const table: Record<string, number | ((command: Command, user: User) => Need[])>
   // it answers what its user may see
   listDatabases: () => [],
   configureFailPoint: server,
+  serverStatus: server,
   createUser: (command) => [[command.database, manage], ...grants(command)],
   // which roles it takes away is not known: it takes the right to take any
   updateUser: (command) => [[command.database, manage], ...(command.body.roles === undefined ? [] : [['*', manage] as Need, ...grants(command)])],

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import querystring from 'node:querystring'
+import { promisify } from 'node:util'
 import Fastify, { LogController, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import pino, { type DestinationStream } from 'pino'
+import type { DestinationStream } from 'pino'
 import { closing } from '#common/closing.ts'
 import { secrets, secretsKnown } from '#common/key-vault.ts'
-import { loggerOptions } from '#common/logger.ts'
+import { logDestination, loggerOptions } from '#common/logger.ts'
 import type { Secret } from '#common/secrets.ts'
 import { begin, requests } from '#common/telemetry/requests.ts'
 import type { Lookup } from '#common/upstream.ts'
@@ -43,7 +44,7 @@ interface Dependencies {
 }
 
 /** The local stand-in of API Management before the patient service: it does what the policies in terraform/policies say. */
-export async function buildApp (config: Config, { logStream = pino.destination(1), lookup, sendRequest, namedValues }: Dependencies = {}) {
+export async function buildApp (config: Config, { logStream = logDestination(), lookup, sendRequest, namedValues }: Dependencies = {}) {
   const app = Fastify({
     logger: { ...loggerOptions('gateway', config.LOG_LEVEL), stream: logStream },
     logController: new LogController({ disableRequestLogging: true }),
@@ -137,7 +138,7 @@ async function answerUnroutable (_error: FastifyError, request: FastifyRequest, 
   logAccess(request, reply)
   try {
     if (/^\/(?:patient|echo)(?:[/?]|$)/.test(request.raw.url!)) {
-      await secretsKnown(request, reply)
+      await promisify(secretsKnown)(request, reply)
       await authorise(request, subscriptions)
     }
     throw new NoOperation()

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import createError, { type FastifyError } from '@fastify/error'
 import type { FastifyReply, FastifyRequest } from 'fastify'
@@ -12,6 +12,8 @@ import type { Exchange, Pipeline, Step } from './policies/statements.ts'
 
 /** As large a body as the service takes. */
 const MAX_KEPT = 2 ** 20
+/** A body that is not larger goes on when it is whole, with one write. */
+const SMALL = 2 ** 16
 
 const ServiceRefused = createError('SERVICE_REFUSED', 'The service does not take the gateway\'s call: %s')
 const ClientGone = createError('CLIENT_GONE', 'The client went away')
@@ -47,6 +49,8 @@ class Forwarding implements Exchange, Dispatcher.DispatchHandler {
   #service: Dispatcher | undefined
   #upload: Upload | undefined
   #timeoutMs = 0
+  /** Of an answer of known length, the bytes that have not come yet. */
+  #left = NaN
   #next!: Step
   #sent = false
   #repeatable = false
@@ -114,7 +118,8 @@ class Forwarding implements Exchange, Dispatcher.DispatchHandler {
     this.#upload = Upload.of(this.request.raw, buffer)
     // RFC 9110, 9.2.2 allows more, but a DELETE that was carried out would come back as a 404
     this.#repeatable = this.request.method === 'GET' && !this.#upload
-    this.#dispatch()
+    if (buffer && this.#upload?.isSmall) this.#upload.whole(() => { if (!this.#settled) this.#dispatch() })
+    else this.#dispatch()
   }
 
   answer (statusCode: number, fields: Array<[string, string]>, body: string) {
@@ -157,9 +162,10 @@ class Forwarding implements Exchange, Dispatcher.DispatchHandler {
     if (this.#settled) controller.abort(new ClientGone())
   }
 
-  onResponseStart (controller: Dispatcher.DispatchController, statusCode: number) {
+  onResponseStart (controller: Dispatcher.DispatchController, statusCode: number, headers: IncomingHttpHeaders) {
     if (statusCode < 200 || this.#settled) return
     this.responseStatus = statusCode
+    this.#left = Number(headers['content-length'])
     this.#answer = 'undecided'
     this.#run(this.#next)
     // A statement waits before it is known whose the answer is
@@ -167,15 +173,20 @@ class Forwarding implements Exchange, Dispatcher.DispatchHandler {
   }
 
   onResponseData (controller: Dispatcher.DispatchController, chunk: Buffer) {
-    if (this.#settled || this.#answer !== 'passed on' || this.#reply.raw.write(chunk)) return
+    if (this.#settled || this.#answer !== 'passed on') return
+    const { raw } = this.#reply
+    this.#left -= chunk.length
+    // The last part of an answer of known length ends it, which spares it a write
+    if (this.#left === 0) return raw.end(chunk)
+    if (raw.write(chunk)) return
     controller.pause()
-    this.#reply.raw.once('drain', () => controller.resume())
+    raw.once('drain', () => controller.resume())
   }
 
   onResponseEnd () {
     this.#over = true
     if (this.#settled) return
-    if (this.#answer === 'passed on') this.#reply.raw.end()
+    if (this.#answer === 'passed on' && !this.#reply.raw.writableEnded) this.#reply.raw.end()
     else if (this.#answer === 'unwanted') this.#dispatch()
   }
 
@@ -225,7 +236,7 @@ class Forwarding implements Exchange, Dispatcher.DispatchHandler {
       method: this.request.method,
       path: this.#url,
       headers: this.#fields!,
-      body: this.#upload?.stream() ?? null,
+      body: this.#upload?.body() ?? null,
       headersTimeout: this.#timeoutMs,
       bodyTimeout: this.#timeoutMs
     }, this)
@@ -285,6 +296,7 @@ class Upload {
   #sending: Readable | undefined
   /** Whether all that came so far is kept. */
   isWhole: boolean
+  readonly isSmall: boolean
 
   static of (message: IncomingMessage, keeps: boolean) {
     return isEmpty(message) ? undefined : new Upload(message, keeps)
@@ -293,6 +305,7 @@ class Upload {
   private constructor (message: IncomingMessage, keeps: boolean) {
     this.#message = message
     this.isWhole = keeps
+    this.isSmall = keeps && Number(message.headers['content-length']) <= SMALL
     message.on('data', (chunk: Buffer) => {
       this.#keep(chunk)
       if (this.#sending?.push(chunk) === false) message.pause()
@@ -304,7 +317,17 @@ class Upload {
     message.pause()
   }
 
-  stream () {
+  /** Calls `done` when all of it has come. */
+  whole (done: () => void) {
+    this.#message.once('end', done).resume()
+  }
+
+  /** What to send: all of it, or else what there is and what will come. */
+  body () {
+    return this.#ended && this.isWhole ? Buffer.concat(this.#kept) : this.#stream()
+  }
+
+  #stream () {
     const message = this.#message
     const sending = new Readable({
       read: () => message.resume(),

@@ -11,6 +11,7 @@ test('a cursor gives all documents over many batches, the first of 101', async (
   t.equal(first.cursor.firstBatch.length, 101)
   t.equal(first.cursor.ns, 'test.things')
   t.equal(database.cursors, 1)
+  t.match(await db.command({ serverStatus: 1 }), { metrics: { cursor: { open: { total: 1 } } } })
   t.match(await db.command({ killCursors: 'things', cursors: [first.cursor.id, Long.fromNumber(5)] }), { cursorsKilled: [first.cursor.id], cursorsNotFound: [5] })
   t.match(await failure(db.command({ getMore: first.cursor.id, collection: 'things' })), { code: 43, codeName: 'CursorNotFound' })
   for (const batchSize of [1, 7, 100, 2000]) t.equal((await collection.find().batchSize(batchSize).toArray()).length, 1000)
