@@ -20,6 +20,8 @@ export type Name = 'gateway' | 'patient' | 'audit' | 'database' | 'monitor' | 'v
 export interface Options {
   /** Settings of start.ts beside its defaults here: a free port, the directory, and databases of its own. */
   env?: NodeJS.ProcessEnv
+  /** Of the command line. */
+  args?: string[]
   /** Keeps its data over several systems; without it the directory goes when the system stops. */
   localDir?: string
 }
@@ -51,11 +53,11 @@ export function makeLocalDir () {
  *
  * @throws {StartFailure} where it ends instead
  */
-export async function startSystem ({ env = {}, localDir }: Options = {}) {
+export async function startSystem ({ env = {}, args = [], localDir }: Options = {}) {
   const dir = localDir ?? makeLocalDir()
   const settings: NodeJS.ProcessEnv = { ...process.env, PORT: '0', MONITOR: 'off', MONITOR_PORT: '0', NODE_OPTIONS: '', LOCAL_DIR: dir, DATABASE_PREFIX: prefixOf(dir), ...env }
   // It must not outlive the test that started it either
-  const start = spawn(process.execPath, ['--import', ORPHAN, START], { env: settings, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+  const start = spawn(process.execPath, ['--import', ORPHAN, START, ...args], { env: settings, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
   const ended = once(start, 'close')
   let stdout = ''
   let stderr = ''
