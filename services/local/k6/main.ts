@@ -1,11 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { SettingsError } from '#common/config.ts'
 import { StartError } from '../state.ts'
 import { findK6 } from './binary.ts'
-import { CROSSED, ratesOf } from './breakpoint.ts'
+import { breakpointOf, CROSSED } from './breakpoint.ts'
 import type { Companion } from './companion.ts'
 import { watchMemory } from './memory.ts'
 import { rotateBeside } from './rotation.ts'
@@ -46,7 +46,7 @@ async function main ([script, ...options]: string[]) {
     const beside = target.localDir ? COMPANIONS[script]?.(target.localDir) : undefined
     const code = await run(k6, script, options, { BASE_URL: target.baseUrl, SUBSCRIPTION_KEY: target.subscriptionKey })
     const { lines, problems } = await beside?.stop() ?? { lines: [], problems: [] }
-    process.stdout.write(`${[...lines, `${join(RESULTS, script)}.html, .json`].join('\n')}\n`)
+    process.stdout.write(`${[...lines, ...results(script).filter(existsSync)].join('\n')}\n`)
     process.stderr.write(problems.map((problem) => `npm run k6: ${problem}\n`).join(''))
     if (script === 'breakpoint') return tellBreakpoint(code)
     return problems.length > 0 ? 1 : code
@@ -55,15 +55,21 @@ async function main ([script, ...options]: string[]) {
   }
 }
 
+function results (script: string) {
+  return [join(RESULTS, `${script}.json`), join(RESULTS, `${script}.html`)] as const
+}
+
 /** Runs a script, and answers with what k6 ended. Its text comes to the terminal, its JSON and its page into files. */
 async function run (k6: string, script: string, options: string[], settings: NodeJS.ProcessEnv) {
   mkdirSync(RESULTS, { recursive: true })
-  const results = join(RESULTS, script)
+  const [summary, page] = results(script)
+  // A run that is too short makes no page, and one that breaks no summary
+  for (const file of [summary, page]) rmSync(file, { force: true })
   const defaults = {
-    K6_SUMMARY_EXPORT: `${results}.json`,
+    K6_SUMMARY_EXPORT: summary,
     K6_NEW_MACHINE_READABLE_SUMMARY: 'true',
     K6_WEB_DASHBOARD: 'true',
-    K6_WEB_DASHBOARD_EXPORT: `${results}.html`,
+    K6_WEB_DASHBOARD_EXPORT: page,
     // The page is wanted, and no server
     K6_WEB_DASHBOARD_PORT: '-1',
     K6_WEB_DASHBOARD_PERIOD: '1s',
@@ -82,8 +88,7 @@ async function run (k6: string, script: string, options: string[], settings: Nod
 /** A rate whose 95th percentile passed the bound is what is looked for. */
 function tellBreakpoint (code: number) {
   if (code !== CROSSED && code !== 0) return code
-  const rates = ratesOf(JSON.parse(readFileSync(join(RESULTS, 'breakpoint.json'), 'utf8')))
-  const [held, passed] = code === 0 ? [rates.at(-1)] : [rates.at(-2), rates.at(-1)]
+  const { held, passed } = breakpointOf(JSON.parse(readFileSync(results('breakpoint')[0], 'utf8')), code === CROSSED)
   const tell = ({ rate, p95 }: { rate: number, p95: number }) => `${rate} operations a second with a 95th percentile of ${Math.round(p95)} ms`
   process.stdout.write(`${held ? `held: ${tell(held)}\n` : ''}${passed ? `passed the bound: ${tell(passed)}\n` : 'no rate passed the bound\n'}`)
   return 0
