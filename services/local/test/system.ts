@@ -18,10 +18,10 @@ const STARTED = /^curl .*\/patient\/search .*$/m
 export type Name = 'gateway' | 'patient' | 'audit' | 'database' | 'monitor' | 'vault'
 
 export interface Options {
+  /** What is typed after "npm start --". */
+  args?: string[]
   /** Settings of start.ts beside its defaults here: a free port, the directory, and databases of its own. */
   env?: NodeJS.ProcessEnv
-  /** Of the command line. */
-  args?: string[]
   /** Keeps its data over several systems; without it the directory goes when the system stops. */
   localDir?: string
 }
@@ -53,7 +53,7 @@ export function makeLocalDir () {
  *
  * @throws {StartFailure} where it ends instead
  */
-export async function startSystem ({ env = {}, args = [], localDir }: Options = {}) {
+export async function startSystem ({ args = [], env = {}, localDir }: Options = {}) {
   const dir = localDir ?? makeLocalDir()
   const settings: NodeJS.ProcessEnv = { ...process.env, PORT: '0', MONITOR: 'off', MONITOR_PORT: '0', NODE_OPTIONS: '', LOCAL_DIR: dir, DATABASE_PREFIX: prefixOf(dir), ...env }
   // It must not outlive the test that started it either
