@@ -14,10 +14,10 @@ const rates: number[] = []
 for (let rate = RATE; rate <= MAX_RATE; rate = Math.ceil(rate * GROWTH)) rates.push(rate)
 
 /** What starts cold is not yet what it can do. */
-const warmUp = arrivals(RATE, `${STEP_SECONDS}s`)
+const warmUp = arrivals(RATE, `${STEP_SECONDS}s`, '0s', 0.2)
 
 const steps = rates.map((rate, i) => [`rate_${rate}`, {
-  ...arrivals(rate, `${STEP_SECONDS}s`, `${(i + 1) * STEP_SECONDS}s`),
+  ...arrivals(rate, `${STEP_SECONDS}s`, `${(i + 1) * STEP_SECONDS}s`, 0.2),
   // The next one does not wait for it
   gracefulStop: '5s'
 }] as const)

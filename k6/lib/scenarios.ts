@@ -10,18 +10,18 @@ export const users = (duration: string): Scenario => ({
   duration
 })
 
-/** Requests that come at `rate` a second, whether or not the ones before are answered (an open model). */
-export const arrivals = (rate: number, duration: string, startTime = '0s'): Scenario => ({
+/** Operations that begin at `rate` a second, whether or not the ones before are answered (an open model). */
+export const arrivals = (rate: number, duration: string, startTime = '0s', seconds = 2): Scenario => ({
   executor: 'constant-arrival-rate',
   exec: 'arrival',
   startTime,
   rate,
   duration,
-  ...sized(rate)
+  ...sized(rate, seconds)
 })
 
-/** Enough for answers that take a fifth of a second, and with those that k6 makes when they are missing, up to 20 seconds. */
-export const sized = (rate: number) => ({ preAllocatedVUs: Math.ceil(rate / 5) + 1, maxVUs: 20 * rate + 1 })
+/** Enough for answers that take so many seconds. k6 makes more where they take longer, but leaves out an operation for each. */
+export const sized = (rate: number, seconds: number) => ({ preAllocatedVUs: Math.ceil(rate * seconds) + 1, maxVUs: 20 * rate + 1 })
 
 /** Of each scenario: every check holds, no request fails and none is left out, and each route is answered in time. */
 export function thresholds (scenarios: string[], bound = `p(95)<${P95_MS}`) {
