@@ -11,7 +11,7 @@ const MAX_RATE = whole('MAX_RATE', 2_000)
 const GROWTH = 1.25
 
 const rates: number[] = []
-for (let rate = RATE; rate <= MAX_RATE; rate = Math.ceil(rate * GROWTH)) rates.push(rate)
+for (let rate = Math.max(1, RATE); rate <= MAX_RATE; rate = Math.ceil(rate * GROWTH)) rates.push(rate)
 
 /** What starts cold is not yet what it can do. */
 const warmUp = arrivals(RATE, `${STEP_SECONDS}s`, '0s', 0.2)

@@ -48,10 +48,10 @@ export const operate = turns(mix)
 /** The same with those operations that the data key is for. */
 export const operateSealed = turns([...mix, ...sealed])
 
-/** One operation, and then a while of thinking. */
+/** A while of thinking, and then one operation: users who all began with one would be a spike. */
 export function use (run: Run) {
-  operate(run)
   sleep(1 + 4 * Math.random())
+  operate(run)
 }
 
 function turns (steps: Step[]) {

@@ -8,6 +8,9 @@ const EVERY_MS = 2_000
 
 /** Left out: caches fill and code is compiled meanwhile. */
 const WARM_UP = { share: 1 / 3, hours: 5 / 60 }
+const MS: Record<string, number> = { h: 3_600_000, m: 60_000, s: 1_000, ms: 1 }
+/** What soak.ts deletes when its time has come is another load. */
+const LOAD_MS = [...(process.env.DURATION || '15m').matchAll(/(\d+)(ms|[hms])/g)].reduce((sum, [, count, unit]) => sum + Number(count) * MS[unit!]!, 0)
 /** With fewer samples a slope tells nothing. */
 const ENOUGH = 30
 
@@ -20,6 +23,7 @@ export function watchMemory (dir: string): Companion {
   const ended = new Set<string>()
 
   const sampling = setInterval(() => {
+    if (performance.now() - began > LOAD_MS) return
     for (const [name, pid] of running(dir)) {
       const mebibytes = residentMebibytes(pid)
       if (mebibytes === undefined) continue
