@@ -91,10 +91,11 @@ locals {
         schedule           = null
         timeout_in_seconds = 3600
         retries            = 0
-        args               = ["run", "/k6/smoke.ts"]
+        args               = ["run", "/k6/${var.load_test.script}.ts"]
         container          = { cpu = 2, memory = "4Gi" }
         secrets            = { SUBSCRIPTION_KEY = "${module.vault.uri}secrets/${var.load_test.key_secret_name}" }
-        settings           = { BASE_URL = module.gateway.url }
+        # k6 may reach the gateway, and nobody else
+        settings = { BASE_URL = module.gateway.url, K6_NO_USAGE_REPORT = "true", K6_AUTO_EXTENSION_RESOLUTION = "false" }
       }
     },
   )

@@ -366,9 +366,15 @@ variable "load_test" {
   type = object({
     image           = string
     key_secret_name = string
+    script          = optional(string, "load")
   })
-  description = "A job that puts load on the gateway from inside the network, started by hand: the k6 image with the scripts, and the name of the vault's secret that holds its subscription key; null: none."
+  description = "A job that puts load on the gateway from inside the network, started by hand: the k6 image with the scripts of k6/ in /k6, the name of the vault's secret that holds its subscription key, and the script; null: none."
   default     = null
+
+  validation {
+    condition     = var.load_test == null || try(contains(["breakpoint", "load", "rotation", "smoke", "soak", "spike"], var.load_test.script), false)
+    error_message = "The load test's script is breakpoint, load, rotation, smoke, soak or spike."
+  }
 
   validation {
     condition     = var.load_test == null || try(can(regex("@sha256:[0-9a-f]{64}$", var.load_test.image)) && can(regex("^[0-9A-Za-z-]{1,127}$", var.load_test.key_secret_name)), false)

@@ -42,7 +42,7 @@ variables {
       schedule           = null
       timeout_in_seconds = 3600
       retries            = 0
-      args               = ["run", "/k6/smoke.ts"]
+      args               = ["run", "/k6/load.ts"]
       container          = { cpu = 2, memory = "4Gi" }
       settings           = { BASE_URL = "https://apim-mock.azure-api.net" }
       secrets            = { SUBSCRIPTION_KEY = "https://kv-mock.vault.azure.net/secrets/load-test" }

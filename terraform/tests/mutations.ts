@@ -153,6 +153,7 @@ const mutations: Mutation[] = [
   whole('names.tf', '"kv-${var.name}-${var.environment}-${local.suffix}"', '"kv-${var.name}-${var.environment}-vault-${local.suffix}"', 'names have their forms'),
   whole('policies/product.xml', '{{calls-per-minute}}', '60', 'limits are named values'),
 
+  refusal('"smoke", "soak"', '"smoke", "lib/client", "soak"', 'the load test has one of the scripts'),
   refusal('&& !endswith(range, "/0")])\n    error_message = "Each must be an IPv4 range in CIDR notation, and not the whole internet."\n  }\n}\n\nvariable "cosmos_key_role_name"', '])\n    error_message = "Each must be an IPv4 range in CIDR notation, and not the whole internet."\n  }\n}\n\nvariable "cosmos_key_role_name"', 'the whole internet is no client'),
   refusal('tonumber(split("/", range)[1]) >= 24', 'tonumber(split("/", range)[1]) >= 0', 'the deployer is not everybody'),
   refusal('@sha256:[0-9a-f]{64}$", image', '.*$", image', 'images are named by their digests'),

@@ -167,6 +167,17 @@ run "a_load_test_from_an_unknown_address" {
   expect_failures = [var.load_test]
 }
 
+run "a_load_test_of_no_script" {
+  command = plan
+
+  variables {
+    load_test           = { image = "crmock.azurecr.io/k6@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", key_secret_name = "load", script = "lib/client" }
+    nat_gateway_enabled = true
+  }
+
+  expect_failures = [var.load_test]
+}
+
 run "numbers_that_do_not_go_together" {
   command = plan
 

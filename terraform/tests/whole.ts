@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { loadConfig as loadAuditConfig } from '../../services/audit/config.ts'
@@ -204,6 +204,15 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
       t.match(image, /@sha256:[0-9a-f]{64}$/)
       t.match(image, `/${index === 'load-test' ? 'k6' : String(index ?? values.name).split('-')[0]}@`)
       t.equal(values.registry[0].server, one('azurerm_container_registry').login_server)
+    }
+  })
+
+  t.test('the load test runs a script that there is', async (t) => {
+    for (const { values } of of('azurerm_container_app_job').filter(({ index }) => index === 'load-test')) {
+      const [command, script] = values.template[0].container[0].args
+      t.equal(command, 'run')
+      t.equal(script, '/k6/load.ts')
+      t.ok(existsSync(join(import.meta.dirname, '../..', script)))
     }
   })
 

@@ -1,0 +1,85 @@
+import { sleep } from 'k6'
+import exec from 'k6/execution'
+import { call, json, routes } from './client.ts'
+import * as operations from './operations.ts'
+import type { Own } from './operations.ts'
+
+type Operation = (own: Own) => void
+
+/** One of ten is the other one. */
+interface Step {
+  usual: Operation
+  tenth?: Operation
+}
+
+export const mix: Step[] = [
+  { usual: operations.echo },
+  { usual: operations.createPatient, tenth: operations.createInvalidPatient },
+  { usual: operations.loadPatient, tenth: operations.loadUnknownPatient },
+  { usual: operations.updatePatient },
+  { usual: operations.searchById },
+  { usual: operations.searchAll },
+  { usual: operations.createTest, tenth: operations.createInvalidTest },
+  { usual: operations.loadTests, tenth: operations.loadTestsOfUnknownPatient },
+  { usual: operations.loadTest, tenth: operations.loadUnknownTest }
+]
+
+/** What holds through a change of the data key. */
+export const sealed: Step[] = [{ usual: operations.createOnce }, { usual: operations.nextPage }]
+
+export interface Run {
+  /** Of all patients of this run. */
+  lastName: string
+}
+
+/** Begins a run without a request. */
+export const begin = (): Run => ({ lastName: `Load-${crypto.randomUUID()}` })
+
+/** Begins a run where the gateway answers with this key. @throws otherwise */
+export function reach () {
+  const { status, error } = call('GET', routes.echo, { query: '?param1=sample' })
+  if (status !== 200) throw new Error(`the gateway at BASE_URL ${status === 0 ? `does not answer: ${error}` : `answers ${status}`}`)
+  return begin()
+}
+
+/** One operation of the mix: they take turns within a scenario, so that a short run has all of them in the right shares too. */
+export const operate = turns(mix)
+
+/** The same with those operations that the data key is for. */
+export const operateSealed = turns([...mix, ...sealed])
+
+/** A while of thinking, and then one operation: users who all began with one would be a spike. */
+export function use (run: Run) {
+  sleep(1 + 4 * Math.random())
+  operate(run)
+}
+
+function turns (steps: Step[]) {
+  let own: Own | undefined
+  return ({ lastName }: Run) => {
+    // What a user does first
+    if (!own) {
+      own = operations.store(lastName)
+      return
+    }
+    const turn = exec.scenario.iterationInTest
+    const { usual, tenth = usual } = steps[turn % steps.length]!
+    const round = Math.floor(turn / steps.length)
+    // Not all of them in the same round
+    const isTenth = (round + turn % steps.length) % 10 === 9
+    ;(isTenth ? tenth : usual)(own)
+  }
+}
+
+/** Deletes the patients of the run, with their test results. */
+export function cleanUp ({ lastName }: Run) {
+  for (;;) {
+    const found = call('POST', routes.search, { query: '?limit=200', body: { lastName } })
+    if (found.status !== 200) return
+    const patients = json(found) as Array<{ id: string }>
+    for (const { id } of patients) {
+      if (call('DELETE', routes.patient, { ids: { patientId: id }, expected: 204 }).status !== 204) return
+    }
+    if (patients.length < 200) return
+  }
+}

@@ -1,0 +1,14 @@
+import type { Options } from 'k6/options'
+import { cleanUp, operateSealed, reach } from './lib/mix.ts'
+import { arrivals, thresholds } from './lib/scenarios.ts'
+import { duration, RATE } from './lib/settings.ts'
+
+// An even load while the keys rotate, which is done by whoever runs it: no request may notice
+
+export const options: Options = {
+  scenarios: { arrivals: arrivals(RATE, duration('DURATION', '1m')) },
+  thresholds: thresholds(['arrivals']),
+  teardownTimeout: '10m'
+}
+
+export { cleanUp as teardown, operateSealed as arrival, reach as setup }

@@ -1,0 +1,32 @@
+import type { Options } from 'k6/options'
+import { begin, cleanUp, operate } from './lib/mix.ts'
+import { sized, thresholds } from './lib/scenarios.ts'
+import { duration, whole } from './lib/settings.ts'
+
+// From nothing to the full rate in ten seconds. There is no setup that asks the gateway: it would wake what is scaled to
+// zero. The first requests wait for a start, so that failures count here, and not how long they took
+
+const RATE = whole('RATE', 100)
+
+/** Those of the whole rise may wait for the start. */
+const RISE_SECONDS = 10
+
+export const options: Options = {
+  scenarios: {
+    spike: {
+      executor: 'ramping-arrival-rate',
+      startRate: 0,
+      stages: [
+        { target: RATE, duration: `${RISE_SECONDS}s` },
+        { target: RATE, duration: duration('DURATION', '30s') },
+        { target: 0, duration: '5s' }
+      ],
+      ...sized(RATE, RISE_SECONDS / 2),
+      exec: 'arrival'
+    }
+  },
+  thresholds: thresholds(['spike'], 'p(95)<30000'),
+  teardownTimeout: '10m'
+}
+
+export { operate as arrival, begin as setup, cleanUp as teardown }
