@@ -18,6 +18,8 @@ const STARTED = /^curl .*\/patient\/search .*$/m
 export type Name = 'gateway' | 'patient' | 'audit' | 'database' | 'monitor' | 'vault'
 
 export interface Options {
+  /** What is typed after "npm start --". */
+  args?: string[]
   /** Settings of start.ts beside its defaults here: a free port, the directory, and databases of its own. */
   env?: NodeJS.ProcessEnv
   /** Keeps its data over several systems; without it the directory goes when the system stops. */
@@ -51,11 +53,11 @@ export function makeLocalDir () {
  *
  * @throws {StartFailure} where it ends instead
  */
-export async function startSystem ({ env = {}, localDir }: Options = {}) {
+export async function startSystem ({ args = [], env = {}, localDir }: Options = {}) {
   const dir = localDir ?? makeLocalDir()
   const settings: NodeJS.ProcessEnv = { ...process.env, PORT: '0', MONITOR: 'off', MONITOR_PORT: '0', NODE_OPTIONS: '', LOCAL_DIR: dir, DATABASE_PREFIX: prefixOf(dir), ...env }
   // It must not outlive the test that started it either
-  const start = spawn(process.execPath, ['--import', ORPHAN, START], { env: settings, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+  const start = spawn(process.execPath, ['--import', ORPHAN, START, ...args], { env: settings, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
   const ended = once(start, 'close')
   let stdout = ''
   let stderr = ''
