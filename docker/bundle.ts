@@ -21,7 +21,9 @@ const processes: Record<string, { module: string, threads?: string[], files?: st
   database: { module: 'local/database/main.ts' },
   setup: { module: 'local/compose/setup.ts' },
   provision: { module: 'local/compose/provision.ts' },
-  register: { module: 'local/register.ts' }
+  register: { module: 'local/register.ts' },
+  // What starts are measured beside
+  bare: { module: 'local/bench/bare.ts' }
 }
 
 // What CommonJS packages find in every module of theirs

@@ -1,4 +1,5 @@
 import { startSystem } from '../test/system.ts'
+import { coldStart } from './cold-start.ts'
 import { startUp } from './start-up.ts'
 import { telemetry } from './telemetry.ts'
 import { wrongKeys } from './wrong-keys.ts'
@@ -8,6 +9,7 @@ import { wrongKeys } from './wrong-keys.ts'
 const figures: Record<string, () => Promise<void>> = {
   telemetry,
   'start-up': startUp,
+  'cold-start': coldStart,
   async 'wrong-keys' () {
     const system = await startSystem()
     try {
