@@ -5,8 +5,9 @@ import { azureCredential } from './azure-credential.ts'
 import { isWellFormed, settingOf, SettingsError, type SecretSettings, type VaultSource } from './config.ts'
 import { STARTING_MS } from './database.ts'
 import { KeysUnavailable } from './problems.ts'
-import { READ_MS, Secret, type ReadVersion, type Secrets } from './secrets.ts'
+import { READ_MS, Secret, type ReadVersion, type Secrets, type StoredVersion } from './secrets.ts'
 import { called, now } from './telemetry/operation.ts'
+import { VaultClient, type ManagedIdentity } from './vault-client.ts'
 import { within } from './within.ts'
 
 interface VaultSettings {
@@ -28,15 +29,13 @@ declare module 'fastify' {
 export class AppSecrets implements Secrets {
   #settings: SecretSettings
   #log: FastifyBaseLogger
-  #client: Promise<SecretClient> | undefined
+  #vault: ReadSecret | undefined
   #opened: Array<Secret<unknown>> = []
 
   constructor (settings: SecretSettings, log: FastifyBaseLogger) {
     this.#settings = settings
     this.#log = log
-    // What goes wrong here is told where a secret is read
-    if (isVault(settings.source)) this.#client = openKeyVault(settings.source, 0)
-    this.#client?.catch(() => {})
+    if (isVault(settings.source)) this.#vault = isOfIdentity(settings.source) ? readerAs(settings.source) : readerOfDeveloper(settings.source)
   }
 
   secret<T> (name: string, use: (value: string) => T, most?: number): Secret<T> {
@@ -79,13 +78,12 @@ export class AppSecrets implements Secrets {
 
   #reader (name: string): ReadVersion {
     return async (id) => {
-      const client = await this.#client!
       const start = now()
       let failed = true
       try {
-        const { value = '', properties: { version, createdOn, notBefore, expiresOn, tags } } = await client.getSecret(name, { version: id, abortSignal: AbortSignal.timeout(READ_MS) })
+        const version = await this.#vault!(name, id, AbortSignal.timeout(READ_MS))
         failed = false
-        return { id: version!, value, enabled: true, createdOn, notBefore, expiresOn, previous: tags?.previous }
+        return version
       } catch (error) {
         if (isDisabled(error) || isMissing(error)) return { id: id ?? '', value: '', enabled: false }
         throw error
@@ -93,6 +91,33 @@ export class AppSecrets implements Secrets {
         called(`GET /secrets/${name}`, start, failed, { 'http.request.method': 'GET', 'server.address': 'key vault' })
       }
     }
+  }
+}
+
+type ReadSecret = (name: string, id: string | undefined, signal: AbortSignal) => Promise<StoredVersion>
+
+function isOfIdentity (source: VaultSource): source is VaultSource & ManagedIdentity {
+  return source.AZURE_CLIENT_ID !== undefined && source.IDENTITY_ENDPOINT !== undefined && source.IDENTITY_HEADER !== undefined
+}
+
+function readerAs (source: VaultSource & ManagedIdentity): ReadSecret {
+  const client = new VaultClient(source.KEY_VAULT_URI, source)
+  const date = (seconds?: number) => seconds === undefined ? undefined : new Date(seconds * 1_000)
+  return async (name, version, signal) => {
+    const { id, value = '', attributes: { created, nbf, exp }, tags } = await client.getSecret(name, version, signal)
+    return { id: id.split('/').at(-1)!, value, enabled: true, createdOn: date(created), notBefore: date(nbf), expiresOn: date(exp), previous: tags?.previous }
+  }
+}
+
+/** Without a managed identity, there are many ways to log in, and the SDK knows them. */
+function readerOfDeveloper (source: VaultSource): ReadSecret {
+  const opening = openKeyVault(source, 0)
+  // What goes wrong here is told where a secret is read
+  opening.catch(() => {})
+  return async (name, id, abortSignal) => {
+    const client = await opening
+    const { value = '', properties: { version, createdOn, notBefore, expiresOn, tags } } = await client.getSecret(name, { version: id, abortSignal })
+    return { id: version!, value, enabled: true, createdOn, notBefore, expiresOn, previous: tags?.previous }
   }
 }
 
@@ -124,8 +149,10 @@ function requireUsable (name: string, value: string, use: (value: string) => unk
 
 /** Whether a version is disabled, which an error alone tells. Source: the error responses of the REST reference, Get Secret. */
 export function isDisabled (error: unknown) {
-  const { statusCode, details } = error as { statusCode?: number, details?: { error?: { innerError?: { code?: string } } } }
-  return statusCode === 403 && details?.error?.innerError?.code === 'SecretDisabled'
+  const { statusCode, details } = error as { statusCode?: number, details?: { error?: Record<'innererror' | 'innerError', { code?: string } | undefined> } }
+  // The SDK renames it
+  const inner = details?.error?.innererror ?? details?.error?.innerError
+  return statusCode === 403 && inner?.code === 'SecretDisabled'
 }
 
 /** Whether there is no such secret, or no such version of it. */
