@@ -154,7 +154,7 @@ function presentIn (env: NodeJS.ProcessEnv) {
 
 function settingsValidator () {
   // To compile what a schema must look like would take longer than all the rest
-  const ajv = new Ajv({ allErrors: true, removeAdditional: true, useDefaults: true, coerceTypes: true, meta: false, validateSchema: false })
+  const ajv = new Ajv({ allErrors: true, removeAdditional: true, useDefaults: true, coerceTypes: true, meta: false, validateSchema: false, code: { optimize: false } })
   for (const [name, { validate }] of Object.entries(formats)) ajv.addFormat(name, { type: 'string', validate })
   return ajv
 }
