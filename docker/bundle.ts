@@ -1,9 +1,9 @@
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, parse } from 'node:path'
 import { decode, encode, type SourceMapSegment } from '@jridgewell/sourcemap-codec'
 import { build } from 'esbuild'
 
-// node docker/bundle.ts DIR NAME…: one file for each process named, with its source map, below DIR
+// node docker/bundle.ts DIR NAME…: a directory for each process named, main.mjs in it, with source maps, below DIR
 
 const services = new URL('../services/', import.meta.url)
 
@@ -21,7 +21,9 @@ const processes: Record<string, { module: string, threads?: string[], files?: st
   database: { module: 'local/database/main.ts' },
   setup: { module: 'local/compose/setup.ts' },
   provision: { module: 'local/compose/provision.ts' },
-  register: { module: 'local/register.ts' }
+  register: { module: 'local/register.ts' },
+  // What starts are measured beside
+  bare: { module: 'local/bench/bare.ts' }
 }
 
 // What CommonJS packages find in every module of theirs
@@ -49,6 +51,7 @@ if (!dir || names.length === 0 || unknown.length > 0) {
 for (const name of names) {
   const { module, threads = [], files = [] } = processes[name]!
   const out = join(dir, name)
+  rmSync(out, { recursive: true, force: true })
   mkdirSync(out, { recursive: true })
   const common = {
     bundle: true,
@@ -61,14 +64,18 @@ for (const name of names) {
   } as const
   await build({
     ...common,
-    entryPoints: [new URL(module, services).pathname],
-    outfile: join(out, 'main.mjs'),
+    entryPoints: { main: new URL(module, services).pathname },
+    outdir: out,
+    outExtension: { '.js': '.mjs' },
+    // What is imported when it is needed is not read, and what it imports is not loaded, before that
+    splitting: true,
+    chunkNames: '[name]-[hash]',
     sourcemap: 'linked',
     sourcesContent: false,
     minifySyntax: true,
     minifyWhitespace: true
   })
-  keepOwn(join(out, 'main.mjs.map'))
+  for (const file of readdirSync(out).filter((file) => file.endsWith('.mjs.map'))) keepOwn(join(out, file))
   for (const thread of threads) {
     await build({
       ...common,

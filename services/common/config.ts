@@ -1,7 +1,6 @@
 import { isIP } from 'node:net'
-import envSchema from 'env-schema'
+import { Ajv, type ErrorObject } from 'ajv'
 import { Type, type Static, type TObject } from 'typebox'
-import type { Ajv, ErrorObject } from 'ajv'
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
@@ -25,7 +24,10 @@ export const DrainSettings = {
 export const KeyVaultSettings = {
   KEY_VAULT_URI: Type.String({ format: 'https-url' }),
   /** The client id of the managed identity; without one it is a developer's own login. */
-  AZURE_CLIENT_ID: Type.Optional(Type.String({ format: 'guid' }))
+  AZURE_CLIENT_ID: Type.Optional(Type.String({ format: 'guid' })),
+  /** Where the platform hands out the identity's tokens, and what it wants to see for them. Both are the platform's own. */
+  IDENTITY_ENDPOINT: Type.Optional(Type.String({ minLength: 1 })),
+  IDENTITY_HEADER: Type.Optional(Type.String({ minLength: 1 }))
 }
 
 export const KeyRefreshSettings = {
@@ -104,13 +106,10 @@ export interface VaultSource extends Static<TObject<typeof KeyVaultSettings & ty
  * @throws {SettingsError} one message that names every missing or malformed setting, and no value
  */
 export function loadSettings<T extends TObject> (schema: T, env: NodeJS.ProcessEnv): Static<T> {
-  try {
-    return envSchema<Static<T>>({ schema: { ...schema }, data: presentIn(env), env: false, ajv: { customOptions: addFormats } })
-  } catch (error) {
-    const { errors } = error as { errors?: ErrorObject[] }
-    if (!errors) throw error
-    throw new SettingsError(`Settings: ${errors.map(describe).join('; ')}`)
-  }
+  const settings = presentIn(env)
+  const ajv = settingsValidator()
+  if (!ajv.validate({ ...schema, additionalProperties: false }, settings)) throw new SettingsError(`Settings: ${ajv.errors!.map(describe).join('; ')}`)
+  return settings as Static<T>
 }
 
 /**
@@ -153,7 +152,9 @@ function presentIn (env: NodeJS.ProcessEnv) {
   return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))
 }
 
-function addFormats (ajv: Ajv) {
+function settingsValidator () {
+  // To compile what a schema must look like would take longer than all the rest
+  const ajv = new Ajv({ allErrors: true, removeAdditional: true, useDefaults: true, coerceTypes: true, meta: false, validateSchema: false, code: { optimize: false } })
   for (const [name, { validate }] of Object.entries(formats)) ajv.addFormat(name, { type: 'string', validate })
   return ajv
 }

@@ -4,6 +4,7 @@ import fp from 'fastify-plugin'
 import { azureCredential } from './azure-credential.ts'
 import { isWellFormed, settingOf, SettingsError, type SecretSettings, type VaultSource } from './config.ts'
 import { STARTING_MS } from './database.ts'
+import { firstLook, type ReadSecret } from './first-look.ts'
 import { KeysUnavailable } from './problems.ts'
 import { READ_MS, Secret, type ReadVersion, type Secrets } from './secrets.ts'
 import { called, now } from './telemetry/operation.ts'
@@ -28,15 +29,16 @@ declare module 'fastify' {
 export class AppSecrets implements Secrets {
   #settings: SecretSettings
   #log: FastifyBaseLogger
-  #client: Promise<SecretClient> | undefined
+  #first: ReadSecret | undefined
+  #vault: ReadSecret | undefined
   #opened: Array<Secret<unknown>> = []
 
   constructor (settings: SecretSettings, log: FastifyBaseLogger) {
     this.#settings = settings
     this.#log = log
-    // What goes wrong here is told where a secret is read
-    if (isVault(settings.source)) this.#client = openKeyVault(settings.source, 0)
-    this.#client?.catch(() => {})
+    if (!isVault(settings.source)) return
+    this.#first = firstLook(settings.source)
+    this.#vault = sdkReader(settings.source)
   }
 
   secret<T> (name: string, use: (value: string) => T, most?: number): Secret<T> {
@@ -77,15 +79,26 @@ export class AppSecrets implements Secrets {
     for (const secret of this.#opened) secret.close()
   }
 
+  async #read (name: string, id: string | undefined, signal: AbortSignal) {
+    if (this.#first && !this.known) {
+      try {
+        return await this.#first(name, id, signal)
+      } catch {
+        // The SDK does the same, knows more ways, and tells why where it fails too
+        this.#first = undefined
+      }
+    }
+    return await this.#vault!(name, id, signal)
+  }
+
   #reader (name: string): ReadVersion {
     return async (id) => {
-      const client = await this.#client!
       const start = now()
       let failed = true
       try {
-        const { value = '', properties: { version, createdOn, notBefore, expiresOn, tags } } = await client.getSecret(name, { version: id, abortSignal: AbortSignal.timeout(READ_MS) })
+        const version = await this.#read(name, id, AbortSignal.timeout(READ_MS))
         failed = false
-        return { id: version!, value, enabled: true, createdOn, notBefore, expiresOn, previous: tags?.previous }
+        return version
       } catch (error) {
         if (isDisabled(error) || isMissing(error)) return { id: id ?? '', value: '', enabled: false }
         throw error
@@ -93,6 +106,17 @@ export class AppSecrets implements Secrets {
         called(`GET /secrets/${name}`, start, failed, { 'http.request.method': 'GET', 'server.address': 'key vault' })
       }
     }
+  }
+}
+
+/** Reads secrets with the SDK, which is loaded when it is first needed. */
+function sdkReader (source: VaultSource): ReadSecret {
+  let opening: Promise<SecretClient> | undefined
+  return async (name, id, abortSignal) => {
+    opening ??= openKeyVault(source, 0)
+    const client = await opening
+    const { value = '', properties: { version, createdOn, notBefore, expiresOn, tags } } = await client.getSecret(name, { version: id, abortSignal })
+    return { id: version!, value, enabled: true, createdOn, notBefore, expiresOn, previous: tags?.previous }
   }
 }
 

@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto'
-import { STATUS_CODES } from 'node:http'
 import createError, { FastifyError } from '@fastify/error'
 import type { FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
 import fp from 'fastify-plugin'
 import { Type, type Static } from 'typebox'
 import { describeError } from './logger.ts'
 import { violation, violations, type Violation } from './validation.ts'
+
+// Imported, the module would load an HTTP client of 30 ms with it
+const { STATUS_CODES } = process.getBuiltinModule('node:http')
 
 // Whoever is refused decides how often, so that these must cost little: no stack
 export const HostKeyRefused = createError('HOST_KEY_REFUSED', 'The host key is missing or wrong', 401, Error, false)

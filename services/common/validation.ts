@@ -40,7 +40,8 @@ export function violation ({ keyword, instancePath, params, message }: Pick<Erro
 }
 
 function validator (options: { coerceTypes: boolean, allErrors?: boolean }) {
-  const ajv = new Ajv({ ...options, removeAdditional: false, useDefaults: true, strict: false })
+  // Schemas are checked by what makes them, and to compile what they must look like would hold up every start
+  const ajv = new Ajv({ ...options, removeAdditional: false, useDefaults: true, strict: false, meta: false, validateSchema: false })
   for (const [name, { validate }] of Object.entries(stringFormats)) ajv.addFormat(name, { type: 'string', validate })
   return ajv
 }

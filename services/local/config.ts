@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { Type, type Static } from 'typebox'
 import { KeyRefreshSettings, ServerSettings, TelemetrySettings, loadSettings } from '#common/config.ts'
+import { ScaleSettings } from './ingress/config.ts'
 
 const Settings = Type.Object({
   /** Of the gateway, on 127.0.0.1; 0 is a free one. */
@@ -22,6 +23,10 @@ const Settings = Type.Object({
   /** Of that page, on 127.0.0.1; 0 is a free one. */
   MONITOR_PORT: Type.Integer({ default: 8081, minimum: 0, maximum: 65535 }),
   KEY_REFRESH_SECONDS: KeyRefreshSettings.KEY_REFRESH_SECONDS,
+  /** With --scale-to-zero. */
+  ...ScaleSettings,
+  /** Where docker/bundle.ts has put bundles of both services, which run in the place of their sources. */
+  BUNDLE_DIR: Type.Optional(Type.String({ minLength: 1 })),
   /** Where keys and data live. */
   LOCAL_DIR: Type.String({ default: resolve(import.meta.dirname, '../../.local') })
 })
@@ -31,5 +36,5 @@ export type Config = Static<typeof Settings>
 /** @throws {SettingsError} */
 export function loadConfig (env: NodeJS.ProcessEnv): Config {
   const config = loadSettings(Settings, env)
-  return { ...config, LOCAL_DIR: resolve(config.LOCAL_DIR) }
+  return { ...config, LOCAL_DIR: resolve(config.LOCAL_DIR), ...(config.BUNDLE_DIR && { BUNDLE_DIR: resolve(config.BUNDLE_DIR) }) }
 }

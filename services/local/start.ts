@@ -2,7 +2,8 @@ import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { parseArgs } from 'node:util'
 import { SettingsError } from '#common/config.ts'
 import { makeCertificates } from './certificates.ts'
 import { Child, preloads, type Output } from './child.ts'
@@ -35,7 +36,7 @@ process.on('SIGHUP', () => end(0))
 process.on('SIGINT', () => end(0, CTRL_C_MS))
 
 try {
-  await start(loadConfig(process.env))
+  await start(loadConfig(process.env), scalesToZero())
 } catch (error) {
   if (!stopped) {
     const expected = error instanceof StartError || error instanceof SettingsError
@@ -44,7 +45,7 @@ try {
   await end(1)
 }
 
-async function start (config: Config) {
+async function start (config: Config, scaled: boolean) {
   state = new State(config.LOCAL_DIR)
   const { LOG_LEVEL } = config
   await leftoversGone(state.leftovers())
@@ -126,7 +127,7 @@ async function start (config: Config) {
     audit: databaseOf('audit', given.AUDIT_DB_CONNECTION)
   })
 
-  const callers = { ALLOWED_CALLERS: '127.0.0.1/32,::1/128', CALLER_ADDRESS: 'peer' }
+  const callers = { ALLOWED_CALLERS: '127.0.0.1/32,::1/128', CALLER_ADDRESS: scaled ? 'forwarded' : 'peer' }
   const monitor = monitored
     ? child('monitor', './monitor/main.ts', {
       ...as('viewer'),
@@ -140,16 +141,35 @@ async function start (config: Config) {
     APPLICATIONINSIGHTS_CONNECTION_STRING: monitored ? localIngestion(ingestionPort) : config.APPLICATIONINSIGHTS_CONNECTION_STRING,
     TELEMETRY_SAMPLING: String(config.TELEMETRY_SAMPLING)
   }
-  const audit = child('audit', '../audit/main.ts', { ...as('audit'), ...telemetry, ...callers, DATABASE_NAME: databases.audit })
-  const patient = child('patient', '../patient/main.ts', { ...as('patient'), ...telemetry, ...callers, AUDIT_URL: url('audit'), DATABASE_NAME: databases.patient })
+  const scale = { IDLE_SECONDS: String(config.IDLE_SECONDS), MAX_REPLICAS: String(config.MAX_REPLICAS), CONCURRENT_REQUESTS: String(config.CONCURRENT_REQUESTS) }
+  const app = (name: 'patient' | 'audit', settings: NodeJS.ProcessEnv) => {
+    const module = config.BUNDLE_DIR ? pathToFileURL(`${config.BUNDLE_DIR}/${name}/main.mjs`).href : new URL(`../${name}/main.ts`, import.meta.url).href
+    const all = { ...as(name), ...telemetry, ...callers, ...settings, DATABASE_NAME: databases[name] }
+    if (!scaled) return child(name, module, all)
+    return child(name, './ingress/main.ts', { ...all, ...scale, APP_NAME: name, APP_MODULE: fileURLToPath(module) })
+  }
+  const audit = app('audit', {})
+  const patient = app('patient', { AUDIT_URL: url('audit') })
+  // An ingress that is asked whether it answers would start the service
+  const isUp = (name: 'patient' | 'audit') => scaled ? accepts(ports[name]) : answers(`${url(name)}/health/ready`)
   const gateway = child('gateway', './gateway/main.ts', { ...as('gateway'), ...telemetry, PATIENT_URL: url('patient'), RATE_LIMIT: String(config.RATE_LIMIT) })
   await Promise.all([
     monitor?.ready(() => accepts(ingestionPort), deadline),
-    audit.ready(() => answers(`${url('audit')}/health/ready`), deadline),
-    patient.ready(() => answers(`${url('patient')}/health/ready`), deadline),
+    audit.ready(() => isUp('audit'), deadline),
+    patient.ready(() => isUp('patient'), deadline),
     gateway.ready(() => answers(`${url('gateway')}/status-0123456789abcdef`), deadline)
   ])
   if (!stopped) welcome(url('gateway'), subscriptionKey, monitored ? url('monitor') : undefined)
+}
+
+/** Whether the services stand behind an ingress each, which starts and ends them. */
+function scalesToZero () {
+  try {
+    const { values } = parseArgs({ options: { 'scale-to-zero': { type: 'boolean', default: false } } })
+    return values['scale-to-zero']
+  } catch (error) {
+    throw new StartError((error as Error).message)
+  }
 }
 
 /** Where the monitor takes what goes to Application Insights on Azure. */

@@ -35,7 +35,6 @@ export async function buildApp (config: Config, { logStream, onRoute }: { logStr
   })
   const audit = new AuditClient(config.AUDIT_URL, shownKey(app.secrets, 'audit-host-key'), app.log)
   app.addHook('onClose', () => audit.close())
-  audit.wake()
 
   const patients = new Patients(app.database)
   const tests = new Tests(app.database)

@@ -3,7 +3,6 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import createError from '@fastify/error'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { buildConnector, type Dispatcher } from 'undici'
-import { STARTING_MS } from '#common/database.ts'
 import { KeysUnavailable } from '#common/problems.ts'
 import type { Refusal } from '#common/refusals.ts'
 import type { Secret } from '#common/secrets.ts'
@@ -79,11 +78,6 @@ export class AuditClient {
   /** Whether the Audit service may be scaled to zero, so that a call has to wait for its start. */
   get mayBeStarting () {
     return performance.now() - this.#answered > WARM_MS
-  }
-
-  /** Has the platform start the Audit service, where it is scaled to zero, while this service starts. */
-  wake () {
-    this.#service.request({ path: '/health/live', method: 'GET', headersTimeout: STARTING_MS }).then(({ body }) => body.dump()).catch(() => {})
   }
 
   /** Ends what is still under way: nobody waits for it any more. */

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, release } from 'node:os'
 import { startSystem } from '../test/system.ts'
+import { coldStart } from './cold-start.ts'
 import { figures } from './figures.ts'
 import { growth } from './growth.ts'
 import { ingestion } from './ingestion.ts'
@@ -18,6 +19,7 @@ const benches: Record<string, () => Promise<void>> = {
   growth,
   telemetry,
   'start-up': startUp,
+  'cold-start': coldStart,
   async 'wrong-keys' () {
     const system = await startSystem()
     try {

@@ -1,18 +1,14 @@
-import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { Worker } from 'node:worker_threads'
-import { freePorts } from '../probes.ts'
 import { startSystem, type System } from '../test/system.ts'
 import { figure, median } from './figures.ts'
+import { bundle, startTimed } from './timed.ts'
 
 const ROUNDS = 10
-const BUNDLE = fileURLToPath(new URL('../../../docker/bundle.ts', import.meta.url))
 
 /** How long a bundled service takes from its spawn to its first 200, with what it compiled before, with and without telemetry. */
 export async function startUp () {
@@ -21,7 +17,7 @@ export async function startUp () {
   const [telemetry] = await once(sink, 'message') as [NodeJS.ProcessEnv]
   const system = await startSystem()
   try {
-    await promisify(execFile)(process.execPath, [BUNDLE, dir, 'audit'])
+    await bundle(dir, 'audit')
     const measured = { off: [] as number[], on: [] as number[] }
     // The first of each fills the cache
     for (let round = -1; round < ROUNDS; round++) {
@@ -41,41 +37,16 @@ export async function startUp () {
 }
 
 async function firstAnswer (dir: string, { keys, run }: System, telemetry: NodeJS.ProcessEnv) {
-  const [port] = await freePorts() as [number]
   const settings = {
-    HOST: '127.0.0.1',
-    PORT: String(port),
-    LOG_LEVEL: 'warn',
-    DRAIN_SECONDS: '0',
     ALLOWED_CALLERS: '127.0.0.1/32',
     AUDIT_HOST_KEY: keys['audit-host-key'],
     AUDIT_DB_CONNECTION: run.audit.connection,
-    DATABASE_NAME: 'audit'
+    DATABASE_NAME: 'audit',
+    ...telemetry
   }
-  const began = performance.now()
-  const service = spawn(process.execPath, [join(dir, 'audit/main.mjs')], {
-    env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: join(dir, 'cache'), ...settings, ...telemetry },
-    stdio: ['ignore', 'ignore', 'inherit']
-  })
-  const ended = once(service, 'exit')
-  while (!await isReady(port)) {
-    if (service.exitCode !== null) throw new Error(`the service ended with ${service.exitCode}`)
-    await sleep(2)
-  }
-  const ms = performance.now() - began
+  const { ms, stop } = await startTimed(dir, 'audit', settings, { method: 'GET', path: '/health/ready', expected: 200 })
   // Long enough for the exporter to load, and to be in the cache
   await sleep(1_500)
-  service.kill()
-  await ended
+  await stop()
   return ms
-}
-
-async function isReady (port: number) {
-  try {
-    const { ok, body } = await fetch(`http://127.0.0.1:${port}/health/ready`)
-    await body?.cancel()
-    return ok
-  } catch {
-    return false
-  }
 }

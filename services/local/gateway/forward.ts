@@ -1,5 +1,4 @@
-import type { IncomingHttpHeaders, IncomingMessage } from 'node:http'
-import { Readable } from 'node:stream'
+import type { IncomingHttpHeaders } from 'node:http'
 import createError, { type FastifyError } from '@fastify/error'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Dispatcher } from 'undici'
@@ -9,11 +8,7 @@ import { deleteFields, requestFields, responseFields, setField } from './headers
 import { withoutParameter } from './keys.ts'
 import type { Section } from './policies/documents.ts'
 import type { Exchange, Pipeline, Step } from './policies/statements.ts'
-
-/** As large a body as the service takes. */
-const MAX_KEPT = 2 ** 20
-/** A body that is not larger goes on when it is whole, with one write. */
-const SMALL = 2 ** 16
+import { Upload } from './upload.ts'
 
 const ServiceRefused = createError('SERVICE_REFUSED', 'The service does not take the gateway\'s call: %s')
 const ClientGone = createError('CLIENT_GONE', 'The client went away')
@@ -56,6 +51,7 @@ class Forwarding implements Exchange, Dispatcher.DispatchHandler {
   #repeatable = false
   #controller?: Dispatcher.DispatchController
   #answer: AnswerState = 'none'
+  #responseHeaders: IncomingHttpHeaders = {}
   /** Whether the service's answer, or its attempt, is over. */
   #over = true
   #broken: Error | undefined
@@ -76,6 +72,11 @@ class Forwarding implements Exchange, Dispatcher.DispatchHandler {
   get subscriptionId () { return this.request.subscription!.id }
 
   get clientAddress () { return this.request.ip.replace(/^::ffff:(?=\d+\.)/, '') }
+
+  responseField (name: string) {
+    const value = this.#responseHeaders[name]
+    return Array.isArray(value) ? value.join(',') : value
+  }
 
   begin () {
     this.#reply.raw.once('close', () => {
@@ -166,6 +167,7 @@ class Forwarding implements Exchange, Dispatcher.DispatchHandler {
     if (statusCode < 200 || this.#settled) return
     this.responseStatus = statusCode
     this.#left = Number(headers['content-length'])
+    this.#responseHeaders = headers
     this.#answer = 'undecided'
     this.#run(this.#next)
     // A statement waits before it is known whose the answer is
@@ -275,86 +277,5 @@ class Forwarding implements Exchange, Dispatcher.DispatchHandler {
 
   #resume () {
     if (this.#controller?.paused) this.#controller.resume()
-  }
-}
-
-function isEmpty ({ headers: { 'content-length': length, 'transfer-encoding': encoding } }: IncomingMessage) {
-  return encoding === undefined && !Number(length)
-}
-
-/**
- * A client's body, which can be sent from its beginning as long as it is not larger than any that the service takes.
- *
- * Each sending is a stream of its own: undici destroys the body of a call that ends early, and an IncomingMessage
- * that is destroyed takes the client's connection and the service's answer with it.
- */
-class Upload {
-  #message: IncomingMessage
-  #kept: Buffer[] = []
-  #bytes = 0
-  #ended = false
-  #sending: Readable | undefined
-  /** Whether all that came so far is kept. */
-  isWhole: boolean
-  readonly isSmall: boolean
-
-  static of (message: IncomingMessage, keeps: boolean) {
-    return isEmpty(message) ? undefined : new Upload(message, keeps)
-  }
-
-  private constructor (message: IncomingMessage, keeps: boolean) {
-    this.#message = message
-    this.isWhole = keeps
-    this.isSmall = keeps && Number(message.headers['content-length']) <= SMALL
-    message.on('data', (chunk: Buffer) => {
-      this.#keep(chunk)
-      if (this.#sending?.push(chunk) === false) message.pause()
-    })
-    message.once('end', () => {
-      this.#ended = true
-      this.#sending?.push(null)
-    })
-    message.pause()
-  }
-
-  /** Calls `done` when all of it has come. */
-  whole (done: () => void) {
-    this.#message.once('end', done).resume()
-  }
-
-  /** What to send: all of it, or else what there is and what will come. */
-  body () {
-    return this.#ended && this.isWhole ? Buffer.concat(this.#kept) : this.#stream()
-  }
-
-  #stream () {
-    const message = this.#message
-    const sending = new Readable({
-      read: () => message.resume(),
-      destroy: (error, done) => {
-        if (this.#sending === sending) {
-          this.#sending = undefined
-          // What still comes is kept for another sending, or read away
-          message.resume()
-        }
-        done(error)
-      }
-    })
-    this.#sending = sending
-    for (const chunk of this.#kept) sending.push(chunk)
-    if (this.#ended) sending.push(null)
-    return sending
-  }
-
-  /** No other sending follows. */
-  forget () {
-    this.isWhole = false
-    this.#kept = []
-  }
-
-  #keep (chunk: Buffer) {
-    this.#bytes += chunk.length
-    if (this.#bytes > MAX_KEPT) this.forget()
-    else if (this.isWhole) this.#kept.push(chunk)
   }
 }

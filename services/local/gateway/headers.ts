@@ -1,5 +1,5 @@
 // RFC 9110, 7.6.1, and what older peers still send
-const HOP_BY_HOP = [
+export const HOP_BY_HOP = [
   'connection', 'keep-alive', 'proxy-authenticate', 'proxy-authentication-info', 'proxy-authorization', 'proxy-connection',
   'te', 'trailer', 'transfer-encoding', 'upgrade'
 ]
@@ -14,15 +14,15 @@ const unions = new WeakMap<ReadonlySet<string>, ReadonlySet<string>>()
 
 /** The fields of a client's request that go on to the service, without those `deleted`. Takes and gives name, value, name, value. */
 export function requestFields (raw: string[], deleted?: ReadonlySet<string>) {
-  if (!deleted) return passOn(raw, REQUEST)
+  if (!deleted) return fieldsWithout(raw, REQUEST)
   let dropped = unions.get(deleted)
   if (!dropped) unions.set(deleted, dropped = REQUEST.union(deleted))
-  return passOn(raw, dropped)
+  return fieldsWithout(raw, dropped)
 }
 
 /** The fields of a service's answer that go on to the client. */
 export function responseFields (raw: string[]) {
-  return passOn(raw, RESPONSE)
+  return fieldsWithout(raw, RESPONSE)
 }
 
 /** Sets a field, in the place of those of its name, which is in lower case. */
@@ -40,7 +40,8 @@ export function deleteFields (fields: string[], names: ReadonlySet<string>) {
   }
 }
 
-function passOn (raw: string[], dropped: ReadonlySet<string>): string[] {
+/** The fields of a message without those `dropped`, in lower case, and without those that its Connection names. */
+export function fieldsWithout (raw: string[], dropped: ReadonlySet<string>): string[] {
   const kept: string[] = []
   const nominated: string[] = []
   for (let i = 0; i < raw.length; i += 2) {
@@ -48,5 +49,5 @@ function passOn (raw: string[], dropped: ReadonlySet<string>): string[] {
     if (name === 'connection') nominated.push(...raw[i + 1]!.toLowerCase().split(',').map((option) => option.trim()))
     if (!dropped.has(name)) kept.push(name, raw[i + 1]!)
   }
-  return nominated.some((name) => kept.includes(name)) ? passOn(kept, new Set(nominated)) : kept
+  return nominated.some((name) => kept.includes(name)) ? fieldsWithout(kept, new Set(nominated)) : kept
 }

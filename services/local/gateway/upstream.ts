@@ -6,18 +6,23 @@ const HEAR_OUT_MS = 1000
 
 /** Kept connections to a service at `origin`, which has `timeout` ms to begin its answer and between two parts of it. */
 export function connect (origin: string, timeout: number, lookup?: Lookup) {
-  const connector = buildConnector({ timeout: Math.min(timeout, 10_000) })
   return connectTo(origin, {
     lookup,
     // What came under a route goes out under it
     names: { target: 'patient', route: (_path, { route }) => route },
     headersTimeout: timeout,
     bodyTimeout: timeout,
-    connect: (options, callback) => connector(options, (...[error, socket]) => {
-      if (error) return callback(error, null)
-      hearOut(socket)
-      callback(null, socket)
-    })
+    connect: connector(timeout)
+  })
+}
+
+/** Connects within `timeout` ms, and hears a service out that answers before it has read all. */
+export function connector (timeout: number): buildConnector.connector {
+  const connect = buildConnector({ timeout: Math.min(timeout, 10_000) })
+  return (options, callback) => connect(options, (...[error, socket]) => {
+    if (error) return callback(error, null)
+    hearOut(socket)
+    callback(null, socket)
   })
 }
 

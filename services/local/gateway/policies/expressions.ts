@@ -20,6 +20,8 @@ export interface Context {
   readonly subscriptionId: string
   readonly clientAddress: string
   readonly responseStatus: number | undefined
+  /** A field of the response, by its name in lower case. */
+  responseField (name: string): string | undefined
   readonly errorSection: string | undefined
   /** By the slots that the variables have got. */
   readonly variables: unknown[]
@@ -233,6 +235,13 @@ class Parser {
           return responseStatus
         }
       }
+    }
+    if (this.#takesAll('Response', '.', 'Headers', '.', 'GetValueOrDefault', '(')) {
+      const name = this.#string().toLowerCase()
+      this.#take(',')
+      const otherwise = this.#string()
+      this.#take(')')
+      return { type: 'string', evaluate: (context) => context.responseField(name) ?? otherwise }
     }
     if (this.#takesAll('Variables', '[')) {
       const name = this.#string()

@@ -176,11 +176,21 @@ const sentences: Record<string, Sentence> = {
   'every other answer of the service is the client\'s': async (t, dir) => {
     const { call, service } = await start(t, dir)
     service.keys.clear()
+    service.state.fields = { 'retry-after': '3' }
     for (const status of [400, 404, 409, 412, 500, 503]) {
       service.state.refusal = status
       const answer = await call('/patient', POST)
       assert.equal(answer.statusCode, status)
       assert.equal(answer.text, '{}')
+    }
+  },
+  'what the ingress before the service answers is a 503': async (t, dir) => {
+    for (const status of [502, 503, 504]) {
+      const { call, service, accessLog } = await start(t, dir)
+      service.keys.clear()
+      service.state.refusal = status
+      await isUnavailable(await call('/patient', POST), accessLog)
+      assert.equal(service.seen.length, 1)
     }
   },
   'a service that cannot be reached is a 503': async (t, dir) => {
@@ -309,6 +319,8 @@ const mutations: Array<[what: string, sentence: string, ...Change]> = [
   ['a 401 goes to the client', 'a service that refuses every key is tried twice, and is a 503', 'patient', 'context.Response.StatusCode == 401 || context.Response.StatusCode == 403', 'context.Response.StatusCode == 403'],
   ['a 403 goes to the client', 'a service that refuses the gateway\'s address is a 503 at once', 'patient', ' || context.Response.StatusCode == 403', ''],
   ['a 404 does not go to the client', 'every other answer of the service is the client\'s', 'patient', ' || context.Response.StatusCode == 403', ' || context.Response.StatusCode == 404'],
+  ...['502', '503', '504'].map((status): [string, string, ...Change] => [`a ${status} of the ingress goes to the client`, 'what the ingress before the service answers is a 503', 'patient', ` || context.Response.StatusCode == ${status}`, ' || context.Response.StatusCode == 499']),
+  ['a 503 of the service does not go to the client', 'every other answer of the service is the client\'s', 'patient', ' &amp;&amp; context.Response.Headers.GetValueOrDefault("Retry-After", "") == ""', ''],
   ['on-error says nothing', 'a service that cannot be reached is a 503', 'patient', when('LastError'), when('LastError').replace('backend', 'outbound')],
   ['the service is called without a key', 'without any key there is a 503, and the service is not called', 'patient', '          <choose>\n            <when condition=\'@((string)context.Variables["host-key"] == "")\'>\n              <return-response>', '          <choose>\n            <when condition=\'@((string)context.Variables["host-key"] == "never")\'>\n              <return-response>'],
   ...[['duration="86400"', 'without any key there is a 503, and the service is not called'], ['<outbound>', 'a service that refuses every key is tried twice, and is a 503'], ['<on-error>', 'a service that cannot be reached is a 503']].flatMap(([marker, sentence]): Array<[string, string, ...Change]> => [

@@ -68,13 +68,13 @@ export function vaultOf (first: string) {
 export async function startGuarded (t: Test, ...first: string[]) {
   const keys = new Set(first)
   const seen: Array<{ key: string, url: string, headers: NodeJS.Dict<string | string[]>, body: string }> = []
-  const state: { refusal: number } = { refusal: 401 }
+  const state: { refusal: number, fields?: Record<string, string> } = { refusal: 401 }
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = []
     for await (const chunk of request) chunks.push(chunk)
     const key = String(request.headers['x-functions-key'])
     seen.push({ key, url: request.url!, headers: request.headers, body: Buffer.concat(chunks).toString() })
-    response.writeHead(keys.has(key) ? 200 : state.refusal, { 'www-authenticate': 'service' }).end('{}')
+    response.writeHead(keys.has(key) ? 200 : state.refusal, { 'www-authenticate': 'service', ...state.fields }).end('{}')
   })
   await once(server.listen(0, '127.0.0.1'), 'listening')
   t.teardown(() => new Promise((resolve) => {

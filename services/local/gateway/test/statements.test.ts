@@ -40,7 +40,7 @@ t.test('a start is refused by what the gateway does not know, named with its pla
     ['patient', retry, retry.replace('"1"', '"51"'), 'count must be 1 to 50'],
     ['patient', retry, retry.replace('count', 'delta="1" count'), '<retry> has an attribute that is not known here: delta'],
     ['patient', retry, retry.replace('@(context.Response.StatusCode == 401)', 'true'), 'condition must be an expression'],
-    ['patient', '<when condition="@(context.Response.StatusCode == 401 || ', '<when id="x" condition="@(context.Response.StatusCode == 401 || ', '<when> has an attribute that is not known here: id'],
+    ['patient', "<when condition='@(context.Response.StatusCode == 401 || ", "<when id='x' condition='@(context.Response.StatusCode == 401 || ", '<when> has an attribute that is not known here: id'],
     ['patient', '<forward-request timeout="60" buffer-request-body="true" />', '<forward-request timeout="60" buffer-request-body="yes" />', 'buffer-request-body must be true or false'],
     ['patient', '<forward-request timeout="60" buffer-request-body="true" />', '<forward-request timeout="60" /><forward-request timeout="60" />', '<forward-request> stands twice in a document'],
     ['patient', '<forward-request timeout="60" buffer-request-body="true" />', '', 'the backend section forwards nothing'],
@@ -93,6 +93,7 @@ const context: Context = {
   subscriptionId: 'client',
   clientAddress: '192.0.2.1',
   responseStatus: 401,
+  responseField: (name) => name === 'retry-after' ? '3' : undefined,
   errorSection: 'backend',
   variables: ['text', { value: 'v', attributes: { nbf: 5 } }, new PolicyResponse(200, '{"a":"b"}'), null, new PolicyResponse(500, 'the-body'), 7]
 }
@@ -110,6 +111,8 @@ t.test('expressions mean what they mean in C#', async (t) => {
     ['context.Response.StatusCode != 401', 'bool', false],
     ['context.Response.StatusCode == 403 || context.Response.StatusCode == 401 && "a" == "b"', 'bool', false],
     ['(context.Response.StatusCode == 401 || "a" == "a") && "a" == "b"', 'bool', false],
+    ['context.Response.Headers.GetValueOrDefault("Retry-After", "none")', 'string', '3'],
+    ['context.Response.Headers.GetValueOrDefault("Server", "none")', 'string', 'none'],
     ['context.LastError.Section == "backend"', 'bool', true],
     [`(string)${variable('text')} == "text"`, 'bool', true],
     [`(string)${variable('nothing')} == ""`, 'bool', false],
@@ -148,7 +151,7 @@ t.test('what would be an exception in C# is one', async (t) => {
 
 t.test('what the compiler of C# refuses is refused, and every form beyond those that are used', async (t) => {
   for (const source of [
-    '', '"a', 'a', '"a" ==', '("a"', '"a"; "b"', 'context', 'context.Api.Id', 'context.Variables', 'context.Variables[0]', 'context.Request.Headers', 'Guid.NewGuid().ToString()',
+    '', '"a', 'a', '"a" ==', '("a"', '"a"; "b"', 'context', 'context.Api.Id', 'context.Variables', 'context.Variables[0]', 'context.Request.Headers', 'context.Response.Headers', 'context.Response.Headers.GetValueOrDefault("Retry-After")', 'Guid.NewGuid().ToString()',
     'context.Variables["text"] == "text"', 'context.Response.StatusCode == "401"', '"a" > "b"', '"a" && "b"', '(int)context.Variables["text"]', '(JObject)"a"', '(string)1',
     '1 ?? 2', '"a" ?? "b"', '!("a" == "b")', '"a" == "b" ? "c" : "d"', '1 < 2', '1 >= 2', '"a" + 1', '$"a"', "'a'", 'null', '"\\n"', 'new JObject()', 'new JObject(new JProperty("a", null))',
     '((IResponse)context.Variables["answer"]).Body.As<string>()', 'context.Variables.ContainsKey("text")', 'context.Variables.GetValueOrDefault("text", "")'
