@@ -66,6 +66,8 @@ export class Register {
   #queueBytes = 0
   #pending = new Map<string, Entry>()
   #nextSeq = 1
+  /** Whether several records were in the last block. */
+  #shared = false
   #storing: Promise<void> | undefined
   #closed = false
 
@@ -123,9 +125,9 @@ export class Register {
     this.#storing = undefined
   }
 
-  /** Lets those join whose records have arrived already, as long as more come, for a few turns of the event loop. */
+  /** Where the last block was shared, lets those join who come at the same time, for a few turns of the event loop. */
   async #gathered () {
-    for (let turn = 0, had = 0; turn < GATHERING_TURNS && this.#queue.length > had && this.#queue.length < BLOCK_RECORDS; turn++) {
+    for (let turn = 0, had = 0; this.#shared && turn < GATHERING_TURNS && this.#queue.length > had && this.#queue.length < BLOCK_RECORDS; turn++) {
       had = this.#queue.length
       await setImmediate()
     }
@@ -168,6 +170,7 @@ export class Register {
   async #storeBlock (entries: Entry[]) {
     const firstSeq = this.#nextSeq
     const records = entries.map(({ record }, i) => ({ ...record, seq: firstSeq + i }))
+    this.#shared = entries.length > 1
     const chain = this.#chain
     const block: Block = { _id: `${chain}:${firstSeq}`, _shardKey: chain, chain, firstSeq, records }
     await this.#insert(block)

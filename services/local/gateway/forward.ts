@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import createError, { type FastifyError } from '@fastify/error'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Dispatcher } from 'undici'
+import { serve, servedOperations } from '#common/telemetry/operation.ts'
 import { isBroken } from '#common/upstream.ts'
 import { answerError } from './errors.ts'
 import { deleteFields, requestFields, responseFields, setField } from './headers.ts'
@@ -119,8 +120,10 @@ class Forwarding implements Exchange, Dispatcher.DispatchHandler {
     this.#upload = Upload.of(this.request.raw, buffer)
     // RFC 9110, 9.2.2 allows more, but a DELETE that was carried out would come back as a 404
     this.#repeatable = this.request.method === 'GET' && !this.#upload
-    if (buffer && this.#upload?.isSmall) this.#upload.whole(() => { if (!this.#settled) this.#dispatch() })
-    else this.#dispatch()
+    if (!buffer || !this.#upload?.isSmall) return this.#dispatch()
+    // The body comes from the client's connection, which knows nothing of the operation
+    const operations = servedOperations()
+    this.#upload.whole(() => { if (!this.#settled) serve(operations, () => this.#dispatch()) })
   }
 
   answer (statusCode: number, fields: Array<[string, string]>, body: string) {

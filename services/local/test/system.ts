@@ -121,6 +121,15 @@ export async function startSystem ({ args = [], env = {}, localDir, quiet = fals
     /** All that came on stdout and stderr so far. */
     logs: () => logs,
 
+    /** The log lines of one operation, as soon as each of `names` has written one: they gather lines for a moment. */
+    async linesOf (traceId: string, ...names: Name[]) {
+      for (;;) {
+        const lines = logs.split('\n').filter((line) => line.includes(traceId)).map((line) => JSON.parse(line))
+        if (names.every((name) => lines.some((line) => line.name === name))) return lines
+        await sleep(20)
+      }
+    },
+
     /** Sends `signal` to one process and tells which it was. */
     kill (name: Name, signal: NodeJS.Signals = 'SIGKILL') {
       const { pid } = system.run[name]!

@@ -218,8 +218,10 @@ test('the request id is the gateway\'s, which its log tells too, and another eac
   const answers = [await api.get(path), await api.get(path)]
   const records = await Promise.all(answers.map((answer) => recordOf(t, answer)))
   t.not(records[0]!.requestId, records[1]!.requestId)
-  const lines = api.system.logs().split('\n').filter((line) => line.includes('"name":"gateway"')).map((line) => JSON.parse(line))
-  for (const { operationId, requestId } of records) t.equal(lines.find(({ trace_id: traceId }) => traceId === operationId)?.requestId, requestId)
+  for (const { operationId, requestId } of records) {
+    const lines = await api.system.linesOf(operationId, 'gateway')
+    t.equal(lines.find(({ name }) => name === 'gateway').requestId, requestId)
+  }
 })
 
 test('where the client sends no trace, or none that is one, the gateway starts it', async (t) => {
