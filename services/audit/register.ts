@@ -7,7 +7,6 @@ import { isDuplicateKey, isTransient, type Database, type Index } from '#common/
 import { DatabaseUnavailable } from '#common/problems.ts'
 import { measure } from '#common/telemetry/measures.ts'
 import { serve, servedOperations, type Operation } from '#common/telemetry/operation.ts'
-import { within } from '#common/within.ts'
 import { RecordIdReused, RegisterBusy } from './errors.ts'
 import type { AuditRecord, Receipt, StoredRecord } from './record.ts'
 
@@ -15,6 +14,8 @@ const BLOCKS = 'blocks'
 const BLOCK_RECORDS = 100
 const BLOCK_BYTES = 2 ** 20
 const GATHERING_TURNS = 3
+/** What the register adds to a record, with some to spare. */
+const OWN_BYTES = 256
 const QUEUE_RECORDS = 10_000
 const QUEUE_BYTES = 2 ** 25
 
@@ -37,6 +38,15 @@ export interface Block {
   chain: string
   firstSeq: number
   records: StoredRecord[]
+}
+
+export interface Sending {
+  /** Chosen by the caller, who may send it again. */
+  id?: string
+  /** The caller has not sent it before, so that the register need not look whether it has it. */
+  isFirst?: boolean
+  /** What it takes in a block at the most. */
+  bytes?: number
 }
 
 interface Entry {
@@ -69,6 +79,7 @@ export class Register {
   /** Whether several records were in the last block. */
   #shared = false
   #storing: Promise<void> | undefined
+  #expiring: NodeJS.Timeout | undefined
   #closed = false
 
   constructor (database: Database, log: FastifyBaseLogger) {
@@ -77,21 +88,19 @@ export class Register {
   }
 
   /**
-   * Fulfilled when the record is durable. The same `id` with the same content is recorded once; a caller that sends it for
-   * the first time says `isFirst`, and spares the register a look whether it has it.
+   * Fulfilled when the record is durable. The same `id` with the same content is recorded once.
    *
    * @throws {RegisterBusy} the record does not stand, or is not known to stand
    * @throws {RecordIdReused}
    */
-  async append (content: AuditRecord, operationId: string, id?: string, isFirst = false): Promise<Receipt> {
+  async append (content: AuditRecord, operationId: string, { id, isFirst = false, bytes = BSON.calculateObjectSize(content) + OWN_BYTES }: Sending = {}): Promise<Receipt> {
     const record = { ...content, id: id ?? randomUUIDv7(), createdDate: new Date(), operationId } as Entry['record']
     const pending = this.#pending.get(record.id)
     if (pending) {
       if (!sameContent(pending.record, record)) throw new RecordIdReused()
-      return await inTime(pending)
+      return await pending.stored.promise
     }
 
-    const bytes = BSON.calculateObjectSize(record)
     if (this.#closed || this.#queue.length >= QUEUE_RECORDS || this.#queueBytes + bytes > QUEUE_BYTES) throw new RegisterBusy()
     const queued = performance.now()
     const entry = { record, mayStand: id !== undefined && !isFirst, bytes, operations: servedOperations(), queued, expires: queued + WAIT_MS, stored: Promise.withResolvers<Receipt>() }
@@ -100,13 +109,28 @@ export class Register {
     this.#pending.set(record.id, entry)
     // It stores what others append too
     this.#storing ??= serve([], () => this.#storeQueue())
-    return await inTime(entry)
+    this.#expiring ??= setTimeout(() => this.#expire(), WAIT_MS).unref()
+    return await entry.stored.promise
   }
 
   /** Stores what is queued, then takes nothing more. */
   async close () {
     this.#closed = true
     await this.#storing
+    clearTimeout(this.#expiring)
+  }
+
+  /** Tells those who have waited for long enough, the oldest first, and looks again when the next will have. */
+  #expire () {
+    this.#expiring = undefined
+    for (const { expires, stored } of this.#pending.values()) {
+      const left = expires - performance.now()
+      if (left > 0) {
+        this.#expiring = setTimeout(() => this.#expire(), left).unref()
+        return
+      }
+      stored.reject(new RegisterBusy())
+    }
   }
 
   async #storeQueue () {
@@ -146,9 +170,10 @@ export class Register {
   }
 
   // Its caller was told that it is not recorded, so that record can still be spared
-  #isAwaited ({ expires, record }: Entry) {
+  #isAwaited ({ expires, record, stored }: Entry) {
     if (performance.now() < expires) return true
     this.#pending.delete(record.id)
+    stored.reject(new RegisterBusy())
     return false
   }
 
@@ -213,10 +238,6 @@ export class Register {
 /** What is done for all of them shows in the operation of each. */
 function serveAll<T> (entries: Entry[], work: () => T) {
   return serve(entries.flatMap(({ operations }) => operations), work)
-}
-
-function inTime ({ expires, stored }: Entry) {
-  return within(expires - performance.now(), stored.promise, () => new RegisterBusy())
 }
 
 function sameContent (a: Omit<StoredRecord, 'seq'>, b: Omit<StoredRecord, 'seq'>) {

@@ -13,8 +13,20 @@ export const recordRoutes: FastifyPluginAsyncTypebox<{ register: Register }> = a
     app.post(path, { schema }, async (request, reply) => {
       const id = request.headers['idempotency-key'] as string | undefined
       if (id !== undefined && !isUuid(id)) throw new InvalidRecordId()
-      const receipt = await register.append(request.body, request.id, id?.toLowerCase(), request.headers['x-audit-attempt'] === '1')
+      const receipt = await register.append(request.body, request.id, {
+        id: id?.toLowerCase(),
+        isFirst: request.headers['x-audit-attempt'] === '1',
+        bytes: mostBytes(request.headers['content-length'])
+      })
       return reply.code(201).send(receipt)
     })
   }
+}
+
+/**
+ * What a record may take as BSON, by the length of its JSON: twice as much holds for all that the schema allows but the
+ * names of criteria, of which there are few. To measure each would take longer than to store it.
+ */
+function mostBytes (length: string | undefined) {
+  return length === undefined ? undefined : 2 * Number(length) + 1_024
 }

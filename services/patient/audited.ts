@@ -94,8 +94,10 @@ export const audited = fp<{ audit: AuditClient }>(async (app, { audit }) => {
     let started = performance.now()
     const arrived = started - reply.elapsedTime
     const timeLeft = (ms: number) => started + ms - performance.now()
-    const inTime = <T>(work: () => T | Promise<T>) =>
-      within(timeLeft(DONE_BY), startBy.run(started + START_BY, async () => work()), () => new OutOfTime())
+    const inTime = <T>(work: () => T | Promise<T>): T | Promise<T> => {
+      const result = startBy.run(started + START_BY, work)
+      return result instanceof Promise ? within(timeLeft(DONE_BY), result, () => new OutOfTime()) : result
+    }
 
     for (;;) {
       const interaction = await inTime(() => handler(request))

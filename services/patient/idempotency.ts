@@ -32,24 +32,24 @@ export interface Creation<T> {
  *
  * @throws {InvalidIdempotencyKey}
  */
-export async function createOnce<T> (request: FastifyRequest, claims: Claims, keys: DataKeys, path: string, creation: Creation<T>) {
+export function createOnce<T> (request: FastifyRequest, claims: Claims, keys: DataKeys, path: string, creation: Creation<T>) {
   const { patientId, document, insert, answer } = creation
   const sent = request.headers['idempotency-key'] as string | undefined
+  if (sent !== undefined) return createOnceFor(sent, request, claims, keys, path, creation)
+  const id = randomUUID()
+  return write({
+    id,
+    patientId,
+    async act (record) {
+      const created = document(id, record, new Date())
+      await insert(created, false)
+      return created
+    },
+    answer
+  })
+}
 
-  if (sent === undefined) {
-    const id = randomUUID()
-    return write({
-      id,
-      patientId,
-      async act (record) {
-        const created = document(id, record, new Date())
-        await insert(created, false)
-        return created
-      },
-      answer
-    })
-  }
-
+async function createOnceFor<T> (sent: string, request: FastifyRequest, claims: Claims, keys: DataKeys, path: string, { patientId, document, insert, answer }: Creation<T>) {
   if (!/^[\x21-\x7e]{1,255}$/.test(sent)) throw new InvalidIdempotencyKey()
   const scope = JSON.stringify([request.headers['x-audit-actor'], path, sent])
   const content = stringify(request.body)!

@@ -47,7 +47,7 @@ export async function floor (perCall = false): Promise<Contender> {
   const processes: Array<ReturnType<typeof spawn>> = []
   const start = async (module: string, port: number, settings: NodeJS.ProcessEnv) => {
     const child = spawn(process.execPath, ['--import', ORPHAN, fileURLToPath(new URL(module, import.meta.url))], {
-      env: { PATH: process.env.PATH, PORT: String(port), LOG_LEVEL: 'warn', NODE_OPTIONS: process.env.FLOOR_NODE_OPTIONS, ...settings },
+      env: { PATH: process.env.PATH, PORT: String(port), LOG_LEVEL: 'warn', ...settings },
       stdio: ['ignore', 'inherit', 'inherit', 'ipc']
     })
     processes.push(child)

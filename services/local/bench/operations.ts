@@ -6,7 +6,7 @@ import { atLeast, atMost, figure, median, quantile, type Target } from './figure
 
 const ROUNDS = 5
 const ROUND_MS = 1_500
-const WARM_MS = 2_500
+const WARM_MS = 4_000
 const PATIENTS = 1_000
 const CLIENTS = [1, 16, 64]
 
