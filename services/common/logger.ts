@@ -24,7 +24,13 @@ export function loggerOptions (name: string, level: string): LoggerOptions {
   }
 }
 
-const GATHERED_BYTES = 4_096
+/** A process's standard output, to which each line is written at once. */
+export function lineDestination () {
+  // Else a write may be under way when the process ends, and the end would wait for ever for one that nobody reads
+  return pino.destination({ dest: 1, sync: true })
+}
+
+const GATHERED = 4_096
 const FLUSH_MS = 100
 
 /**
@@ -32,21 +38,25 @@ const FLUSH_MS = 100
  * else about it. A line is out within a tenth of a second, and all are when the process ends but by a SIGKILL.
  */
 export function logDestination (): DestinationStream & { flushSync: () => void } {
-  // Else a write may still be under way when the process ends
-  const output = pino.destination({ fd: 1, sync: true, minLength: GATHERED_BYTES })
-  process.once('exit', () => output.flushSync())
+  const output = lineDestination()
+  let gathered = ''
   let flushing: NodeJS.Timeout | undefined
   const flush = () => {
+    clearTimeout(flushing)
     flushing = undefined
-    output.flush()
+    const lines = gathered
+    gathered = ''
+    if (lines !== '') output.write(lines)
   }
+  process.once('exit', flush)
   return {
     write (line) {
-      output.write(line)
-      flushing ??= setTimeout(flush, FLUSH_MS).unref()
+      gathered += line
+      if (gathered.length >= GATHERED) flush()
+      else flushing ??= setTimeout(flush, FLUSH_MS).unref()
     },
     // For the line of a fatal error
-    flushSync: () => output.flushSync()
+    flushSync: flush
   }
 }
 

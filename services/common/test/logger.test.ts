@@ -1,4 +1,5 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { promisify } from 'node:util'
 import { test } from 'tap'
 import pino from 'pino'
@@ -26,8 +27,20 @@ test('what names a secret is redacted', async (t) => {
 test('lines that were gathered are out before their process has ended, whatever ends it', async (t) => {
   const logger = JSON.stringify(import.meta.resolve('../logger.ts'))
   for (const end of ['', 'process.exit(0)', 'setTimeout(() => process.exit(0), 400)', "process.kill(process.pid, 'SIGTERM'); setTimeout(() => {}, 5_000)"]) {
-    const script = `import pino from 'pino'; const { logDestination } = await import(${logger}); process.once('SIGTERM', () => process.exit(0)); const log = pino(logDestination()); for (let i = 0; i < 500; i++) log.info({ i }, 'x'); ${end}`
+    const script = `import pino from 'pino'; const { logDestination } = await import(${logger}); process.once('SIGTERM', () => process.exit(0)); const log = pino({}, logDestination()); for (let i = 0; i < 500; i++) log.info({ i }, 'x'); ${end}`
     const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script])
     t.strictSame(stdout.trim().split('\n').map((line) => JSON.parse(line).i), Array.from({ length: 500 }, (_, i) => i), end)
   }
+})
+
+test('a process whose lines nobody reads any more ends all the same', async (t) => {
+  const logger = JSON.stringify(import.meta.resolve('../logger.ts'))
+  const script = `import pino from 'pino'; const { logDestination } = await import(${logger}); const log = pino({}, logDestination()); process.once('disconnect', () => { log.fatal('x'); process.exit(3) }); process.send('ready')`
+  const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
+  const ended = once(child, 'exit')
+  await once(child, 'message')
+  child.stdout!.destroy()
+  await once(child.stdout!, 'close')
+  child.disconnect()
+  t.strictSame(await ended, [3, null])
 })

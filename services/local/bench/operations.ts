@@ -3,6 +3,7 @@ import { Worker } from 'node:worker_threads'
 import { Pool } from 'undici'
 import { cpuOf, floor, ours, type Contender } from './contenders.ts'
 import { atLeast, atMost, figure, median, quantile, type Target } from './figures.ts'
+import { bars } from './plot.ts'
 
 const ROUNDS = 5
 const ROUND_MS = 1_500
@@ -110,6 +111,7 @@ export class Clients {
 export async function operationCosts ({ short = false } = {}) {
   const sink = new Worker(new URL('./sink.ts', import.meta.url))
   const [telemetry] = await once(sink, 'message') as [NodeJS.ProcessEnv]
+  const drawn: Drawn[] = []
   const contenders: Record<string, Contender> = {}
   const clients: Record<string, Clients> = {}
   try {
@@ -133,8 +135,10 @@ export async function operationCosts ({ short = false } = {}) {
           for (const name of round % 2 ? names.toReversed() : names) measured[name]!.push(await measure(contenders[name]!, clients[name]!, operation, count, ms))
         }
         tell(operation, count, measured)
+        if (!short) drawn.push({ operation, clients: count, measured })
       }
     }
+    if (!short) draw(drawn)
   } finally {
     for (const one of Object.values(clients)) await one.close()
     for (const { stop } of Object.values(contenders)) await stop()
@@ -168,6 +172,24 @@ function tell (operation: Operation, clients: number, measured: Record<string, M
       figure(`${at}-${LABELS[what]}-${name}-to-floor`, beside, name === 'ours' ? targets(operation, clients)[what] : undefined)
     }
   }
+}
+
+interface Drawn {
+  operation: Operation
+  clients: number
+  measured: Record<string, Measured[]>
+}
+
+function draw (all: Drawn[]) {
+  const groups = (clients: number, what: keyof Measured) => all.filter((one) => one.clients === clients).map(({ operation, measured }) => ({
+    name: operation,
+    bars: Object.entries(measured).map(([series, rounds]) => {
+      const values = rounds.map((one, i) => one[what] / measured.floor![i]![what])
+      return { series, value: median(values), min: Math.min(...values), max: Math.max(...values) }
+    })
+  }))
+  bars('cpu', { title: 'CPU of a request over gateway, patient and audit, 16 clients, floor = 1', label: 'times', bound: 1.35, groups: groups(16, 'cpu') })
+  bars('throughput', { title: 'Requests a second, 64 clients, floor = 1', label: 'times', bound: 0.85, groups: groups(64, 'perSecond') })
 }
 
 const LABELS = { perSecond: 'per-second', p50: 'p50-ms', p99: 'p99-ms', cpu: 'cpu-us' }

@@ -1,12 +1,12 @@
 import closeWithGrace from 'close-with-grace'
 import { pino } from 'pino'
-import { loggerOptions } from '#common/logger.ts'
+import { lineDestination, loggerOptions } from '#common/logger.ts'
 import { loadConfig } from './config.ts'
 import { startDatabase } from './server.ts'
 
 try {
   const { logLevel, ...options } = loadConfig(process.env)
-  const logger = pino(loggerOptions('database', logLevel))
+  const logger = pino(loggerOptions('database', logLevel), lineDestination())
   const database = await startDatabase({ ...options, logger })
   closeWithGrace({ delay: 1900, logger }, async ({ err }) => {
     if (err) logger.error({ err }, 'closing after an error')

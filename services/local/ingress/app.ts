@@ -1,13 +1,13 @@
 import Fastify, { LogController, type FastifyInstance } from 'fastify'
-import pino, { type DestinationStream } from 'pino'
+import type { DestinationStream } from 'pino'
 import { closing } from '#common/closing.ts'
-import { loggerOptions } from '#common/logger.ts'
+import { lineDestination, loggerOptions } from '#common/logger.ts'
 import type { Config } from './config.ts'
 import { pass } from './pass.ts'
 import { Replicas } from './replicas.ts'
 
 /** The local stand-in of what Container Apps has before an app: it starts and ends replicas, and passes requests on to them. */
-export async function buildApp (config: Config, { logStream = pino.destination(1) }: { logStream?: DestinationStream } = {}): Promise<FastifyInstance> {
+export async function buildApp (config: Config, { logStream = lineDestination() }: { logStream?: DestinationStream } = {}): Promise<FastifyInstance> {
   const app = Fastify({
     logger: { ...loggerOptions(`${config.APP_NAME} ingress`, config.LOG_LEVEL), stream: logStream },
     logController: new LogController({ disableRequestLogging: true }),

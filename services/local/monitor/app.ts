@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs'
 import helmet from '@fastify/helmet'
 import Fastify, { LogController, type FastifyError, type FastifyInstance } from 'fastify'
-import pino, { type DestinationStream } from 'pino'
+import type { DestinationStream } from 'pino'
 import { closing } from '#common/closing.ts'
 import { connectionString, database } from '#common/database.ts'
 import { health } from '#common/health.ts'
 import { secrets } from '#common/key-vault.ts'
-import { loggerOptions } from '#common/logger.ts'
+import { lineDestination, loggerOptions } from '#common/logger.ts'
 import { recordsOf } from './audit-records.ts'
 import type { Config } from './config.ts'
 import { Traffic } from './figures.ts'
@@ -25,7 +25,7 @@ declare module 'fastify' {
 const read = (file: string) => readFileSync(new URL(file, import.meta.url))
 
 /** The local stand-in of Application Insights: its ingestion, and a page that shows what came. */
-export async function buildApp (config: Config, { logStream = pino.destination(1) }: { logStream?: DestinationStream } = {}): Promise<FastifyInstance> {
+export async function buildApp (config: Config, { logStream = lineDestination() }: { logStream?: DestinationStream } = {}): Promise<FastifyInstance> {
   const operations = new Operations({ operations: config.MAX_OPERATIONS, bytes: config.MAX_BYTES })
   const traffic = new Traffic()
 

@@ -1,9 +1,9 @@
 import Fastify, { LogController, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import pino, { type DestinationStream } from 'pino'
+import type { DestinationStream } from 'pino'
 import { closing } from '#common/closing.ts'
 import { health } from '#common/health.ts'
 import { jsonBody } from '#common/json-body.ts'
-import { loggerOptions } from '#common/logger.ts'
+import { lineDestination, loggerOptions } from '#common/logger.ts'
 import { validatorCompiler } from '#common/validation.ts'
 import { logAccess } from './access-log.ts'
 import type { Config } from './config.ts'
@@ -21,7 +21,7 @@ const MONITOR = 'https://monitor.azure.com'
 const BODY_LIMIT = 256 * 1024
 
 /** The local stand-in of Key Vault, as far as secrets go, and of the endpoint where managed identities get their tokens. */
-export async function buildApp (config: Config, { logStream = pino.destination(1) }: { logStream?: DestinationStream } = {}): Promise<FastifyInstance> {
+export async function buildApp (config: Config, { logStream = lineDestination() }: { logStream?: DestinationStream } = {}): Promise<FastifyInstance> {
   const { identities, headerDigests, RESOURCE: resource } = config
   const store = openStore({ dataDir: config.DATA_DIR, unsealKeyFile: config.UNSEAL_KEY_FILE })
   const tokens = new Tokens(store.tokenKey)
