@@ -7,7 +7,7 @@ import { answer, isCountedRefusal, problems } from './problems.ts'
 import { securityHeaders } from './security-headers.ts'
 import { begin, requests } from './telemetry/requests.ts'
 import { traceId } from './trace.ts'
-import { validatorCompiler } from './validation.ts'
+import { serializerCompiler, validatorCompiler } from './validation.ts'
 
 /** An app with what every service has: JSON bodies, problem+json, security headers, one log line a request. */
 export function createService (name: string, { LOG_LEVEL }: { LOG_LEVEL: string }, logStream?: DestinationStream): FastifyInstance {
@@ -27,6 +27,7 @@ export function createService (name: string, { LOG_LEVEL }: { LOG_LEVEL: string 
   })
 
   app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(serializerCompiler)
   app.register(securityHeaders)
   app.register(requests, { traceId: ({ id }) => id })
   app.register(closing)

@@ -1,5 +1,6 @@
+import { SerializerSelector } from '@fastify/fast-json-stringify-compiler'
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
-import type { FastifySchemaCompiler } from 'fastify'
+import type { FastifySchemaCompiler, FastifySerializerCompiler } from 'fastify'
 import { stringFormats } from './formats.ts'
 
 export interface Violation {
@@ -16,9 +17,26 @@ const ofText = validator({ coerceTypes: true })
 const MOST = 50
 const compiled = new WeakMap<object, ValidateFunction>()
 
-/** Types are never coerced in a body, and unknown properties are refused, not dropped. */
-export const validatorCompiler: FastifySchemaCompiler<object> = ({ schema, httpPart }) =>
-  (httpPart === 'body' ? first : ofText).compile(schema)
+/**
+ * Types are never coerced in a body, and unknown properties are refused, not dropped.
+ *
+ * A schema is compiled when it is first needed: a start waits for those of its first request alone.
+ */
+export const validatorCompiler: FastifySchemaCompiler<object> = ({ schema, httpPart }) => {
+  let compiled: ValidateFunction | undefined
+  return (data: unknown) => {
+    compiled ??= (httpPart === 'body' ? first : ofText).compile(schema)
+    return compiled(data) || { error: compiled.errors ?? [] }
+  }
+}
+
+const serializers = SerializerSelector()({}, {})
+
+/** Likewise of answers. */
+export const serializerCompiler: FastifySerializerCompiler<unknown> = (route) => {
+  let compiled: ReturnType<typeof serializers> | undefined
+  return (data) => (compiled ??= serializers(route as Parameters<typeof serializers>[0]))(data)
+}
 
 /** The violations of `schema` in `data`, where validation itself stops at the first. */
 export function violations (schema: object, data: unknown): Violation[] {

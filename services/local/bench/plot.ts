@@ -43,7 +43,7 @@ export function plot (name: string, { title, x, y, series }: Plot) {
     return `<path d="${path}" fill="none" stroke="${colour}" stroke-width="2"/>${points.map(({ x, y }) => `<circle cx="${round(toX(x))}" cy="${round(toY(y))}" r="3.5" fill="${colour}"/>`).join('')}${key(i, name, colour)}`
   })
   const ticks = [...new Set(points.map(({ x }) => x))].map((value) => text(toX(value), bottom + 18, value.toLocaleString('en'), 'middle'))
-  write(name, title, [...grid(most, toY), ...ticks, text((LEFT + right) / 2, HEIGHT - 10, x.label, 'middle'), text(14, TOP - 12, y.label), ...lines])
+  write(name, title, [...grid(most, toY), ...ticks, text((LEFT + right) / 2, HEIGHT - 10, x.label, 'middle'), text(14, TOP - 6, y.label), ...lines])
 }
 
 /** Draws bars into docs/NAME.svg, each with the range of its rounds. */
@@ -66,7 +66,7 @@ export function bars (name: string, { title, label, bound, groups }: Bars) {
     ]
   })
   const line = bound === undefined ? [] : [`<path d="M${LEFT} ${round(toY(bound))}H${right}" class="bound"/>`, text(right + 8, toY(bound) + 4, `target ${bound}`)]
-  write(name, title, [...grid(most, toY), ...drawn, ...line, text(14, TOP - 12, label), ...names.map((name, i) => key(i, name, COLOURS[i % COLOURS.length]!))])
+  write(name, title, [...grid(most, toY), ...drawn, ...line, text(14, TOP - 6, label), ...names.map((name, i) => key(i, name, COLOURS[i % COLOURS.length]!))])
 }
 
 function grid (most: number, toY: (value: number) => number) {
