@@ -1,8 +1,8 @@
 /** A value at a time, in hours. */
 export type Point = readonly [hours: number, value: number]
 
-/** Between two full collections, which are rare under a light load, a heap keeps what a small one leaves: of its size. */
-const KEPT = 0.05
+/** What a heap may still take when it has long found its size. */
+const NOTHING = 0.25
 
 /**
  * The slope of the line by least squares, an hour, and its standard error.
@@ -28,9 +28,9 @@ export function slopeOf (points: Point[]) {
  * where a heap that finds its size grows less and less.
  */
 export function leaks (points: Point[]) {
-  const rises = (some: Point[], errors: number, share: number) => {
+  const rises = (some: Point[], errors: number) => {
     const { slope, error } = slopeOf(some)
-    return slope > errors * error && slope * (some.at(-1)![0] - some[0]![0]) > share * some[0]![1]
+    return slope > errors * error && slope * (some.at(-1)![0] - some[0]![0]) > NOTHING
   }
-  return rises(points, 3, KEPT) && rises(points.slice(Math.floor(points.length / 2)), 2, KEPT / 2)
+  return rises(points, 3) && rises(points.slice(Math.floor(points.length / 2)), 2)
 }
