@@ -1,7 +1,8 @@
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, parse } from 'node:path'
 import { decode, encode, type SourceMapSegment } from '@jridgewell/sourcemap-codec'
-import { build } from 'esbuild'
+import { build, type BuildOptions } from 'esbuild'
+import { platformUrl } from './platform-url.ts'
 
 // node docker/bundle.ts DIR NAME…: a directory for each process named, main.mjs in it, with source maps, below DIR
 
@@ -10,8 +11,18 @@ const services = new URL('../services/', import.meta.url)
 /** Of the processes that tell what they do: the thread that sends it. */
 const exporter = 'common/telemetry/exporter.ts'
 
-/** The module that each image runs, those that it starts threads with, and the files that it reads beside itself. */
-const processes: Record<string, { module: string, threads?: string[], files?: string[] }> = {
+interface Process {
+  /** What the image runs. */
+  module: string
+  /** The modules that it starts threads with. */
+  threads?: string[]
+  /** The files that it reads beside itself. */
+  files?: string[]
+  /** With its packages as they come. */
+  asItIs?: boolean
+}
+
+const processes: Record<string, Process> = {
   patient: { module: 'patient/main.ts', threads: [exporter] },
   audit: { module: 'audit/main.ts', threads: [exporter] },
   rotation: { module: 'rotation/main.ts' },
@@ -23,7 +34,7 @@ const processes: Record<string, { module: string, threads?: string[], files?: st
   provision: { module: 'local/compose/provision.ts' },
   register: { module: 'local/register.ts' },
   // What starts are measured beside
-  bare: { module: 'local/bench/bare.ts' }
+  bare: { module: 'local/bench/bare.ts', asItIs: true }
 }
 
 // What CommonJS packages find in every module of theirs
@@ -49,7 +60,7 @@ if (!dir || names.length === 0 || unknown.length > 0) {
 }
 
 for (const name of names) {
-  const { module, threads = [], files = [] } = processes[name]!
+  const { module, threads = [], files = [], asItIs = false } = processes[name]!
   const out = join(dir, name)
   rmSync(out, { recursive: true, force: true })
   mkdirSync(out, { recursive: true })
@@ -60,8 +71,9 @@ for (const name of names) {
     target: 'node26',
     banner: { js: banner },
     define: { __filename: '$filename', __dirname: '$dirname' },
+    plugins: asItIs ? [] : [platformUrl],
     logLevel: 'warning'
-  } as const
+  } satisfies BuildOptions
   await build({
     ...common,
     entryPoints: { main: new URL(module, services).pathname },

@@ -1,5 +1,5 @@
 import { randomUUIDv7 } from 'node:crypto'
-import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { FastifyBaseLogger } from 'fastify'
 import { BSON } from 'mongodb'
@@ -13,7 +13,7 @@ import type { AuditRecord, Receipt, StoredRecord } from './record.ts'
 const BLOCKS = 'blocks'
 const BLOCK_RECORDS = 100
 const BLOCK_BYTES = 2 ** 20
-const GATHERING_TURNS = 3
+const GATHERING_MS = 2
 /** What the register adds to a record, with some to spare. */
 const OWN_BYTES = 256
 const QUEUE_RECORDS = 10_000
@@ -149,12 +149,9 @@ export class Register {
     this.#storing = undefined
   }
 
-  /** Where the last block was shared, lets those join who come at the same time, for a few turns of the event loop. */
+  /** Where the last block was shared, lets those join who come at about the same time. */
   async #gathered () {
-    for (let turn = 0, had = 0; this.#shared && turn < GATHERING_TURNS && this.#queue.length > had && this.#queue.length < BLOCK_RECORDS; turn++) {
-      had = this.#queue.length
-      await setImmediate()
-    }
+    if (this.#shared && this.#queue.length < BLOCK_RECORDS) await sleep(GATHERING_MS)
   }
 
   #takeBlock () {

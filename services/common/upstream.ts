@@ -3,12 +3,12 @@ import { lookup as systemLookup } from 'node:dns/promises'
 import type { IncomingHttpHeaders } from 'node:http'
 import { isIP } from 'node:net'
 import createError from '@fastify/error'
-import { Dispatcher, Pool, type buildConnector } from 'undici'
+import type { buildConnector, Dispatcher } from 'undici'
 import { NotedCalls, type CallNames } from './telemetry/calls.ts'
 import { isTold } from './telemetry/operation.ts'
 
-/** How long a connection is kept without a call: undici's default, where a service offers to keep it for longer too. */
-const KEPT_MS = 4_000
+/** How long a connection is kept without a call, even where the service offers to keep it for longer. */
+export const KEPT_MS = 4_000
 const LOOKUP_MS = 1_000
 /** How long other addresses are asked before one that failed. */
 const FAILED_MS = 1_000
@@ -21,23 +21,29 @@ const AddressGone = createError('UPSTREAM_ADDRESS_GONE', 'The host has this addr
 /** Tells the addresses of a host. */
 export type Lookup = (hostname: string) => Promise<string[]>
 
-export interface UpstreamOptions extends Omit<Pool.Options, 'connect'> {
-  connect: buildConnector.connector
+/** What calls to a service are made with. */
+export type Service = Pick<Dispatcher, 'dispatch' | 'close' | 'destroy'>
+
+/** Has connections made to one address of a host. */
+export type Via = (connect: buildConnector.connector) => buildConnector.connector
+
+export interface UpstreamOptions {
+  /** Keeps connections to the service at `origin`, each made `via` the address that it is for. */
+  open: (origin: string, via: Via) => Service
   lookup?: Lookup
   /** How calls are told, where they are. */
   names: CallNames
 }
 
 /**
- * Kept connections to the service at `origin`, to each address of its host as `options` say.
+ * Kept connections to the service at `origin`, to each address of its host by `open`.
  *
  * Calls go to the addresses in turn. One that cannot be connected to has its call tried on the others, whatever its
  * method, since nothing was sent. The host is looked up every second; where that fails, its addresses stay as they are.
  */
-export function connectTo (origin: string, { lookup = lookUp, names, ...options }: UpstreamOptions): Dispatcher {
+export function connectTo (origin: string, { open, lookup = lookUp, names }: UpstreamOptions): Service {
   const { hostname } = new URL(origin)
-  const settings = { keepAliveMaxTimeout: KEPT_MS, ...options }
-  const service = isIP(hostname.replace(/^\[|\]$/g, '')) ? new Pool(origin, settings) : new Upstream(origin, () => lookup(hostname), settings)
+  const service = isIP(hostname.replace(/^\[|\]$/g, '')) ? open(origin, (connect) => connect) : new Upstream(() => lookup(hostname), (via) => open(origin, via))
   return isTold() ? new NotedCalls(service, names) : service
 }
 
@@ -47,12 +53,9 @@ async function lookUp (hostname: string) {
   return found.map(({ address }) => address)
 }
 
-type AddressOptions = Omit<UpstreamOptions, 'lookup' | 'names'>
-
-class Upstream extends Dispatcher {
-  #origin: string
+class Upstream implements Service {
   #lookup: () => Promise<string[]>
-  #options: AddressOptions
+  #open: (via: Via) => Service
   #addresses: Address[] = []
   /** Those that the host has no more, with calls to finish. */
   #retired = new Set<Address>()
@@ -61,17 +64,15 @@ class Upstream extends Dispatcher {
   #timer: NodeJS.Timeout
   #closed = false
 
-  constructor (origin: string, lookup: () => Promise<string[]>, options: AddressOptions) {
-    super()
-    this.#origin = origin
+  constructor (lookup: () => Promise<string[]>, open: (via: Via) => Service) {
     this.#lookup = lookup
-    this.#options = options
+    this.#open = open
     const look = () => this.#look().catch(() => {})
     this.#timer = setInterval(look, LOOKUP_MS).unref()
     look()
   }
 
-  override dispatch (options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler) {
+  dispatch (options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler) {
     const call = new Call(this, options, handler)
     if (!this.attempt(call)) this.#afterLook(call)
     return true
@@ -82,18 +83,18 @@ class Upstream extends Dispatcher {
     const address = this.#next(call)
     if (!address) return false
     call.address = address
-    address.pool.dispatch(call.options, call)
+    address.service.dispatch(call.options, call)
     return true
   }
 
-  override async close () {
+  async close () {
     this.#end()
-    await Promise.all([...this.#addresses, ...this.#retired].map(({ pool }) => pool.close()))
+    await Promise.all([...this.#addresses, ...this.#retired].map(({ service }) => service.close()))
   }
 
-  override async destroy () {
+  async destroy () {
     this.#end()
-    await Promise.all([...this.#addresses, ...this.#retired].map(({ pool }) => pool.destroy()))
+    await Promise.all([...this.#addresses, ...this.#retired].map(({ service }) => service.destroy()))
   }
 
   async #afterLook (call: Call) {
@@ -130,7 +131,7 @@ class Upstream extends Dispatcher {
     if (this.#closed) return
     const before = this.#addresses
     const known = new Set(before.map(({ ip }) => ip))
-    const added = [...found].filter((ip) => !known.has(ip)).map((ip) => new Address(ip, this.#origin, this.#options))
+    const added = [...found].filter((ip) => !known.has(ip)).map((ip) => new Address(ip, this.#open))
     this.#addresses = [...before.filter(({ ip }) => found.has(ip)), ...added]
     for (const address of before.filter(({ ip }) => !found.has(ip))) {
       this.#retired.add(address)
@@ -149,19 +150,16 @@ const unconnected = new WeakSet<Error>()
 
 class Address {
   readonly ip: string
-  readonly pool: Pool
+  readonly service: Service
   #connecting = new Set<buildConnector.Callback>()
   #gone = false
   #failing = false
   #askedLastUntil = 0
 
-  constructor (ip: string, origin: string, { connect, ...options }: AddressOptions) {
+  constructor (ip: string, open: (via: Via) => Service) {
     this.ip = ip
     // The origin stays the host's, for the Host header and the certificate
-    this.pool = new Pool(origin, {
-      ...options,
-      connect: (target, callback) => this.#connect(connect, { ...target, hostname: ip }, callback)
-    })
+    this.service = open((connect) => (target, callback) => this.#connect(connect, { ...target, hostname: ip }, callback))
   }
 
   /** Whether it may be asked at `now` while there are others: one that fails may be asked by one call a second. */
@@ -187,7 +185,7 @@ class Address {
   retire () {
     this.#gone = true
     for (const settle of [...this.#connecting]) settle(new AddressGone(), null)
-    return this.pool.close()
+    return this.service.close()
   }
 
   #connect (connect: buildConnector.connector, target: buildConnector.Options, callback: buildConnector.Callback) {

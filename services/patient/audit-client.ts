@@ -2,12 +2,13 @@ import { randomUUIDv7 } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import createError from '@fastify/error'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
-import { buildConnector, type Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
+import { AgentPool } from '#common/agent-pool.ts'
 import { KeysUnavailable } from '#common/problems.ts'
 import type { Refusal } from '#common/refusals.ts'
 import type { Secret } from '#common/secrets.ts'
 import { traceHeaders } from '#common/trace.ts'
-import { connectTo, type Lookup } from '#common/upstream.ts'
+import { connectTo, type Lookup, type Service } from '#common/upstream.ts'
 import { AuditUnavailable } from './errors.ts'
 
 export interface Disclosure {
@@ -39,13 +40,13 @@ const names = { target: 'audit', route: String }
 
 /** The Audit service, as the Patient service calls it. */
 export class AuditClient {
-  #service: Dispatcher
+  #service: Service
   #hostKey: Secret<string>
   #log: FastifyBaseLogger
   #answered = -Infinity
 
   constructor (url: string, hostKey: Secret<string>, log: FastifyBaseLogger, lookup?: Lookup) {
-    this.#service = connectTo(url, { connections: 128, connect: buildConnector({ timeout: 4_000 }), headersTimeout: 0, bodyTimeout: 0, lookup, names })
+    this.#service = connectTo(url, { open: (origin, via) => new AgentPool(origin, { connectMs: 4_000, via }), lookup, names })
     this.#hostKey = hostKey
     this.#log = log
   }
@@ -126,7 +127,7 @@ class Answer implements Dispatcher.DispatchHandler {
   #controller?: Dispatcher.DispatchController
   #status = 0
 
-  constructor (service: Dispatcher, options: Dispatcher.DispatchOptions, ms: number) {
+  constructor (service: Service, options: Dispatcher.DispatchOptions, ms: number) {
     this.status = new Promise((resolve, reject) => { this.#settle = { resolve, reject } })
     this.#timer = setTimeout(() => this.#abort(), Math.max(0, ms))
     service.dispatch(options, this)

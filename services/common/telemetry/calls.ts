@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { Dispatcher } from 'undici'
+import type { Dispatcher } from 'undici'
 import { newSpanId } from '../trace.ts'
+import type { Service } from '../upstream.ts'
 import { now, serve, servedOperations, type Attributes, type Operation } from './operation.ts'
 
 /** How calls to a service are told. */
@@ -12,17 +13,16 @@ export interface CallNames {
 }
 
 /** Notes every call to a service in the operation it is made for, and passes its trace on. */
-export class NotedCalls extends Dispatcher {
-  #inner: Dispatcher
+export class NotedCalls implements Service {
+  #inner: Service
   #names: CallNames
 
-  constructor (inner: Dispatcher, names: CallNames) {
-    super()
+  constructor (inner: Service, names: CallNames) {
     this.#inner = inner
     this.#names = names
   }
 
-  override dispatch (options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler) {
+  dispatch (options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler) {
     const [operation] = servedOperations()
     if (!operation) return this.#inner.dispatch(options, handler)
     const id = newSpanId()
@@ -34,11 +34,11 @@ export class NotedCalls extends Dispatcher {
     }))
   }
 
-  override close () {
+  close () {
     return this.#inner.close()
   }
 
-  override destroy () {
+  destroy () {
     return this.#inner.destroy()
   }
 }

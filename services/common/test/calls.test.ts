@@ -2,10 +2,11 @@ import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { test, type Test } from 'tap'
-import { buildConnector } from 'undici'
+import { Pool } from 'undici'
 import { beginOperation, serve, tellOperations, type Item } from '../telemetry/operation.ts'
 import { parseTraceparent } from '../trace.ts'
 import { connectTo } from '../upstream.ts'
+import { requester } from './requester.ts'
 
 const traceId = '0af7651916cd43dd8448eb211c80319c'
 
@@ -15,7 +16,7 @@ async function calling (t: Test, answer: RequestListener) {
   const server = createServer(answer)
   await once(server.listen(0, '127.0.0.1'), 'listening')
   const { port } = server.address() as AddressInfo
-  const client = connectTo(`http://127.0.0.1:${port}`, { connect: buildConnector({}), names: { target: 'audit', route: (path) => path.replace(/\/[^/]*$/, '/:id') } })
+  const client = connectTo(`http://127.0.0.1:${port}`, { open: (origin) => new Pool(origin), names: { target: 'audit', route: (path) => path.replace(/\/[^/]*$/, '/:id') } })
   t.teardown(async () => {
     tellOperations(undefined)
     await client.destroy()
@@ -24,7 +25,7 @@ async function calling (t: Test, answer: RequestListener) {
   })
   const operation = beginOperation('GET', '/patient/:patientId', traceId, undefined)!
   const call = (headers: Record<string, string> | string[] = {}) => serve(operation.alone, async () => {
-    const { statusCode, body } = await client.request({ method: 'GET', path: '/patient/the-id', headers })
+    const { statusCode, body } = await requester(client).request({ method: 'GET', path: '/patient/the-id', headers })
     return { statusCode, text: await body.text() }
   })
   return { items, operation, call }

@@ -4,8 +4,15 @@ import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test, type Test } from 'tap'
 import { buildConnector, errors, Pool, type Dispatcher } from 'undici'
-import { connectTo, type UpstreamOptions } from '../upstream.ts'
+import { connectTo, type Lookup } from '../upstream.ts'
 import { ipOf, replicas } from './replicas.ts'
+import { requester } from './requester.ts'
+
+interface Options {
+  connect?: buildConnector.connector
+  connections?: number
+  lookup?: Lookup
+}
 
 const connect = buildConnector({ timeout: 10_000 })
 
@@ -14,17 +21,23 @@ const ok = (number: number): RequestListener => (request, response) => {
 }
 
 /** A client of `origin`, whose host has the addresses of `dns` at each moment. */
-function client (t: Test, origin: string, dns: { ips: string[] | Error }, options: Partial<UpstreamOptions> = {}) {
+function client (t: Test, origin: string, dns: { ips: string[] | Error }, { connections, connect: connector = connect, ...options }: Options = {}) {
   const lookup = async () => {
     if (dns.ips instanceof Error) throw dns.ips
     return dns.ips
   }
-  const upstream = connectTo(origin, { connect, lookup, names: { target: 'service', route: String }, ...options })
+  const upstream = connectTo(origin, {
+    open: (origin, via) => new Pool(origin, { connect: via(connector), connections }),
+    lookup,
+    names: { target: 'service', route: String },
+    ...options
+  })
+  const { request } = requester(upstream)
   t.teardown(() => upstream.destroy())
   return {
     upstream,
     async call (options: Partial<Dispatcher.RequestOptions> = {}) {
-      const { statusCode, body } = await upstream.request({ path: '/', method: 'GET', ...options })
+      const { statusCode, body } = await request({ path: '/', method: 'GET', ...options })
       return { statusCode, text: await body.text() }
     }
   }

@@ -3,7 +3,7 @@ import createError, { type FastifyError } from '@fastify/error'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Dispatcher } from 'undici'
 import { serve, servedOperations } from '#common/telemetry/operation.ts'
-import { isBroken } from '#common/upstream.ts'
+import { isBroken, type Service } from '#common/upstream.ts'
 import { answerError } from './errors.ts'
 import { deleteFields, requestFields, responseFields, setField } from './headers.ts'
 import { withoutParameter } from './keys.ts'
@@ -16,7 +16,7 @@ const ClientGone = createError('CLIENT_GONE', 'The client went away')
 
 /** What answers the calls of an API: services at their URLs, or else a function of this gateway. */
 export interface Backends {
-  services: ReadonlyMap<string, Dispatcher>
+  services: ReadonlyMap<string, Service>
   local?: (request: FastifyRequest, url: string) => unknown
   /** How long a service may take at the most, whatever the policies say. */
   timeoutMs: number
@@ -42,7 +42,7 @@ class Forwarding implements Exchange, Dispatcher.DispatchHandler {
   #reply: FastifyReply
   #url: string
   #fields: string[] | undefined
-  #service: Dispatcher | undefined
+  #service: Service | undefined
   #upload: Upload | undefined
   #timeoutMs = 0
   /** Of an answer of known length, the bytes that have not come yet. */

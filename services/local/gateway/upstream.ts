@@ -1,6 +1,6 @@
 import type { Socket } from 'node:net'
-import { buildConnector } from 'undici'
-import { connectTo, type Lookup } from '#common/upstream.ts'
+import { buildConnector, Pool } from 'undici'
+import { connectTo, KEPT_MS, type Lookup } from '#common/upstream.ts'
 
 const HEAR_OUT_MS = 1000
 
@@ -10,9 +10,7 @@ export function connect (origin: string, timeout: number, lookup?: Lookup) {
     lookup,
     // What came under a route goes out under it
     names: { target: 'patient', route: (_path, { route }) => route },
-    headersTimeout: timeout,
-    bodyTimeout: timeout,
-    connect: connector(timeout)
+    open: (origin, via) => new Pool(origin, { headersTimeout: timeout, bodyTimeout: timeout, keepAliveMaxTimeout: KEPT_MS, connect: via(connector(timeout)) })
   })
 }
 

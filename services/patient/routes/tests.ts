@@ -34,16 +34,19 @@ export const testRoutes: FastifyPluginAsync<Parts & { tests: Tests }> = async (a
       const patientId = known(request.params.patientId)
       if (patientId === undefined) throw invalid('patientId', 'must be a UUID')
       sameAsPath('patientId', request.body.patientId, patientId)
+      // Looked up while the record is stored: it tells nobody anything, and what is found is looked up again after the insert
+      const exists = patients.has(patientKey(patientId))
+      exists.catch(() => {})
       return createOnce(request, claims, keys, `/patient/${patientId}/tests`, {
         patientId,
         document: (id, audit, lastUpdated) => storedTest(patientId, id, request.body, audit, lastUpdated),
         async insert (test, sent) {
-          await requirePatient(patientId)
+          if (!await exists) noPatient()
           await tests.insert(test, sent)
           // A deletion of the patient that went on meanwhile may have missed the new test
           if (await patients.has(patientKey(patientId))) return
           await tests.removeAllOf(patientId)
-          throw new PatientNotFound()
+          noPatient()
         },
         answer: (test, reply) => answerCreated(test, `/patient/${patientId}/tests/${test._id}`, reply)
       })

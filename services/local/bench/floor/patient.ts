@@ -21,11 +21,11 @@ const app = Fastify()
 const open = async () => PER_CALL ? new MongoClient(CONNECTION!, options).connect() : shared
 const close = async (client: MongoClient) => PER_CALL ? client.close() : undefined
 
-async function record (operation: string, more: object) {
+async function record (operation: string, { disclosed, ...ids }: { id?: string, patientId?: string, disclosed?: Array<{ id: string }> }) {
   const call = {
     method: 'POST' as const,
     headers: { 'content-type': 'application/json', ...(PER_CALL && { connection: 'close' }) },
-    body: JSON.stringify({ sourceSystemName: 'patient', resource: { type: 'patient', operation }, ...more })
+    body: JSON.stringify({ sourceSystemName: 'patient', resource: { type: 'patient', operation, ...ids }, disclosed })
   }
   const { statusCode, body } = PER_CALL ? await request(`${AUDIT_URL}/audit`, { ...call, reset: true }) : await pool.request({ path: '/audit', ...call })
   await body.dump()
@@ -56,7 +56,7 @@ app.post('/patient', async ({ body }, reply) => {
 
 app.get<{ Params: { id: string } }>('/patient/:id', async ({ params: { id } }) => {
   const patient = await withDatabase((patients) => patients.findOne(keyOf(id)))
-  await record('load', { disclosed: [{ id }] })
+  await record('load', { id, disclosed: [{ id }] })
   return represent(patient!)
 })
 
