@@ -1,4 +1,5 @@
 // Starts a service as far as it comes without anything beside it, so that what it loads is in the compile cache
+import { readdirSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
 
 const settings = {
@@ -14,6 +15,8 @@ const settings = {
 
 Object.assign(process.env, settings, process.argv[2] === 'patient' && { AUDIT_URL: 'http://127.0.0.1:9' })
 await import('/app/main.mjs')
+// Loaded once there are many calls
+for (const file of readdirSync('/app').filter((file) => /^undici-.*\.mjs$/.test(file))) await import(`/app/${file}`)
 setTimeout(() => {
   flushCompileCache()
   process.exit(0)

@@ -7,17 +7,15 @@ import { KEPT_MS, type Service, type Via } from './upstream.ts'
 const ConnectLate = createError('CONNECT_LATE', 'The service did not take the connection in time')
 const PoolClosed = createError('POOL_CLOSED', 'The connections to the service are closed')
 
-interface AgentPoolOptions {
+export interface AgentPoolOptions {
   /** How long a connection may take to be made. */
   connectMs: number
   via: Via
 }
 
 /**
- * Kept connections to a service, as many as there are calls at a time, made by Node's own client of HTTP, for calls with a body of text at the most.
- *
- * undici's pool serves a call in less time, but has a parser in WebAssembly, and with it takes a start 30 ms and a process
- * 13 MiB: too much for one that is started anew by its first request.
+ * Kept connections to a service, as many as there are calls at a time, made by Node's own client of HTTP, for calls with a
+ * body of text at the most.
  */
 export class AgentPool implements Service {
   #send: (options: Dispatcher.DispatchOptions) => ClientRequest

@@ -3,12 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import createError from '@fastify/error'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { Dispatcher } from 'undici'
-import { AgentPool } from '#common/agent-pool.ts'
 import { KeysUnavailable } from '#common/problems.ts'
 import type { Refusal } from '#common/refusals.ts'
 import type { Secret } from '#common/secrets.ts'
 import { traceHeaders } from '#common/trace.ts'
 import { connectTo, type Lookup, type Service } from '#common/upstream.ts'
+import { WarmingPool } from '#common/warming-pool.ts'
 import { AuditUnavailable } from './errors.ts'
 
 export interface Disclosure {
@@ -46,7 +46,7 @@ export class AuditClient {
   #answered = -Infinity
 
   constructor (url: string, hostKey: Secret<string>, log: FastifyBaseLogger, lookup?: Lookup) {
-    this.#service = connectTo(url, { open: (origin, via) => new AgentPool(origin, { connectMs: 4_000, via }), lookup, names })
+    this.#service = connectTo(url, { open: (origin, via) => new WarmingPool(origin, { connectMs: 4_000, via }), lookup, names })
     this.#hostKey = hostKey
     this.#log = log
   }

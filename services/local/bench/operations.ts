@@ -5,8 +5,8 @@ import { cpuOf, floor, ours, type Contender } from './contenders.ts'
 import { atLeast, atMost, figure, median, quantile, type Target } from './figures.ts'
 import { bars } from './plot.ts'
 
-const ROUNDS = 5
-const ROUND_MS = 1_500
+const ROUNDS = 11
+const ROUND_MS = 700
 const WARM_MS = 4_000
 const PATIENTS = 1_000
 const CLIENTS = [1, 16, 64]

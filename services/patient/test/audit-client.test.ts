@@ -43,3 +43,15 @@ test('a replica that is gone or breaks off costs no record', async (t) => {
   for (let i = 0; i < 30; i++) await record()
   t.equal(calls[2], 60)
 })
+
+test('calls that others follow change to another client, and none of them is lost', async (t) => {
+  let refused = 0
+  const { record, calls } = await client(t, () => (request, response) => {
+    // Some are under way while it changes
+    if (refused++ % 50 === 0) request.socket.destroy()
+    else setTimeout(take, 2, request, response)
+  })
+  for (let i = 0; i < 20; i++) await Promise.all(Array.from({ length: 30 }, record))
+  t.ok(calls.reduce((a, b) => a + b) >= 600)
+  t.ok(calls.every((count) => count > 150))
+})
