@@ -10,7 +10,7 @@ import { test, type Test } from 'tap'
 import type { Dispatcher } from 'undici'
 import { makeCertificates } from '../../local/certificates.ts'
 import { AgentPool } from '../agent-pool.ts'
-import { connectTo, isBroken, type Via } from '../upstream.ts'
+import { connectTo, isBroken, KEPT_MS, type Via } from '../upstream.ts'
 import { freePort, ipOf } from './replicas.ts'
 import { requester } from './requester.ts'
 
@@ -140,6 +140,11 @@ test('a call that is connecting to an address that goes is made to another', asy
     t.equal(statusCode, 201)
     await body.dump()
   }
+})
+
+test('an answer may take longer than a connection is kept without a call', async (t) => {
+  const { call } = await pooled(t, createServer((_request, response) => { setTimeout(() => response.end('{}'), KEPT_MS + 500) }))
+  t.equal((await call()).statusCode, 200)
 })
 
 test('a call that is given up ends its connection', async (t) => {
