@@ -112,7 +112,7 @@ export class AuditClient {
         const fields = { ...headers, 'x-functions-key': key, ...(attempt === 0 && { 'x-audit-attempt': '1' }) }
         return await new Answer(this.#service, { path: '/audit', method: 'POST', headers: fields, body }, giveUp - performance.now()).status
       } catch (cause) {
-        if (attempt === RETRIES || performance.now() >= giveUp) throw Object.assign(new AuditUnavailable(), { cause })
+        if (attempt === RETRIES || cause instanceof AnswerLate || performance.now() >= giveUp) throw Object.assign(new AuditUnavailable(), { cause })
         await sleep(20 * 2 ** attempt)
       }
     }
