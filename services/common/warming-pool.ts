@@ -42,7 +42,8 @@ export class WarmingPool implements Service {
   }
 
   async #takeOver () {
-    const { buildConnector, Pool } = await import('undici')
+    // Bundled, it has no names of its own
+    const { default: { buildConnector, Pool } } = await import('undici')
     if (this.#closed) return
     const { connectMs, via } = this.#options
     // Its callers have time limits of their own
