@@ -5,6 +5,11 @@ import { KEPT_MS, type Service } from './upstream.ts'
 /** Who has made so many calls will make more. */
 const FEW_CALLS = 100
 
+interface WarmingPoolOptions extends AgentPoolOptions {
+  /** How many there may be once there are many calls. */
+  connections: number
+}
+
 /**
  * Kept connections to a service, for calls with a body of text at the most: the first calls by Node's own client of HTTP,
  * those that follow by undici's.
@@ -14,13 +19,13 @@ const FEW_CALLS = 100
  */
 export class WarmingPool implements Service {
   #origin: string
-  #options: AgentPoolOptions
+  #options: WarmingPoolOptions
   #first: Service
   #pool: Service
   #calls = 0
   #closed = false
 
-  constructor (origin: string, options: AgentPoolOptions) {
+  constructor (origin: string, options: WarmingPoolOptions) {
     this.#origin = origin
     this.#options = options
     this.#first = this.#pool = new AgentPool(origin, options)
@@ -45,9 +50,9 @@ export class WarmingPool implements Service {
     // Bundled, it has no names of its own
     const { default: { buildConnector, Pool } } = await import('undici')
     if (this.#closed) return
-    const { connectMs, via } = this.#options
+    const { connections, connectMs, via } = this.#options
     // Its callers have time limits of their own
-    this.#pool = new Pool(this.#origin, { connect: via(buildConnector({ timeout: connectMs })), keepAliveMaxTimeout: KEPT_MS, headersTimeout: 0, bodyTimeout: 0 })
+    this.#pool = new Pool(this.#origin, { connections, connect: via(buildConnector({ timeout: connectMs })), keepAliveMaxTimeout: KEPT_MS, headersTimeout: 0, bodyTimeout: 0 })
     await this.#first.close()
   }
 }

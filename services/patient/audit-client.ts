@@ -46,7 +46,7 @@ export class AuditClient {
   #answered = -Infinity
 
   constructor (url: string, hostKey: Secret<string>, log: FastifyBaseLogger, lookup?: Lookup) {
-    this.#service = connectTo(url, { open: (origin, via) => new WarmingPool(origin, { connectMs: 4_000, via }), lookup, names })
+    this.#service = connectTo(url, { open: (origin, via) => new WarmingPool(origin, { connections: 128, connectMs: 4_000, via }), lookup, names })
     this.#hostKey = hostKey
     this.#log = log
   }
