@@ -20,7 +20,7 @@ npm run audit -- [--patient ID] [--last N] [--follow] [--json]
   --json        whole records, one a line
 `
 
-const MAX_LAST = 10_000
+const MAX_LAST = 100_000
 const POLL_MS = 1000
 /** A chain is one run of one replica; older ones get no more blocks. */
 const WATCHED_CHAINS = 100
@@ -60,7 +60,7 @@ async function main () {
     }
   })
   if (options.help) return process.stdout.write(USAGE)
-  if (!/^\d{1,5}$/.test(options.last) || Number(options.last) > MAX_LAST) throw new StartError(`--last takes a number up to ${MAX_LAST}`)
+  if (!/^\d{1,6}$/.test(options.last) || Number(options.last) > MAX_LAST) throw new StartError(`--last takes a number up to ${MAX_LAST}`)
   if (options.patient === '') throw new StartError('--patient takes an id')
 
   const { connection, database } = await whereabouts(loadConfig(process.env))
