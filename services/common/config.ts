@@ -1,6 +1,7 @@
 import { isIP } from 'node:net'
-import { Ajv, type ErrorObject } from 'ajv'
-import { Type, type Static, type TObject } from 'typebox'
+import { Type, type Static, type TObject, type TSchema } from 'typebox'
+import { Format } from 'typebox/format'
+import { Check, Errors } from 'typebox/schema'
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
@@ -106,9 +107,17 @@ export interface VaultSource extends Static<TObject<typeof KeyVaultSettings & ty
  * @throws {SettingsError} one message that names every missing or malformed setting, and no value
  */
 export function loadSettings<T extends TObject> (schema: T, env: NodeJS.ProcessEnv): Static<T> {
-  const settings = presentIn(env)
-  const ajv = settingsValidator()
-  if (!ajv.validate({ ...schema, additionalProperties: false }, settings)) throw new SettingsError(`Settings: ${ajv.errors!.map(describe).join('; ')}`)
+  const given = presentIn(env)
+  const settings: Record<string, unknown> = {}
+  const problems: string[] = []
+  for (const [name, property] of Object.entries<TSchema>(schema.properties)) {
+    const value = valueOf(property, given[name])
+    // Interpreted: to compile a schema that is used once would take longer than all the rest
+    if (value === undefined) problems.push(...schema.required?.includes(name) ? [`${name} is missing`] : [])
+    else if (Check(property, value)) settings[name] = value
+    else problems.push(`${name} ${problemOf(property, value)}`)
+  }
+  if (problems.length > 0) throw new SettingsError(`Settings: ${problems.join('; ')}`)
   return settings as Static<T>
 }
 
@@ -152,17 +161,19 @@ function presentIn (env: NodeJS.ProcessEnv) {
   return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))
 }
 
-function settingsValidator () {
-  // To compile what a schema must look like would take longer than all the rest
-  const ajv = new Ajv({ allErrors: true, removeAdditional: true, useDefaults: true, coerceTypes: true, meta: false, validateSchema: false, code: { optimize: false } })
-  for (const [name, { validate }] of Object.entries(formats)) ajv.addFormat(name, { type: 'string', validate })
-  return ajv
+function valueOf ({ type, format, default: fallback }: { type?: string, format?: string, default?: unknown }, text: string | undefined) {
+  // It would pass for one that any text has
+  if (format !== undefined && !Format.Has(format)) throw new Error(`there is no format ${format}`)
+  if (text === undefined) return fallback
+  return type === 'integer' || type === 'number' ? Number(text) : text
 }
 
-function describe ({ keyword, instancePath, params, message }: ErrorObject) {
-  if (keyword === 'required') return `${params.missingProperty} is missing`
-  const problem = keyword === 'format' ? formats[params.format as keyof typeof formats]?.message : message
-  return `${instancePath.split('/')[1]} ${problem}`
+for (const [name, { validate }] of Object.entries(formats)) Format.Set(name, validate)
+
+/** Completes the sentence "<setting> …". */
+function problemOf (property: TSchema, value: unknown) {
+  const [{ keyword, params, message }] = Errors(property, value)[1] as [ReturnType<typeof Errors>[1][number]]
+  return keyword === 'format' ? formats[params.format as keyof typeof formats]?.message : message
 }
 
 function isJson (text: string) {
