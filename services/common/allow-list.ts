@@ -19,6 +19,7 @@ export const AllowListSettings = {
 }
 
 const MOST_TOLD = 100
+const MOST_REMEMBERED = 100
 
 export type AllowListConfig = Static<TObject<typeof AllowListSettings>>
 
@@ -30,17 +31,17 @@ export type AllowListConfig = Static<TObject<typeof AllowListSettings>>
  * the connection (`peer`). Where the address is missing or unreadable, the call is refused.
  */
 export const allowList = fp<AllowListConfig>(async (app, { ALLOWED_CALLERS, CALLER_ADDRESS, PROXY_ADDRESSES }) => {
-  const allowed = blockList(ALLOWED_CALLERS)
-  const proxies = blockList(PROXY_ADDRESSES)
+  const isAllowed = membership(ALLOWED_CALLERS)
+  const isProxy = membership(PROXY_ADDRESSES)
   const told = new Set<string>()
   app.decorateRequest('callerAddress', '')
 
   app.addHook('onRequest', (request, _reply, done) => {
     const peer = request.socket.remoteAddress ?? ''
-    const address = CALLER_ADDRESS === 'forwarded' && holds(proxies, peer) ? forwardedAddress(request) : peer
+    const address = CALLER_ADDRESS === 'forwarded' && isProxy(peer) ? forwardedAddress(request) : peer
     if (isIP(address)) request.callerAddress = address.replace(/^::ffff:(?=\d+\.)/i, '')
     // Beside the ingress nobody has a business, whatever address it comes from
-    if (holds(allowed, address) && (CALLER_ADDRESS === 'peer' || holds(proxies, peer))) {
+    if (isAllowed(address) && (CALLER_ADDRESS === 'peer' || isProxy(peer))) {
       tellOnce(request.callerAddress)
       return done()
     }
@@ -56,9 +57,20 @@ export const allowList = fp<AllowListConfig>(async (app, { ALLOWED_CALLERS, CALL
   }
 }, { name: 'allow-list', dependencies: ['refusals'] })
 
-function holds (list: BlockList, address: string) {
-  const version = isIP(address)
-  return version !== 0 && list.check(address, version === 4 ? 'ipv4' : 'ipv6')
+/** Tells whether an address is in `cidrs`. Those of the few who call are remembered: a look into the list takes longer than all else here. */
+function membership (cidrs: string) {
+  const list = blockList(cidrs)
+  const remembered = new Map<string, boolean>()
+  return (address: string) => {
+    const known = remembered.get(address)
+    if (known !== undefined) return known
+    const version = isIP(address)
+    if (version === 0) return false
+    const isMember = list.check(address, version === 4 ? 'ipv4' : 'ipv6')
+    if (remembered.size === MOST_REMEMBERED) remembered.clear()
+    remembered.set(address, isMember)
+    return isMember
+  }
 }
 
 function blockList (cidrs: string) {

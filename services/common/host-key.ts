@@ -15,11 +15,16 @@ export const shownKey = (secrets: Secrets, name: string) => secrets.secret(name,
  * A key that is not known may be newer than what is known: its request waits for the next look at the vault.
  */
 export const hostKey = fp<{ key: Secret<Buffer> }>(async (app, { key }) => {
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', (request, _reply, done) => {
     const presented = request.headers['x-functions-key']
-    if (typeof presented === 'string' && await key.findOrLook((digests) => isAmong(digests, digest(presented)))) return
-    app.refusals.count('host-key', request)
-    throw new HostKeyRefused()
+    const decide = (isKnown?: true) => {
+      if (isKnown) return done()
+      app.refusals.count('host-key', request)
+      done(new HostKeyRefused())
+    }
+    const found = typeof presented === 'string' ? key.findOrLook((digests) => isAmong(digests, digest(presented))) : undefined
+    if (found instanceof Promise) found.then(decide, done)
+    else decide(found)
   })
 }, { name: 'host-key', dependencies: ['allow-list'] })
 

@@ -119,13 +119,17 @@ export class Secret<T> {
   }
 
   /**
-   * What `find` finds among the versions in force; where it finds nothing, what it finds after the next look, since
-   * what is searched may be newer than what is known. At most a hundred wait for a look; others hear at once.
+   * What `find` finds among the versions in force, at once; where it finds nothing, what it finds after the next look,
+   * since what is searched may be newer than what is known. At most a hundred wait for a look; others hear at once.
    */
-  async findOrLook<R> (find: (versions: T[]) => R | undefined): Promise<R | undefined> {
+  findOrLook<R> (find: (versions: T[]) => R | undefined): R | undefined | Promise<R | undefined> {
     const among = () => find(this.inForce().map(({ use }) => use))
     const found = among()
     if (found !== undefined || this.#waiting === MAX_WAITING) return found
+    return this.#afterLook(among)
+  }
+
+  async #afterLook<R> (among: () => R) {
     this.#waiting++
     await within(LOOK_MS, this.look(), () => new Error()).catch(() => {})
     // One after another, so that a hundred who wait do not hold up other requests
