@@ -1,14 +1,24 @@
 import type { Options } from 'k6/options'
-import { cleanUp, reach, use } from './lib/mix.ts'
-import { thresholds, users } from './lib/scenarios.ts'
-import { duration } from './lib/settings.ts'
+import { cleanUp, operate, reach, use } from './lib/mix.ts'
+import { arrivals, thresholds, users } from './lib/scenarios.ts'
+import { duration, USERS, whole } from './lib/settings.ts'
 
-// Users who think, for long: what grows meanwhile is a leak
+// Users who think, for long, and beside them a rate at which caches and heaps find their sizes in minutes rather than
+// hours: what grows then is a leak
 
-export const options: Options = {
-  scenarios: { users: users(duration('DURATION', '15m')) },
-  thresholds: thresholds(['users']),
-  teardownTimeout: '10m'
+const DURATION = duration('DURATION', '15m')
+const RATE = whole('RATE', 100)
+
+const scenarios = {
+  ...USERS > 0 && { users: users(DURATION) },
+  ...RATE > 0 && { arrivals: arrivals(RATE, DURATION) }
 }
 
-export { cleanUp as teardown, reach as setup, use as user }
+export const options: Options = {
+  scenarios,
+  thresholds: thresholds(Object.keys(scenarios)),
+  // It has stored more than others
+  teardownTimeout: '60m'
+}
+
+export { cleanUp as teardown, operate as arrival, reach as setup, use as user }

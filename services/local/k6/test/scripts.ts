@@ -115,7 +115,7 @@ t.test('rotation rotates every key beside the load', async (t) => {
 })
 
 t.test('soak tells how memory grows', { skip: process.platform !== 'linux' }, async (t) => {
-  const { code, stdout, stderr, summary } = await k6('soak', { USERS: '2', DURATION: '6s' })
+  const { code, stdout, stderr, summary } = await k6('soak', { USERS: '2', RATE: '10', DURATION: '6s' })
   t.equal(code, 0, stderr)
   allHeld(t, summary())
   for (const name of ['gateway', 'patient', 'audit', ...system.run.database ? ['database'] : []]) t.match(stdout, `${name}: too short a time`)
