@@ -7,7 +7,7 @@ import { startSystem, type System } from '../test/system.ts'
 import { atMost, figure, median } from './figures.ts'
 import { bundle, startTimed, type Call } from './timed.ts'
 
-const ROUNDS = 7
+const ROUNDS = 11
 const IDLE_SECONDS = 3
 /** How long a process is left alone before its memory is read. */
 const QUIET_MS = 2_000

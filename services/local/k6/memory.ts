@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { readRun } from '../state.ts'
 import type { Companion } from './companion.ts'
-import { leaks, slopeOf, type Point } from './trend.ts'
+import { leaks, secondHalf, slopeOf, type Point } from './trend.ts'
 
 const NAMES = ['gateway', 'patient', 'audit', 'database'] as const
 const EVERY_MS = 2_000
@@ -50,8 +50,11 @@ export function judge (name: string, samples: Point[]) {
   const from = Math.min(WARM_UP.hours, (samples.at(-1)?.[0] ?? 0) * WARM_UP.share)
   const settled = samples.filter(([hours]) => hours >= from)
   if (settled.length < ENOUGH) return { line: `${name}: too short a time for a slope of its memory` }
-  const { slope, error } = slopeOf(settled)
-  const line = `${name}: ${settled.at(-1)![1].toFixed(1)} MiB resident, slope ${slope.toFixed(1)} MiB an hour, standard error ${error.toFixed(1)}`
+  const slope = (some: Point[]) => {
+    const { slope, error } = slopeOf(some)
+    return `${slope.toFixed(1)} MiB an hour, standard error ${error.toFixed(1)}`
+  }
+  const line = `${name}: ${settled.at(-1)![1].toFixed(1)} MiB resident, slope ${slope(settled)}; of the second half ${slope(secondHalf(settled))}`
   return leaks(settled) ? { line, problem: `the memory of ${name} grows` } : { line }
 }
 

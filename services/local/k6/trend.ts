@@ -32,5 +32,7 @@ export function leaks (points: Point[]) {
     const { slope, error } = slopeOf(some)
     return slope > errors * error && slope * (some.at(-1)![0] - some[0]![0]) > NOTHING
   }
-  return rises(points, 3) && rises(points.slice(Math.floor(points.length / 2)), 2)
+  return rises(points, 3) && rises(secondHalf(points), 2)
 }
+
+export const secondHalf = (points: Point[]) => points.slice(Math.floor(points.length / 2))
