@@ -18,6 +18,9 @@ export const databaseName = (name: string) => Type.String({ default: name, patte
 
 const TRANSIENT = [MongoNetworkError, MongoServerSelectionError, MongoWriteConcernError]
 
+// Of a connection that broke: what happens while the driver waits for its socket to take more, it throws as it is
+const SOCKET_CODES = new Set<unknown>(['EPIPE', 'ECONNRESET', 'ECONNABORTED', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH'])
+
 // A server that shuts down or loses its primary (source: the driver specification of retryable writes), or that ran out of time
 const TRANSIENT_CODES = new Set<unknown>([6, 7, 50, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436])
 
@@ -108,7 +111,8 @@ export class Database {
       const login = this.#login
       try {
         return await work()
-      } catch (error) {
+      } catch (thrown) {
+        const error = asDriverError(thrown)
         if (!(error instanceof MongoError) || isDuplicateKey(error) || DEFECTS.has(error.code)) throw error
         if (LOGIN_REFUSED.has(error.code) && await this.#hasNewLogin(login, giveUp)) continue
         if (error.code === THROTTLED) measure('database.throttled', 1)
@@ -266,6 +270,11 @@ export function isTransient (error: unknown) {
   if (!(error instanceof MongoError)) return false
   return error.code === THROTTLED || TRANSIENT_CODES.has(error.code) || error.hasErrorLabel('RetryableWriteError') ||
     TRANSIENT.some((type) => error instanceof type) || error.name === 'MongoWaitQueueTimeoutError' // a class that the driver keeps to itself
+}
+
+function asDriverError (thrown: unknown) {
+  const { code, message } = thrown as NodeJS.ErrnoException
+  return thrown instanceof Error && SOCKET_CODES.has(code) ? new MongoNetworkError(message, { cause: thrown }) : thrown
 }
 
 function waitBeforeRetry (error: MongoError, attempt: number) {

@@ -3,15 +3,17 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import type { Test } from 'tap'
 
 /**
- * A TCP proxy before a database that can break connections as networks do: after the server carried a command
- * out and before its client hears of it.
+ * A TCP proxy before the database of `connection` that can break connections as networks do: after the server carried
+ * a command out and before its client hears of it, and while a command is being sent.
  */
-export async function proxy (t: Test, port: number) {
+export async function proxy (t: Test, connection: string) {
+  const { hostname, port } = new URL(connection)
   let swallow: { command: string, times: number } | undefined
+  let stall: string | undefined
   const sockets = new Set<Socket>()
 
   const server = createServer((client) => {
-    const upstream = connect(port, '127.0.0.1')
+    const upstream = connect(Number(port || 27017), hostname)
     let doomed = false
     const end = () => { client.destroy(); upstream.destroy() }
     for (const socket of [client, upstream]) {
@@ -20,7 +22,14 @@ export async function proxy (t: Test, port: number) {
     }
     client.on('data', (data) => {
       // A command's name is the first element of its document: type byte, name, NUL
-      if (swallow && swallow.times > 0 && data.includes(`\u0002${swallow.command}\0`)) {
+      const holds = (command: string) => data.includes(`\u0002${command}\0`)
+      if (stall && holds(stall)) {
+        stall = undefined
+        client.pause()
+        setTimeout(() => client.resetAndDestroy(), 200)
+        return
+      }
+      if (swallow && swallow.times > 0 && holds(swallow.command)) {
         swallow.times--
         doomed = true
       }
@@ -36,9 +45,13 @@ export async function proxy (t: Test, port: number) {
   })
 
   return {
-    port: (server.address() as AddressInfo).port,
+    /** That of the database by way of the proxy. */
+    connection: connection.replace(`${hostname}${port && `:${port}`}`, `127.0.0.1:${(server.address() as AddressInfo).port}`),
     /** The next `times` replies to a command are lost, each with its connection. */
     loseReplies (command: string, times = 1) { swallow = { command, times } },
-    lost: () => swallow?.times === 0
+    lost: () => swallow?.times === 0,
+    /** The next such command is not read to its end, and its connection is reset meanwhile. */
+    stall (command: string) { stall = command },
+    stalled: () => stall === undefined
   }
 }

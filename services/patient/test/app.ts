@@ -24,13 +24,12 @@ export async function patient (t: Test) {
   const register = await audit(t)
   const auditUrl = await register.app.listen({ host: '127.0.0.1', port: 0 })
   const { connection, db, failCommand } = await mongo(t)
-  const { hostname, port: mongoPort } = new URL(connection)
-  const network = await proxy(t, Number(mongoPort || 27017))
+  const network = await proxy(t, connection)
   const lines: string[] = []
   const app = await buildApp(loadConfig({
     ...settings,
     AUDIT_URL: auditUrl,
-    PATIENT_DB_CONNECTION: connection.replace(`${hostname}${mongoPort && `:${mongoPort}`}`, `127.0.0.1:${network.port}`),
+    PATIENT_DB_CONNECTION: network.connection,
     DATABASE_NAME: db.databaseName
   }), { logStream: { write: (line: string) => { lines.push(line) } } })
   t.teardown(() => app.close())

@@ -161,7 +161,10 @@ test('a post repeated after the service was killed records once', async (t) => {
   const record = newRecord()
   const first = await post(record, { 'idempotency-key': id })
   await api.system.restarted('audit', api.system.kill('audit'))
-  t.strictSame(await post(record, { 'idempotency-key': id }), { ...await post(record, { 'idempotency-key': id }), body: first.body, status: 201 })
+  for (let i = 0; i < 2; i++) {
+    const { status, body } = await post(record, { 'idempotency-key': id })
+    t.strictSame({ status, body }, { status: 201, body: first.body })
+  }
   isRefused(t, await post(newRecord(), { 'idempotency-key': id }), 409)
   t.equal((await stored(id)).length, 1)
 })
