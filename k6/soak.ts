@@ -17,8 +17,7 @@ const scenarios = {
 export const options: Options = {
   scenarios,
   thresholds: thresholds(Object.keys(scenarios)),
-  // It has stored more than others
-  teardownTimeout: '60m'
+  teardownTimeout: '10m'
 }
 
 export { cleanUp as teardown, operate as arrival, reach as setup, use as user }

@@ -89,6 +89,7 @@ const formats = {
     validate: isJson
   }
 }
+for (const [name, { validate }] of Object.entries(formats)) Format.Set(name, validate)
 
 /** Secrets by their names in the vault, each with the format of its value. As settings they have the same names in upper case. */
 export type SecretFormats = Record<string, keyof typeof formats>
@@ -167,8 +168,6 @@ function valueOf ({ type, format, default: fallback }: { type?: string, format?:
   if (text === undefined) return fallback
   return type === 'integer' || type === 'number' ? Number(text) : text
 }
-
-for (const [name, { validate }] of Object.entries(formats)) Format.Set(name, validate)
 
 /** Completes the sentence "<setting> …". */
 function problemOf (property: TSchema, value: unknown) {

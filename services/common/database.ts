@@ -273,8 +273,8 @@ export function isTransient (error: unknown) {
 }
 
 function asDriverError (thrown: unknown) {
-  const { code, message } = thrown as NodeJS.ErrnoException
-  return thrown instanceof Error && SOCKET_CODES.has(code) ? new MongoNetworkError(message, { cause: thrown }) : thrown
+  if (!(thrown instanceof Error) || !SOCKET_CODES.has((thrown as NodeJS.ErrnoException).code)) return thrown
+  return new MongoNetworkError(thrown.message, { cause: thrown })
 }
 
 function waitBeforeRetry (error: MongoError, attempt: number) {

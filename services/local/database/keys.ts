@@ -311,16 +311,13 @@ function plainNumber (value: Value): number | undefined {
 export interface KeyPart {
   path: string
   names: string[]
-  /** Whether a name may mean a place in an array. */
-  places: boolean
   direction: 1 | -1
 }
 
 export function keyParts (pattern: Doc): KeyPart[] {
   return Object.keys(pattern).map((path) => {
     const direction = pattern[path]
-    const names = path.split('.')
-    return { path, names, places: names.some((name) => digits.test(name)), direction: (typeof direction === 'object' ? Number(direction) : direction) < 0 ? -1 : 1 }
+    return { path, names: path.split('.'), direction: (typeof direction === 'object' ? Number(direction) : direction) < 0 ? -1 : 1 }
   })
 }
 
@@ -372,27 +369,10 @@ export function documentKeys (doc: Doc, parts: KeyPart[], seen?: (part: number, 
   if (sparse && !any) return null
   if (!arrays) return [put(parts, values)]
   const keys: Buffer[] = []
-  if (parts.length === 1 && !parts[0]!.places) expandOne(doc, 0, parts, keys, seen)
-  else expand(parts.map(() => ({ value: doc, depth: 0 })), parts, new Array(parts.length), new Set(parts.keys()), keys, seen)
+  expand(parts.map(() => ({ value: doc, depth: 0 })), parts, new Array(parts.length), new Set(parts.keys()), keys, seen)
   if (keys.length === 1) return keys
   keys.sort(Buffer.compare)
   return keys.filter((key, i) => i === 0 || !key.equals(keys[i - 1]!))
-}
-
-/** `expand` of one part whose names mean no places in arrays, which nearly every index of an array is of. */
-function expandOne (value: Value, depth: number, parts: KeyPart[], keys: Buffer[], seen: ((part: number, depth: number) => void) | undefined): void {
-  const { names } = parts[0]!
-  while (depth < names.length && value !== undefined && !Array.isArray(value)) value = isDocument(value) ? field(value, names[depth++]!) : undefined
-  if (!Array.isArray(value)) {
-    keys.push(put(parts, [value === undefined ? missing : value]))
-    return
-  }
-  seen?.(0, depth)
-  if (value.length === 0) keys.push(put(parts, [depth === names.length ? undefined : null]))
-  for (const item of value) {
-    if (depth < names.length && isDocument(item)) expandOne(item, depth, parts, keys, seen)
-    else keys.push(put(parts, [depth < names.length || item === undefined ? null : item]))
-  }
 }
 
 function expand (cursors: Cursor[], parts: KeyPart[], fixed: Value[], open: Set<number>, keys: Buffer[], seen: ((part: number, depth: number) => void) | undefined): void {
