@@ -26,15 +26,15 @@ const processes: Record<string, Process> = {
   patient: { module: 'patient/main.ts', threads: [exporter] },
   audit: { module: 'audit/main.ts', threads: [exporter] },
   rotation: { module: 'rotation/main.ts' },
-  gateway: { module: 'local/gateway/main.ts', threads: [exporter], files: ['global', 'product', 'patient', 'echo'].map((scope) => `../terraform/policies/${scope}.xml`) },
-  vault: { module: 'local/vault/main.ts', files: ['local/vault/access.json'] },
-  monitor: { module: 'local/monitor/main.ts', files: ['local/monitor/monitor.css', 'local/monitor/monitor.js'] },
-  database: { module: 'local/database/main.ts' },
-  setup: { module: 'local/compose/setup.ts' },
-  provision: { module: 'local/compose/provision.ts' },
-  register: { module: 'local/register.ts' },
+  gateway: { module: 'emulators/gateway/main.ts', threads: [exporter], files: ['global', 'product', 'patient', 'echo'].map((scope) => `../terraform/policies/${scope}.xml`) },
+  vault: { module: 'emulators/vault/main.ts' },
+  monitor: { module: 'emulators/monitor/main.ts', files: ['emulators/monitor/monitor.css', 'emulators/monitor/monitor.js'] },
+  database: { module: 'emulators/mongodb/main.ts' },
+  setup: { module: 'cli/compose/setup.ts' },
+  provision: { module: 'cli/compose/provision.ts' },
+  register: { module: 'cli/register.ts' },
   // What starts are measured beside
-  bare: { module: 'local/bench/bare.ts', asItIs: true }
+  bare: { module: 'bench/bare.ts', asItIs: true }
 }
 
 // What CommonJS packages find in every module of theirs

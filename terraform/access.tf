@@ -1,7 +1,7 @@
-# Who opens what. services/local/vault/access.json is the one table: the vault of one machine and this one follow it.
+# Who opens what. services/access.json is the one table: the vault of one machine and this one follow it.
 
 locals {
-  table = jsondecode(file("${path.root}/../services/local/vault/access.json"))
+  table = jsondecode(file("${path.root}/../services/access.json"))
 
   # What of it there is on Azure: API Management keeps its subscriptions' keys itself, and accounts of Cosmos DB have no users
   secrets  = ["audit-db-connection", "audit-host-key", "patient-data-key", "patient-db-connection", "patient-host-key"]

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { build } from 'esbuild'
-import { atMost, figure, median } from '../../services/local/bench/figures.ts'
+import { atMost, figure, median } from '../../services/bench/figures.ts'
 import { docker } from '../test/system.ts'
 
 // npm run bench:images: what each image of Azure's adds to its base, how long it takes from `docker run` to its first

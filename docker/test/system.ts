@@ -6,8 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import * as compose from 'docker-compose'
 import type { Test } from 'tap'
-import { freePorts } from '../../services/local/probes.ts'
-import { readSecrets } from '../../services/local/vault/store.ts'
+import { freePorts } from '../../services/emulators/processes/probes.ts'
+import { readSecrets } from '../../services/emulators/vault/store.ts'
 
 const run = promisify(execFile)
 const ROOT = new URL('../../', import.meta.url).pathname

@@ -30,7 +30,7 @@ t.test('a route that is edited while docker compose watches shows in an answer',
   for (const stream of [watch.stdout, watch.stderr]) stream.on('data', (chunk) => { said += chunk })
   while (!said.includes('Watch enabled')) await sleep(100)
 
-  const route = join(root, 'services/local/gateway/app.ts')
+  const route = join(root, 'services/emulators/gateway/app.ts')
   writeFileSync(route, readFileSync(route, 'utf8').replace('return { method,', 'return { edited: true, method,'))
   const began = Date.now()
   for (let edited = false; !edited; await sleep(50)) {

@@ -1,4 +1,4 @@
-import { AllowListSettings } from '#common/allow-list.ts'
+import { AllowListSettings } from '#common/guard/allow-list.ts'
 import { DrainSettings, loadWithSecrets, ServerSettings, TelemetrySettings } from '#common/config.ts'
 import { databaseName } from '#common/database.ts'
 import { Type } from 'typebox'

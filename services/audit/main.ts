@@ -1,5 +1,5 @@
-import { serve } from '#common/serve.ts'
+import { runService } from '#common/http/run-service.ts'
 import { buildApp } from './app.ts'
 import { loadConfig } from './config.ts'
 
-await serve('audit', () => loadConfig(process.env), buildApp)
+await runService('audit', () => loadConfig(process.env), buildApp)

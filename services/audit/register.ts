@@ -4,9 +4,9 @@ import { isDeepStrictEqual } from 'node:util'
 import type { FastifyBaseLogger } from 'fastify'
 import { BSON } from 'mongodb'
 import { isDuplicateKey, isTransient, type Database, type Index } from '#common/database.ts'
-import { DatabaseUnavailable } from '#common/problems.ts'
-import { measure } from '#common/telemetry/measures.ts'
-import { serve, servedOperations, type Operation } from '#common/telemetry/operation.ts'
+import { DatabaseUnavailable } from '#common/http/problems.ts'
+import { recordMetric } from '#common/telemetry/metrics.ts'
+import { runInOperations, currentOperations, type Operation } from '#common/telemetry/operation.ts'
 import { RecordIdReused, RegisterBusy } from './errors.ts'
 import type { AuditRecord, Receipt, StoredRecord } from './record.ts'
 
@@ -40,7 +40,7 @@ export interface Block {
   records: StoredRecord[]
 }
 
-export interface Sending {
+export interface AppendOptions {
   /** Chosen by the caller, who may send it again. */
   id?: string
   /** The caller has not sent it before, so that the register need not look whether it has it. */
@@ -93,7 +93,7 @@ export class Register {
    * @throws {RegisterBusy} the record does not stand, or is not known to stand
    * @throws {RecordIdReused}
    */
-  async append (content: AuditRecord, operationId: string, { id, isFirst = false, bytes = BSON.calculateObjectSize(content) + OWN_BYTES }: Sending = {}): Promise<Receipt> {
+  async append (content: AuditRecord, operationId: string, { id, isFirst = false, bytes = BSON.calculateObjectSize(content) + OWN_BYTES }: AppendOptions = {}): Promise<Receipt> {
     const record = { ...content, id: id ?? randomUUIDv7(), createdDate: new Date(), operationId } as Entry['record']
     const pending = this.#pending.get(record.id)
     if (pending) {
@@ -103,12 +103,12 @@ export class Register {
 
     if (this.#closed || this.#queue.length >= QUEUE_RECORDS || this.#queueBytes + bytes > QUEUE_BYTES) throw new RegisterBusy()
     const queued = performance.now()
-    const entry = { record, mayStand: id !== undefined && !isFirst, bytes, operations: servedOperations(), queued, expires: queued + WAIT_MS, stored: Promise.withResolvers<Receipt>() }
+    const entry = { record, mayStand: id !== undefined && !isFirst, bytes, operations: currentOperations(), queued, expires: queued + WAIT_MS, stored: Promise.withResolvers<Receipt>() }
     this.#queue.push(entry)
     this.#queueBytes += bytes
     this.#pending.set(record.id, entry)
     // It stores what others append too
-    this.#storing ??= serve([], () => this.#storeQueue())
+    this.#storing ??= runInOperations([], () => this.#storeQueue())
     this.#expiring ??= setTimeout(() => this.#expire(), WAIT_MS).unref()
     return await entry.stored.promise
   }
@@ -136,7 +136,7 @@ export class Register {
   async #storeQueue () {
     while (this.#queue.length > 0) {
       await this.#gathered()
-      measure('audit.queue.depth', this.#queue.length)
+      recordMetric('audit.queue.depth', this.#queue.length)
       const entries = this.#takeBlock()
       try {
         const fresh = await serveAll(entries, () => this.#answerRepeats(entries))
@@ -197,8 +197,8 @@ export class Register {
     const block: Block = { _id: `${chain}:${firstSeq}`, _shardKey: chain, chain, firstSeq, records }
     await this.#insert(block)
     this.#nextSeq += entries.length
-    measure('audit.batch.size', entries.length)
-    measure('audit.batch.wait', performance.now() - entries[0]!.queued)
+    recordMetric('audit.batch.size', entries.length)
+    recordMetric('audit.batch.wait', performance.now() - entries[0]!.queued)
     for (const { record, stored } of entries) stored.resolve(receipt(record))
   }
 
@@ -234,7 +234,7 @@ export class Register {
 
 /** What is done for all of them shows in the operation of each. */
 function serveAll<T> (entries: Entry[], work: () => T) {
-  return serve(entries.flatMap(({ operations }) => operations), work)
+  return runInOperations(entries.flatMap(({ operations }) => operations), work)
 }
 
 function sameContent (a: Omit<StoredRecord, 'seq'>, b: Omit<StoredRecord, 'seq'>) {

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { isUuid } from '#common/formats.ts'
-import { Problem } from '#common/problems.ts'
+import { isUuid } from '#common/http/formats.ts'
+import { Problem } from '#common/http/problems.ts'
 import { InvalidRecordId } from './errors.ts'
 import { AuditRecord, Receipt } from './record.ts'
 import type { Register } from './register.ts'

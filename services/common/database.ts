@@ -7,12 +7,12 @@ import {
   type Collection, type CreateIndexesOptions, type Db, type Document, type IndexSpecification
 } from 'mongodb'
 import { Type } from 'typebox'
-import { DatabaseUnavailable } from './problems.ts'
-import type { Secret, Secrets, Version } from './secrets.ts'
-import { noteCommands } from './telemetry/commands.ts'
-import { measure } from './telemetry/measures.ts'
-import { isTold } from './telemetry/operation.ts'
-import { within } from './within.ts'
+import { DatabaseUnavailable } from './http/problems.ts'
+import type { Secret, Secrets, Version } from './secrets/secrets.ts'
+import { traceCommands } from './telemetry/commands.ts'
+import { recordMetric } from './telemetry/metrics.ts'
+import { telemetryEnabled } from './telemetry/operation.ts'
+import { withTimeout } from './with-timeout.ts'
 
 export const databaseName = (name: string) => Type.String({ default: name, pattern: '^[A-Za-z0-9_-]{1,63}$' })
 
@@ -51,12 +51,12 @@ const LOGIN_REFUSED = new Set<unknown>([13, 18, 8_000])
 const AUTHENTICATION_FAILED = 18
 
 /** The time (of `performance.now`) after which the work it holds for starts nothing more on a database. */
-export const startBy = new AsyncLocalStorage<number>()
+export const startDeadline = new AsyncLocalStorage<number>()
 
 /** A connection string that the driver takes. */
 export function connectionString (secrets: Secrets, name: string) {
   // A client parses it, and does not connect yet
-  return secrets.secret(name, (connection) => new MongoClient(connection) && connection)
+  return secrets.open(name, (connection) => new MongoClient(connection) && connection)
 }
 
 interface Login {
@@ -104,7 +104,7 @@ export class Database {
    * @throws {DatabaseUnavailable} where the database cannot take the work; a defect's error as it is
    */
   async run<T> (work: () => Promise<T>): Promise<T> {
-    const latest = startBy.getStore() ?? Infinity
+    const latest = startDeadline.getStore() ?? Infinity
     const giveUp = Math.min(latest, performance.now() + RETRY_MS)
     if (performance.now() > latest) throw new DatabaseUnavailable()
     for (let attempt = 0; ; attempt++) {
@@ -115,10 +115,10 @@ export class Database {
         const error = asDriverError(thrown)
         if (!(error instanceof MongoError) || isDuplicateKey(error) || DEFECTS.has(error.code)) throw error
         if (LOGIN_REFUSED.has(error.code) && await this.#hasNewLogin(login, giveUp)) continue
-        if (error.code === THROTTLED) measure('database.throttled', 1)
+        if (error.code === THROTTLED) recordMetric('database.throttled', 1)
         const wait = waitBeforeRetry(error, attempt)
         if (wait === undefined || performance.now() + wait > giveUp) throw unavailable(error)
-        measure('database.retries', 1, { 'error.type': String(error.code ?? error.name) })
+        recordMetric('database.retries', 1, { 'error.type': String(error.code ?? error.name) })
         this.#log.warn({ err: error, wait, attempt }, 'repeating work on the database')
         await sleep(wait)
       }
@@ -148,11 +148,11 @@ export class Database {
   }
 
   async #begin (indexes: Index[]) {
-    await this.#connection.known
+    await this.#connection.loaded
     for (let attempt = 0; !this.#closed && !this.#login; attempt++) {
       if (attempt > 0) await sleep(backoff(attempt))
       // The one before may work where the newest does not
-      for (const version of this.#connection.inForce()) {
+      for (const version of this.#connection.validVersions()) {
         if (await this.#take(version)) break
       }
     }
@@ -168,7 +168,7 @@ export class Database {
   async #takeNewest () {
     await this.connected
     for (let attempt = 0; !this.#closed; attempt++) {
-      const [newest] = this.#connection.inForce()
+      const [newest] = this.#connection.validVersions()
       if (!newest || newest.id === this.#login?.version) return
       // Another may be the newest when this one is taken
       if (!await this.#take(newest)) await sleep(backoff(attempt, MAX_RENEWAL_BACKOFF_MS))
@@ -178,14 +178,14 @@ export class Database {
   /** Whether another login took over from one that the server refuses: it was one of a connection string that is no more. */
   async #hasNewLogin (refused: Login | undefined, giveUp: number) {
     if (this.#login === refused) {
-      const renewed = this.#connection.look().then(() => this.#renew())
-      await within(giveUp - performance.now(), renewed, () => new DatabaseUnavailable()).catch(() => {})
+      const renewed = this.#connection.refresh().then(() => this.#renew())
+      await withTimeout(giveUp - performance.now(), renewed, () => new DatabaseUnavailable()).catch(() => {})
     }
     return this.#login !== refused
   }
 
   /** Whether work is done with `version` from now on. */
-  async #take ({ id, use: connection }: Version<string>) {
+  async #take ({ id, value: connection }: Version<string>) {
     const client = this.#clientOf(connection)
     const db = client.db(this.#name)
     try {
@@ -216,7 +216,7 @@ export class Database {
   #clientOf (connection: string) {
     const client = new MongoClient(connection, {
       appName: this.#name,
-      monitorCommands: isTold(),
+      monitorCommands: telemetryEnabled(),
       writeConcern: { w: 'majority', journal: true },
       retryWrites: false, // Cosmos DB has none; `run` repeats what may be repeated, on every server alike
       maxPoolSize: 64,
@@ -227,7 +227,7 @@ export class Database {
       waitQueueTimeoutMS: 500,
       socketTimeoutMS: 4_500
     })
-    if (isTold()) noteCommands(client)
+    if (telemetryEnabled()) traceCommands(client)
     return client
   }
 
@@ -256,9 +256,9 @@ export const database = fp<{ connection: Secret<string>, name: string, indexes: 
 }, { name: 'database' })
 
 /** A hook that lets requests wait for a database that is just starting, as long as their caller does. */
-export function databaseConnected ({ server: { database } }: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) {
+export function waitForDatabase ({ server: { database } }: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) {
   if (database.ready) done()
-  else within(STARTING_MS - reply.elapsedTime, database.connected, () => new DatabaseUnavailable()).then(() => done(), done)
+  else withTimeout(STARTING_MS - reply.elapsedTime, database.connected, () => new DatabaseUnavailable()).then(() => done(), done)
 }
 
 export function isDuplicateKey (error: unknown) {

@@ -1,11 +1,11 @@
 import type { onRouteHookHandler } from 'fastify'
 import type { DestinationStream } from 'pino'
-import { connectionString, database, databaseConnected } from '#common/database.ts'
-import { guard } from '#common/guard.ts'
-import { health } from '#common/health.ts'
-import { acceptedKey, shownKey } from '#common/host-key.ts'
-import { secrets } from '#common/key-vault.ts'
-import { createService } from '#common/service.ts'
+import { connectionString, database, waitForDatabase } from '#common/database.ts'
+import { guard } from '#common/guard/guard.ts'
+import { health } from '#common/http/health.ts'
+import { acceptedHostKey, sentHostKey } from '#common/guard/host-key.ts'
+import { secrets } from '#common/secrets/key-vault.ts'
+import { createService } from '#common/http/create-service.ts'
 import { AuditClient } from './audit-client.ts'
 import { audited } from './audited.ts'
 import type { Config } from './config.ts'
@@ -13,9 +13,9 @@ import { dataKeys } from './data-key.ts'
 import { Deletion } from './deletion.ts'
 import { Claims, claimIndexes } from './repositories/claims.ts'
 import { patientIndexes, Patients } from './repositories/patients.ts'
-import { testIndexes, Tests } from './repositories/tests.ts'
+import { testIndexes, TestResults } from './repositories/test-results.ts'
 import { patientRoutes } from './routes/patients.ts'
-import { testRoutes } from './routes/tests.ts'
+import { testResultRoutes } from './routes/test-results.ts'
 
 const SWEEP_MS = 60 * 60 * 1_000
 /** Nobody waits for the record of a refusal. */
@@ -27,17 +27,17 @@ export async function buildApp (config: Config, { logStream, onRoute }: { logStr
   if (onRoute) app.addHook('onRoute', onRoute)
 
   await app.register(secrets, { settings: config.secrets })
-  const key = acceptedKey(app.secrets, 'patient-host-key')
+  const key = acceptedHostKey(app.secrets, 'patient-host-key')
   await app.register(database, {
     connection: connectionString(app.secrets, 'patient-db-connection'),
     name: config.DATABASE_NAME,
     indexes: [...patientIndexes, ...testIndexes, ...claimIndexes]
   })
-  const audit = new AuditClient(config.AUDIT_URL, shownKey(app.secrets, 'audit-host-key'), app.log)
+  const audit = new AuditClient(config.AUDIT_URL, sentHostKey(app.secrets, 'audit-host-key'), app.log)
   app.addHook('onClose', () => audit.close())
 
   const patients = new Patients(app.database)
-  const tests = new Tests(app.database)
+  const tests = new TestResults(app.database)
   const claims = new Claims(app.database)
   const deletion = new Deletion(patients, tests, app.log)
   const sweep = () => deletion.sweep().catch((err) => app.log.warn({ err }, 'sweep of deleted patients not finished'))
@@ -45,15 +45,15 @@ export async function buildApp (config: Config, { logStream, onRoute }: { logStr
   app.database.connected.then(sweep)
   app.addHook('onClose', async () => clearInterval(sweeping))
 
-  app.register(health, { ready: () => app.secrets.known && app.database.ready })
+  app.register(health, { ready: () => app.secrets.loaded && app.database.ready })
   app.register(async (guarded) => {
     await guarded.register(guard, { config, key, record: (refusal, trace) => audit.recordRefusal(refusal, trace, REFUSAL_MS) })
-    guarded.addHook('onRequest', databaseConnected)
+    guarded.addHook('onRequest', waitForDatabase)
     await guarded.register(audited, { audit })
 
     const parts = { patients, tests, claims, deletion, keys: dataKeys(app.secrets) }
     guarded.register(patientRoutes, parts)
-    guarded.register(testRoutes, parts)
+    guarded.register(testResultRoutes, parts)
   })
   return app
 }

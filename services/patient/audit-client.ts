@@ -3,12 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import createError from '@fastify/error'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { Dispatcher } from 'undici'
-import { KeysUnavailable } from '#common/problems.ts'
-import type { Refusal } from '#common/refusals.ts'
-import type { Secret } from '#common/secrets.ts'
-import { traceHeaders } from '#common/trace.ts'
-import { connectTo, type Lookup, type Service } from '#common/upstream.ts'
-import { WarmingPool } from '#common/warming-pool.ts'
+import { KeysUnavailable } from '#common/http/problems.ts'
+import type { Refusal } from '#common/guard/refusals.ts'
+import type { Secret } from '#common/secrets/secrets.ts'
+import { traceHeaders } from '#common/telemetry/trace.ts'
+import { connectTo, type Lookup, type Service } from '#common/http/upstream.ts'
+import { WarmingPool } from '#common/http/warming-pool.ts'
 import { AuditUnavailable } from './errors.ts'
 
 export interface Disclosure {
@@ -94,7 +94,7 @@ export class AuditClient {
     if (key === undefined) throw Object.assign(new AuditUnavailable(), { cause: new KeysUnavailable() })
     let statusCode = await this.#send(key, headers, body, giveUp)
     if (statusCode === 401) {
-      for await (const other of this.#hostKey.insteadOf(key, Math.min(LOOK_MS, giveUp - performance.now()))) {
+      for await (const other of this.#hostKey.alternatives(key, Math.min(LOOK_MS, giveUp - performance.now()))) {
         statusCode = await this.#send(other, headers, body, giveUp)
         if (statusCode !== 401) break
       }

@@ -5,8 +5,8 @@ import type {
   RawRequestDefaultExpression, RawServerDefault, RouteGenericInterface, RouteHandlerMethod
 } from 'fastify'
 import fp from 'fastify-plugin'
-import { STARTING_MS, startBy } from '#common/database.ts'
-import { within } from '#common/within.ts'
+import { STARTING_MS, startDeadline } from '#common/database.ts'
+import { withTimeout } from '#common/with-timeout.ts'
 import type { AuditClient, AuditEntry, Disclosure } from './audit-client.ts'
 import { OutOfTime } from './errors.ts'
 
@@ -58,8 +58,8 @@ declare module 'fastify' {
 }
 
 /** An attempt that another request overtook: the handler is asked again, and finds what that one did. */
-export class Overtaken extends Error {
-  override name = 'Overtaken'
+export class ClaimLost extends Error {
+  override name = 'ClaimLost'
 }
 
 // A caller gets its answer within 5 s. Nothing is begun on the database so late that it would start after that
@@ -95,8 +95,8 @@ export const audited = fp<{ audit: AuditClient }>(async (app, { audit }) => {
     const arrived = started - reply.elapsedTime
     const timeLeft = (ms: number) => started + ms - performance.now()
     const inTime = <T>(work: () => T | Promise<T>): T | Promise<T> => {
-      const result = startBy.run(started + START_BY, work)
-      return result instanceof Promise ? within(timeLeft(DONE_BY), result, () => new OutOfTime()) : result
+      const result = startDeadline.run(started + START_BY, work)
+      return result instanceof Promise ? withTimeout(timeLeft(DONE_BY), result, () => new OutOfTime()) : result
     }
 
     for (;;) {
@@ -138,7 +138,7 @@ export const audited = fp<{ audit: AuditClient }>(async (app, { audit }) => {
           throw error
         }
         await record(failure, ANSWERED_BY)
-        if (error instanceof Overtaken) continue
+        if (error instanceof ClaimLost) continue
         throw error
       }
       return interaction.answer(done, reply)

@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { AllowListSettings } from '#common/allow-list.ts'
+import { AllowListSettings } from '#common/guard/allow-list.ts'
 import { DrainSettings, loadWithSecrets, ServerSettings, TelemetrySettings } from '#common/config.ts'
 import { databaseName } from '#common/database.ts'
 

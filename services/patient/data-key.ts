@@ -1,6 +1,6 @@
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync, randomBytes } from 'node:crypto'
-import { KeysUnavailable } from '#common/problems.ts'
-import type { Secrets } from '#common/secrets.ts'
+import { KeysUnavailable } from '#common/http/problems.ts'
+import type { Secrets } from '#common/secrets/secrets.ts'
 import { InvalidCursor } from './errors.ts'
 
 const IV = 12
@@ -60,7 +60,7 @@ export interface DataKeys {
   /** @throws {KeysUnavailable} */
   current (): DataKey
   /** Newest first, the same in every replica that knows the same versions. */
-  inForce (): DataKey[]
+  validKeys (): DataKey[]
   /** By the current one. */
   seal (text: string, context: string): string
   /** @throws {InvalidCursor} */
@@ -68,7 +68,7 @@ export interface DataKeys {
 }
 
 export function dataKeys (secrets: Secrets): DataKeys {
-  const secret = secrets.secret('patient-data-key', dataKey, MOST_VERSIONS)
+  const secret = secrets.open('patient-data-key', dataKey, MOST_VERSIONS)
   const keys: DataKeys = {
     current () {
       const key = secret.current()
@@ -76,14 +76,14 @@ export function dataKeys (secrets: Secrets): DataKeys {
       return key
     },
 
-    inForce: () => secret.inForce().map(({ use }) => use),
+    validKeys: () => secret.validVersions().map(({ value: use }) => use),
 
     seal: (text, context) => keys.current().seal(text, context),
 
     async open (sealed, context) {
       const bytes = Buffer.from(sealed, 'base64url')
       // Another replica may have sealed it by a version that is not known here yet
-      const key = await secret.findOrLook((versions) => versions.find(({ id }) => hasId(bytes, id)))
+      const key = await secret.findOrRefresh((versions) => versions.find(({ id }) => hasId(bytes, id)))
       if (!key) throw new InvalidCursor()
       return key.open(sealed, context)
     }

@@ -1,10 +1,10 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { within } from '#common/within.ts'
+import { withTimeout } from '#common/with-timeout.ts'
 import { OutOfTime } from './errors.ts'
 import type { Precondition } from './preconditions.ts'
 import { CLAIM_LIFETIME_MS } from './repositories/claims.ts'
 import type { Patients } from './repositories/patients.ts'
-import type { Tests } from './repositories/tests.ts'
+import type { TestResults } from './repositories/test-results.ts'
 
 /** As long as a claim may still make a repeated create insert what was deleted. */
 const TOMBSTONE_MS = CLAIM_LIFETIME_MS + 60 * 60 * 1_000
@@ -18,10 +18,10 @@ const TESTS_MS = 1_000
  */
 export class Deletion {
   #patients: Patients
-  #tests: Tests
+  #tests: TestResults
   #log: FastifyBaseLogger
 
-  constructor (patients: Patients, tests: Tests, log: FastifyBaseLogger) {
+  constructor (patients: Patients, tests: TestResults, log: FastifyBaseLogger) {
     this.#patients = patients
     this.#tests = tests
     this.#log = log
@@ -29,9 +29,9 @@ export class Deletion {
 
   /** @throws {PatientNotFound | PatientStale} */
   async remove (id: string, audit: string, precondition: Precondition) {
-    await this.#patients.bury(id, audit, precondition)
+    await this.#patients.softDelete(id, audit, precondition)
     try {
-      await within(TESTS_MS, this.#tests.removeAllOf(id), () => new OutOfTime())
+      await withTimeout(TESTS_MS, this.#tests.removeAllOf(id), () => new OutOfTime())
     } catch (err) {
       this.#log.warn({ err }, 'the tests of a deleted patient are left to the next sweep')
     }

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { stringify } from 'safe-stable-stringify'
-import { within } from '#common/within.ts'
-import { Overtaken, write } from './audited.ts'
+import { withTimeout } from '#common/with-timeout.ts'
+import { ClaimLost, write } from './audited.ts'
 import type { DataKey, DataKeys } from './data-key.ts'
-import { IdempotencyKeyReused, InvalidIdempotencyKey, OutOfTime, RequestUnderWay } from './errors.ts'
+import { IdempotencyKeyReused, InvalidIdempotencyKey, OutOfTime, RequestInProgress } from './errors.ts'
 import { isAbandoned, UNDER_WAY_MS, type Claim, type Claims } from './repositories/claims.ts'
 
 // How long a repeat waits for the first request before it answers that this one is still under way
@@ -15,7 +15,7 @@ const FINISH_MS = 500
 const YIELD_MS = 50
 
 /** What a creation may be refused for beside its body. */
-export const creationProblems = [InvalidIdempotencyKey, IdempotencyKeyReused, RequestUnderWay]
+export const creationProblems = [InvalidIdempotencyKey, IdempotencyKeyReused, RequestInProgress]
 
 export interface Creation<T> {
   patientId?: string
@@ -75,11 +75,11 @@ async function createOnceFor<T> (sent: string, request: FastifyRequest, claims: 
       throw error
     }
     // The document stands; a repeat finishes the claim where this does not
-    await within(FINISH_MS, claims.finish(claim), () => new OutOfTime()).catch((err) => request.log.warn({ err }, 'a claim is left unfinished'))
+    await withTimeout(FINISH_MS, claims.finish(claim), () => new OutOfTime()).catch((err) => request.log.warn({ err }, 'a claim is left unfinished'))
     return created
   }
 
-  const standing = await find(keys.inForce())
+  const standing = await find(keys.validKeys())
   if (standing) {
     const { claim, sameBody } = standing
     return write({
@@ -101,12 +101,12 @@ async function createOnceFor<T> (sent: string, request: FastifyRequest, claims: 
     async act (record) {
       const key = keys.current()
       const claim = await claims.take({ ...wanted(key), audit: record, id })
-      if (!claim) throw new Overtaken()
+      if (!claim) throw new ClaimLost()
       // While the key changes, another replica may take a claim under another version: each that sees the other's yields
-      if (await find(keys.inForce().filter((other) => other !== key))) {
+      if (await find(keys.validKeys().filter((other) => other !== key))) {
         await claims.release(claim)
         await sleep(YIELD_MS * Math.random())
-        throw new Overtaken()
+        throw new ClaimLost()
       }
       return carryOut(claim)
     },
@@ -119,8 +119,8 @@ async function settled (claims: Claims, claim: Claim) {
   const giveUp = performance.now() + WAIT_MS
   for (let current: Claim | null = claim; current; current = await claims.find(claim._id)) {
     if (current.done || isAbandoned(current)) return current
-    if (performance.now() > giveUp) throw Object.assign(new RequestUnderWay(), { retryAfter: Math.ceil(UNDER_WAY_MS / 1_000) })
+    if (performance.now() > giveUp) throw Object.assign(new RequestInProgress(), { retryAfter: Math.ceil(UNDER_WAY_MS / 1_000) })
     await sleep(POLL_MS)
   }
-  throw new Overtaken()
+  throw new ClaimLost()
 }

@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import { SettingsError } from '#common/config.ts'
-import { openKeyVault } from '#common/key-vault.ts'
+import { openKeyVault } from '#common/secrets/key-vault.ts'
 import { loadConfig } from './config.ts'
 import { RotationError } from './renewal.ts'
 import { allNames, Renewals, secretNames } from './renewals.ts'

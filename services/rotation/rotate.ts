@@ -1,5 +1,5 @@
 import type { KeyVaultSecret, SecretClient } from '@azure/keyvault-secrets'
-import { isDisabled, isMissing } from '#common/key-vault.ts'
+import { isDisabled, isMissing } from '#common/secrets/key-vault.ts'
 import { RotationError, type Renewal } from './renewal.ts'
 
 /** What a rotation did to one secret. Versions are ids; no value is ever told. */

@@ -5,7 +5,7 @@ import { registerIndexes } from '../../services/audit/register.ts'
 import type { Index } from '../../services/common/database.ts'
 import { CLAIM_LIFETIME_MS, claimIndexes } from '../../services/patient/repositories/claims.ts'
 import { patientIndexes } from '../../services/patient/repositories/patients.ts'
-import { testIndexes } from '../../services/patient/repositories/tests.ts'
+import { testIndexes } from '../../services/patient/repositories/test-results.ts'
 
 interface Collection {
   indexes: string[][]

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { loadConfig as loadAuditConfig } from '../../services/audit/config.ts'
-import { loadAccess } from '../../services/local/vault/access.ts'
+import { loadAccess } from '../../services/emulators/vault/access.ts'
 import { loadConfig as loadPatientConfig } from '../../services/patient/config.ts'
 import { loadConfig as loadRotationConfig } from '../../services/rotation/config.ts'
 import { allNames } from '../../services/rotation/renewals.ts'
@@ -29,7 +29,7 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
   const roles = of('azurerm_role_assignment').map(({ values, address }) => ({ ...values, address })) as Array<Record<'scope' | 'role_definition_name' | 'principal_id' | 'address', string>>
   const identities = new Map(of('azurerm_user_assigned_identity').map(({ index, values }) => [values.principal_id, index as string]))
 
-  t.test('each identity opens what services/local/vault/access.json lets it open', async (t) => {
+  t.test('each identity opens what services/access.json lets it open', async (t) => {
     const wanted = loadAccess().filter(({ name }) => IDENTITIES.includes(name)).flatMap(({ name, read, manage }) => [
       ...[...read].map((secret) => [name, READ, secret]),
       ...[...manage].map((secret) => [name, MANAGE, secret])

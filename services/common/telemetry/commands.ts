@@ -1,5 +1,5 @@
 import type { CommandFailedEvent, CommandStartedEvent, CommandSucceededEvent, MongoClient } from 'mongodb'
-import { now, servedOperations, type Attributes, type Operation } from './operation.ts'
+import { now, currentOperations, type Attributes, type Operation } from './operation.ts'
 
 /** Those that work is made of; others keep a connection up, or log in. */
 const TOLD = new Set(['find', 'getMore', 'insert', 'update', 'delete', 'findAndModify', 'aggregate'])
@@ -12,10 +12,10 @@ interface Begun {
 }
 
 /** Notes the commands of a client, which has `monitorCommands`, by command and collection in the operations they serve. */
-export function noteCommands (client: MongoClient) {
+export function traceCommands (client: MongoClient) {
   const begun = new Map<number, Begun>()
   client.on('commandStarted', ({ requestId, commandName, databaseName, command }: CommandStartedEvent) => {
-    const operations = servedOperations()
+    const operations = currentOperations()
     if (operations.length === 0 || !TOLD.has(commandName)) return
     const collection = String(commandName === 'getMore' ? command.collection : command[commandName])
     begun.set(requestId, {
@@ -37,7 +37,7 @@ export function noteCommands (client: MongoClient) {
     begun.delete(requestId)
     const { operations, name, start, attributes } = command
     if (errorType) attributes['error.type'] = errorType
-    for (const operation of operations) operation.called(name, start, errorType !== undefined, attributes)
+    for (const operation of operations) operation.recordDependency(name, start, errorType !== undefined, attributes)
   }
   client.on('commandSucceeded', ({ requestId, reply }: CommandSucceededEvent) => ended(requestId, writeError(reply)))
   client.on('commandFailed', ({ requestId, failure }: CommandFailedEvent) => ended(requestId, errorType(failure)))

@@ -2,10 +2,10 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { metrics, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, TraceFlags, type ProxyTracerProvider } from '@opentelemetry/api'
 import { logs, SeverityNumber } from '@opentelemetry/api-logs'
 import applicationinsights from 'applicationinsights'
-import { azureCredential } from '../azure-credential.ts'
-import { measures, type Measured } from './measures.ts'
-import type { Attributes, Defect, Item, Recorded } from './operation.ts'
-import type { ExporterOptions, Parcel, Receipt } from './telemetry.ts'
+import { azureCredential } from '../secrets/azure-credential.ts'
+import { metricDefinitions, type MetricValues } from './metrics.ts'
+import type { Attributes, RecordedException, TelemetryItem, Recorded } from './operation.ts'
+import type { ExporterOptions, Batch, ExportResult } from './telemetry.ts'
 
 // The thread of the SDK: takes parcels of what the process tells, and answers each when ingestion has it
 
@@ -51,25 +51,25 @@ const ALLOWED: ReadonlyArray<keyof Attributes> = [
   'db.operation.name', 'error.type', 'server.address', 'batch.size'
 ]
 
-const instruments = Object.fromEntries(Object.entries(measures).map(([name, { kind, unit }]) => {
+const instruments = Object.fromEntries(Object.entries(metricDefinitions).map(([name, { kind, unit }]) => {
   if (kind === 'gauge') {
     const gauge = meter.createGauge(name, { unit })
-    return [name, (value: number, dimensions: Measured['dimensions']) => gauge.record(value, dimensions)]
+    return [name, (value: number, dimensions: MetricValues['dimensions']) => gauge.record(value, dimensions)]
   }
   if (kind === 'counter') {
     const counter = meter.createCounter(name, { unit })
-    return [name, (value: number, dimensions: Measured['dimensions']) => counter.add(value, dimensions)]
+    return [name, (value: number, dimensions: MetricValues['dimensions']) => counter.add(value, dimensions)]
   }
   const histogram = meter.createHistogram(name, { unit })
-  return [name, (value: number, dimensions: Measured['dimensions']) => histogram.record(value, dimensions)]
+  return [name, (value: number, dimensions: MetricValues['dimensions']) => histogram.record(value, dimensions)]
 }))
 
-parentPort!.on('message', async (message: Parcel | 'close') => {
+parentPort!.on('message', async (message: Batch | 'close') => {
   if (message === 'close') return close()
   for (const { name, dimensions, values } of message.measured) {
     for (const value of values) instruments[name]!(value, dimensions)
   }
-  const items: Item[] = JSON.parse(message.items)
+  const items: TelemetryItem[] = JSON.parse(message.items)
   const requestsAndCalls = items.filter((item) => item.kind !== 'defect')
   for (const item of requestsAndCalls) end(item)
   for (const item of items) if (item.kind === 'defect') log(item)
@@ -78,7 +78,7 @@ parentPort!.on('message', async (message: Parcel | 'close') => {
   answer({ lost: lost + lostDefects })
 })
 
-function answer (receipt: Receipt) {
+function answer (receipt: ExportResult) {
   parentPort!.postMessage(receipt)
 }
 
@@ -97,7 +97,7 @@ async function flushed (provider: Flushed) {
   }
 }
 
-function end ({ kind, name, traceId, id, parentId, start, ms, failed, attributes, operation, rate }: Recorded & Item) {
+function end ({ kind, name, traceId, id, parentId, start, ms, failed, attributes, operation, rate }: Recorded & TelemetryItem) {
   const span = tracer.startSpan(name, {
     kind: kind === 'request' ? SpanKind.SERVER : SpanKind.CLIENT,
     startTime: start,
@@ -114,7 +114,7 @@ function end ({ kind, name, traceId, id, parentId, start, ms, failed, attributes
   span.end(start + ms)
 }
 
-function log ({ traceId, parentId, start, type, stack = '' }: Defect & Item) {
+function log ({ traceId, parentId, start, type, stack = '' }: RecordedException & TelemetryItem) {
   logger.emit({
     timestamp: start,
     severityNumber: SeverityNumber.ERROR,

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { newSpanId, newTraceId } from '../trace.ts'
+import { newSpanId, newTraceId } from './trace.ts'
 
 /** What is told of a request or a call: of health data nothing, since there is no place for it. */
 export interface Attributes {
@@ -33,7 +33,7 @@ export interface Recorded {
   attributes: Attributes
 }
 
-export interface Defect {
+export interface RecordedException {
   kind: 'defect'
   traceId: string
   parentId: string
@@ -44,47 +44,47 @@ export interface Defect {
 }
 
 /** What an operation left, of which one in `rate` percent is told. */
-export type Item = (Recorded | Defect) & { operation: string, rate: number }
+export type TelemetryItem = (Recorded | RecordedException) & { operation: string, rate: number }
 
-interface Telling {
+interface Exporter {
   /** The share of operations that are told, of 1. */
   sampling: number
-  tell: (item: Item) => void
+  export: (item: TelemetryItem) => void
 }
 
 const MAX_HELD = 256
 const NONE: readonly Operation[] = []
 
-let telling: Telling | undefined
+let telling: Exporter | undefined
 const current = new AsyncLocalStorage<readonly Operation[]>()
 
 /** Has all operations from now on told to `to`; none with undefined. */
-export function tellOperations (to: Telling | undefined) {
+export function setExporter (to: Exporter | undefined) {
   telling = to
 }
 
 /** Whether operations are told. Where they are not, nothing of this module costs anything. */
-export function isTold () {
+export function telemetryEnabled () {
   return telling !== undefined
 }
 
 /** The operations that are served here and now: one, or those that share a write to the database. */
-export function servedOperations () {
+export function currentOperations () {
   return current.getStore() ?? NONE
 }
 
 /** Runs `work` as a part of `operations` and of no others. */
-export function serve<T> (operations: readonly Operation[], work: () => T): T {
+export function runInOperations<T> (operations: readonly Operation[], work: () => T): T {
   return telling || current.getStore() ? current.run(operations, work) : work()
 }
 
 /** Notes a call that took from `start` until now: in the operations that are served, or where it is for none in one of its own. */
-export function called (name: string, start: number, failed: boolean, attributes: Attributes) {
+export function recordDependency (name: string, start: number, failed: boolean, attributes: Attributes) {
   if (!telling) return
-  const served = servedOperations().filter(({ isOver }) => !isOver)
-  for (const operation of served) operation.called(name, start, failed, attributes)
+  const served = currentOperations().filter(({ ended: isOver }) => !isOver)
+  for (const operation of served) operation.recordDependency(name, start, failed, attributes)
   if (served.length > 0) return
-  telling.tell({ kind: 'dependency', name, traceId: newTraceId(), id: newSpanId(), start, ms: now() - start, failed, attributes, operation: name, rate: 100 })
+  telling.export({ kind: 'dependency', name, traceId: newTraceId(), id: newSpanId(), start, ms: now() - start, failed, attributes, operation: name, rate: 100 })
 }
 
 /** Begins the operation that a request belongs to, where operations are told. */
@@ -102,17 +102,17 @@ export class Operation {
   /** Whether the other processes tell theirs of this operation, as far as nothing fails. */
   readonly sampled: boolean
   /** It alone, as what is served. */
-  readonly alone: readonly Operation[]
-  #telling: Telling
+  readonly asList: readonly Operation[]
+  #telling: Exporter
   #method: string
   #parentId: string | undefined
   #start = now()
-  #held: Array<Recorded | Defect> = []
+  #held: Array<Recorded | RecordedException> = []
   #ended = false
   /** The percentage that it stands for; 0 is not told. */
   #rate = 0
 
-  constructor (telling: Telling, method: string, route: string, traceId: string, parentId: string | undefined) {
+  constructor (telling: Exporter, method: string, route: string, traceId: string, parentId: string | undefined) {
     this.#telling = telling
     this.#method = method
     this.route = route
@@ -120,21 +120,21 @@ export class Operation {
     this.traceId = traceId
     this.#parentId = parentId
     this.sampled = isSampled(traceId, telling.sampling)
-    this.alone = [this]
+    this.asList = [this]
   }
 
   /** Whether it was answered. */
-  get isOver () {
+  get ended () {
     return this.#ended
   }
 
   /** Notes a call that took from `start` (of `now()`) until now, under the `id` that was told to whom was called. */
-  called (name: string, start: number, failed: boolean, attributes: Attributes, id = newSpanId()) {
+  recordDependency (name: string, start: number, failed: boolean, attributes: Attributes, id = newSpanId()) {
     this.#hold({ kind: 'dependency', name, traceId: this.traceId, id, parentId: this.id, start, ms: now() - start, failed, attributes })
   }
 
   /** Notes a defect of the service by its class and stack frames. */
-  defect (type: string, stack: string | undefined) {
+  recordException (type: string, stack: string | undefined) {
     this.#hold({ kind: 'defect', traceId: this.traceId, parentId: this.id, start: now(), type, stack })
   }
 
@@ -160,13 +160,13 @@ export class Operation {
     this.#held = []
   }
 
-  #hold (recorded: Recorded | Defect) {
+  #hold (recorded: Recorded | RecordedException) {
     if (this.#ended) this.#tell(recorded)
     else if (this.#held.length < MAX_HELD || recorded.kind === 'request') this.#held.push(recorded)
   }
 
-  #tell (recorded: Recorded | Defect) {
-    if (this.#rate > 0) this.#telling.tell({ ...recorded, operation: this.name, rate: this.#rate })
+  #tell (recorded: Recorded | RecordedException) {
+    if (this.#rate > 0) this.#telling.export({ ...recorded, operation: this.name, rate: this.#rate })
   }
 }
 

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { parseTraceparent } from '../trace.ts'
-import { beginOperation, serve, type Operation } from './operation.ts'
+import { parseTraceparent } from './trace.ts'
+import { beginOperation, runInOperations, type Operation } from './operation.ts'
 
 declare module 'fastify' {
   interface FastifyRequest { operation: Operation | undefined }
@@ -15,7 +15,7 @@ export const UNMATCHED = '/(unmatched)'
 export const requests = fp<{ traceId: (request: FastifyRequest) => string }>(async (app, { traceId }) => {
   app.decorateRequest('operation')
   app.addHook('onRequest', (request, reply, done) => {
-    begin(request, reply, traceId(request))
+    beginRequest(request, reply, traceId(request))
     within(request, done)
   })
   // What reads a body comes from its connection, and knows nothing of the request
@@ -23,7 +23,7 @@ export const requests = fp<{ traceId: (request: FastifyRequest) => string }>(asy
 }, { name: 'requests' })
 
 /** Begins the operation of a request that no hook sees, since the router cannot read it. */
-export function begin (request: FastifyRequest, reply: FastifyReply, traceId: string) {
+export function beginRequest (request: FastifyRequest, reply: FastifyReply, traceId: string) {
   const route = request.routeOptions?.url ?? UNMATCHED
   if (UNTOLD.test(route)) return
   const operation = beginOperation(request.method, route, traceId, parseTraceparent(request.headers.traceparent)?.parentId)
@@ -34,6 +34,6 @@ export function begin (request: FastifyRequest, reply: FastifyReply, traceId: st
 }
 
 function within ({ operation }: FastifyRequest, done: () => void) {
-  if (operation) serve(operation.alone, done)
+  if (operation) runInOperations(operation.asList, done)
   else done()
 }

@@ -3,8 +3,8 @@ import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import type { FastifyBaseLogger } from 'fastify'
-import { keepMeasured, measure, takeMeasured, type Measured } from './measures.ts'
-import { tellOperations, type Item } from './operation.ts'
+import { collectMetrics, recordMetric, takeMetrics, type MetricValues } from './metrics.ts'
+import { setExporter, type TelemetryItem } from './operation.ts'
 
 export interface TelemetryConfig {
   APPLICATIONINSIGHTS_CONNECTION_STRING?: string
@@ -22,18 +22,18 @@ export interface ExporterOptions {
 }
 
 /** A part of what is told, as JSON: copying it costs less than copying its objects. */
-export interface Parcel {
+export interface Batch {
   items: string
-  measured: Measured[]
+  measured: MetricValues[]
 }
 
 /** The exporter's answer to a parcel. */
-export interface Receipt {
+export interface ExportResult {
   lost: number
 }
 
-const PARCEL = 512
-const MAX_PARCELS = 2
+const BATCH_ITEMS = 512
+const MAX_BATCHES = 2
 /** Besides those that are on their way. */
 const MAX_QUEUED = 2_048
 const EVERY_MS = 1_000
@@ -53,7 +53,7 @@ const YOUNG_MB = 16
 export class Telemetry {
   #log?: FastifyBaseLogger
   #options: ExporterOptions
-  #queue: Item[] = []
+  #queue: TelemetryItem[] = []
   #worker: Worker | undefined
   /** How many items each parcel has that is on its way. */
   #sending: number[] = []
@@ -64,13 +64,13 @@ export class Telemetry {
 
   constructor (options: ExporterOptions, sampling: number) {
     this.#options = options
-    keepMeasured(true)
-    tellOperations({ sampling, tell: (item) => this.#take(item) })
+    collectMetrics(true)
+    setExporter({ sampling, export: (item) => this.#take(item) })
     this.#timer = setInterval(() => this.#tick(), EVERY_MS).unref()
   }
 
   /** Has the exporter start. */
-  begin (log: FastifyBaseLogger) {
+  start (log: FastifyBaseLogger) {
     this.#log = log
     this.#worker = new Worker(new URL(import.meta.url.endsWith('.ts') ? './exporter.ts' : './exporter.mjs', import.meta.url), {
       workerData: this.#options,
@@ -84,12 +84,12 @@ export class Telemetry {
     // What the SDK prints says nothing that its receipts do not
     worker.stdout.resume()
     worker.stderr.resume()
-    worker.on('message', ({ lost }: Receipt) => this.#arrived(lost))
+    worker.on('message', ({ lost }: ExportResult) => this.#arrived(lost))
     worker.on('error', (err) => this.#log?.warn({ err }, 'the exporter of telemetry failed'))
     worker.once('exit', () => {
       this.#worker = undefined
       for (const items of this.#sending.splice(0)) this.#lose(items)
-      if (!this.#closing) setTimeout(() => this.begin(log), RESTART_MS).unref()
+      if (!this.#closing) setTimeout(() => this.start(log), RESTART_MS).unref()
     })
   }
 
@@ -97,7 +97,7 @@ export class Telemetry {
   async close () {
     this.#closing = true
     clearInterval(this.#timer)
-    tellOperations(undefined)
+    setExporter(undefined)
     if (this.#worker) {
       const worker = this.#worker
       const ended = once(worker, 'exit')
@@ -107,14 +107,14 @@ export class Telemetry {
       await Promise.race([ended, sleep(CLOSING_MS, undefined, { ref: false })])
       await worker.terminate()
     }
-    keepMeasured(false)
+    collectMetrics(false)
     if (this.#lost > 0) this.#log?.warn({ lost: this.#lost }, 'telemetry was lost')
   }
 
-  #take (item: Item) {
+  #take (item: TelemetryItem) {
     if (this.#queue.length >= MAX_QUEUED) return this.#lose(1)
     this.#queue.push(item)
-    if (this.#queue.length >= PARCEL) this.#send()
+    if (this.#queue.length >= BATCH_ITEMS) this.#send()
   }
 
   #tick () {
@@ -125,13 +125,13 @@ export class Telemetry {
     this.#lostTold = performance.now()
   }
 
-  #send (most = MAX_PARCELS) {
+  #send (most = MAX_BATCHES) {
     while (this.#worker && this.#sending.length < most) {
-      const items = this.#queue.splice(0, PARCEL)
-      const measured = takeMeasured()
+      const items = this.#queue.splice(0, BATCH_ITEMS)
+      const measured = takeMetrics()
       if (items.length + measured.length === 0) return
       this.#sending.push(items.length)
-      const parcel: Parcel = { items: JSON.stringify(items), measured }
+      const parcel: Batch = { items: JSON.stringify(items), measured }
       this.#worker.postMessage(parcel)
     }
   }
@@ -139,12 +139,12 @@ export class Telemetry {
   #arrived (lost: number) {
     this.#sending.shift()
     if (lost > 0) this.#lose(lost)
-    if (this.#queue.length >= PARCEL) this.#send()
+    if (this.#queue.length >= BATCH_ITEMS) this.#send()
   }
 
   #lose (items: number) {
     this.#lost += items
-    measure('telemetry.lost', items)
+    recordMetric('telemetry.lost', items)
   }
 }
 
@@ -166,6 +166,6 @@ function environment ({ role, connectionString }: ExporterOptions): NodeJS.Proce
     // Else the SDK asks the system for it once an item
     OTEL_RESOURCE_ATTRIBUTES: `service.instance.id=${encodeURIComponent(hostname())}`,
     // A parcel is exported as a whole when it comes, and not before: then it is known what became of it
-    OTEL_BSP_MAX_EXPORT_BATCH_SIZE: String(2 * PARCEL)
+    OTEL_BSP_MAX_EXPORT_BATCH_SIZE: String(2 * BATCH_ITEMS)
   }
 }

@@ -1,6 +1,6 @@
 import { test, type Test } from 'tap'
-import { allowList } from '../allow-list.ts'
-import { refusals } from '../refusals.ts'
+import { allowList } from '../guard/allow-list.ts'
+import { refusals } from '../guard/refusals.ts'
 import { service } from './service.ts'
 
 const guarded = (t: Test, CALLER_ADDRESS: 'forwarded' | 'peer') => service(t, async (app) => {

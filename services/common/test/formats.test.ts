@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { isUuid, stringFormats } from '../formats.ts'
+import { isUuid, stringFormats } from '../http/formats.ts'
 
 const isDate = stringFormats['partial-date']!.validate as (text: string) => boolean
 const isDateTime = stringFormats['date-time']!.validate as (text: string) => boolean

@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { health } from '../health.ts'
+import { health } from '../http/health.ts'
 import { service } from './service.ts'
 
 test('ready follows what the service needs to start', async (t) => {

@@ -1,14 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test, type Test } from 'tap'
-import { allowList } from '../allow-list.ts'
-import { acceptedKey, hostKey } from '../host-key.ts'
-import { refusals } from '../refusals.ts'
+import { allowList } from '../guard/allow-list.ts'
+import { acceptedHostKey, hostKey } from '../guard/host-key.ts'
+import { refusals } from '../guard/refusals.ts'
 import { vault } from './secrets.ts'
 import { service } from './service.ts'
 
 async function guarded (t: Test, store: ReturnType<typeof vault>) {
-  const key = acceptedKey({ secret: (_name, use) => store.reader(use) }, 'a-host-key')
-  await key.known
+  const key = acceptedHostKey({ open: (_name, use) => store.reader(use) }, 'a-host-key')
+  await key.loaded
   const { app, logs } = await service(t, async (app) => {
     await app.register(refusals, { record: async () => {} })
     await app.register(allowList, { ALLOWED_CALLERS: '127.0.0.1/32', CALLER_ADDRESS: 'peer', PROXY_ADDRESSES: '127.0.0.0/8' })

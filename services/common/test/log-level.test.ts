@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { logLevel } from '../log-level.ts'
+import { logLevel } from '../http/log-level.ts'
 import { service } from './service.ts'
 
 test('the level of a log is read and set while the service runs', async (t) => {

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { promisify } from 'node:util'
 import { test } from 'tap'
 import pino from 'pino'
-import { describeError, loggerOptions } from '../logger.ts'
+import { describeError, loggerOptions } from '../telemetry/logger.ts'
 
 test('an error is told by class, code and frames, a system error by its message too', async (t) => {
   const error = Object.assign(new RangeError('secret'), { code: 11000, cause: Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:1'), { syscall: 'connect', code: 'ECONNREFUSED' }) })
@@ -25,7 +25,7 @@ test('what names a secret is redacted', async (t) => {
 })
 
 test('lines that were gathered are out before their process has ended, whatever ends it', async (t) => {
-  const logger = JSON.stringify(import.meta.resolve('../logger.ts'))
+  const logger = JSON.stringify(import.meta.resolve('../telemetry/logger.ts'))
   for (const end of ['', 'process.exit(0)', 'setTimeout(() => process.exit(0), 400)', "process.kill(process.pid, 'SIGTERM'); setTimeout(() => {}, 5_000)"]) {
     const script = `import pino from 'pino'; const { logDestination } = await import(${logger}); process.once('SIGTERM', () => process.exit(0)); const log = pino({}, logDestination()); for (let i = 0; i < 500; i++) log.info({ i }, 'x'); ${end}`
     const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script])
@@ -34,7 +34,7 @@ test('lines that were gathered are out before their process has ended, whatever 
 })
 
 test('a process whose lines nobody reads any more ends all the same', async (t) => {
-  const logger = JSON.stringify(import.meta.resolve('../logger.ts'))
+  const logger = JSON.stringify(import.meta.resolve('../telemetry/logger.ts'))
   const script = `import pino from 'pino'; const { logDestination } = await import(${logger}); const log = pino({}, logDestination()); process.once('disconnect', () => { log.fatal('x'); process.exit(3) }); process.send('ready')`
   const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
   const ended = once(child, 'exit')

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { MongoClient } from 'mongodb'
 import pino from 'pino'
 import type { Test } from 'tap'
-import { startDatabase, type RunningDatabase } from '../../local/database/server.ts'
+import { startDatabase, type RunningDatabase } from '../../emulators/mongodb/server.ts'
 
 /** A database of its own for a test, on the server that MONGODB_URI names, else on an embedded one. */
 export async function mongo (t: Test) {

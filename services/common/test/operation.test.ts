@@ -1,14 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { test, type Test } from 'tap'
-import { beginOperation, called, isSampled, now, serve, servedOperations, tellOperations, type Item } from '../telemetry/operation.ts'
+import { beginOperation, recordDependency, isSampled, now, runInOperations, currentOperations, setExporter, type TelemetryItem } from '../telemetry/operation.ts'
 
 const newTrace = () => randomBytes(16).toString('hex')
 
 /** What is told from now on. */
 function told (t: Test, sampling = 1) {
-  const items: Item[] = []
-  tellOperations({ sampling, tell: (item) => items.push(item) })
-  t.teardown(() => tellOperations(undefined))
+  const items: TelemetryItem[] = []
+  setExporter({ sampling, export: (item) => items.push(item) })
+  t.teardown(() => setExporter(undefined))
   return items
 }
 
@@ -22,33 +22,33 @@ function traceThat (isTold: boolean, share: number) {
 
 test('where nothing is told there are no operations', async (t) => {
   t.equal(beginOperation('GET', '/patient', newTrace(), undefined), undefined)
-  t.equal(serve([], () => servedOperations().length), 0)
+  t.equal(runInOperations([], () => currentOperations().length), 0)
 })
 
 test('calls are children of the request they were made for, and come with it', async (t) => {
   const items = told(t)
   const traceId = newTrace()
   const operation = beginOperation('GET', '/patient/:patientId', traceId, 'b7ad6b7169203331')!
-  serve(operation.alone, () => called('find patients', now(), false, { 'db.operation.name': 'find' }))
+  runInOperations(operation.asList, () => recordDependency('find patients', now(), false, { 'db.operation.name': 'find' }))
   t.equal(items.length, 0, 'not before it is known how the request ended')
   operation.end(200)
   t.match(items, [
     { kind: 'dependency', name: 'find patients', traceId, parentId: operation.id, failed: false, rate: 100, operation: 'GET /patient/:patientId' },
     { kind: 'request', name: 'GET /patient/:patientId', traceId, id: operation.id, parentId: 'b7ad6b7169203331', failed: false }
   ])
-  operation.called('late', now(), false, {})
+  operation.recordDependency('late', now(), false, {})
   t.equal(items.length, 3)
 })
 
 test('a call is told in each operation that shares it, and in one of its own where it is for none', async (t) => {
   const items = told(t)
   const operations = [1, 2].map(() => beginOperation('POST', '/audit', newTrace(), undefined)!)
-  serve(operations, () => called('insert blocks', now(), false, {}))
+  runInOperations(operations, () => recordDependency('insert blocks', now(), false, {}))
   for (const operation of operations) operation.end(201)
   t.strictSame(items.filter(({ kind }) => kind === 'dependency').map(({ traceId }) => traceId), operations.map(({ traceId }) => traceId))
-  called('GET /secrets/patient-host-key', now(), false, {})
+  recordDependency('GET /secrets/patient-host-key', now(), false, {})
   t.equal(items.at(-1)!.parentId, undefined)
-  serve(operations, () => called('GET /secrets/patient-host-key', now(), false, {}))
+  runInOperations(operations, () => recordDependency('GET /secrets/patient-host-key', now(), false, {}))
   t.equal(items.at(-1)!.parentId, undefined, 'what a request began and did not wait for is not its part')
 })
 
@@ -64,14 +64,14 @@ test('what is not sampled is not told, but for failures and refusals, with all t
   const items = told(t, 0.25)
   for (const status of [200, 201, 304, 400, 404, 409, 412]) {
     const operation = beginOperation('GET', '/patient', traceThat(false, 0.25), undefined)!
-    operation.called('find patients', now(), false, {})
+    operation.recordDependency('find patients', now(), false, {})
     operation.end(status)
   }
   t.equal(items.length, 0)
   for (const status of [401, 403, 429, 500, 503, undefined]) {
     items.length = 0
     const operation = beginOperation('GET', '/patient', traceThat(false, 0.25), undefined)!
-    operation.called('find patients', now(), false, {})
+    operation.recordDependency('find patients', now(), false, {})
     operation.end(status)
     t.match(items, [{ rate: 100 }, { rate: 100, failed: true }], String(status))
   }

@@ -1,6 +1,6 @@
 import { test } from 'tap'
 import { Type } from 'typebox'
-import { DatabaseUnavailable } from '../problems.ts'
+import { DatabaseUnavailable } from '../http/problems.ts'
 import { service } from './service.ts'
 
 const Body = Type.Object({

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test, type Test } from 'tap'
-import { allowList } from '../allow-list.ts'
-import { refusals, type RecordRefusal, type Refusal } from '../refusals.ts'
+import { allowList } from '../guard/allow-list.ts'
+import { refusals, type RecordRefusal, type Refusal } from '../guard/refusals.ts'
 import { service } from './service.ts'
 
 async function guarded (t: Test, record: RecordRefusal = async () => {}) {

@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Type } from 'typebox'
 import { DrainSettings, loadSettings, ServerSettings } from '../config.ts'
-import { health } from '../health.ts'
-import { serve } from '../serve.ts'
-import { createService } from '../service.ts'
+import { health } from '../http/health.ts'
+import { runService } from '../http/run-service.ts'
+import { createService } from '../http/create-service.ts'
 
 // A small service that tells which replica it is
-await serve('replica', () => loadSettings(Type.Object({ ...ServerSettings, ...DrainSettings }), process.env), async (config) => {
+await runService('replica', () => loadSettings(Type.Object({ ...ServerSettings, ...DrainSettings }), process.env), async (config) => {
   const app = createService('replica', config)
   app.register(health, { ready: () => true })
   app.all('/patient*', async () => {

@@ -1,5 +1,5 @@
 import { Dispatcher } from 'undici'
-import type { Service } from '../upstream.ts'
+import type { Service } from '../http/upstream.ts'
 
 /** Makes requests of `service`, as undici has them. */
 export function requester (service: Service) {

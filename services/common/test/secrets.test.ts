@@ -2,13 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'tap'
 import { inMs, vault } from './secrets.ts'
 
-const ids = (secret: { inForce (): Array<{ id: string }> }) => secret.inForce().map(({ id }) => id)
+const ids = (secret: { validVersions (): Array<{ id: string }> }) => secret.validVersions().map(({ id }) => id)
 
 test('the newest version and those it supersedes are in force, at most three', async (t) => {
   const { add, reader } = vault(t)
   for (const id of ['a', 'b', 'c', 'd']) add(id)
   const secret = reader(String)
-  await secret.known
+  await secret.loaded
   t.same(ids(secret), ['d', 'c', 'b'])
   t.equal(secret.current(), 'value-of-d')
 })
@@ -18,7 +18,7 @@ test('a version that is not active yet is accepted, and not shown', async (t) =>
   add('a')
   add('b', { notBefore: inMs(400) })
   const secret = reader(String)
-  await secret.known
+  await secret.loaded
   t.same(ids(secret), ['b', 'a'])
   t.equal(secret.current(), 'value-of-a')
   await sleep(450)
@@ -29,7 +29,7 @@ test('one that is not active yet is shown where there is no other', async (t) =>
   const { add, reader } = vault(t)
   add('a', { notBefore: inMs(60_000) })
   const secret = reader(String)
-  await secret.known
+  await secret.loaded
   t.equal(secret.current(), 'value-of-a')
 })
 
@@ -38,13 +38,13 @@ test('an expired or disabled version is not in force, nor any that it supersedes
   for (const id of ['a', 'b', 'c']) add(id)
   change('b', { expiresOn: inMs(-1) })
   const secret = reader(String)
-  await secret.known
+  await secret.loaded
   t.same(ids(secret), ['c'])
   const other = vault(t)
   for (const id of ['a', 'b', 'c']) other.add(id)
   other.change('b', { enabled: false, value: '' })
   const second = other.reader(String)
-  await second.known
+  await second.loaded
   t.same(ids(second), ['c'])
 })
 
@@ -54,9 +54,9 @@ test('a version expires in an outage too, and memory keeps it no longer', async 
   add('b')
   change('a', { expiresOn: inMs(1_500) })
   const secret = reader(String)
-  await secret.known
+  await secret.loaded
   state.away = true
-  await secret.look()
+  await secret.refresh()
   t.same(ids(secret), ['b', 'a'], 'what is known stays in force')
   await sleep(700)
   t.same(ids(secret), ['b'])
@@ -68,12 +68,12 @@ test('a newest version that was disabled by hand leaves those it superseded', as
   add('a')
   add('b')
   const secret = reader(String)
-  await secret.known
+  await secret.loaded
   change('b', { enabled: false, value: '' })
-  await secret.look()
+  await secret.refresh()
   t.same(ids(secret), ['a'])
   change('a', { enabled: false, value: '' })
-  await secret.look()
+  await secret.refresh()
   t.same(ids(secret), [])
   t.equal(secret.current(), undefined)
 })
@@ -82,12 +82,12 @@ test('looks begin a second apart, and who asks meanwhile shares the next', async
   const { add, state, reader } = vault(t)
   add('a')
   const secret = reader(String)
-  await secret.known
+  await secret.loaded
   const before = state.looks
   const began = performance.now()
-  await Promise.all(Array.from({ length: 500 }, () => secret.look()))
+  await Promise.all(Array.from({ length: 500 }, () => secret.refresh()))
   t.equal(state.looks, before + 1)
-  await Promise.all(Array.from({ length: 500 }, () => secret.look()))
+  await Promise.all(Array.from({ length: 500 }, () => secret.refresh()))
   t.equal(state.looks, before + 2)
   t.ok(performance.now() - began > 1_900)
 })
@@ -96,12 +96,12 @@ test('a look that began before does not count for who asks after', async (t) => 
   const { add, state, reader } = vault(t)
   add('a')
   const secret = reader(String)
-  await secret.known
-  const first = secret.look()
+  await secret.loaded
+  const first = secret.refresh()
   await sleep(0)
   add('b')
   await first
-  await secret.look()
+  await secret.refresh()
   t.same(ids(secret), ['b', 'a'])
   t.ok(state.looks >= 2)
 })
@@ -110,13 +110,13 @@ test('it looks by itself within the interval, and tells its listeners of a chang
   const { add, reader } = vault(t)
   add('a')
   const secret = reader(String, 1)
-  await secret.known
+  await secret.loaded
   let changes = 0
   secret.onChange(() => changes++)
   add('b')
-  while (secret.inForce().length === 1) await sleep(20)
+  while (secret.validVersions().length === 1) await sleep(20)
   t.same(ids(secret), ['b', 'a'])
-  await secret.look()
+  await secret.refresh()
   t.equal(changes, 1)
 })
 
@@ -126,10 +126,10 @@ test('a start without a vault waits, and goes on when it answers', async (t) => 
   state.away = true
   const secret = reader(String)
   await sleep(250)
-  t.notOk(secret.isKnown)
+  t.notOk(secret.isLoaded)
   state.away = false
-  await secret.known
-  t.ok(secret.isKnown)
+  await secret.loaded
+  t.ok(secret.isLoaded)
   t.match(logs(), '"level":"warn"')
 })
 
@@ -140,9 +140,9 @@ test('a value that is not of its kind is passed over, and named by its version a
     if (value === 'value-of-b') throw new Error(value)
     return value
   })
-  await secret.known
+  await secret.loaded
   add('b')
-  await secret.look()
+  await secret.refresh()
   t.same(ids(secret), ['a'])
   t.match(logs(), '"version":"b"')
   t.notMatch(logs(), 'value-of')
@@ -151,7 +151,7 @@ test('a value that is not of its kind is passed over, and named by its version a
 test('a key older than its rotation period is a warning', async (t) => {
   const { add, reader, logs } = vault(t)
   add('a', { createdOn: inMs(-91 * 24 * 60 * 60 * 1_000) })
-  await reader(String).known
+  await reader(String).loaded
   t.match(logs(), /"keyName":"a-secret","version":"a","ageDays":91/)
 })
 
@@ -160,9 +160,9 @@ test('in the place of a refused value comes every other in force, then what a lo
   add('a')
   add('b', { notBefore: inMs(60_000) })
   const secret = reader(String)
-  await secret.known
+  await secret.loaded
   const looks = state.looks
-  const shown = secret.insteadOf(secret.current()!)
+  const shown = secret.alternatives(secret.current()!)
   t.same(await shown.next(), { value: 'value-of-b', done: false })
   t.equal(state.looks, looks, 'without a look')
   add('c')
@@ -174,10 +174,10 @@ test('where a look brings nothing new, the refused value is tried once more', as
   const { add, state, reader } = vault(t)
   add('a')
   const secret = reader(String)
-  await secret.known
-  t.same(await Array.fromAsync(secret.insteadOf('value-of-a')), ['value-of-a'])
+  await secret.loaded
+  t.same(await Array.fromAsync(secret.alternatives('value-of-a')), ['value-of-a'])
   state.away = true
-  t.same(await Array.fromAsync(secret.insteadOf('value-of-a', 10)), ['value-of-a'], 'nor in an outage')
+  t.same(await Array.fromAsync(secret.alternatives('value-of-a', 10)), ['value-of-a'], 'nor in an outage')
 })
 
 test('a newest version that is not of its kind does not keep older ones from ending', async (t) => {
@@ -187,11 +187,11 @@ test('a newest version that is not of its kind does not keep older ones from end
     if (value === 'value-of-b') throw new Error()
     return value
   })
-  await secret.known
+  await secret.loaded
   add('b', { previous: undefined })
-  await secret.look()
+  await secret.refresh()
   t.same(ids(secret), ['a'])
   change('a', { enabled: false })
-  await secret.look()
+  await secret.refresh()
   t.same(ids(secret), [])
 })

@@ -1,7 +1,7 @@
 import pino from 'pino'
 import type { Test } from 'tap'
-import { loggerOptions } from '../logger.ts'
-import { Secret, type StoredVersion } from '../secrets.ts'
+import { loggerOptions } from '../telemetry/logger.ts'
+import { Secret, type StoredVersion } from '../secrets/secrets.ts'
 
 /** A vault of one secret that tests change, with a count of the looks at it, and a process that reads it. */
 export function vault (t: Test) {
@@ -33,7 +33,7 @@ export function vault (t: Test) {
 
     reader<T> (use: (value: string) => T, refreshSeconds = 3_600) {
       const log = pino(loggerOptions('test', 'trace'), { write: (line: string) => { lines.push(line) } })
-      const secret = new Secret<T>({ name: 'a-secret', read, use, refreshSeconds, rotationDays: 90, log })
+      const secret = new Secret<T>({ name: 'a-secret', read, derive: use, refreshSeconds, rotationDays: 90, log })
       t.teardown(() => secret.close())
       return secret
     }

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
-import { createService } from '../service.ts'
+import { createService } from '../http/create-service.ts'
 
 /** An app as every service has it, with what it logged. */
 export async function service (t: Test, register: (app: FastifyInstance) => void | Promise<void>) {

@@ -1,6 +1,6 @@
 import { test } from 'tap'
 import type { FastifyRequest } from 'fastify'
-import { traceHeaders, traceId } from '../trace.ts'
+import { traceHeaders, traceId } from '../telemetry/trace.ts'
 
 const id = '0af7651916cd43dd8448eb211c80319c'
 

@@ -4,7 +4,7 @@ import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test, type Test } from 'tap'
 import { buildConnector, errors, Pool, type Dispatcher } from 'undici'
-import { connectTo, type Lookup } from '../upstream.ts'
+import { connectTo, type Lookup } from '../http/upstream.ts'
 import { ipOf, replicas } from './replicas.ts'
 import { requester } from './requester.ts'
 

@@ -65,7 +65,7 @@ export class Documents<T extends Stored> {
     return this.database.run(() => this.collection.findOne<T>({ ...key, ...live } as Filter<T>))
   }
 
-  async has (key: Key) {
+  async exists (key: Key) {
     return await this.database.run(() => this.collection.findOne({ ...key, ...live } as Filter<T>, { projection: { _id: 1 } })) !== null
   }
 

@@ -30,7 +30,7 @@ export class Patients extends Documents<StoredPatient> {
    *
    * @throws {PatientNotFound | PatientStale}
    */
-  async bury (id: string, audit: string, precondition: Precondition) {
+  async softDelete (id: string, audit: string, precondition: Precondition) {
     const tombstone: Stored = { ...patientKey(id), _audit: audit, _deleted: new Date() }
     await this.replace(tombstone as StoredPatient, precondition)
   }

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import { InvalidRequest, Problem } from '#common/problems.ts'
+import { InvalidRequest, Problem } from '#common/http/problems.ts'
 import { entityTag, notModified, precondition } from '../preconditions.ts'
 import type { Stored } from '../repositories/documents.ts'
 

@@ -1,6 +1,6 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { Type } from 'typebox'
-import { isUuid } from '#common/formats.ts'
+import { isUuid } from '#common/http/formats.ts'
 import { read, write } from '../audited.ts'
 import type { DataKeys } from '../data-key.ts'
 import type { Deletion } from '../deletion.ts'

@@ -16,7 +16,7 @@ async function client (t: Test, answer: (number: number) => RequestListener) {
   const secret = vault(t)
   secret.add('1')
   const hostKey = secret.reader(String)
-  await hostKey.known
+  await hostKey.loaded
   const client = new AuditClient(audit.origin, hostKey, pino({ level: 'silent' }) as FastifyBaseLogger, async () => audit.ips)
   t.teardown(() => client.close())
   return {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { test, type Test } from 'tap'
-import type { Secret } from '../../common/secrets.ts'
+import type { Secret } from '../../common/secrets/secrets.ts'
 import { vault } from '../../common/test/secrets.ts'
 import { dataKey, dataKeys } from '../data-key.ts'
 import { InvalidCursor } from '../errors.ts'
@@ -43,8 +43,8 @@ async function rotating (t: Test) {
   const add = (id: string, more = {}) => store.add(id, { value: randomBytes(32).toString('base64url'), ...more })
   add('first')
   const secret = store.reader(dataKey)
-  await secret.known
-  const keys = dataKeys({ secret: <T>() => secret as unknown as Secret<T> })
+  await secret.loaded
+  const keys = dataKeys({ open: <T>() => secret as unknown as Secret<T> })
   return { ...store, add, secret, keys }
 }
 
@@ -52,13 +52,13 @@ test('what any version in force sealed opens, and the newest active one seals', 
   const { add, change, secret, keys } = await rotating(t)
   const sealed = keys.seal('Lovelace', 'context')
   add('second')
-  await secret.look()
+  await secret.refresh()
   t.equal(await keys.open(sealed, 'context'), 'Lovelace')
-  const [second, first] = keys.inForce()
+  const [second, first] = keys.validKeys()
   t.throws(() => first!.open(keys.seal('Lovelace', 'context'), 'context'), InvalidCursor)
   t.equal(second, keys.current())
   change('first', { enabled: false })
-  await secret.look()
+  await secret.refresh()
   await t.rejects(keys.open(sealed, 'context'), InvalidCursor)
 })
 
@@ -66,12 +66,12 @@ test('what another replica sealed by a version that is not known here yet opens 
   const { add, secret, keys } = await rotating(t)
   add('second', { value: 'k'.repeat(43) })
   t.equal(await keys.open(dataKey('k'.repeat(43)).seal('Lovelace', 'context'), 'context'), 'Lovelace')
-  t.same(secret.inForce().map(({ id }) => id), ['second', 'first'])
+  t.same(secret.validVersions().map(({ id }) => id), ['second', 'first'])
 })
 
 test('without a version in force nothing is sealed', async (t) => {
   const { change, secret, keys } = await rotating(t)
   change('first', { enabled: false })
-  await secret.look()
+  await secret.refresh()
   t.throws(() => keys.seal('Lovelace', 'context'), { code: 'KEYS_UNAVAILABLE' })
 })

@@ -2,7 +2,7 @@ import { test } from 'tap'
 import { hasFailPoints } from '../../common/test/mongo.ts'
 import { Deletion } from '../deletion.ts'
 import { Patients } from '../repositories/patients.ts'
-import { Tests } from '../repositories/tests.ts'
+import { TestResults } from '../repositories/test-results.ts'
 import { ada, observation, patient } from './app.ts'
 
 const withTests = async (t: Parameters<typeof patient>[0]) => {
@@ -10,7 +10,7 @@ const withTests = async (t: Parameters<typeof patient>[0]) => {
   const { headers: { location } } = await running.call('POST', '/patient', ada)
   for (let i = 0; i < 3; i++) await running.call('POST', `${location}/tests`, { observations: [observation] })
   const { app } = running
-  const deletion = new Deletion(new Patients(app.database), new Tests(app.database), app.log)
+  const deletion = new Deletion(new Patients(app.database), new TestResults(app.database), app.log)
   return { ...running, path: location as string, deletion }
 }
 

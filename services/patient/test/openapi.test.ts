@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import t from 'tap'
-import { violations } from '#common/validation.ts'
-import { openApi } from '../openapi.ts'
+import { violations } from '#common/http/validation.ts'
+import { openApi } from '../../cli/openapi.ts'
 import * as schemas from '../schemas.ts'
 
 const committed = await readFile(new URL('../openapi.json', import.meta.url), 'utf8')

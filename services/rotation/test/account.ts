@@ -7,9 +7,9 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { CosmosDBManagementClient } from '@azure/arm-cosmosdb'
 import type { Test } from 'tap'
-import { makeCertificates } from '../../local/certificates.ts'
-import { dataDirectory } from '../../local/database/test/helper.ts'
-import type { Vault } from '../../local/vault/test/vault.ts'
+import { makeCertificates } from '../../cli/system/certificates.ts'
+import { dataDirectory } from '../../emulators/mongodb/test/helper.ts'
+import type { Vault } from '../../emulators/vault/test/vault.ts'
 
 const SUBSCRIPTION = '00000000-0000-4000-8000-000000000000'
 const PATH = `/subscriptions/${SUBSCRIPTION}/resourceGroups/health/providers/Microsoft.DocumentDB/databaseAccounts/records`

@@ -10,7 +10,7 @@ const REGENERATE = (keyKind: string) => `POST …/regenerateKey ${JSON.stringify
 const FOLLOW = /^GET \/(operations|results)\/\d+$/
 const OPTIONS = { refreshSeconds: 60, graceSeconds: 600 }
 
-const { vault, run, set, read, chain, inForce, activate } = await startRotation(t)
+const { vault, run, set, read, chain, validVersions, activate } = await startRotation(t)
 const account = await startAccount(t)
 const client = vaultClient(t, vault)
 const keys = new CosmosKeys(account.client, account.id)
@@ -22,7 +22,7 @@ const connectionOf = (kind: Parameters<typeof account.connection>[0]) =>
 
 const kindsOf = (connections: string[]) => connections.map((connection) => (['primary', 'secondary'] as const).find((kind) => connectionOf(kind) === connection))
 const kinds = async () => kindsOf((await chain(NAME)).map(({ value }) => value))
-const kindsInForce = async () => kindsOf((await inForce(NAME)).map(({ use }) => use))
+const kindsInForce = async () => kindsOf((await validVersions(NAME)).map(({ value: use }) => use))
 
 for (const follow of ['azure-asyncoperation', 'location'] as const) {
   t.test(`the idle key is regenerated, and the end of it awaited by ${follow}`, async (t) => {
@@ -80,7 +80,7 @@ for (const leaked of [false, true]) {
       t.equal(newest!.expiresOn, undefined)
       t.ok(previous!.expiresOn)
       if (leaked) {
-        t.strictSame((await inForce(NAME)).map(({ id }) => id), [newest!.id])
+        t.strictSame((await validVersions(NAME)).map(({ id }) => id), [newest!.id])
         t.ok(account.keys.primary !== former.primary && account.keys.secondary !== former.secondary, 'neither former key does')
       } else {
         t.strictSame(await kindsInForce(), ['secondary', 'primary'])

@@ -10,7 +10,7 @@ const UNAUTHORIZED = 13
 const AUTHENTICATION_FAILED = 18
 
 const rotation = await startRotation(t)
-const { vault, run, set, read, remove, recover, chain, counts, activate, inForce, toldValues } = rotation
+const { vault, run, set, read, remove, recover, chain, counts, activate, validVersions, toldValues } = rotation
 const { admin, adminConnection, address, begin } = await startUsers(t, rotation)
 const client = vaultClient(t, vault)
 const OPTIONS = { refreshSeconds: 60, graceSeconds: 600 }
@@ -19,11 +19,11 @@ const userOf = (connection: string) => new MongoClient(connection).options.crede
 
 /** Which versions the vault would have in force log in. */
 async function logins (name: string) {
-  return Promise.all((await inForce(name)).map(async ({ use }) => await loginOf(use) === 0))
+  return Promise.all((await validVersions(name)).map(async ({ value: use }) => await loginOf(use) === 0))
 }
 
 async function anyLogsIn (name: string) {
-  for (const { use } of await inForce(name)) if (await loginOf(use) === 0) return true
+  for (const { value: use } of await validVersions(name)) if (await loginOf(use) === 0) return true
   return false
 }
 
@@ -112,7 +112,7 @@ for (const [what, leaked, before] of situations) {
     for (let ended = false; !ended; steps++) {
       const first = await begin(NAME)
       await before(t)
-      const intruders = await Promise.all((await inForce(NAME)).map(({ use }) => connect(t, use)))
+      const intruders = await Promise.all((await validVersions(NAME)).map(({ value: use }) => connect(t, use)))
       const interrupted = interruption(steps)
       try {
         await rotate(interrupted.vault(client), NAME, new DatabaseUsers(interrupted.admin(admin)), options)

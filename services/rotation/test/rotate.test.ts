@@ -7,7 +7,7 @@ const KEY = /^[\w-]{43}$/
 const ISO = '\\d{4}-\\d\\d-\\d\\dT[\\d:.]+Z'
 
 const rotation = await startRotation(t)
-const { run, set, read, change, remove, recover, chain, counts, activate, inForce, toldValues } = rotation
+const { run, set, read, change, remove, recover, chain, counts, activate, validVersions, toldValues } = rotation
 await startUsers(t, rotation)
 
 const first = new Map<string, string>()
@@ -61,7 +61,7 @@ t.test('--all rotates what every deployment has, and returns at once', async (t)
       t.equal(previous!.notBefore, undefined)
       t.ok(isIn(previous!.expiresOn, name === 'patient-data-key' ? 25 * HOUR_MS : GRACE_MS, began, ended))
       t.strictSame(others, [])
-      t.strictSame((await inForce(name)).map(({ id }) => id), [newest!.id, previous!.id])
+      t.strictSame((await validVersions(name)).map(({ id }) => id), [newest!.id, previous!.id])
     })
   }
 })
@@ -173,12 +173,12 @@ t.test('when a key has leaked the new one is active at once, and all before are 
   t.match(newest!.value, KEY)
   t.strictSame(superseded.map(({ id }) => id), pending.map(({ id }) => id))
   for (const { expiresOn } of superseded) t.ok(isIn(expiresOn, 0, began, ended))
-  t.strictSame((await inForce('patient-host-key')).map(({ id }) => id), [newest!.id])
+  t.strictSame((await validVersions('patient-host-key')).map(({ id }) => id), [newest!.id])
 
   const [other, known] = await chain('audit-host-key')
   t.equal(known!.id, alone)
   t.ok(isIn(known!.expiresOn, 0, began, ended))
-  t.strictSame((await inForce('audit-host-key')).map(({ id }) => id), [other!.id])
+  t.strictSame((await validVersions('audit-host-key')).map(({ id }) => id), [other!.id])
   t.equal(stdout, `patient-host-key: ${newest!.id} added, active now${superseded.map(({ id }) => `; ${id} is refused`).join('')}\naudit-host-key: ${other!.id} added, active now; ${alone} is refused\n`)
 })
 

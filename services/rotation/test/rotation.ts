@@ -5,15 +5,15 @@ import type { SecretClient } from '@azure/keyvault-secrets'
 import { MongoClient } from 'mongodb'
 import { pino } from 'pino'
 import type { Test } from 'tap'
-import { Secret } from '#common/secrets.ts'
-import { startDatabase } from '../../local/database/server.ts'
-import { dataDirectory } from '../../local/database/test/helper.ts'
-import { access, sdk, startVault, type Vault } from '../../local/vault/test/vault.ts'
+import { Secret } from '#common/secrets/secrets.ts'
+import { startDatabase } from '../../emulators/mongodb/server.ts'
+import { dataDirectory } from '../../emulators/mongodb/test/helper.ts'
+import { access, sdk, startVault, type Vault } from '../../emulators/vault/test/vault.ts'
 import { random } from '../renewal.ts'
 import { secretNames } from '../renewals.ts'
 
 const MAIN = fileURLToPath(import.meta.resolve('../main.ts'))
-const LOCALHOST = import.meta.resolve('../../local/localhost.ts')
+const LOCALHOST = import.meta.resolve('../../emulators/processes/localhost.ts')
 const KILLED = import.meta.resolve('./killed.ts')
 
 // Most of what a process of these tests does is to load its modules
@@ -128,10 +128,10 @@ export async function startRotation (t: Test) {
   }
 
   /** The versions that a service would have in force. */
-  async function inForce (name: string) {
-    const secret = new Secret({ name, read: (id) => read(name, id), use: String, refreshSeconds: Infinity, rotationDays: Infinity, log: silent })
-    await secret.known
-    const versions = secret.inForce()
+  async function validVersions (name: string) {
+    const secret = new Secret({ name, read: (id) => read(name, id), derive: String, refreshSeconds: Infinity, rotationDays: Infinity, log: silent })
+    await secret.loaded
+    const versions = secret.validVersions()
     secret.close()
     return versions
   }
@@ -145,7 +145,7 @@ export async function startRotation (t: Test) {
     return { told: [...values].filter((value) => all.includes(value)), of: values.size }
   }
 
-  return { vault, run, set, read, change, remove, recover, chain, counts, activate, inForce, toldValues }
+  return { vault, run, set, read, change, remove, recover, chain, counts, activate, validVersions, toldValues }
 }
 
 const idOf = ({ id }: { id: string }) => id.split('/').at(-1)!

@@ -1,0 +1,112 @@
+import { randomUUID, randomUUIDv7 } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { MongoClient } from 'mongodb'
+import { storedPatient, type StoredPatient } from '../patient/repositories/patients.ts'
+import { ours, type Contender } from './contenders.ts'
+import { atMost, figure, median, type Target } from './figures.ts'
+import { Clients, type Operation } from './operations.ts'
+import { plot } from './plot.ts'
+
+const SIZES = [1_000, 10_000, 100_000, 1_000_000]
+const ROUNDS = 5
+const ROUND_MS = 1_500
+const WARM_MS = 3_000
+const CLIENTS = 16
+const BATCH = 2_000
+const GENDERS = ['male', 'female', 'other', 'unknown'] as const
+
+const OPERATIONS: Operation[] = ['create', 'load', 'update', 'search', 'create-test']
+/** Of the largest beside the second. */
+const TARGETS: Partial<Record<Operation, Target>> = { create: atMost(1.1), load: atMost(1.1), search: atMost(1.5) }
+
+/** What each operation costs with that many patients stored, a system for each size, all in turn; memory and open cursors before and after. */
+export async function growth (sizes = SIZES) {
+  const systems: Contender[] = []
+  const clients: Clients[] = []
+  try {
+    for (const size of sizes) {
+      const system = await ours({ LOG_LEVEL: 'warn' })
+      systems.push(system)
+      clients.push(new Clients(system, await store(system, size)))
+    }
+    const before = await Promise.all(systems.map(whatIsHeld))
+    const series = []
+    for (const operation of OPERATIONS) {
+      for (const one of clients) await one.run(operation, CLIENTS, WARM_MS)
+      const measured: number[][] = sizes.map(() => [])
+      for (let round = 0; round < ROUNDS; round++) {
+        const order = [...sizes.keys()]
+        for (const i of round % 2 ? order.reverse() : order) {
+          const { taken, ms } = await clients[i]!.run(operation, CLIENTS, ROUND_MS)
+          measured[i]!.push(ms / taken.length)
+        }
+      }
+      const [base] = sizes.map((size, i) => [size, measured[i]!] as const).filter(([size]) => size === 10_000)
+      const reference = base?.[1] ?? measured[0]!
+      for (const [i, size] of sizes.entries()) {
+        const beside = measured[i]!.map((ms, round) => ms / reference[round]!)
+        figure(`growth-${operation}-${size}-to-10000`, beside, size === 1_000_000 ? TARGETS[operation] : undefined)
+      }
+      series.push({ name: operation, points: sizes.map((size, i) => ({ x: size, y: median(measured[i]!.map((ms, round) => ms / reference[round]!)) })) })
+    }
+    const after = await Promise.all(systems.map(whatIsHeld))
+    for (const [i, size] of sizes.entries()) {
+      for (const name of ['gateway', 'patient', 'audit', 'database'] as const) figure(`growth-${size}-memory-${name}-mib`, after[i]!.memory[name])
+      figure(`growth-${size}-cursors-left-open`, after[i]!.cursors - before[i]!.cursors, atMost(0))
+    }
+    plot('growth', {
+      title: 'Time of an operation, 10,000 patients = 1',
+      x: { label: 'patients stored', logarithmic: true },
+      y: { label: 'times' },
+      series
+    })
+  } finally {
+    for (const one of clients) await one.close()
+    for (const { stop } of systems) await stop()
+  }
+}
+
+/** Stores patients in the way of the service, but many with one call, and answers some of their ids. */
+async function store ({ databaseConnection }: Contender, size: number) {
+  const client = await new MongoClient(databaseConnection!).connect()
+  const ids: string[] = []
+  try {
+    const patients = client.db('patient').collection<StoredPatient>('patients')
+    for (let stored = 0; stored < size; stored += BATCH) {
+      const batch = Array.from({ length: Math.min(BATCH, size - stored) }, (_, i) => patient(stored + i))
+      await patients.insertMany(batch, { ordered: false })
+      if (ids.length < 10_000) ids.push(...batch.map(({ _id }) => _id))
+      else ids[Math.floor(Math.random() * ids.length)] = batch[0]!._id
+    }
+  } finally {
+    await client.close()
+  }
+  return ids
+}
+
+function patient (n: number) {
+  const lastName = `Name ${n % 5_003}`
+  return storedPatient(randomUUID(), {
+    firstName: `First ${n % 997}`,
+    lastName,
+    fullName: `First ${n % 997} ${lastName}`,
+    gender: GENDERS[n % 4]!,
+    dateOfBirth: new Date(Date.UTC(1920, 0, 1 + n % 36_000)).toISOString().slice(0, 10),
+    postCode: String(1_000 + n % 9_000),
+    insuranceNumber: `I-${n}`
+  }, randomUUIDv7())
+}
+
+async function whatIsHeld ({ pids, database, databaseConnection }: Contender) {
+  const client = await new MongoClient(databaseConnection!).connect()
+  try {
+    const { metrics } = await client.db('admin').command({ serverStatus: 1 })
+    const rss = (pid: number) => Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1_024
+    return {
+      cursors: Number(metrics.cursor.open.total),
+      memory: { gateway: rss(pids.gateway), patient: rss(pids.patient), audit: rss(pids.audit), database: rss(database) }
+    }
+  } finally {
+    await client.close()
+  }
+}

@@ -1,0 +1,45 @@
+import { randomBytes } from 'node:crypto'
+import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { makeCertificates } from '../system/certificates.ts'
+import { clientIdOf, identities } from '../system/identity.ts'
+import { newHeaders } from '../system/state.ts'
+
+// Makes the secrets that must be there before the vault is: each container gets a volume with its own, and no other.
+// Runs without a network, once; a run that was cut short is done again.
+
+const dir = process.env.SECRETS_DIR ?? '/secrets'
+const done = join(dir, 'vault/done')
+
+const random = () => randomBytes(32).toString('base64url')
+
+function write (name: string, content: string) {
+  const file = join(dir, name)
+  // The volume is the container's alone, whatever user runs in it
+  writeFileSync(file, content, { mode: 0o444, flush: true })
+}
+
+if (!existsSync(done)) {
+  // What a run before left is read-only
+  for (const volume of readdirSync(dir)) for (const file of readdirSync(join(dir, volume))) chmodSync(join(dir, volume, file), 0o644)
+
+  const { headers, digests } = newHeaders(identities)
+  const certificates = join(dir, 'vault')
+  mkdirSync(certificates, { recursive: true })
+  await makeCertificates(certificates, ['vault', 'monitor'])
+  for (const name of ['monitor.pem', 'monitor-key.pem']) {
+    write(`monitor/${name}`, readFileSync(join(certificates, name), 'utf8'))
+    rmSync(join(certificates, name))
+  }
+  for (const name of ['vault.pem', 'vault-key.pem', 'ca.pem']) chmodSync(join(certificates, name), 0o444)
+  write('vault/unseal-key', `${random()}\n`)
+  write('vault/digests.json', JSON.stringify(digests))
+
+  const authority = readFileSync(join(certificates, 'ca.pem'), 'utf8')
+  for (const name of identities.filter((name) => existsSync(join(dir, name)))) {
+    write(`${name}/identity.env`, `AZURE_CLIENT_ID=${clientIdOf(name)}\nIDENTITY_HEADER=${headers[name]}\n`)
+    write(`${name}/ca.pem`, authority)
+  }
+  for (const database of ['patient-db', 'audit-db']) write(`${database}/root-password`, random())
+  write('vault/done', '')
+}

@@ -1,0 +1,177 @@
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import { MongoClient, MongoServerError, type Collection, type Filter, type WithId } from 'mongodb'
+import { SettingsError } from '#common/config.ts'
+import { openKeyVault } from '#common/secrets/key-vault.ts'
+import { loadConfig, type Config } from './system/config.ts'
+import { actAs } from './system/identity.ts'
+import { ping } from '../emulators/processes/probes.ts'
+import { header, row, type AuditRecord } from './register-table.ts'
+import { StartError } from './system/state.ts'
+
+const USAGE = `Prints the audit register.
+
+npm run audit -- [--patient ID] [--last N] [--follow] [--json]
+
+  --patient ID  only what concerns this patient, or the test result with this id
+  --last N      the last N records (default 50)
+  --follow      goes on with new records as they come
+  --json        whole records, one a line
+`
+
+const MAX_LAST = 100_000
+const POLL_MS = 1000
+/** A chain is one run of one replica; older ones get no more blocks. */
+const WATCHED_CHAINS = 100
+const IN_ORDER = { chain: 1, firstSeq: 1 } as const
+const NEWEST_FIRST = { chain: -1, firstSeq: -1 } as const
+
+/** Records that were stored together. */
+interface Block {
+  _id: string
+  chain: string
+  firstSeq: number
+  records: AuditRecord[]
+}
+
+/** For each chain the first sequence number of the newest block that was seen. */
+type Positions = Map<string, number>
+
+// `| head` ends the output before its end
+process.stdout.on('error', () => process.exit(0))
+
+try {
+  await main()
+} catch (error) {
+  const expected = error instanceof StartError || error instanceof SettingsError || (error as NodeJS.ErrnoException).code?.startsWith?.('ERR_PARSE_ARGS')
+  process.stderr.write(`npm run audit: ${expected ? (error as Error).message : (error as Error).stack}\n`)
+  process.exitCode = 1
+}
+
+async function main () {
+  const { values: options } = parseArgs({
+    options: {
+      patient: { type: 'string' },
+      last: { type: 'string', default: '50' },
+      follow: { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false }
+    }
+  })
+  if (options.help) return process.stdout.write(USAGE)
+  if (!/^\d{1,6}$/.test(options.last) || Number(options.last) > MAX_LAST) throw new StartError(`--last takes a number up to ${MAX_LAST}`)
+  if (options.patient === '') throw new StartError('--patient takes an id')
+
+  const { connection, database } = await whereabouts(loadConfig(process.env))
+  await ping('the audit database', connection, database)
+  const client = new MongoClient(connection)
+  try {
+    const blocks = client.db(database).collection<Block>('blocks')
+    const concerns = about(options.patient?.toLowerCase())
+    const print = printer(options.json)
+    const positions = options.follow ? await tails(blocks) : new Map()
+    for (const record of await newest(blocks, concerns, Number(options.last), positions)) await print(record)
+    if (options.follow) {
+      for await (const record of follow(blocks, concerns, positions)) await print(record)
+    }
+  } finally {
+    await client.close()
+  }
+}
+
+async function whereabouts ({ AUDIT_DB_CONNECTION, MONGODB_URI, DATABASE_PREFIX, LOCAL_DIR }: Config) {
+  const connection = AUDIT_DB_CONNECTION ?? MONGODB_URI
+  if (connection) return { connection, database: `${DATABASE_PREFIX}audit` }
+  const { KEY_VAULT_URI, AZURE_CLIENT_ID } = process.env
+  const { database, settings } = KEY_VAULT_URI
+    ? { database: `${DATABASE_PREFIX}audit`, settings: { KEY_VAULT_URI, AZURE_CLIENT_ID } }
+    : await viewer(LOCAL_DIR)
+  const vault = await openKeyVault(settings, 0)
+  try {
+    return { connection: (await vault.getSecret('audit-db-viewer-connection')).value!, database }
+  } catch (error) {
+    throw new StartError(`the vault does not tell how to see the register (${(error as { code?: string }).code})`)
+  }
+}
+
+async function viewer (dir: string) {
+  const { audit: { database }, settings } = await actAs('viewer', dir)
+  return { database, settings }
+}
+
+/** Which blocks and which of their records concern the patient or test result `id`; all without one. */
+function about (id: string | undefined) {
+  if (id === undefined) return { filter: {}, matches: () => true }
+  return {
+    filter: { $or: [{ 'records.resource.id': id }, { 'records.resource.patientId': id }, { 'records.disclosed.id': id }] },
+    matches: ({ resource, disclosed }: AuditRecord) => resource.id === id || resource.patientId === id || disclosed?.some((one) => one.id === id) === true
+  }
+}
+
+type Concerns = ReturnType<typeof about>
+
+/** The last `count` records, oldest first. Notes in `positions` how far it read. */
+async function newest (blocks: Collection<Block>, { filter, matches }: Concerns, count: number, positions: Positions) {
+  const records: AuditRecord[] = []
+  if (count === 0) return records
+  for await (const block of blocks.find(filter).sort(NEWEST_FIRST)) {
+    note(positions, block)
+    records.push(...block.records.filter(matches).reverse())
+    if (records.length >= count) break
+  }
+  return records.slice(0, count).reverse()
+}
+
+/** How far each of the newest chains has come. */
+async function tails (blocks: Collection<Block>) {
+  const positions: Positions = new Map()
+  let before: Filter<Block> = {}
+  while (positions.size < WATCHED_CHAINS) {
+    const block = await blocks.findOne(before, { sort: NEWEST_FIRST, projection: { chain: 1, firstSeq: 1 } })
+    if (!block) break
+    note(positions, block)
+    before = { chain: { $lt: block.chain } }
+  }
+  return positions
+}
+
+/** Records stored after `positions`, looked for every second, without end. */
+async function * follow (blocks: Collection<Block>, { filter, matches }: Concerns, positions: Positions) {
+  while (true) {
+    try {
+      for await (const block of blocks.find({ $and: [beyond(positions), filter] }).sort(IN_ORDER)) {
+        note(positions, block)
+        yield * block.records.filter(matches)
+      }
+    } catch (error) {
+      if (error instanceof MongoServerError) throw error
+      // Away for a moment; what comes meanwhile is read when it is back
+    }
+    await sleep(POLL_MS)
+  }
+}
+
+/** What follows in each chain that was seen, and every chain that was not: an older one may wake late. */
+function beyond (positions: Positions): Filter<Block> {
+  const chains = [...positions.keys()].sort().slice(-WATCHED_CHAINS)
+  const tails = chains.map((chain) => ({ chain, firstSeq: { $gt: positions.get(chain)! } }))
+  const between = chains.slice(1).map((chain, i) => ({ chain: { $gt: chains[i]!, $lt: chain } }))
+  return { $or: [...tails, ...between, { chain: { $gt: chains.at(-1) ?? '' } }] }
+}
+
+function note (positions: Positions, { chain, firstSeq }: Pick<WithId<Block>, 'chain' | 'firstSeq'>) {
+  positions.set(chain, Math.max(firstSeq, positions.get(chain) ?? 0))
+}
+
+function printer (json: boolean) {
+  let day = ''
+  const write = async (text: string) => { if (!process.stdout.write(`${text}\n`)) await once(process.stdout, 'drain') }
+  return async (record: AuditRecord) => {
+    if (json) return write(JSON.stringify(record))
+    const today = record.createdDate.toISOString().slice(0, 10)
+    if (today !== day) await write(`${day === '' ? '' : '\n'}${today}\n${header}`)
+    day = today
+    await write(row(record))
+  }
+}

@@ -1,0 +1,22 @@
+import { once } from 'node:events'
+import { openKeyVault } from '#common/secrets/key-vault.ts'
+import { provision } from './provision.ts'
+import { StartError } from './state.ts'
+
+// The process of start.ts that fills the vault as its deployer. What is wanted comes over its channel: an environment
+// is no place for connection strings.
+
+/** What start.ts needs of it, or why there is none. */
+export type Provisioned = { subscriptionKey: string } | { problem: string }
+
+process.channel!.ref()
+
+try {
+  const { KEY_VAULT_URI, AZURE_CLIENT_ID } = process.env
+  const [vault, [wanted]] = await Promise.all([openKeyVault({ KEY_VAULT_URI: KEY_VAULT_URI!, AZURE_CLIENT_ID }), once(process, 'message')])
+  process.send!({ subscriptionKey: await provision(vault, wanted) } satisfies Provisioned)
+} catch (error) {
+  if (!(error instanceof StartError)) throw error
+  process.send!({ problem: error.message } satisfies Provisioned)
+}
+process.disconnect!()

@@ -1,0 +1,49 @@
+import Fastify, { LogController, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { DestinationStream } from 'pino'
+import { closing } from './closing.ts'
+import { jsonBody } from './json-body.ts'
+import { childOfTrace, logDestination, loggerOptions } from '../telemetry/logger.ts'
+import { sendProblem, isCountedRefusal, problems } from './problems.ts'
+import { securityHeaders } from './security-headers.ts'
+import { beginRequest, requests } from '../telemetry/requests.ts'
+import { traceId } from '../telemetry/trace.ts'
+import { serializerCompiler, validatorCompiler } from './validation.ts'
+
+/** An app with what every service has: JSON bodies, problem+json, security headers, one log line a request. */
+export function createService (name: string, { LOG_LEVEL }: { LOG_LEVEL: string }, logStream?: DestinationStream): FastifyInstance {
+  const app = Fastify({
+    logger: { ...loggerOptions(name, LOG_LEVEL), stream: logStream ?? logDestination() },
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'trace_id' }),
+    childLoggerFactory: childOfTrace,
+    genReqId: (request) => traceId(request.headers),
+    requestIdHeader: false,
+    requestTimeout: 20_000,
+    // An id of any length is an unknown one
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 16_384 },
+    exposeHeadRoutes: false,
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    frameworkErrors: (error, request, reply) => answerUnroutable(error, request as unknown as FastifyRequest, reply as unknown as FastifyReply)
+  })
+
+  app.setValidatorCompiler(validatorCompiler)
+  app.setSerializerCompiler(serializerCompiler)
+  app.register(securityHeaders)
+  app.register(requests, { traceId: ({ id }) => id })
+  app.register(closing)
+  app.register(problems)
+  app.register(jsonBody)
+  app.addHook('onResponse', (request, reply, done) => {
+    const { method, routeOptions: { url: route } } = request
+    const { statusCode } = reply
+    request.log[isCountedRefusal(statusCode) ? 'debug' : 'info']({ method, route, statusCode, ms: Math.round(reply.elapsedTime * 10) / 10 }, 'request')
+    done()
+  })
+  return app
+}
+
+/** Answers a path that the router cannot decode. */
+function answerUnroutable (error: Error, request: FastifyRequest, reply: FastifyReply) {
+  beginRequest(request, reply, request.id)
+  sendProblem(error, request, reply)
+}

@@ -1,0 +1,38 @@
+import { test } from 'tap'
+import { collectMetrics, recordMetric, takeMetrics } from '../telemetry/metrics.ts'
+
+test('where nothing is kept there is nothing to take', async (t) => {
+  recordMetric('database.throttled', 1)
+  t.strictSame(takeMetrics(), [])
+})
+
+test('counters add up, gauges tell the last, histograms all', async (t) => {
+  collectMetrics(true)
+  t.teardown(() => collectMetrics(false))
+  for (const value of [1, 2]) {
+    recordMetric('database.throttled', value)
+    recordMetric('key.age_days', value, { secret: 'patient-host-key' })
+    recordMetric('audit.batch.size', value)
+    recordMetric('refused_calls', 1, { kind: value === 1 ? 'host-key' : 'caller-address' })
+  }
+  t.strictSame(takeMetrics().map(({ name, dimensions, values }) => [name, ...Object.values(dimensions), ...values]), [
+    ['database.throttled', 3],
+    ['key.age_days', 'patient-host-key', 2],
+    ['audit.batch.size', 1, 2],
+    ['refused_calls', 'host-key', 1],
+    ['refused_calls', 'caller-address', 1]
+  ])
+  t.strictSame(takeMetrics(), [])
+})
+
+test('what is kept between two times has a bound', async (t) => {
+  collectMetrics(true)
+  t.teardown(() => collectMetrics(false))
+  for (let i = 0; i < 5_000; i++) {
+    recordMetric('audit.batch.size', i)
+    recordMetric('database.retries', 1, { 'error.type': String(i) })
+  }
+  const taken = takeMetrics()
+  t.ok(taken.length <= 200)
+  t.ok(taken.every(({ values }) => values.length <= 1_000))
+})

@@ -1,0 +1,69 @@
+import { once } from 'node:events'
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { test, type Test } from 'tap'
+import { Pool } from 'undici'
+import { beginOperation, runInOperations, setExporter, type TelemetryItem } from '../telemetry/operation.ts'
+import { parseTraceparent } from '../telemetry/trace.ts'
+import { connectTo } from '../http/upstream.ts'
+import { requester } from './requester.ts'
+
+const traceId = '0af7651916cd43dd8448eb211c80319c'
+
+async function calling (t: Test, answer: RequestListener) {
+  const items: TelemetryItem[] = []
+  setExporter({ sampling: 1, export: (item) => items.push(item) })
+  const server = createServer(answer)
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const { port } = server.address() as AddressInfo
+  const client = connectTo(`http://127.0.0.1:${port}`, { open: (origin) => new Pool(origin), names: { target: 'audit', route: (path) => path.replace(/\/[^/]*$/, '/:id') } })
+  t.teardown(async () => {
+    setExporter(undefined)
+    await client.destroy()
+    server.closeAllConnections()
+    server.close()
+  })
+  const operation = beginOperation('GET', '/patient/:patientId', traceId, undefined)!
+  const call = (headers: Record<string, string> | string[] = {}) => runInOperations(operation.asList, async () => {
+    const { statusCode, body } = await requester(client).request({ method: 'GET', path: '/patient/the-id', headers })
+    return { statusCode, text: await body.text() }
+  })
+  return { items, operation, call }
+}
+
+test('a call passes its trace on and is told by its template, whichever way its headers come', async (t) => {
+  const parents: string[] = []
+  const { items, operation, call } = await calling(t, ({ headers }, response) => {
+    parents.push(String(headers.traceparent))
+    response.end(String(headers['x-other']))
+  })
+  const other = `00-${traceId}-b7ad6b7169203331-01`
+  t.equal((await call({ traceparent: other, 'x-other': 'kept' })).text, 'kept')
+  t.equal((await call(['x-other', 'kept', 'traceparent', other])).text, 'kept')
+  t.equal((await call(['x-other', 'kept'])).text, 'kept')
+  operation.end(200)
+  t.strictSame(items.map(({ kind }) => kind), ['dependency', 'dependency', 'dependency', 'request'])
+  for (const [i, parent] of parents.entries()) {
+    const trace = parseTraceparent(parent)!
+    t.match(items[i], { name: 'GET /patient/:id', id: trace.parentId, traceId: trace.id, failed: false, attributes: { 'server.address': 'audit', 'http.response.status_code': 200 } })
+  }
+  t.equal(new Set(parents).size, 3)
+})
+
+test('a call that is refused or breaks has failed, by its status or the code of its error', async (t) => {
+  let broken = false
+  const { items, operation, call } = await calling(t, (request, response) => {
+    if (broken) request.socket.destroy()
+    else response.writeHead(503).end()
+  })
+  await call()
+  broken = true
+  await t.rejects(call())
+  operation.end(503)
+  t.match(items, [
+    { failed: true, attributes: { 'http.response.status_code': 503 } },
+    { failed: true, attributes: { 'error.type': 'UND_ERR_SOCKET' } },
+    { kind: 'request' }
+  ])
+  t.notMatch(JSON.stringify(items), 'the-id')
+})

@@ -1,9 +1,0 @@
-/**
- * Settles as `work` does, or rejects with `late()` after `ms`; the work then goes on unobserved.
- */
-export function within<T> (ms: number, work: Promise<T>, late: () => Error): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(late()), Math.max(0, ms))
-    work.then(resolve, reject).finally(() => clearTimeout(timer))
-  })
-}

@@ -1,0 +1,60 @@
+import Fastify, { LogController, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import type { DestinationStream } from 'pino'
+import { closing } from '#common/http/closing.ts'
+import { health } from '#common/http/health.ts'
+import { jsonBody } from '#common/http/json-body.ts'
+import { lineDestination, loggerOptions } from '#common/telemetry/logger.ts'
+import { validatorCompiler } from '#common/http/validation.ts'
+import { logAccess } from './access-log.ts'
+import type { Config } from './config.ts'
+import { answerError } from './errors.ts'
+import { guard } from './guard.ts'
+import { managedIdentity } from './managed-identity.ts'
+import { secretRoutes } from './secrets.ts'
+import { openStore } from './store.ts'
+import { Tokens } from './tokens.ts'
+
+/** What telemetry is sent to. */
+const MONITOR = 'https://monitor.azure.com'
+
+// 25 KiB of value, each character of it escaped, and tags
+const BODY_LIMIT = 256 * 1024
+
+/** The local stand-in of Key Vault, as far as secrets go, and of the endpoint where managed identities get their tokens. */
+export async function buildApp (config: Config, { logStream = lineDestination() }: { logStream?: DestinationStream } = {}): Promise<FastifyInstance> {
+  const { identities, headerDigests, RESOURCE: resource } = config
+  const store = openStore({ dataDir: config.DATA_DIR, unsealKeyFile: config.UNSEAL_KEY_FILE })
+  const tokens = new Tokens(store.tokenKey)
+
+  const app = Fastify({
+    https: config.tls,
+    logger: { ...loggerOptions('vault', config.LOG_LEVEL), stream: logStream },
+    logController: new LogController({ disableRequestLogging: true }),
+    requestIdHeader: false,
+    bodyLimit: BODY_LIMIT,
+    exposeHeadRoutes: false,
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    // A name of any length gets the answer of an invalid one; clients end the path of the newest version with a slash
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 16_384 },
+    frameworkErrors: (error, request, reply) => {
+      logAccess(request as FastifyRequest, reply as FastifyReply)
+      answerError(error, request as FastifyRequest, reply as FastifyReply)
+    }
+  }) as FastifyInstance
+  app.addHook('onClose', () => store.close())
+  app.decorateRequest('access')
+  app.setValidatorCompiler(validatorCompiler)
+  app.setErrorHandler(answerError)
+
+  app.register(closing)
+  app.register(health, { ready: () => true })
+  app.register(managedIdentity, { identities, headerDigests, resources: [resource, MONITOR], tokens })
+  app.register(async (guarded) => {
+    guarded.addHook('onRequest', async (request, reply) => logAccess(request, reply))
+    guarded.register(guard, { identities, tokens, resource })
+    guarded.register(jsonBody)
+    guarded.register(secretRoutes, { store })
+  })
+  return app
+}

@@ -1,5 +1,0 @@
-import { serve } from '#common/serve.ts'
-import { buildApp } from './app.ts'
-import { loadConfig } from './config.ts'
-
-await serve('gateway', () => loadConfig(process.env), buildApp)

@@ -1,0 +1,242 @@
+import { spawn } from 'node:child_process'
+import { randomBytes, randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { test, type Test } from 'tap'
+import { Pool } from 'undici'
+import { INSTANT, UUID, startApi } from './api.ts'
+import { answers, freePorts } from '../../emulators/processes/probes.ts'
+
+const api = await startApi()
+const { run, keys } = api.system
+const HOST_KEY = { 'x-functions-key': keys['audit-host-key'] }
+
+const newRecord = (changes: object = {}) => ({
+  sourceSystemName: 'contract',
+  resource: { type: 'patient', id: randomUUID(), operation: 'load' },
+  actor: 'somebody',
+  clientAddress: '192.0.2.1',
+  requestId: randomUUID(),
+  criteria: ['lastName'],
+  disclosed: [{ id: randomUUID(), version: randomUUID() }],
+  outcome: 'success',
+  attemptOf: randomUUID(),
+  ...changes
+})
+
+async function send (url: string, method: string, path: string, body?: unknown, headers: object = HOST_KEY) {
+  const pool = new Pool(url)
+  try {
+    const answer = await pool.request({ method, path, headers: { ...headers }, body: body === undefined ? null : typeof body === 'string' ? body : JSON.stringify(body) })
+    const text = await answer.body.text()
+    return { status: answer.statusCode, headers: answer.headers, body: text ? JSON.parse(text) : undefined }
+  } finally {
+    await pool.destroy()
+  }
+}
+
+const post = (body: unknown, headers: object = {}, path = '/audit') => send(run.audit.url, 'POST', path, body, { ...HOST_KEY, ...headers })
+const stored = (id: string) => api.records({ 'records.id': id }, (record) => record.id === id)
+
+function isRefused (t: Test, { status, headers, body }: Awaited<ReturnType<typeof post>>, expected: number, code?: string) {
+  t.equal(status, expected)
+  t.match(headers['content-type'], /^application\/problem\+json(;|$)/)
+  t.match(body, { status: expected, type: String, title: String, detail: String, instance: /^urn:uuid:/, code: code ?? String, traceId: /^[0-9a-f]{32}$/ })
+}
+
+test('a record is answered 201 with its id and createdDate, and stands then', async (t) => {
+  const record = newRecord()
+  const trace = randomBytes(16).toString('hex')
+  const { status, headers, body } = await post(record, { traceparent: `00-${trace}-00f067aa0ba902b7-01` })
+  t.equal(status, 201)
+  t.equal(headers['content-type'], 'application/json; charset=utf-8')
+  t.strictSame(Object.keys(body).sort(), ['createdDate', 'id'])
+  t.match(body, { id: UUID, createdDate: INSTANT })
+  const [{ seq, ...found }] = await stored(body.id) as [any]
+  t.strictSame(found, { ...record, id: body.id, createdDate: new Date(body.createdDate), operationId: trace })
+})
+
+test('the required properties alone make a record', async (t) => {
+  const { sourceSystemName, resource: { type, operation } } = newRecord()
+  const { status, body } = await post({ sourceSystemName, resource: { type, operation } })
+  t.equal(status, 201)
+  t.equal((await stored(body.id)).length, 1)
+})
+
+test('the sample\'s path answers too', async (t) => {
+  for (const path of ['/api/auditrecord', '/api/auditrecord/', '/audit/']) {
+    const { status, body } = await post(newRecord(), {}, path)
+    t.equal(status, 201, path)
+    t.equal((await stored(body.id)).length, 1)
+  }
+})
+
+test('id and createdDate are refused in a request', async (t) => {
+  for (const [name, value] of [['id', randomUUID()], ['createdDate', new Date().toISOString()]] as const) {
+    const answer = await post(newRecord({ [name]: value }))
+    isRefused(t, answer, 400, 'INVALID_REQUEST')
+    t.equal(answer.body.errors[0].pointer, `#/${name}`)
+  }
+})
+
+test('what is no record is a 400', async (t) => {
+  const wrong = [
+    newRecord({ sourceSystemName: undefined }), newRecord({ sourceSystemName: '' }), newRecord({ sourceSystemName: 1 }), newRecord({ resource: undefined }), newRecord({ resource: { type: 'patient' } }),
+    newRecord({ resource: { type: 'patient', operation: 'load', value: 1 } }), newRecord({ criteria: 'lastName' }), newRecord({ criteria: [{ lastName: 'x' }] }), newRecord({ disclosed: [{ id: 'x' }] }),
+    newRecord({ disclosed: [{ id: 'x', version: 'y', name: 'z' }] }), newRecord({ outcome: 'perhaps' }), newRecord({ attemptOf: 'x' }), newRecord({ actor: { $gt: '' } }), newRecord({ seq: 1 }), newRecord({ operationId: 'x' }),
+    newRecord({ records: [] }), [], [newRecord()], null, 1, '', '{', '{"__proto__":1}', 'x'
+  ]
+  for (const body of wrong) isRefused(t, await post(body), 400)
+  isRefused(t, await post(JSON.stringify(newRecord()).padEnd(2 ** 20 + 1)), 413, 'BODY_TOO_LARGE')
+})
+
+test('a host key that is missing or wrong is a 401, and nothing but that is recorded, however often', async (t) => {
+  const before = await api.records()
+  for (const headers of [{}, { 'x-functions-key': '' }, { 'x-functions-key': 'wrong' }, { 'x-functions-key': `${keys['audit-host-key']}x` }, { 'ocp-apim-subscription-key': api.system.subscriptionKey }]) {
+    for (const path of ['/audit', '/api/auditrecord', '/nothing']) isRefused(t, await send(run.audit.url, 'POST', path, newRecord(), headers), path === '/nothing' ? 404 : 401)
+    isRefused(t, await send(run.patient.url, 'POST', '/patient/search', {}, headers), 401, 'HOST_KEY_REFUSED')
+  }
+  isRefused(t, await send(run.audit.url, 'POST', '/audit', newRecord(), { 'x-functions-key': keys['patient-host-key'] }), 401, 'HOST_KEY_REFUSED')
+  isRefused(t, await send(run.patient.url, 'POST', '/patient/search', {}, HOST_KEY), 401, 'HOST_KEY_REFUSED')
+  const refusal = { resource: { type: 'host-key', operation: 'refuse' }, clientAddress: '127.0.0.1', outcome: 'failure', count: 1 }
+  const told = async () => (await api.records()).filter(({ id }) => before.every((record) => record.id !== id))
+  while ((await told()).length < 2) await sleep(20)
+  t.match((await told()).sort((a, b) => a.sourceSystemName < b.sourceSystemName ? -1 : 1), [
+    { sourceSystemName: 'audit', ...refusal },
+    { sourceSystemName: 'patient', ...refusal }
+  ])
+})
+
+test('no route reads, changes or deletes a record', async (t) => {
+  const { body: { id } } = await post(newRecord())
+  const before = JSON.stringify(await api.blocks())
+  for (const method of ['GET', 'PUT', 'PATCH', 'DELETE']) {
+    for (const path of ['/audit', `/audit/${id}`, '/api/auditrecord', `/api/auditrecord/${id}`]) isRefused(t, await send(run.audit.url, method, path, method === 'GET' ? undefined : newRecord()), 404, 'ROUTE_NOT_FOUND')
+  }
+  isRefused(t, await post(newRecord(), {}, `/audit/${id}`), 404)
+  t.equal(JSON.stringify(await api.blocks()), before)
+})
+
+test('the caller may choose the id, and a repeated post records once', async (t) => {
+  const id = randomUUID()
+  const record = newRecord()
+  const first = await post(record, { 'idempotency-key': id })
+  t.equal(first.status, 201)
+  t.equal(first.body.id, id)
+  for (const key of [id, id.toUpperCase()]) {
+    const again = await post(record, { 'idempotency-key': key })
+    t.equal(again.status, 201)
+    t.strictSame(again.body, first.body)
+  }
+  t.equal((await stored(id)).length, 1)
+})
+
+test('posts of one id at once record once', async (t) => {
+  for (let round = 0; round < 5; round++) {
+    const id = randomUUID()
+    const record = newRecord()
+    const answers = await Promise.all(Array.from({ length: 16 }, () => post(record, { 'idempotency-key': id })))
+    t.strictSame(answers.map(({ status }) => status), Array(16).fill(201))
+    t.equal(new Set(answers.map(({ body }) => JSON.stringify(body))).size, 1)
+    t.equal((await stored(id)).length, 1)
+  }
+})
+
+test('another record under an id that was taken is a 409', async (t) => {
+  const id = randomUUID()
+  const record = newRecord()
+  t.equal((await post(record, { 'idempotency-key': id })).status, 201)
+  for (const other of [newRecord(), { ...record, outcome: 'failure' }, { ...record, actor: undefined }]) isRefused(t, await post(other, { 'idempotency-key': id }), 409)
+  const answers = await Promise.all([1, 2, 3].map(() => post(newRecord(), { 'idempotency-key': `${id.slice(0, -1)}${id.endsWith('0') ? 1 : 0}` })))
+  t.strictSame(answers.map(({ status }) => status).sort(), [201, 409, 409])
+  t.equal((await stored(id)).length, 1)
+})
+
+test('an Idempotency-Key that is no uuid is a 400', async (t) => {
+  for (const key of ['', 'x', `${randomUUID()}0`]) isRefused(t, await post(newRecord(), { 'idempotency-key': key }), 400)
+})
+
+test('a post repeated after the service was killed records once', async (t) => {
+  const id = randomUUID()
+  const record = newRecord()
+  const first = await post(record, { 'idempotency-key': id })
+  await api.system.restarted('audit', api.system.kill('audit'))
+  for (let i = 0; i < 2; i++) {
+    const { status, body } = await post(record, { 'idempotency-key': id })
+    t.strictSame({ status, body }, { status: 201, body: first.body })
+  }
+  isRefused(t, await post(newRecord(), { 'idempotency-key': id }), 409)
+  t.equal((await stored(id)).length, 1)
+})
+
+test('what was answered 201 stands after the service was killed, and what was not can be repeated', async (t) => {
+  const sent = Array.from({ length: 200 }, () => ({ id: randomUUID(), record: newRecord() }))
+  const { pid } = api.system.run.audit
+  let killed = false
+  const statuses = await Promise.all(sent.map(async ({ id, record }) => {
+    const status = await post(record, { 'idempotency-key': id }).then(({ status }) => status, () => 0)
+    if (!killed) api.system.kill('audit')
+    killed = true
+    return status
+  }))
+  await api.system.restarted('audit', pid!)
+  const before = new Set((await api.records()).map(({ id }) => id))
+  for (const [i, status] of statuses.entries()) t.ok(status !== 201 || before.has(sent[i]!.id))
+  const again = await Promise.all(sent.map(({ id, record }) => post(record, { 'idempotency-key': id })))
+  t.strictSame([...new Set(again.map(({ status }) => status))], [201])
+  const ids = (await api.records()).map(({ id }) => id)
+  t.equal(ids.length, new Set(ids).size)
+})
+
+test('records that arrive together share blocks of at most 100 records and 1 MiB', async (t) => {
+  const large = () => newRecord({ disclosed: Array.from({ length: 1_000 }, () => ({ id: randomBytes(100).toString('hex'), version: randomBytes(100).toString('hex') })) })
+  const answers = await Promise.all([...Array.from({ length: 250 }, () => post(newRecord())), ...Array.from({ length: 6 }, () => post(large()))])
+  t.strictSame([...new Set(answers.map(({ status }) => status))], [201])
+  const blocks = await api.blocks()
+  const next = new Map<string, number>()
+  for (const { _id, _shardKey, chain, firstSeq, records, ...more } of blocks) {
+    t.strictSame(more, {})
+    t.equal(_id, `${chain}:${firstSeq}`)
+    t.equal(_shardKey, chain)
+    t.equal(firstSeq, next.get(chain) ?? 1, 'no gap')
+    t.ok(records.length >= 1 && records.length <= 100)
+    t.ok(JSON.stringify(records).length <= 2 ** 20 + 4_096)
+    t.strictSame(records.map(({ seq }) => seq), records.map((_, i) => firstSeq + i))
+    next.set(chain, firstSeq + records.length)
+  }
+  t.ok(next.size >= 3, 'a chain is one run')
+})
+
+test('a caller from an address that is not allowed is a 403', async (t) => {
+  const start = async (settings: NodeJS.ProcessEnv) => {
+    const [port] = await freePorts()
+    const service = spawn(process.execPath, [new URL('../../audit/main.ts', import.meta.url).pathname], {
+      env: {
+        PATH: process.env.PATH, HOST: '127.0.0.1', PORT: String(port), AUDIT_DB_CONNECTION: run.audit.connection, DATABASE_NAME: run.audit.database, AUDIT_HOST_KEY: keys['audit-host-key'], ...settings
+      },
+      stdio: 'ignore'
+    })
+    t.teardown(async () => {
+      if (service.kill('SIGKILL')) await once(service, 'exit')
+    })
+    const url = `http://127.0.0.1:${port}`
+    while (!await answers(`${url}/health/ready`)) if (service.exitCode !== null) throw new Error('not started')
+    return (headers: object = {}) => send(url, 'POST', '/audit', newRecord(), { ...HOST_KEY, ...headers })
+  }
+  const [byPeer, byIngress] = await Promise.all([
+    start({ ALLOWED_CALLERS: '10.0.0.0/8', CALLER_ADDRESS: 'peer' }),
+    start({ ALLOWED_CALLERS: '10.0.0.0/8,fd00::/8' })
+  ])
+  isRefused(t, await byPeer(), 403, 'CALLER_REFUSED')
+  isRefused(t, await byPeer({ 'x-forwarded-for': '10.0.0.1' }), 403, 'CALLER_REFUSED')
+  for (const allowed of ['10.0.0.1', '192.0.2.1, 10.255.0.1', 'fd00::1', '::ffff:10.0.0.1']) t.equal((await byIngress({ 'x-forwarded-for': allowed })).status, 201, allowed)
+  for (const refused of ['192.0.2.1', '10.0.0.1, 192.0.2.1', '', 'nonsense', '10.0.0.1,', '::1']) isRefused(t, await byIngress({ 'x-forwarded-for': refused }), 403, 'CALLER_REFUSED')
+  isRefused(t, await byIngress(), 403, 'CALLER_REFUSED')
+  isRefused(t, await byIngress({ 'x-functions-key': 'wrong', 'x-forwarded-for': '10.0.0.1' }), 401)
+})
+
+test('health asks for no key', async (t) => {
+  for (const { url } of [run.audit, run.patient]) {
+    for (const path of ['/health/live', '/health/ready']) t.equal((await send(url, 'GET', path, undefined, {})).status, 200)
+  }
+})

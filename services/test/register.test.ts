@@ -1,0 +1,94 @@
+import { execFile, spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { startSystem } from './system.ts'
+
+const REGISTER = fileURLToPath(import.meta.resolve('../cli/register.ts'))
+const run = promisify(execFile)
+
+const system = await startSystem()
+t.teardown(() => system.stop())
+
+const { connection, database } = system.run.audit
+const env = {
+  ...process.env,
+  LOCAL_DIR: system.localDir,
+  MONGODB_URI: process.env.MONGODB_URI && connection,
+  DATABASE_PREFIX: database.replace(/audit$/, '')
+}
+const audit = async (...args: string[]) => (await run(process.execPath, [REGISTER, ...args], { env })).stdout
+const rows = (table: string) => table.split('\n').filter((line) => /^\d\d:/.test(line))
+
+async function call (method: string, path: string, body?: object) {
+  const response = await fetch(system.baseUrl + path, {
+    method,
+    headers: { 'ocp-apim-subscription-key': system.subscriptionKey },
+    body: body && JSON.stringify(body)
+  })
+  const text = await response.text()
+  return text === '' ? {} : JSON.parse(text)
+}
+
+const patient = { firstName: 'Ada', gender: 'female', dateOfBirth: '1815', postCode: 'W1S4' }
+const { id } = await call('POST', '/patient', patient)
+const { id: other } = await call('POST', '/patient', patient)
+await call('GET', `/patient/${id}`)
+await call('GET', `/patient/${other}`)
+await call('POST', '/patient/search', { firstName: 'Ada', postCode: 'W1S4' })
+
+t.test('prints who did what to which resource, oldest first, within 120 columns', async (t) => {
+  const table = await audit()
+  for (const line of table.split('\n')) t.ok(line.length <= 120, line)
+  const [create, , load, , search] = rows(table)
+  t.match(create, /^\d\d:\d\d:\d\d\.\d{3} local-client 127\.0\.0\.1 +create patient /)
+  t.match(create, id)
+  t.match(load, new RegExp(`load patient +${id} 1 disclosed +[0-9a-f]{12}$`))
+  t.match(search, /search patient firstName, postCode +2 disclosed/)
+  t.notMatch(table, 'Ada')
+})
+
+t.test('prints only what concerns a patient, in any case of its id', async (t) => {
+  const lines = rows(await audit('--patient', id.toUpperCase()))
+  t.equal(lines.length, 3)
+  t.notMatch(lines.join(), other)
+  t.equal(rows(await audit('--patient', '4f0b2d4e-0000-4000-8000-000000000000')).length, 0)
+})
+
+t.test('prints the last records only, or whole ones', async (t) => {
+  t.match(rows(await audit('--last', '1')), [/search patient/])
+  const { disclosed, operationId } = JSON.parse(await audit('--last', '1', '--json'))
+  t.match(disclosed, [{ id: String, version: String }, { id: String, version: String }])
+  t.match(operationId, /^[0-9a-f]{32}$/)
+})
+
+t.test('follows the register, over a restart of the service too', async (t) => {
+  const following = spawn(process.execPath, [REGISTER, '--follow', '--last', '1', '--patient', id], { env })
+  t.teardown(() => following.kill())
+  let table = ''
+  following.stdout.setEncoding('utf8').on('data', (chunk) => { table += chunk })
+  const until = async (count: number) => { while (rows(table).length < count) await sleep(20) }
+  await until(1)
+  await call('GET', `/patient/${id}`)
+  await until(2)
+  await system.restarted('audit', system.kill('audit'))
+  await call('DELETE', `/patient/${id}`)
+  await until(3)
+  t.match(rows(table), [/search patient/, /load patient/, /delete patient/])
+})
+
+t.test('says clearly what it does not take, and what does not run', async (t) => {
+  const refused = async (args: string[], settings: NodeJS.ProcessEnv = {}) => {
+    const { code, stderr } = await run(process.execPath, [REGISTER, ...args], { env: { ...env, ...settings } }).then(
+      () => { throw new Error('it ran') }, (error: { code: number, stderr: string }) => error)
+    t.equal(code, 1)
+    t.match(stderr, /^npm run register: .*\n$/)
+    return stderr
+  }
+  t.match(await refused(['--nothing']), '--nothing')
+  t.match(await refused(['--last', 'x']), '--last')
+  t.match(await refused([], { LOCAL_DIR: join(system.localDir, 'nothing'), MONGODB_URI: '' }), 'nothing runs here')
+  t.match(await audit('--help'), '--follow')
+})

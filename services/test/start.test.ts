@@ -1,0 +1,275 @@
+import { execFile } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import t, { type Test } from 'tap'
+import { readRun } from '../cli/system/state.ts'
+import { dropDatabases, isAlive, makeLocalDir, removeLocalDir, startSystem, StartFailure, type Name, type Options, type System } from './system.ts'
+
+const sh = promisify(execFile)
+const embedded = !process.env.MONGODB_URI
+const names: Name[] = ['gateway', 'patient', 'audit', 'vault', ...(embedded ? ['database'] as const : [])]
+
+function localDir (t: Test) {
+  const dir = makeLocalDir()
+  t.teardown(() => removeLocalDir(dir))
+  return dir
+}
+
+async function start (t: Test, options?: Options) {
+  const system = await startSystem(options)
+  t.teardown(async () => { await system.stop() })
+  return system
+}
+
+async function failure (t: Test, options: Options) {
+  try {
+    await start(t, options)
+  } catch (error) {
+    if (error instanceof StartFailure) return error
+  }
+  throw new Error('it started')
+}
+
+/** One line that says what is wrong, and exit 1. */
+function isClear (t: Test, { code, stderr, stdout }: StartFailure, message: RegExp | string) {
+  t.equal(code, 1)
+  t.match(stderr, message)
+  t.match(stderr, /^npm start: .*\n$/)
+  t.notMatch(stdout, 'curl')
+}
+
+/** What must be seen nowhere but in the vault. */
+function keysAndPasswords ({ secrets }: System) {
+  return [...secrets()].flatMap(([name, value]) => {
+    if (name === 'gateway-subscription-keys') return []
+    if (!name.endsWith('connection')) return value
+    const password = /^mongodb:\/\/[^:@/]*:([^@]*)@/.exec(value)?.[1]
+    return password === undefined ? [] : password
+  })
+}
+
+const pids = ({ run }: System) => [run.pid, ...names.map((name) => run[name]!.pid!)]
+
+async function gone (pids: number[]) {
+  while (pids.some(isAlive)) await sleep(20)
+}
+
+async function isEnded (t: Test, system: System, signal: NodeJS.Signals) {
+  const all = pids(system)
+  const { code, ms } = await system.stop(signal)
+  t.equal(code, 0)
+  t.ok(ms < 5000, `${ms} ms`)
+  t.notOk(all.some(isAlive))
+  t.notMatch(system.logs(), 'starting it again')
+}
+
+async function createPatient ({ baseUrl, subscriptionKey }: System) {
+  const response = await fetch(`${baseUrl}/patient`, {
+    method: 'POST',
+    headers: { 'ocp-apim-subscription-key': subscriptionKey },
+    body: JSON.stringify({ firstName: 'Ada', gender: 'female', dateOfBirth: '1815', postCode: 'W1S4' })
+  })
+  return { status: response.status, id: (await response.json() as { id: string }).id }
+}
+
+async function loadPatient ({ baseUrl, subscriptionKey }: System, id: string) {
+  const response = await fetch(`${baseUrl}/patient/${id}`, { headers: { 'ocp-apim-subscription-key': subscriptionKey } })
+  return { status: response.status, body: await response.json() as object }
+}
+
+// Each has systems of its own, and waits most of the time
+t.jobs = 3
+
+t.test('a system that runs', async (t) => {
+  const system = await start(t, { env: { MONITOR: 'on' } })
+
+  t.test('the curl lines work when pasted', async (t) => {
+    const [create, search] = system.curlLines
+    const created = await sh('sh', ['-c', create!])
+    t.match(created.stdout, /^HTTP\/1.1 201 /)
+    const found = await sh('sh', ['-c', search!])
+    t.match(found.stdout, /^HTTP\/1.1 200 /)
+    const { id } = JSON.parse(created.stdout.split('\r\n\r\n')[1]!)
+    t.match(found.stdout, id)
+  })
+
+  t.test('the monitor shows an operation through all of it, with its audit record', async (t) => {
+    const trace = randomBytes(16).toString('hex')
+    const { status } = await fetch(`${system.baseUrl}/patient/unknown`, {
+      headers: { 'ocp-apim-subscription-key': system.subscriptionKey, traceparent: `00-${trace}-${'b'.repeat(16)}-01` }
+    })
+    t.equal(status, 404)
+    const shown = async () => (await fetch(`${system.run.monitor!.url}/operations/${trace}`)).text()
+    const expected = ['gateway', 'patient', 'audit', '/patient/:patientId', '/audit', 'insert blocks', 'local-client']
+    let page = await shown()
+    for (const until = Date.now() + 30_000; Date.now() < until && !expected.every((text) => page.includes(text)); page = await shown()) await sleep(200)
+    for (const text of expected) t.ok(page.includes(text), text)
+  })
+
+  t.test('what it keeps is its owner\'s alone', async (t) => {
+    t.equal(statSync(system.localDir).mode & 0o777, 0o700)
+    for (const entry of readdirSync(system.localDir, { withFileTypes: true, recursive: true })) {
+      const { mode } = statSync(join(entry.parentPath, entry.name))
+      t.equal(mode & 0o077, 0, entry.name)
+    }
+  })
+
+  t.test('no key and no password is in a log line, or in the arguments or the environment of a process', async (t) => {
+    const { stdout } = await sh('ps', ['-o', 'pid=', '--ppid', String(system.run.pid)])
+    const all = [system.run.pid, ...stdout.trim().split(/\s+/).map(Number)]
+    for (const { pid } of [...names, 'monitor' as const].map((name) => system.run[name]!)) t.ok(all.includes(pid!))
+    const [told, ...keys] = [system.subscriptionKey, system.readerKey, ...keysAndPasswords(system)]
+    t.ok(keys.length >= 4)
+    t.equal(system.logs().split(told!).length - 1, 3, 'but for the subscription key in the lines to paste')
+    for (const key of keys) t.notOk(system.logs().includes(key))
+    for (const pid of all) {
+      for (const file of ['cmdline', 'environ']) {
+        const content = readFileSync(`/proc/${pid}/${file}`, 'utf8')
+        t.ok(content.length > 0)
+        for (const key of [told!, ...keys]) t.notOk(content.includes(key), `${file} of ${pid}`)
+      }
+    }
+  })
+
+  t.test('what a user gave is moved into the vault: no other process has it', async (t) => {
+    const SUBSCRIPTION_KEY = 'a-key-that-was-given-1'
+    const MONGODB_URI = system.run.patient.connection
+    const other = await start(t, { env: { SUBSCRIPTION_KEY, MONGODB_URI, DATABASE_PREFIX: `given-${process.pid}-` } })
+    t.equal(other.keys['patient-db-connection'], MONGODB_URI)
+    t.equal(other.subscriptionKey, SUBSCRIPTION_KEY)
+    for (const { pid } of [other.run.gateway, other.run.patient, other.run.audit, other.run.vault]) {
+      const environ = readFileSync(`/proc/${pid}/environ`, 'utf8')
+      t.notOk(environ.includes(SUBSCRIPTION_KEY))
+      t.notOk(environ.includes('mongodb://'))
+    }
+    t.equal((await createPatient(other)).status, 201)
+    if (!embedded) await dropDatabases(`given-${process.pid}-`)
+  })
+
+  t.test('a second one on the same directory is refused', async (t) => {
+    isClear(t, await failure(t, { localDir: system.localDir }), `another system is running from ${system.localDir}`)
+    t.equal((await createPatient(system)).status, 201)
+  })
+
+  for (const name of names) {
+    t.test(`a ${name} that dies is named and started again on the same port`, async (t) => {
+      const { url } = system.run[name]!
+      const { id } = await createPatient(system)
+      await system.restarted(name, system.kill(name))
+      t.match(system.logs(), `${name} ended (SIGKILL); starting it again\n`)
+      t.equal(system.run[name]!.url, url)
+      t.equal((await loadPatient(system, id)).status, 200)
+    })
+  }
+
+  t.test('one that dies again and again is started again too', async (t) => {
+    for (let i = 0; i < 3; i++) await system.restarted('gateway', system.kill('gateway'))
+    t.equal((await createPatient(system)).status, 201)
+  })
+
+  t.test('a server of one\'s own takes the place of the embedded one', async (t) => {
+    const { connection } = system.run.patient
+    const DATABASE_PREFIX = `own-${process.pid}-`
+    const other = await start(t, { env: { MONGODB_URI: connection, DATABASE_PREFIX } })
+    if (!embedded) t.teardown(() => dropDatabases(DATABASE_PREFIX))
+    t.notHas(other.run, 'database')
+    t.match(other.run, { patient: { connection, database: `${DATABASE_PREFIX}patient` }, audit: { connection, database: `${DATABASE_PREFIX}audit` } })
+    if (embedded) isClear(t, await failure(t, { env: { MONGODB_URI: system.run.database!.url } }), /^npm start: MONGODB_URI: 127\.0\.0\.1:\d+ refuses the user or the password\n$/)
+    const { status, id } = await createPatient(other)
+    t.equal(status, 201)
+    t.equal((await loadPatient(other, id)).status, 200)
+    t.equal((await loadPatient(system, id)).status, 404)
+  })
+})
+
+t.test('a system that ends and starts again', async (t) => {
+  const dir = localDir(t)
+  const SUBSCRIPTION_KEY = "it's_$HOME"
+  const first = await start(t, { localDir: dir })
+  const { id } = await createPatient(first)
+  const patient = await loadPatient(first, id)
+
+  t.test('SIGTERM ends all within 5 s, with exit code 0', async (t) => {
+    await isEnded(t, first, 'SIGTERM')
+    t.notOk(readdirSync(dir).includes('run.json'))
+  })
+
+  t.test('keys and patients outlive a restart, and nothing outlives start.ts when it is killed', async (t) => {
+    const second = await start(t, { localDir: dir })
+    t.strictSame(keysAndPasswords(second), keysAndPasswords(first))
+    t.equal(second.subscriptionKey, first.subscriptionKey)
+    t.strictSame(await loadPatient(second, id), patient)
+    const all = pids(second)
+    second.process.kill('SIGKILL')
+    await gone(all)
+  })
+
+  t.test('it starts after it was killed, the key of the client product can be given, and Ctrl-C ends all', async (t) => {
+    const third = await start(t, { localDir: dir, env: { SUBSCRIPTION_KEY } })
+    t.equal(third.subscriptionKey, SUBSCRIPTION_KEY)
+    t.strictSame(await loadPatient(third, id), patient)
+    t.match((await sh('sh', ['-c', third.curlLines[1]!])).stdout, /^HTTP\/1.1 200 /)
+    // A terminal sends it to all of them
+    for (const name of names) third.kill(name, 'SIGINT')
+    await isEnded(t, third, 'SIGINT')
+  })
+
+  t.test('a corrupted data file is named, and nothing is left running', { skip: !embedded }, async (t) => {
+    for (const file of readdirSync(join(dir, 'database'))) {
+      if (/-(wal|shm)$/.test(file)) rmSync(join(dir, 'database', file))
+      else writeFileSync(join(dir, 'database', file), 'this is no database, and long enough to be read as the header of one')
+    }
+    isClear(t, await failure(t, { localDir: dir }), /^npm start: database did not start: ./)
+  })
+})
+
+t.test('SIGTERM ends even what does not answer', async (t) => {
+  const system = await start(t)
+  for (const name of names) system.kill(name, 'SIGSTOP')
+  await isEnded(t, system, 'SIGTERM')
+})
+
+t.test('a signal while it starts ends it as well', async (t) => {
+  const dir = localDir(t)
+  const starting = startSystem({ localDir: dir, env: { MONGODB_URI: undefined } })
+  while (!readdirSync(dir).includes('run.json')) await sleep(5)
+  const run = readRun(dir)
+  process.kill(run.pid, 'SIGTERM')
+  const { code, stderr } = await starting.then(() => { throw new Error('it started') }, (error: StartFailure) => error)
+  t.equal(code, 0)
+  t.equal(stderr, '')
+  t.notOk(isAlive(run.vault.pid!))
+})
+
+t.test('a port in use is named', async (t) => {
+  const server = createServer()
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  t.teardown(() => server.close())
+  const { port } = server.address() as AddressInfo
+  isClear(t, await failure(t, { env: { PORT: String(port) } }), `port ${port} is in use`)
+})
+
+t.test('a server that cannot be reached is named within 5 s, without its password', async (t) => {
+  const began = Date.now()
+  const result = await failure(t, { env: { MONGODB_URI: 'mongodb://user:secret@127.0.0.1:1/?authSource=admin' } })
+  t.ok(Date.now() - began < 8000)
+  isClear(t, result, 'MONGODB_URI: no MongoDB server answers at 127.0.0.1:1')
+  t.notMatch(result.stderr, 'secret')
+})
+
+t.test('settings that are wrong are named together', async (t) => {
+  isClear(t, await failure(t, { env: { PORT: 'x', AUDIT_DB_CONNECTION: 'secret', LOG_LEVEL: 'loud' } }), /PORT .*LOG_LEVEL .*AUDIT_DB_CONNECTION /)
+})
+
+t.test('a damaged vault is named', async (t) => {
+  for (const damaged of ['', '{', 'x'.repeat(42)]) {
+    const dir = localDir(t)
+    writeFileSync(join(dir, 'unseal-key'), damaged)
+    isClear(t, await failure(t, { localDir: dir }), /^npm start: vault did not start: .*unseal-key is damaged/)
+  }
+})

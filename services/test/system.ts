@@ -1,0 +1,209 @@
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { MongoClient } from 'mongodb'
+import { accepts } from '../emulators/processes/probes.ts'
+import { readRun } from '../cli/system/state.ts'
+import { readSecrets } from '../emulators/vault/store.ts'
+
+const START = fileURLToPath(import.meta.resolve('../cli/start.ts'))
+const ORPHAN = import.meta.resolve('../emulators/processes/orphan.ts')
+const STARTED = /^curl .*\/patient\/search .*$/m
+
+export type Name = 'gateway' | 'patient' | 'audit' | 'database' | 'monitor' | 'vault'
+
+export interface Options {
+  /** What is typed after "npm start --". */
+  args?: string[]
+  /** Settings of start.ts beside its defaults here: a free port, the directory, and databases of its own. */
+  env?: NodeJS.ProcessEnv
+  /** Keeps its data over several systems; without it the directory goes when the system stops. */
+  localDir?: string
+  /** Drops what it logs, which would take time from what is measured. */
+  quiet?: boolean
+}
+
+export class StartFailure extends Error {
+  override name = 'StartFailure'
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+
+  constructor (code: number | null, stdout: string, stderr: string) {
+    super(`npm start ended with ${code}: ${stderr}`)
+    this.code = code
+    this.stdout = stdout
+    this.stderr = stderr
+  }
+}
+
+type SecretName = 'patient-host-key' | 'audit-host-key' | 'patient-data-key' | 'patient-db-connection' | 'audit-db-connection' | 'audit-db-viewer-connection'
+
+export type System = Awaited<ReturnType<typeof startSystem>>
+
+export function makeLocalDir () {
+  return mkdtempSync(join(tmpdir(), 'local-'))
+}
+
+/**
+ * Runs `npm start` as a newcomer would and waits until it has printed its curl lines.
+ *
+ * @throws {StartFailure} where it ends instead
+ */
+export async function startSystem ({ args = [], env = {}, localDir, quiet = false }: Options = {}) {
+  const dir = localDir ?? makeLocalDir()
+  const settings: NodeJS.ProcessEnv = { ...process.env, PORT: '0', MONITOR: 'off', MONITOR_PORT: '0', NODE_OPTIONS: '', LOCAL_DIR: dir, DATABASE_PREFIX: prefixOf(dir), ...env }
+  // It must not outlive the test that started it either
+  const start = spawn(process.execPath, ['--import', ORPHAN, START, ...args], { env: settings, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+  const ended = once(start, 'close')
+  let stdout = ''
+  let stderr = ''
+  let logs = ''
+  start.stdout!.setEncoding('utf8').on('data', (chunk) => {
+    stdout += chunk
+    logs += chunk
+  })
+  start.stderr!.setEncoding('utf8').on('data', (chunk) => {
+    stderr += chunk
+    logs += chunk
+  })
+
+  /** The newest value of each secret of the vault. */
+  const secrets = () => readSecrets(join(dir, 'vault'), join(dir, 'unseal-key'))
+  const hasEnded = () => start.exitCode !== null || start.signalCode !== null
+
+  while (!STARTED.test(stdout)) {
+    if (hasEnded()) {
+      await ended
+      if (!localDir) await removeLocalDir(dir)
+      throw new StartFailure(start.exitCode, stdout, stderr)
+    }
+    await Promise.race([once(start.stdout!, 'data'), ended])
+  }
+
+  if (quiet) start.stdout!.removeAllListeners('data').resume()
+  const firstRun = readRun(dir)
+  const keys = Object.fromEntries(secrets())
+  const subscriptions = JSON.parse(keys['gateway-subscription-keys']!)
+
+  const system = {
+    baseUrl: firstRun.gateway.url,
+    subscriptionKey: subscriptions['local-client'].key as string,
+    readerKey: subscriptions['local-reader'].key as string,
+    /** What the vault held at the start. */
+    keys: keys as Record<SecretName, string>,
+    secrets,
+    localDir: dir,
+    /** The process of start.ts. */
+    process: start,
+
+    /** Urls and pids of the moment, and ways to the databases on which everything is allowed. */
+    get run () {
+      const run = readRun(dir)
+      const connectionOf = (service: 'patient' | 'audit') => keys[`${service}-db-${run.database ? 'admin-' : ''}connection`]!
+      return {
+        ...run,
+        patient: { ...run.patient, connection: connectionOf('patient') },
+        audit: { ...run.audit, connection: connectionOf('audit') }
+      }
+    },
+
+    /** The lines that start.ts printed for pasting. */
+    get curlLines () {
+      return stdout.match(/^curl .*$/gm) as string[]
+    },
+
+    /** All that came on stdout and stderr so far. */
+    logs: () => logs,
+
+    /** The log lines of one operation, as soon as each of `names` has written one: they gather lines for a moment. */
+    async linesOf (traceId: string, ...names: Name[]) {
+      for (;;) {
+        const lines = logs.split('\n').filter((line) => line.includes(traceId)).map((line) => JSON.parse(line))
+        if (names.every((name) => lines.some((line) => line.name === name))) return lines
+        await sleep(20)
+      }
+    },
+
+    /** Sends `signal` to one process and tells which it was. */
+    kill (name: Name, signal: NodeJS.Signals = 'SIGKILL') {
+      const { pid } = system.run[name]!
+      process.kill(pid!, signal)
+      return pid!
+    },
+
+    /** Waits until `name` runs again as another process than `pid`, and all are ready. */
+    async restarted (name: Name, pid: number) {
+      while (!system.run[name]?.pid || system.run[name].pid === pid) await sleep(20)
+      await system.ready()
+    },
+
+    /** Waits until every process is ready. */
+    async ready () {
+      const { gateway, patient, audit } = firstRun
+      const urls = [`${gateway.url}/status-0123456789abcdef`, `${patient.url}/health/ready`, `${audit.url}/health/ready`]
+      const sockets = [firstRun.vault, firstRun.database].flatMap((running) => running ? Number(new URL(running.url).port) : [])
+      while (!(await Promise.all([...urls.map(isOk), ...sockets.map(accepts)])).every(Boolean)) await sleep(20)
+    },
+
+    /** Stops it, and tells how it ended and after how many ms. */
+    async stop (signal: NodeJS.Signals = 'SIGTERM') {
+      const began = Date.now()
+      if (!hasEnded()) start.kill(signal)
+      const [code, endedBy] = await ended as [number | null, NodeJS.Signals | null]
+      const ms = Date.now() - began
+      if (!localDir) await removeLocalDir(dir)
+      return { code, signal: endedBy, ms }
+    }
+  }
+  return system
+}
+
+async function isOk (url: string) {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(1000) })
+    await response.body?.cancel()
+    return response.ok
+  } catch {
+    return false
+  }
+}
+
+const prefixes = new Map<string, string>()
+
+// One directory has one pair of databases, on a server that others use too
+function prefixOf (dir: string) {
+  if (!process.env.MONGODB_URI) return ''
+  const prefix = prefixes.get(dir) ?? `test-${randomBytes(6).toString('hex')}-`
+  prefixes.set(dir, prefix)
+  return prefix
+}
+
+/** Removes what the systems of `dir` kept, on the server of MONGODB_URI too. */
+export async function removeLocalDir (dir: string) {
+  rmSync(dir, { recursive: true, force: true })
+  const prefix = prefixes.get(dir)
+  if (prefix) await dropDatabases(prefix)
+}
+
+/** Drops both databases whose names begin with `prefix` from the server of MONGODB_URI. */
+export async function dropDatabases (prefix: string) {
+  const client = new MongoClient(process.env.MONGODB_URI!)
+  for (const name of ['patient', 'audit']) await client.db(prefix + name).dropDatabase()
+  await client.close()
+}
+
+/** Whether a process with this id is there. */
+export function isAlive (pid: number) {
+  try {
+    // A zombie is gone for all but its parent
+    return !/^\d+ \(.*\) Z/.test(existsSync('/proc') ? readFileSync(`/proc/${pid}/stat`, 'utf8') : '') && process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
