@@ -42,7 +42,7 @@ export async function ours (env: NodeJS.ProcessEnv = {}): Promise<Contender> {
 /** The same topology in the least code, over a database of its own; with `perCall` in the way of the published sample. */
 export async function floor (perCall = false): Promise<Contender> {
   const dir = mkdtempSync(join(tmpdir(), 'floor-'))
-  const [gatewayPort, patientPort, auditPort, databasePort] = await freePorts() as [number, number, number, number]
+  const [gatewayPort, patientPort, auditPort, databasePort] = await freePorts(4) as [number, number, number, number]
   const CONNECTION = `mongodb://127.0.0.1:${databasePort}/`
   const processes: Array<ReturnType<typeof spawn>> = []
   const start = async (module: string, port: number, settings: NodeJS.ProcessEnv) => {

@@ -21,7 +21,7 @@ function run (env: NodeJS.ProcessEnv) {
 }
 
 t.test('listens on this machine alone, with telemetry on a port of its own, and ends in order', async (t) => {
-  const [port, ingestion] = await freePorts() as [number, number]
+  const [port, ingestion] = await freePorts(2) as [number, number]
   const { child, closed, output } = run({ ...settings, PORT: String(port), INGESTION_PORT: String(ingestion) })
   while (!output().includes('"listening"')) await Promise.race([once(child.stdout!, 'data'), closed.then(() => { throw new Error(output()) })])
   t.equal((await fetch(`http://127.0.0.1:${port}/health/ready`)).status, 200)
@@ -31,7 +31,7 @@ t.test('listens on this machine alone, with telemetry on a port of its own, and 
 })
 
 t.test('ends with one line where a port is taken', async (t) => {
-  const [port, ingestion] = await freePorts() as [number, number]
+  const [port, ingestion] = await freePorts(2) as [number, number]
   const first = run({ ...settings, PORT: String(port), INGESTION_PORT: String(ingestion) })
   while (!first.output().includes('"listening"')) await once(first.child.stdout!, 'data')
   const second = run({ ...settings, LOG_LEVEL: 'silent', PORT: '0', INGESTION_PORT: String(ingestion) })
