@@ -7,7 +7,7 @@ import { freePort, startReplica } from './replicas.ts'
 const HOST = '127.0.0.1'
 
 async function start (t: Parameters<typeof startReplica>[0], settings: NodeJS.ProcessEnv = {}) {
-  const port = await freePort(1)
+  const port = await freePort()
   const replica = await startReplica(t, { HOST, PORT: String(port), ...settings })
   const client = new Client(`http://${HOST}:${port}`)
   t.teardown(() => client.destroy())

@@ -9,7 +9,6 @@ import { secrets, secretsLoaded } from '#common/secrets/key-vault.ts'
 import { logDestination, loggerOptions } from '#common/telemetry/logger.ts'
 import type { Secret } from '#common/secrets/secrets.ts'
 import { beginRequest, requests } from '#common/telemetry/requests.ts'
-import type { Lookup } from '#common/http/upstream.ts'
 import { logAccess } from './access-log.ts'
 import type { Config } from './config.ts'
 import { InvalidKey, MissingKey, NoOperation, answerError } from './errors.ts'
@@ -36,7 +35,6 @@ declare module 'fastify' {
 
 interface Dependencies {
   logStream?: DestinationStream
-  lookup?: Lookup
   /** Sends what the policies ask. */
   sendRequest?: SendRequest
   /** In the place of those that the settings give. */
@@ -44,7 +42,7 @@ interface Dependencies {
 }
 
 /** The local stand-in of API Management before the patient service: it does what the policies in terraform/policies say. */
-export async function buildApp (config: Config, { logStream = logDestination(), lookup, sendRequest, namedValues }: Dependencies = {}) {
+export async function buildApp (config: Config, { logStream = logDestination(), sendRequest, namedValues }: Dependencies = {}) {
   const app = Fastify({
     logger: { ...loggerOptions('gateway', config.LOG_LEVEL), stream: logStream },
     logController: new LogController({ disableRequestLogging: true }),
@@ -82,7 +80,7 @@ export async function buildApp (config: Config, { logStream = logDestination(), 
 
   const { patient, echo, services } = await loadPolicies(app, config, { sendRequest, namedValues })
   const backends: Backends = {
-    services: new Map(services.map((url) => [url, connect(url, config.TIMEOUT_MS, lookup)])),
+    services: new Map(services.map((url) => [url, connect(url, config.TIMEOUT_MS)])),
     local: answerEcho,
     timeoutMs: config.TIMEOUT_MS
   }
