@@ -52,8 +52,8 @@ export class AuditClient {
   }
 
   /**
-   * Stores the record `id` of `entry` and of the caller that `request` names. Fulfilled once the record is durable,
-   * within `ms`.
+   * Stores the record `id` of `entry` and of the caller that `request` names. Fulfilled once the record is
+   * durable, within `ms`.
    *
    * @throws {AuditUnavailable} it is not known whether the record is stored
    */
@@ -107,13 +107,14 @@ export class AuditClient {
     throw new AuditUnavailable()
   }
 
-  // The audit service stores one record under an id, so a request may be sent again when its connection breaks
+  // The id is the idempotency key, so a request may be sent again when its connection breaks
   async #send (key: string, headers: Record<string, string>, body: string, signal: AbortSignal) {
     for (let attempt = 0; ; attempt++) {
       try {
         if (attempt > 0) await sleep(10 * 2 ** attempt, undefined, { signal })
-        // Only the first attempt says so: the audit service then need not search for an earlier one
-        const fields = { ...headers, 'x-functions-key': key, ...(attempt === 0 && { 'x-audit-attempt': '1' }) }
+        // The audit service need not search for a record that is sent for the first time
+        const first = attempt === 0 && { 'x-audit-attempt': '1' }
+        const fields = { ...headers, 'x-functions-key': key, ...first }
         return await this.#request({ path: PATH, method: 'POST', headers: fields, body, signal })
       } catch (cause) {
         if (attempt === MAX_RETRIES || signal.aborted) throw unavailable(cause)
@@ -121,7 +122,7 @@ export class AuditClient {
     }
   }
 
-  /** The status of the response. Rejects as soon as the signal aborts, also while the pool queues the request. */
+  /** The status of the response. Rejects when the signal aborts, also while the pool queues the request. */
   #request (options: Dispatcher.RequestOptions & { signal: AbortSignal }) {
     const { promise, resolve, reject } = Promise.withResolvers<number>()
     const { signal } = options

@@ -2,12 +2,12 @@ import { Pool } from 'undici'
 import { traceCalls, type CallNames } from '../telemetry/outgoing-calls.ts'
 import { telemetryEnabled } from '../telemetry/operation.ts'
 
-/** How long a connection is kept without a call: less than any service of this system waits before it closes one. */
+/** How long an idle connection is kept: for less time than the services keep it. */
 const KEEP_ALIVE_MS = 4_000
 
 /**
- * Opens a pool of kept HTTP/1.1 connections to the service at `url`. Where telemetry is enabled, its calls are
- * recorded under `names`.
+ * Opens a pool of keep-alive HTTP/1.1 connections to the service at `url`. Where telemetry is enabled, its
+ * requests are recorded under `names`.
  */
 export function openPool (url: string, names: CallNames, options: Pool.Options) {
   if (telemetryEnabled()) traceCalls(new URL(url).origin, names)

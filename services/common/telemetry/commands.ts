@@ -1,7 +1,7 @@
 import type { CommandFailedEvent, CommandStartedEvent, CommandSucceededEvent, MongoClient } from 'mongodb'
 import { now, currentOperations, type Attributes, type Operation } from './operation.ts'
 
-/** The commands that read and write documents; the driver sends others to log in and to monitor the server. */
+/** The commands that read and write documents; the driver sends others to log in and to monitor servers. */
 const TRACED = new Set(['find', 'getMore', 'insert', 'update', 'delete', 'findAndModify', 'aggregate'])
 
 interface Started {
@@ -12,8 +12,8 @@ interface Started {
 }
 
 /**
- * Records each command of a client, which has `monitorCommands` set, by its name and collection as a dependency of the
- * operations that share it.
+ * Records each command of a client, which has `monitorCommands` set, by its name and collection as a dependency
+ * of the operations that share it.
  */
 export function traceCommands (client: MongoClient) {
   const commands = new Map<number, Started>()
@@ -40,10 +40,15 @@ export function traceCommands (client: MongoClient) {
     commands.delete(requestId)
     const { operations, name, start, attributes } = command
     if (errorType) attributes['error.type'] = errorType
-    for (const operation of operations) operation.recordDependency(name, start, errorType !== undefined, attributes)
+    const failed = errorType !== undefined
+    for (const operation of operations) operation.recordDependency(name, start, failed, attributes)
   }
-  client.on('commandSucceeded', ({ requestId, reply }: CommandSucceededEvent) => record(requestId, writeError(reply)))
-  client.on('commandFailed', ({ requestId, failure }: CommandFailedEvent) => record(requestId, errorType(failure)))
+  client.on('commandSucceeded', ({ requestId, reply }: CommandSucceededEvent) => {
+    record(requestId, writeError(reply))
+  })
+  client.on('commandFailed', ({ requestId, failure }: CommandFailedEvent) => {
+    record(requestId, errorType(failure))
+  })
 }
 
 // The driver reports a command as succeeded even where the server refused its writes

@@ -79,20 +79,20 @@ export function runInOperations<T> (operations: readonly Operation[], work: () =
 }
 
 /**
- * Records a call that took from `start` until now as a dependency of the current operations, or where there are none
- * as an operation of its own.
+ * Records a call that took from `start` until now as a dependency of the current operations, or as an operation
+ * of its own where there are none.
  */
 export function recordDependency (name: string, start: number, failed: boolean, attributes: Attributes) {
   if (!exporter) return
   const operations = currentOperations().filter(({ ended }) => !ended)
   for (const operation of operations) operation.recordDependency(name, start, failed, attributes)
   if (operations.length > 0) return
-  const ids = { traceId: newTraceId(), id: newSpanId() }
-  exporter.export({ kind: 'dependency', name, ...ids, start, ms: now() - start, failed, attributes, operation: name, rate: 100 })
+  const recorded = { kind: 'dependency' as const, name, start, ms: now() - start, failed, attributes }
+  exporter.export({ ...recorded, traceId: newTraceId(), id: newSpanId(), operation: name, rate: 100 })
 }
 
 /** Begins the operation of a request; undefined where telemetry is disabled. */
-export function beginOperation (method: string, route: string, traceId: string, parentId: string | undefined) {
+export function beginOperation (method: string, route: string, traceId: string, parentId?: string) {
   return exporter && new Operation(exporter, method, route, traceId, parentId)
 }
 
@@ -116,7 +116,7 @@ export class Operation {
   /** The percentage of operations that are exported as this one is; 0 where it is not. */
   #rate = 0
 
-  constructor (exporter: Exporter, method: string, route: string, traceId: string, parentId: string | undefined) {
+  constructor (exporter: Exporter, method: string, route: string, traceId: string, parentId?: string) {
     this.#exporter = exporter
     this.#method = method
     this.route = route
@@ -132,7 +132,7 @@ export class Operation {
     return this.#ended
   }
 
-  /** Records a call that took from `start` (of `now()`) until now; `id` is the parent id that the callee received. */
+  /** Records a call that took from `start` (of `now()`) until now; `id` is the parent id sent with it. */
   recordDependency (name: string, start: number, failed: boolean, attributes: Attributes, id = newSpanId()) {
     const ids = { traceId: this.traceId, id, parentId: this.id }
     this.#add({ kind: 'dependency', name, ...ids, start, ms: now() - start, failed, attributes })
@@ -157,7 +157,11 @@ export class Operation {
       start: this.#start,
       ms: now() - this.#start,
       failed: status === undefined || status >= 400,
-      attributes: { 'http.request.method': this.#method, 'http.route': this.route, 'http.response.status_code': status }
+      attributes: {
+        'http.request.method': this.#method,
+        'http.route': this.route,
+        'http.response.status_code': status
+      }
     })
     this.#ended = true
     for (const recorded of this.#pending) this.#export(recorded)

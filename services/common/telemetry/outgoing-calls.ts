@@ -31,8 +31,8 @@ const services = new Map<string, CallNames>()
 const calls = new WeakMap<OutgoingRequest, Call>()
 
 /**
- * Records every undici request to `origin` as a dependency of the operation that makes it, and sets its `traceparent`
- * to that operation's trace and the id of the dependency.
+ * Records every undici request to `origin` as a dependency of the operation that makes it, and sets its
+ * `traceparent` to that operation's trace and the id of the dependency.
  */
 export function traceCalls (origin: string, names: CallNames) {
   if (services.size === 0) subscribeToUndici()

@@ -3,7 +3,7 @@ import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 
 // A version after 00 may append fields
-const TRACEPARENT = /^(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/
+const TRACEPARENT = /^(?!ff)([\da-f]{2})-(?!0{32})([\da-f]{32})-(?!0{16})([\da-f]{16})-([\da-f]{2})(-.*)?$/
 
 /**
  * The trace id, parent id and flags of a `traceparent` header; undefined where it is missing or malformed.
@@ -20,11 +20,12 @@ export function traceId (headers: IncomingHttpHeaders) {
   return parseTraceparent(headers.traceparent)?.id ?? newTraceId()
 }
 
-/** The headers that continue the trace of `request`, whose `id` is the trace id, in a call to another service. */
+/** The headers that continue the trace of `request`, whose `id` is the trace id, in another service. */
 export function traceHeaders ({ id, headers }: FastifyRequest): Record<string, string> {
   const parent = parseTraceparent(headers.traceparent)
   const traceparent = `00-${id}-${newSpanId()}-${parent?.flags ?? '01'}`
-  return parent && headers.tracestate ? { traceparent, tracestate: headers.tracestate as string } : { traceparent }
+  if (!parent || !headers.tracestate) return { traceparent }
+  return { traceparent, tracestate: headers.tracestate as string }
 }
 
 export const newTraceId = () => randomBytes(16).toString('hex')

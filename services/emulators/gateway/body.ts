@@ -10,12 +10,14 @@ export interface Body {
 /** 1 MiB, the largest body that the services accept. */
 const MAX_WHOLE = 2 ** 20
 
-/** The body of `message`, read whole where `buffer` is set and it is no larger than 1 MiB; undefined where it has none. */
+/** The body of `message`, undefined where it has none. With `buffer`, up to 1 MiB are read whole. */
 export async function readBody (message: IncomingMessage, buffer: boolean): Promise<Body | undefined> {
   const { 'content-length': length, 'transfer-encoding': encoding } = message.headers
   if (encoding === undefined && !Number(length)) return undefined
   const chunks = buffer && !(Number(length) > MAX_WHOLE) ? await readChunks(message) : []
-  if (!message.readableEnded) return { isWhole: false, content: () => Readable.from(contentOf(chunks, message)) }
+  if (!message.readableEnded) {
+    return { isWhole: false, content: () => Readable.from(contentOf(chunks, message)) }
+  }
   const bytes = Buffer.concat(chunks)
   // A stream goes on with chunked framing, as it came
   return { isWhole: true, content: () => encoding === undefined ? bytes : Readable.from([bytes]) }
@@ -39,8 +41,8 @@ function readChunks (message: IncomingMessage) {
   return promise
 }
 
-// undici destroys the body of a request that ends early, and an IncomingMessage that is destroyed takes the client's
-// connection with it: so it gets another stream, and what it does not read is discarded
+// undici destroys the body of a request that ends early, and a destroyed IncomingMessage closes the client's
+// connection: so undici gets another stream, and what it does not read is discarded
 async function * contentOf (chunks: Buffer[], message: IncomingMessage) {
   try {
     yield * chunks

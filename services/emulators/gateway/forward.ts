@@ -1,5 +1,4 @@
-import type { FastifyError } from '@fastify/error'
-import createError from '@fastify/error'
+import createError, { type FastifyError } from '@fastify/error'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Dispatcher, Pool } from 'undici'
 import { readBody, type Body } from './body.ts'
@@ -21,9 +20,9 @@ export interface Backends {
   timeoutMs: number
 }
 
-/** Passes `request` through the policies of its API to the service, and streams the response back. */
-export function forward (pipeline: Pipeline, backends: Backends, request: FastifyRequest, reply: FastifyReply) {
-  new Forwarding(pipeline, backends, request, reply).begin()
+/** Passes `request` through the `policies` of its API to the service, and streams the response back. */
+export function forward (policies: Pipeline, to: Backends, request: FastifyRequest, reply: FastifyReply) {
+  new Forwarding(policies, to, request, reply).begin()
 }
 
 class Forwarding implements Exchange {
@@ -101,7 +100,9 @@ class Forwarding implements Exchange {
 
   answer (statusCode: number, fields: Array<[string, string]>, body: string) {
     if (this.#settled) return
-    if (statusCode >= 500) this.request.failure ??= new ServiceRefused(String(this.responseStatus ?? 'no key'))
+    if (statusCode >= 500) {
+      this.request.failure ??= new ServiceRefused(String(this.responseStatus ?? 'no key'))
+    }
     this.#settle()
     for (const [name, value] of fields) this.#reply.header(name, value)
     this.#reply.code(statusCode).send(body)

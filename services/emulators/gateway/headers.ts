@@ -15,8 +15,8 @@ const REQUEST: ReadonlySet<string> = new Set([...HOP_BY_HOP, ...OWN])
 const unions = new WeakMap<ReadonlySet<string>, ReadonlySet<string>>()
 
 /**
- * The fields of a client's request that are passed on to the service, without those `deleted`. Fields are name, value,
- * name, value; names are returned in lower case.
+ * The fields of a client's request that are passed on to the service, without those `deleted`. Fields are
+ * name, value, name, value; names are returned in lower case.
  */
 export function requestFields (raw: string[], deleted?: ReadonlySet<string>) {
   if (!deleted) return fieldsWithout(raw, REQUEST)
@@ -28,7 +28,8 @@ export function requestFields (raw: string[], deleted?: ReadonlySet<string>) {
 /** The headers of a service's response that are passed on to the client. */
 export function responseHeaders ({ connection = '', ...headers }: IncomingHttpHeaders) {
   const nominated = optionsOf(connection)
-  return Object.fromEntries(Object.entries(headers).filter(([name]) => !RESPONSE.has(name) && !nominated.includes(name)))
+  const isPassedOn = (name: string) => !RESPONSE.has(name) && !nominated.includes(name)
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => isPassedOn(name)))
 }
 
 /** Replaces the fields called `name`, which is in lower case. */
@@ -44,7 +45,7 @@ export function deleteFields (fields: string[], names: ReadonlySet<string>) {
   }
 }
 
-/** The fields of a message without those in `dropped`, in lower case, and without those that its Connection names. */
+/** The fields of a message, in lower case, without those in `dropped` and those that its Connection names. */
 export function fieldsWithout (raw: string[], dropped: ReadonlySet<string>): string[] {
   const kept: string[] = []
   const nominated: string[] = []

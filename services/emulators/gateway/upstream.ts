@@ -4,7 +4,7 @@ import { openPool } from '#common/http/pool.ts'
 
 const READ_MS = 1_000
 
-/** Opens a pool of connections to the service at `url`, which has `timeoutMs` to begin its response and between two parts. */
+/** Opens a pool of connections to the service at `url`, which may pause for `timeoutMs` at the most. */
 export function connect (url: string, timeoutMs: number) {
   // Recorded under the route of the client's request
   return openPool(url, { target: 'patient', route: (_path, { route }) => route }, {
@@ -14,7 +14,7 @@ export function connect (url: string, timeoutMs: number) {
   })
 }
 
-/** Connects within `timeoutMs`, and reads a response that a service sends before it has read the whole request. */
+/** Connects within `timeoutMs`, and reads a response that is sent before the whole request was received. */
 export function connector (timeoutMs: number): buildConnector.connector {
   const connect = buildConnector({ timeout: Math.min(timeoutMs, 10_000), allowH2: false })
   return (options, callback) => connect(options, (...[error, socket]) => {
@@ -28,8 +28,8 @@ type Done = (error?: Error | null) => void
 type Writer = (...args: [...unknown[], Done]) => void
 
 /**
- * Reports a failed write only after what the peer sent before it closed has been read: a service that refuses a large
- * body responds and closes while the body is still being written.
+ * Reports a failed write only after what the peer sent before it closed has been read: a service that refuses
+ * a large body responds and closes while the body is still being written.
  */
 function delayWriteErrors (socket: Socket) {
   const writers = socket as unknown as Record<'_write' | '_writev', Writer>
