@@ -36,7 +36,7 @@ class Forwarding implements Exchange {
   #backends: Backends
   #reply: FastifyReply
   #url: string
-  #fields: string[] | undefined
+  #fields: string[]
   #service: Pool | undefined
   #body: Body | undefined
   #response: Dispatcher.ResponseData | undefined
@@ -50,6 +50,7 @@ class Forwarding implements Exchange {
     this.request = request
     this.#reply = reply
     this.#url = request.raw.url!
+    this.#fields = fieldsOf(request)
     this.variables = new Array(pipeline.variables)
     this.retries = new Array(pipeline.retries)
   }
@@ -75,12 +76,10 @@ class Forwarding implements Exchange {
   }
 
   deleteFields (names: ReadonlySet<string>) {
-    if (this.#fields) deleteFields(this.#fields, names)
-    else this.#fields = this.#requestFields(names)
+    deleteFields(this.#fields, names)
   }
 
   setField (name: string, value: string) {
-    this.#fields ??= this.#requestFields()
     setField(this.#fields, name, value)
   }
 
@@ -141,7 +140,7 @@ class Forwarding implements Exchange {
     const send = () => service.request({
       method: this.request.method as Dispatcher.HttpMethod,
       path: this.#url,
-      headers: this.#fields ?? this.#requestFields(),
+      headers: this.#fields,
       body: this.#body?.content() ?? null,
       headersTimeout: timeout,
       bodyTimeout: timeout,
@@ -154,16 +153,6 @@ class Forwarding implements Exchange {
       throw error
     })
     this.responseStatus = this.#response.statusCode
-  }
-
-  /** The fields of the client's request that are passed on, and the gateway's own. */
-  #requestFields (deleted?: ReadonlySet<string>) {
-    const { raw, trace } = this.request
-    const { via } = raw.headers
-    const fields = requestFields(raw.rawHeaders, deleted)
-    fields.push('via', `${via ? `${via}, ` : ''}${raw.httpVersion} gateway`, 'traceparent', trace.traceparent)
-    if (trace.tracestate) fields.push('tracestate', trace.tracestate)
-    return fields
   }
 
   #run (step: Step) {
@@ -194,6 +183,15 @@ class Forwarding implements Exchange {
     if (this.#response) discard(this.#response)
     this.request.raw.resume()
   }
+}
+
+/** The fields of a client's request that are passed on, and the gateway's own. */
+function fieldsOf ({ raw, trace }: FastifyRequest) {
+  const { via } = raw.headers
+  const fields = requestFields(raw.rawHeaders)
+  fields.push('via', `${via ? `${via}, ` : ''}${raw.httpVersion} gateway`, 'traceparent', trace.traceparent)
+  if (trace.tracestate) fields.push('tracestate', trace.tracestate)
+  return fields
 }
 
 /** Reads a response to its end, so that its connection can be kept. */

@@ -12,17 +12,12 @@ const OWN = ['host', 'expect', 'traceparent', 'tracestate', 'via']
 const RESPONSE: ReadonlySet<string> = new Set(HOP_BY_HOP)
 const REQUEST: ReadonlySet<string> = new Set([...HOP_BY_HOP, ...OWN])
 
-const unions = new WeakMap<ReadonlySet<string>, ReadonlySet<string>>()
-
 /**
- * The fields of a client's request that are passed on to the service, without those `deleted`. Fields are
- * name, value, name, value; names are returned in lower case.
+ * The fields of a client's request that are passed on to the service. Fields are name, value, name, value; names are
+ * returned in lower case.
  */
-export function requestFields (raw: string[], deleted?: ReadonlySet<string>) {
-  if (!deleted) return fieldsWithout(raw, REQUEST)
-  let dropped = unions.get(deleted)
-  if (!dropped) unions.set(deleted, dropped = REQUEST.union(deleted))
-  return fieldsWithout(raw, dropped)
+export function requestFields (raw: string[]) {
+  return fieldsWithout(raw, REQUEST)
 }
 
 /** The headers of a service's response that are passed on to the client. */
