@@ -3,12 +3,11 @@ import type { FastifyBaseLogger, FastifyReply, FastifyRequest, HookHandlerDoneFu
 import fp from 'fastify-plugin'
 import { azureCredential } from './azure-credential.ts'
 import { isWellFormed, settingOf, SettingsError, type SecretSettings, type VaultSource } from '../config.ts'
-import { STARTING_MS } from '../database.ts'
 import { firstLook, type ReadSecret } from './first-look.ts'
 import { KeysUnavailable } from '../http/problems.ts'
 import { READ_MS, Secret, type ReadVersion, type Secrets } from './secrets.ts'
 import { recordDependency, now } from '../telemetry/operation.ts'
-import { withTimeout } from '../with-timeout.ts'
+import { STARTING_MS, withTimeout } from '../with-timeout.ts'
 
 interface VaultSettings {
   KEY_VAULT_URI: string
