@@ -144,7 +144,7 @@ t.test('a secret that cannot be rotated is named with its reason, and the others
   const { 'patient-data-key': _, ...before } = await counts()
   const { code, stdout, stderr } = await run(['audit-host-key', 'patient-data-key', 'gateway-subscription-keys', 'patient-host-key'])
   t.equal(code, 1)
-  t.match(stderr, /^audit-host-key: the newest version is disabled; .*\npatient-data-key: the vault refuses it \(404 SecretNotFound\)\ngateway-subscription-keys: SyntaxError\n$/)
+  t.match(stderr, /^audit-host-key: the newest version is disabled; .*\npatient-data-key: the vault refuses the request \(404 SecretNotFound\)\ngateway-subscription-keys: SyntaxError\n$/)
   t.match(stdout, /^patient-host-key: [0-9a-f]{32} added, [^\n]*\n$/)
   await recover('patient-data-key')
   const { 'patient-data-key': __, ...after } = await counts()
