@@ -5,8 +5,8 @@ import { currentOperations } from './operation.ts'
 /**
  * Options of the logger of process `name`, which writes JSON lines.
  *
- * Health data is never logged: a request is logged by its route, not its URL, headers or body, and an error by its
- * class, code and stack frames, since messages of drivers and parsers quote values.
+ * Health data is never logged: a request is logged by its route, not its URL, headers or body, and an error by
+ * its class, code and stack frames, since messages of drivers and parsers quote values.
  */
 export function loggerOptions (name: string, level: string): LoggerOptions {
   return {
@@ -19,32 +19,28 @@ export function loggerOptions (name: string, level: string): LoggerOptions {
     // For objects without a serializer
     redact: {
       paths: [
-        'body', 'headers', 'params', 'query', 'url', 'authorization', 'connectionString', 'hostKey', 'subscriptionKey',
-        '["x-functions-key"]'
+        'body', 'headers', 'params', 'query', 'url', 'authorization', 'connectionString', 'hostKey',
+        'subscriptionKey', '["x-functions-key"]'
       ],
       censor: '[redacted]'
     }
   }
 }
 
-/** Standard output. Writes are synchronous: a pending one would keep a process from ending if nobody reads it. */
+/** Standard output, written synchronously: a pending write would keep a process alive if nobody reads it. */
 export function lineDestination () {
   return pino.destination({ dest: 1, sync: true })
 }
 
 /**
- * Standard output for services, which write several lines at once, since a write a line costs more than the rest of
- * logging. A line is written within 100 ms, and all are when the process exits; a SIGKILL loses what is buffered.
+ * Standard output for services, which write several lines at once, since a write a line costs more than the rest
+ * of logging. A line is written within 100 ms, and all are at exit; a SIGKILL loses what is buffered.
  */
 export function logDestination () {
   const output = pino.destination({ dest: 1, sync: true, minLength: 4_096, periodicFlush: 100 })
-  process.once('exit', () => {
-    try {
-      output.flushSync()
-    } catch {
-      // Nobody reads the output any more
-    }
-  })
+  // flushSync, which pino calls for a fatal line, would repeat a failed write for ever once nobody reads the output
+  output.flushSync = () => output.flush()
+  process.once('exit', () => output.flush())
   return output
 }
 
