@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { secretNames } from '../../services/rotation/renewals.ts'
+import { secretNames } from '../../services/rotation/strategies.ts'
 import { readRun } from '../../services/cli/system/state.ts'
 import type { Companion } from './companion.ts'
 

