@@ -25,6 +25,9 @@ export interface AuditEntry {
   attemptOf?: string
 }
 
+/** What a record takes from the headers of a request, whose `id` is its trace id. */
+export type AuditOrigin = Pick<FastifyRequest, 'id' | 'headers'>
+
 const AnswerLate = createError('UPSTREAM_LATE', 'The service did not answer in time')
 
 const RETRIES = 3
@@ -56,7 +59,7 @@ export class AuditClient {
    *
    * @throws {AuditUnavailable} the record is not known to stand
    */
-  async record (id: string, entry: AuditEntry, request: FastifyRequest, ms: number) {
+  async record (id: string, entry: AuditEntry, request: AuditOrigin, ms: number) {
     const { headers } = request
     const origin = {
       actor: field(headers['x-audit-actor']),

@@ -21,7 +21,7 @@ export function traceId (headers: IncomingHttpHeaders) {
 }
 
 /** The headers that carry the operation of `request` on to another service. Its `id` is the trace id. */
-export function traceHeaders ({ id, headers }: FastifyRequest): Record<string, string> {
+export function traceHeaders ({ id, headers }: Pick<FastifyRequest, 'id' | 'headers'>): Record<string, string> {
   const parent = parseTraceparent(headers.traceparent)
   const traceparent = `00-${id}-${newSpanId()}-${parent?.flags ?? '01'}`
   return parent && headers.tracestate ? { traceparent, tracestate: headers.tracestate as string } : { traceparent }
