@@ -253,8 +253,9 @@ export const database = fp<{ connection: Secret<string>, name: string, indexes: 
 }, { name: 'database' })
 
 /** A hook that lets requests wait for a database that is just starting, as long as their caller does. */
-export function waitForDatabase ({ server: { database } }: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) {
-  if (database.ready) done()
+export function waitForDatabase (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) {
+  const { is404, server: { database } } = request
+  if (database.ready || is404) done()
   else withTimeout(STARTING_MS - reply.elapsedTime, database.connected, () => new DatabaseUnavailable()).then(() => done(), done)
 }
 

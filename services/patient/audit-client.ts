@@ -26,6 +26,9 @@ export interface AuditEntry {
 const PATH = '/audit'
 const MAX_RETRIES = 3
 
+/** What a record takes from the headers of a request, whose `id` is its trace id. */
+export type AuditOrigin = Pick<FastifyRequest, 'id' | 'headers'>
+
 /** The longest wait for newer versions of the host key: reads of Key Vault begin at least a second apart. */
 const REFRESH_MS = 1_500
 
@@ -57,7 +60,7 @@ export class AuditClient {
    *
    * @throws {AuditUnavailable} it is not known whether the record is stored
    */
-  async record (id: string, entry: AuditEntry, request: FastifyRequest, ms: number) {
+  async record (id: string, entry: AuditEntry, request: AuditOrigin, ms: number) {
     const { headers } = request
     const origin = {
       actor: field(headers['x-audit-actor']),

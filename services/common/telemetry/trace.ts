@@ -20,8 +20,8 @@ export function traceId (headers: IncomingHttpHeaders) {
   return parseTraceparent(headers.traceparent)?.id ?? newTraceId()
 }
 
-/** The headers that continue the trace of `request`, whose `id` is the trace id, in another service. */
-export function traceHeaders ({ id, headers }: FastifyRequest): Record<string, string> {
+/** The headers that continue the trace of a request, whose `id` is the trace id, in another service. */
+export function traceHeaders ({ id, headers }: Pick<FastifyRequest, 'id' | 'headers'>): Record<string, string> {
   const parent = parseTraceparent(headers.traceparent)
   const traceparent = `00-${id}-${newSpanId()}-${parent?.flags ?? '01'}`
   if (!parent || !headers.tracestate) return { traceparent }

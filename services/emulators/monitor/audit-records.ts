@@ -1,16 +1,16 @@
 import type { FastifyBaseLogger } from 'fastify'
+import { withoutRepeats, type StoredRecord } from '#common/audit-record.ts'
 import type { Database } from '#common/database.ts'
-import type { AuditRecord } from '../../cli/register-table.ts'
 
 interface Block {
-  records: AuditRecord[]
+  records: StoredRecord[]
 }
 
 const MOST_BLOCKS = 50
 const READ_MS = 2_000
 
 /** What the register has of one operation, or why that cannot be told. */
-export type Recorded = { records: AuditRecord[] } | { unknown: 'not connected' | 'not reached' }
+export type Recorded = { records: StoredRecord[] } | { unknown: 'not connected' | 'not reached' }
 
 /** Reads the audit records of an operation, oldest first. */
 export type ReadRecords = (operationId: string) => Promise<Recorded>
@@ -23,7 +23,7 @@ export function recordsOf (database: Database | undefined, log: FastifyBaseLogge
       const blocks = await database.collection<Block>('blocks')
         .find({ 'records.operationId': operationId }, { maxTimeMS: READ_MS, limit: MOST_BLOCKS }).toArray()
       const records = blocks.flatMap((block) => block.records).filter((record) => record.operationId === operationId)
-      return { records: records.sort((a, b) => a.createdDate.getTime() - b.createdDate.getTime()) }
+      return { records: withoutRepeats(records.sort((a, b) => a.createdDate.getTime() - b.createdDate.getTime())) }
     } catch (err) {
       log.warn({ err }, 'the audit register does not answer')
       return { unknown: 'not reached' }

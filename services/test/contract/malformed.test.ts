@@ -166,4 +166,10 @@ test('a service that refused them lives on, on the same process', async (t) => {
   t.equal((await api.get(patientPath)).status, 200)
 })
 
+test('a body with a Content-Encoding is refused through the gateway too', async (t) => {
+  const answer = await api.post('/patient', gzipSync(JSON.stringify(newPatient())), { 'content-encoding': 'gzip' })
+  isProblem(t, answer, 415, 'ENCODED_BODY')
+  t.equal(answer.headers['accept-encoding'], 'identity')
+})
+
 testLogs(api)

@@ -1,5 +1,4 @@
-import type { AuditRecord } from '../../../cli/register-table.ts'
-import { result } from '../../../cli/register-table.ts'
+import { resultOf, type StoredRecord } from '#common/audit-record.ts'
 import type { Recorded } from '../audit-records.ts'
 import type { Item } from '../envelope.ts'
 import { html, type Html } from '../html.ts'
@@ -135,7 +134,7 @@ function register (recorded: Recorded) {
 ${records.length === 0 ? html`<p class="faint">The register has no record of this operation.</p>` : html`<ol class="records">${records.map(record)}</ol>`}`
 }
 
-function record (record: AuditRecord) {
+function record (record: StoredRecord) {
   const { id, createdDate, sourceSystemName, resource, actor, clientAddress, requestId, criteria, disclosed, attemptOf } = record
   const facts: Array<[string, Html | string | undefined]> = [
     ['Recorded, UTC', time(createdDate)],
@@ -150,7 +149,7 @@ function record (record: AuditRecord) {
     ['Record', id]
   ]
   return html`<li class="record">
-<h3>${resource.operation} ${resource.type} <span class="outcome${record.outcome === 'failure' && ' bad'}">${result(record)}</span></h3>
+<h3>${resource.operation} ${resource.type} <span class="outcome${record.outcome === 'failure' && ' bad'}">${resultOf(record)}</span></h3>
 <dl>${facts.map(([name, value]) => value && html`<div><dt>${name}</dt><dd>${value}</dd></div>`)}</dl>
 ${disclosed && disclosed.length > 0 && html`<p class="faint">Disclosed, with version:</p>
 <ul class="disclosed">${disclosed.slice(0, SHOWN_IDS).map(({ id, version }) => html`<li>${id} <span class="faint">${version}</span></li>`)}</ul>
