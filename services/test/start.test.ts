@@ -10,6 +10,9 @@ import t, { type Test } from 'tap'
 import { readRun } from '../cli/system/state.ts'
 import { dropDatabases, isAlive, makeLocalDir, removeLocalDir, startSystem, StartFailure, type Name, type Options, type System } from './system.ts'
 
+// As .taprc has it, for a run without it: tap's own 30 s are short on a busy machine
+t.setTimeout(600_000)
+
 const sh = promisify(execFile)
 const embedded = !process.env.MONGODB_URI
 const names: Name[] = ['gateway', 'patient', 'audit', 'vault', ...(embedded ? ['database'] as const : [])]
