@@ -7,6 +7,9 @@ import { MongoClient } from 'mongodb'
 import t from 'tap'
 import { startSystem } from './system.ts'
 
+// As .taprc has it, for a run without it: tap's own 30 s are short on a busy machine
+t.setTimeout(600_000)
+
 const REGISTER = fileURLToPath(import.meta.resolve('../cli/register.ts'))
 const run = promisify(execFile)
 

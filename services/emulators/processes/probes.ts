@@ -3,7 +3,7 @@ import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import type { MongoClient } from 'mongodb'
-import { StartError } from '../../cli/system/state.ts'
+import { StartError } from './start-error.ts'
 
 const HOST = '127.0.0.1'
 const PING_MS = 4000

@@ -9,6 +9,9 @@ import { access, startVault, type Vault } from '../../vault/test/vault.ts'
 import { asClient, HOST_KEY, SUBSCRIPTION_KEYS } from './gateway.ts'
 import { inSeconds, startGuarded } from './policies.ts'
 
+// As .taprc has it, for a run without it: tap's own 30 s are short on a busy machine
+t.setTimeout(600_000)
+
 const MAIN = fileURLToPath(import.meta.resolve('../main.ts'))
 const PRELOADS = ['orphan', 'localhost'].flatMap((name) => ['--import', import.meta.resolve(`../../processes/${name}.ts`)])
 const REFRESH_SECONDS = 1

@@ -8,6 +8,9 @@ import { mongo } from '../../../common/test/mongo.ts'
 import { createPatient, dependency, failedCreate, message, newId, request, type Told } from './envelopes.ts'
 import { startMonitor } from './monitor.ts'
 
+// As .taprc has it, for a run without it: tap's own 30 s are short on a busy machine
+t.setTimeout(600_000)
+
 const executablePath = process.env.CHROMIUM ?? ['chromium', 'chromium-browser', 'google-chrome'].flatMap((name) =>
   process.env.PATH!.split(delimiter).map((dir) => join(dir, name))).find(existsSync)
 const artefacts = resolve(process.env.ARTEFACTS ?? join(import.meta.dirname, '../../../../.artefacts/monitor'))

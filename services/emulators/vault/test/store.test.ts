@@ -5,6 +5,9 @@ import t, { type Test } from 'tap'
 import { openStore, readSecrets, type Secret } from '../store.ts'
 import { access, runVault, startVault, vaultDir, type VaultDir } from './vault.ts'
 
+// As .taprc has it, for a run without it: tap's own 30 s are short on a busy machine
+t.setTimeout(600_000)
+
 function newDir (t: Test) {
   const dir = mkdtempSync(join(tmpdir(), 'store-'))
   t.teardown(() => rmSync(dir, { recursive: true, force: true }))
