@@ -14,14 +14,15 @@ const IDLE_SECONDS = 3
 const QUIET_MS = 2_000
 
 const PATIENT = JSON.stringify({ firstName: 'Ada', gender: 'female', dateOfBirth: '1815', postCode: 'W1S4' })
-const RECORD = JSON.stringify({ sourceSystemName: 'bench', resource: { type: 'patient', operation: 'create' } })
+const resource = { type: 'patient', operation: 'create' }
+const RECORD = JSON.stringify({ sourceSystemName: 'bench', resource })
 
 type Start = () => ReturnType<typeof startTimed>
 
 /**
- * Measures cold starts, of bundles with a compile cache: of the whole chain through the gateway with both services
- * scaled to zero; and in turns of each service with its keys from the vault, of audit with its keys as settings, with
- * and without telemetry, and of a minimal Fastify service with a database.
+ * Measures cold starts, of bundles with a compile cache: of the whole chain through the gateway with both
+ * services scaled to zero; and in turns of each service with its keys from the vault, of audit with its keys
+ * as settings, with and without telemetry, and of a minimal Fastify service with a database.
  */
 export async function coldStart () {
   const dir = mkdtempSync(join(tmpdir(), 'bundle-'))
@@ -66,8 +67,9 @@ function startsOf (dir: string, { run, keys }: System, telemetry: NodeJS.Process
     AUDIT_DB_CONNECTION: run.audit.connection,
     DATABASE_NAME: run.audit.database
   }
+  const common = { 'content-type': 'application/json', 'x-forwarded-for': '127.0.0.1' }
   const post = (path: string, key: string, body: string): FirstCall => {
-    const headers = { 'content-type': 'application/json', 'x-functions-key': key, 'x-forwarded-for': '127.0.0.1' }
+    const headers = { ...common, 'x-functions-key': key }
     return { method: 'POST', path, body, headers, expected: 201 }
   }
   const audit = post('/audit', keys['audit-host-key'], RECORD)
@@ -92,7 +94,8 @@ function report (ms: Record<string, number[]>, memory: Record<string, number[]>,
     figure(`idle-${name}-bytes`, median(memory[name]!))
   }
   figure('cold-start-chain-ms', median(chain))
-  figure('cold-start-chain-to-slower-service', median(chain) / Math.max(median(ms.patient!), median(ms.audit!)))
+  const slower = Math.max(median(ms.patient!), median(ms.audit!))
+  figure('cold-start-chain-to-slower-service', median(chain) / slower)
   const toBare = (values: Record<string, number[]>, name: string) =>
     median(values[name]!.map((value, i) => value / values.bare![i]!))
   for (const name of Object.keys(ms).filter((name) => name !== 'bare')) {

@@ -26,7 +26,8 @@ export interface Contender extends Target {
 
 /** Our system, as `npm start` runs it. */
 export async function ours (env: NodeJS.ProcessEnv = {}): Promise<Contender> {
-  const { baseUrl, subscriptionKey, keys, run, stop } = await startSystem({ env: { MONITOR: 'off', ...env }, quiet: true })
+  const system = await startSystem({ env: { MONITOR: 'off', ...env }, quiet: true })
+  const { baseUrl, subscriptionKey, keys, run, stop } = system
   const { gateway, patient, audit, database } = run
   return {
     baseUrl,
@@ -40,8 +41,8 @@ export async function ours (env: NodeJS.ProcessEnv = {}): Promise<Contender> {
 }
 
 /**
- * The baseline: three minimal Fastify processes without validation, authentication or auditing, with a database of
- * their own. With `perCall` each request opens its own connections, as in the published sample.
+ * The baseline: three minimal Fastify processes without validation, authentication or auditing, with a
+ * database of their own. With `perCall` each request opens its own connections, as in the published sample.
  */
 export async function floor (perCall = false): Promise<Contender> {
   const dir = mkdtempSync(join(tmpdir(), 'floor-'))
@@ -53,12 +54,13 @@ export async function floor (perCall = false): Promise<Contender> {
   const ports = await freePorts() as [number, number, number, number]
   const [gateway, patient, audit, database] = ports.map((port) => `127.0.0.1:${port}`)
   const services = { CONNECTION: `mongodb://${database}/`, ...(perCall && { PER_CALL: '1' }) }
+  const patientSettings = { ...services, AUDIT_URL: `http://${audit}` }
   try {
     const databaseSettings = { DATA_DIR: dir, AUTHORIZATION: 'disabled' }
     const databasePid = await processes.start('../emulators/mongodb/main.ts', ports[3], databaseSettings)
     const pids = {
       audit: await processes.start('./floor/audit.ts', ports[2], services),
-      patient: await processes.start('./floor/patient.ts', ports[1], { ...services, AUDIT_URL: `http://${audit}` }),
+      patient: await processes.start('./floor/patient.ts', ports[1], patientSettings),
       gateway: await processes.start('./floor/gateway.ts', ports[0], { PATIENT_URL: `http://${patient}` })
     }
     const register = { baseUrl: `http://${audit}`, headers: {} }

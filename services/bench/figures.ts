@@ -19,7 +19,7 @@ export interface Figure {
 
 export const figures: Figure[] = []
 
-/** Prints `name value target ok`, or `… below target`, and the least and the most where there are several rounds. */
+/** Prints `name value target ok` or `… below target`, then the least and the most of several rounds. */
 export function figure (name: string, values: number | number[], target?: Target) {
   const rounds = [values].flat()
   const value = median(rounds)

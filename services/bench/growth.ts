@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs'
 import { MongoClient } from 'mongodb'
 import { storedPatient, type StoredPatient } from '../patient/repositories/patients.ts'
 import { ours, type Contender } from './contenders.ts'
-import { atMost, figure, median, type Target } from './figures.ts'
+import { atMost, figure, type Target } from './figures.ts'
 import { Clients, type Operation } from './operations.ts'
-import { plot } from './plot.ts'
+import { bar, draw } from './plot.ts'
 
 const SIZES = [1_000, 10_000, 100_000, 1_000_000]
 /** The size that the others are compared with. */
@@ -19,9 +19,13 @@ const GENDERS = ['male', 'female', 'other', 'unknown'] as const
 
 const OPERATIONS: Operation[] = ['create', 'load', 'update', 'search', 'create-test']
 /** Of the largest size. */
-const TARGETS: Partial<Record<Operation, Target>> = { create: atMost(1.1), load: atMost(1.1), search: atMost(1.5) }
+const TARGETS: Partial<Record<Operation, Target>> = {
+  create: atMost(1.1),
+  load: atMost(1.1),
+  search: atMost(1.5)
+}
 
-/** Measures operations, memory and open cursors with more and more patients stored, on a system for each size. */
+/** Measures operations, memory and open cursors by the number of stored patients, with a system for each. */
 export async function growth (sizes = SIZES) {
   const systems: Contender[] = []
   const clients: Clients[] = []
@@ -32,26 +36,24 @@ export async function growth (sizes = SIZES) {
       clients.push(new Clients(system, await store(system, size)))
     }
     const before = await Promise.all(systems.map(usage))
-    const series = []
+    const groups = []
     for (const operation of OPERATIONS) {
       const ratios = await compare(operation, sizes, clients)
       for (const [i, size] of sizes.entries()) {
         const target = size === SIZES.at(-1) ? TARGETS[operation] : undefined
         figure(`growth-${operation}-${size}-to-${REFERENCE}`, ratios[i]!, target)
       }
-      series.push({ name: operation, points: sizes.map((size, i) => ({ x: size, y: median(ratios[i]!) })) })
+      const bars = sizes.map((size, i) => bar(size.toLocaleString('en'), ratios[i]!))
+      groups.push({ name: operation, bars })
     }
     const after = await Promise.all(systems.map(usage))
     for (const [i, size] of sizes.entries()) {
-      for (const [name, mib] of Object.entries(after[i]!.memory)) figure(`growth-${size}-memory-${name}-mib`, mib)
-      figure(`growth-${size}-cursors-left-open`, after[i]!.cursors - before[i]!.cursors, atMost(0))
+      const { memory, cursors } = after[i]!
+      for (const [name, mib] of Object.entries(memory)) figure(`growth-${size}-memory-${name}-mib`, mib)
+      figure(`growth-${size}-cursors-left-open`, cursors - before[i]!.cursors, atMost(0))
     }
-    plot('growth', {
-      title: 'Time of an operation, 10,000 patients = 1',
-      x: { label: 'patients stored', logarithmic: true },
-      y: { label: 'times' },
-      series
-    })
+    const title = 'Time of an operation by the number of stored patients, 10,000 = 1'
+    draw('growth', { title, label: 'times', groups })
   } finally {
     for (const { stop } of systems) await stop()
   }

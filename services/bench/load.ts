@@ -52,7 +52,7 @@ export async function load ({ baseUrl, headers }: Target, connections: number, m
   run.on('reqError', (error) => failures.push(error))
   run.on('response', (client: Client & { responseMax?: number }, status, _bytes, duration) => {
     ended = performance.now()
-    if (status !== expected) failures.push(new Error(`a response had status ${status} instead of ${expected}`))
+    if (status !== expected) failures.push(new Error(`expected status ${expected}, got ${status}`))
     // The first one includes the time to connect
     if (connected.has(client)) latencies.record(Math.max(1, Math.round(duration * 1_000)))
     connected.add(client)

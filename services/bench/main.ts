@@ -9,7 +9,8 @@ import { telemetry } from './telemetry.ts'
 import { wrongKeys } from './wrong-keys.ts'
 
 // Prints ratios of figures measured in the same run, one a line with its target, and writes all of them to
-// .artefacts/bench.json. With names, runs only those. `short` is one short round of the operations, to find errors.
+// .artefacts/bench.json. With names, runs only those. `short` is one short round of the operations, to find
+// errors.
 
 const benches: Record<string, () => Promise<void>> = {
   operations: operationCosts,
@@ -23,7 +24,7 @@ const commands: typeof benches = { ...benches, short: () => operationCosts({ sho
 
 const names = process.argv.slice(2)
 if (!names.every((name) => Object.hasOwn(commands, name))) {
-  process.stderr.write(`Usage: npm run bench -- [NAME…]\nNAME is one of ${Object.keys(commands).join(', ')}\n`)
+  process.stderr.write(`Usage: npm run bench -- [NAME…]\n\n  NAME  ${Object.keys(commands).join(', ')}\n`)
   process.exit(1)
 }
 for (const name of names.length > 0 ? names : Object.keys(benches)) await commands[name]!()

@@ -1,8 +1,8 @@
 import { request } from 'undici'
 import { cpuOf, floor, ours, type Contender } from './contenders.ts'
-import { atLeast, atMost, figure, median, type Target } from './figures.ts'
+import { atLeast, atMost, figure, type Target } from './figures.ts'
 import { load, type Call, type Load } from './load.ts'
-import { bars } from './plot.ts'
+import { bar, draw } from './plot.ts'
 import { startSink } from './sink.ts'
 
 const ROUNDS = 11
@@ -21,7 +21,8 @@ const PATIENT = JSON.stringify({
   insuranceNumber: '98-765-43',
   preferredContactNumber: '+44 20 7946 0000'
 })
-const observation = { measurement: '5.1', interpretation: 'normal', issued: '2026-11-26T08:00:00Z', status: 'final' }
+const issued = '2026-11-26T08:00:00Z'
+const observation = { measurement: '5.1', interpretation: 'normal', issued, status: 'final' }
 const TEST = JSON.stringify({
   performer: 'Laboratory',
   orderReference: 'order-1',
@@ -83,8 +84,8 @@ interface Running {
 }
 
 /**
- * Measures throughput, latency and CPU of each operation beside the baseline, all contenders in turn. With `short`, one
- * short round, which finds errors and gives no figures worth keeping.
+ * Measures throughput, latency and CPU of each operation beside the baseline, all contenders in turn. With
+ * `short`, one short round, which finds errors and gives no figures worth keeping.
  */
 export async function operationCosts ({ short = false } = {}) {
   const sink = await startSink()
@@ -103,30 +104,33 @@ export async function operationCosts ({ short = false } = {}) {
     for (const operation of Object.keys(operations) as Operation[]) {
       if (!short) for (const { clients } of Object.values(running)) await clients.run(operation, 16, WARM_MS)
       for (const clients of CLIENTS) {
-        const measured = await inTurns(running, operation, clients, short ? 1 : ROUNDS, short ? 200 : ROUND_MS)
-        results.push({ operation, clients, measured })
-        report(results.at(-1)!)
+        const measure = (one: Running) => measureRound(one, operation, clients, short ? 200 : ROUND_MS)
+        const result = { operation, clients, measured: await inTurns(running, short ? 1 : ROUNDS, measure) }
+        results.push(result)
+        report(result)
       }
     }
-    if (!short) draw(results)
+    if (!short) drawAll(results)
   } finally {
     for (const { contender } of Object.values(running)) await contender.stop()
     await sink.stop()
   }
 }
 
-async function inTurns (running: Record<string, Running>, operation: Operation, clients: number, rounds: number, ms: number) {
+type Measure = (one: Running) => Promise<Measured>
+
+async function inTurns (running: Record<string, Running>, rounds: number, measure: Measure) {
   const names = Object.keys(running)
   const measured: Record<string, Measured[]> = Object.fromEntries(names.map((name) => [name, []]))
   for (let round = 0; round < rounds; round++) {
-    for (const name of round % 2 ? names.toReversed() : names) {
-      measured[name]!.push(await measure(running[name]!, operation, clients, ms))
-    }
+    const order = round % 2 ? names.toReversed() : names
+    for (const name of order) measured[name]!.push(await measure(running[name]!))
   }
   return measured
 }
 
-async function measure ({ contender, clients }: Running, operation: Operation, count: number, ms: number) {
+async function measureRound (running: Running, operation: Operation, count: number, ms: number) {
+  const { contender, clients } = running
   const used = () => Object.values(contender.pids).map(cpuOf).reduce((a, b) => a + b)
   const before = used()
   const measured = await clients.run(operation, count, ms)
@@ -160,17 +164,13 @@ function report ({ operation, clients, measured: { floor, ...others } }: Result)
 const ratios = (rounds: Measured[], floor: Measured[], value: Value) =>
   rounds.map((round, i) => round[value] / floor[i]![value])
 
-function draw (results: Result[]) {
+function drawAll (results: Result[]) {
+  const barsOf = (measured: Result['measured'], value: Value) =>
+    Object.entries(measured).map(([name, rounds]) => bar(name, ratios(rounds, measured.floor!, value)))
   const groups = (count: number, value: Value) => results.filter(({ clients }) => clients === count)
-    .map(({ operation, measured }) => ({
-      name: operation,
-      bars: Object.entries(measured).map(([series, rounds]) => {
-        const values = ratios(rounds, measured.floor!, value)
-        return { series, value: median(values), min: Math.min(...values), max: Math.max(...values) }
-      })
-    }))
+    .map(({ operation, measured }) => ({ name: operation, bars: barsOf(measured, value) }))
   const cpu = 'CPU of a request over gateway, patient and audit, 16 clients, floor = 1'
-  bars('cpu', { title: cpu, label: 'times', bound: 1.25, groups: groups(16, 'cpu') })
+  draw('cpu', { title: cpu, label: 'times', bound: 1.25, groups: groups(16, 'cpu') })
   const throughput = 'Requests a second, 64 clients, floor = 1'
-  bars('throughput', { title: throughput, label: 'times', bound: 0.85, groups: groups(64, 'perSecond') })
+  draw('throughput', { title: throughput, label: 'times', bound: 0.85, groups: groups(64, 'perSecond') })
 }

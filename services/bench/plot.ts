@@ -1,19 +1,19 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
+import { median } from './figures.ts'
 
-export interface Plot {
-  title: string
-  x: { label: string, logarithmic?: boolean }
-  y: { label: string }
-  series: Array<{ name: string, points: Array<{ x: number, y: number }> }>
+export interface Bar {
+  name: string
+  value: number
+  min: number
+  max: number
 }
 
-export interface Bars {
+export interface Plot {
   title: string
   label: string
   /** Drawn as a line across. */
   bound?: number
-  /** One bar for each series of a group: its median, the least and the most. */
-  groups: Array<{ name: string, bars: Array<{ series: string, value: number, min: number, max: number }> }>
+  groups: Array<{ name: string, bars: Bar[] }>
 }
 
 const DOCS = new URL('../../docs/', import.meta.url)
@@ -33,49 +33,35 @@ const STYLE = `text{font:12px system-ui,sans-serif;fill:#333}.title{font-size:15
 const round = (value: number) => Math.round(value * 10) / 10
 const colour = (i: number) => COLOURS[i % COLOURS.length]!
 
-/** Draws lines into docs/NAME.svg. */
-export function plot (name: string, { title, x, y, series }: Plot) {
-  const points = series.flatMap(({ points }) => points)
-  const scale = x.logarithmic ? Math.log10 : (value: number) => value
-  const [from, to] = [Math.min(...points.map(({ x }) => scale(x))), Math.max(...points.map(({ x }) => scale(x)))]
-  const { toY, grid } = yAxis(Math.max(...points.map(({ y }) => y)))
-  const toX = (value: number) => round(LEFT + (scale(value) - from) / (to - from || 1) * (RIGHT - LEFT))
-  const lines = series.flatMap(({ name, points }, i) => {
-    const at = points.map(({ x, y }) => [toX(x), toY(y)] as const)
-    return [
-      `<path d="M${at.map(([x, y]) => `${x} ${y}`).join('L')}" fill="none" stroke="${colour(i)}" stroke-width="2"/>`,
-      ...at.map(([x, y]) => `<circle cx="${x}" cy="${y}" r="3.5" fill="${colour(i)}"/>`),
-      key(i, name)
-    ]
-  })
-  const values = [...new Set(points.map(({ x }) => x))]
-  const ticks = values.map((value) => text(toX(value), BOTTOM + 18, value.toLocaleString('en'), 'middle'))
-  const labels = [text((LEFT + RIGHT) / 2, HEIGHT - 10, x.label, 'middle'), text(14, TOP - 6, y.label)]
-  write(name, title, [...grid, ...ticks, ...labels, ...lines])
+/** A bar of the median, with the range of its rounds. */
+export function bar (name: string, rounds: number[]): Bar {
+  return { name, value: median(rounds), min: Math.min(...rounds), max: Math.max(...rounds) }
 }
 
-/** Draws bars into docs/NAME.svg, each with the range of its rounds. */
-export function bars (name: string, { title, label, bound, groups }: Bars) {
-  const names = [...new Set(groups.flatMap(({ bars }) => bars.map(({ series }) => series)))]
-  const { toY, grid } = yAxis(Math.max(bound ?? 0, ...groups.flatMap(({ bars }) => bars.map(({ max }) => max))))
+/** Draws groups of bars into docs/NAME.svg. */
+export function draw (name: string, { title, label, bound, groups }: Plot) {
+  const all = groups.flatMap(({ bars }) => bars)
+  const keys = [...new Set(all.map(({ name }) => name))]
+  const { toY, grid } = yAxis(Math.max(bound ?? 0, ...all.map(({ max }) => max)))
   const groupWidth = (RIGHT - LEFT) / groups.length
   const drawn = groups.flatMap(({ name, bars }, g) => {
     const start = LEFT + g * groupWidth
     const width = groupWidth * 0.8 / bars.length
     return [
       text(start + groupWidth / 2, BOTTOM + 18, name, 'middle'),
-      ...bars.map(({ series, value, min, max }, i) => {
+      ...bars.map(({ name, value, min, max }, i) => {
         const [x, y] = [start + groupWidth * 0.1 + i * width, toY(value)]
         const size = `width="${round(width - 2)}" height="${round(BOTTOM - y)}"`
-        return `<rect x="${round(x)}" y="${y}" ${size} fill="${colour(names.indexOf(series))}"/>` +
+        return `<rect x="${round(x)}" y="${y}" ${size} fill="${colour(keys.indexOf(name))}"/>` +
           `<path d="M${round(x + width / 2)} ${toY(min)}V${toY(max)}" class="range"/>`
       })
     ]
   })
-  const line = bound === undefined
-    ? []
-    : [`<path d="M${LEFT} ${toY(bound)}H${RIGHT}" class="bound"/>`, text(RIGHT + 8, toY(bound) + 4, `target ${bound}`)]
-  write(name, title, [...grid, ...drawn, ...line, text(14, TOP - 6, label), ...names.map((name, i) => key(i, name))])
+  if (bound !== undefined) {
+    drawn.push(`<path d="M${LEFT} ${toY(bound)}H${RIGHT}" class="bound"/>`)
+    drawn.push(text(RIGHT + 8, toY(bound) + 4, `target ${bound}`))
+  }
+  write(name, title, [...grid, ...drawn, text(14, TOP - 6, label), ...keys.map((name, i) => key(i, name))])
 }
 
 /** An axis from zero to somewhat more than `highest`. */

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { isMainThread, parentPort, Worker } from 'node:worker_threads'
 import { startIngestion } from '../test/ingestion.ts'
 
-/** Starts an ingestion endpoint that only counts bytes, on a thread of its own so that it does not slow the clients. */
+/** Starts an ingestion endpoint that only counts bytes, on its own thread so that clients are not slowed. */
 export async function startSink () {
   const worker = new Worker(new URL(import.meta.url))
   const [settings] = await once(worker, 'message') as [NodeJS.ProcessEnv]

@@ -22,7 +22,10 @@ export interface FirstCall extends Call {
   headers?: Record<string, string>
 }
 
-/** Starts the bundle `name` of `dir` with its compile cache; `ms` is from the spawn to the first response to `call`. */
+/**
+ * Starts the bundle `name` of `dir` with its compile cache; `ms` is from the spawn to the first response to
+ * `call`.
+ */
 export async function startTimed (dir: string, name: string, settings: NodeJS.ProcessEnv, call: FirstCall) {
   const [port] = await freePorts() as [number]
   const env = {
@@ -60,7 +63,8 @@ export async function startTimed (dir: string, name: string, settings: NodeJS.Pr
 /** False while nothing listens, or the service is not ready. */
 async function responds (origin: string, { method, path, headers, body, expected }: FirstCall) {
   try {
-    const response = await request(origin + path, { method, headers: { ...headers, connection: 'close' }, body })
+    const options = { method, headers: { ...headers, connection: 'close' }, body }
+    const response = await request(origin + path, options)
     await response.body.dump()
     if (response.statusCode === expected) return true
     if (response.statusCode !== 503) throw new Error(`the first response had status ${response.statusCode}`)

@@ -27,5 +27,6 @@ app.post('/audit', async ({ body }, reply) => {
 })
 
 const fields = ['operationId', 'resource.id', 'resource.patientId', 'disclosed.id']
-await createIndexes(shared.db('audit'), fields.map((field) => ({ collection: 'records', key: { [field]: 1 } })))
+const indexes = fields.map((field) => ({ collection: 'records', key: { [field]: 1 } }))
+await createIndexes(shared.db('audit'), indexes)
 await app.listen({ port: Number(PORT) })

@@ -9,5 +9,7 @@ export const options = {
 } as const
 
 export async function createIndexes (db: Db, indexes: Index[]) {
-  for (const { collection, key, options } of indexes) await db.collection(collection).createIndex(key, options)
+  for (const { collection, key, options } of indexes) {
+    await db.collection(collection).createIndex(key, options)
+  }
 }

@@ -6,8 +6,9 @@ import { patientIndexes } from '../../patient/repositories/patients.ts'
 import { testIndexes } from '../../patient/repositories/test-results.ts'
 import { createIndexes, options } from './database.ts'
 
-// A minimal patient service: the same calls in the same order as ours, without validation or authentication. With
-// PER_CALL, each request has its own database client and its own connection to audit, as in the published sample.
+// A minimal patient service: the same calls in the same order as ours, without validation or authentication.
+// With PER_CALL, each request has its own database client and its own connection to audit, as in the
+// published sample.
 
 const { PORT, AUDIT_URL, CONNECTION, PER_CALL } = process.env
 
@@ -82,7 +83,8 @@ app.post('/patient/search', async () => {
   return found.map(toResponse)
 })
 
-app.post<{ Params: { id: string } }>('/patient/:id/tests', async ({ params: { id: patientId }, body }, reply) => {
+app.post<{ Params: { id: string } }>('/patient/:id/tests', async ({ params, body }, reply) => {
+  const patientId = params.id
   const id = randomUUID()
   await record('create', { id, patientId })
   const test = { _id: id, _shardKey: patientId, ...body as object, patientId, lastUpdated: new Date() }
