@@ -25,7 +25,7 @@ t.test('listens on this machine alone, with telemetry on a port of its own, and 
   const { child, closed, output } = run({ ...settings, PORT: String(port), INGESTION_PORT: String(ingestion) })
   while (!output().includes('"listening"')) await Promise.race([once(child.stdout!, 'data'), closed.then(() => { throw new Error(output()) })])
   t.equal((await fetch(`http://127.0.0.1:${port}/health/ready`)).status, 200)
-  t.match(await (await fetch(`http://localhost:${port}/`)).text(), 'Nothing has arrived yet.')
+  t.match(await (await fetch(`http://localhost:${port}/`)).text(), 'No telemetry has arrived yet.')
   child.kill('SIGTERM')
   t.same(await closed, [0, null])
 })

@@ -74,8 +74,8 @@ t.test('finds an operation by its id, its beginning, or a whole traceparent', as
 t.test('says of an operation that has not come that it may come', async (t) => {
   const { status, text } = await page(`/operations/${newId()}`)
   t.equal(status, 404)
-  t.match(text, 'No telemetry of this operation is here.')
-  t.match(text, 'No register is connected.')
+  t.match(text, 'There is no telemetry of this operation.')
+  t.match(text, 'No audit register is connected.')
   t.equal((await page('/nothing')).status, 404)
 })
 
@@ -112,7 +112,7 @@ t.test('puts the audit records of an operation beside it', async (t) => {
   // Sampled out or gone: what the register has is there all the same
   const other = await startMonitor(t, { AUDIT_DB_VIEWER_CONNECTION: connection, DATABASE_NAME: db.databaseName })
   await other.app.database.connected
-  t.match(await other.page(`/operations/${operationId}`), { status: 404, text: /No telemetry.*3 records/s })
+  t.match(await other.page(`/operations/${operationId}`), { status: 404, text: /no telemetry.*3 records/s })
   t.match((await other.page(`/operations/${newId()}`)).text, 'The register has no record of this operation.')
 })
 
@@ -126,6 +126,6 @@ t.test('goes on without a register that does not answer', async (t) => {
   await database.close()
   const { status, text } = await beside.page(`/operations/${operationId}`)
   t.equal(status, 200)
-  t.match(text, 'The register does not answer now.')
+  t.match(text, 'The audit register does not respond.')
   t.notMatch(beside.logs(), operationId)
 })
