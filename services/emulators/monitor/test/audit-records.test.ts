@@ -17,20 +17,29 @@ const record = (id: string, operationId: string, createdDate: Date): AuditRecord
 t.test('returns a record once that is stored again under its id, oldest records first', async (t) => {
   const operationId = newId()
   const [early, late, latest] = [1_000, 2_000, 3_000].map((ms) => new Date(ms)) as [Date, Date, Date]
-  await db.collection('blocks').insertMany([
-    { records: [record('second', operationId, late), record('other', newId(), early)] },
-    { records: [record('second', operationId, latest), record('first', operationId, early)] },
-    { records: [record('first', operationId, early)] }
-  ])
+  await db
+    .collection('blocks')
+    .insertMany([
+      { records: [record('second', operationId, late), record('other', newId(), early)] },
+      { records: [record('second', operationId, latest), record('first', operationId, early)] },
+      { records: [record('first', operationId, early)] }
+    ])
   const result = await read(operationId)
-  t.match(result, { records: [{ id: 'first', createdDate: early }, { id: 'second', createdDate: late }] })
+  t.match(result, {
+    records: [
+      { id: 'first', createdDate: early },
+      { id: 'second', createdDate: late }
+    ]
+  })
   t.equal('records' in result && result.records.length, 2)
 })
 
 t.test('is unavailable without a connected register', async (t) => {
   const log = {} as FastifyBaseLogger
   t.same(await recordsReader(undefined, log)('any'), { unavailable: 'not connected' })
-  t.same(await recordsReader({ ...database, ready: false } as Database, log)('any'), { unavailable: 'no response' })
+  t.same(await recordsReader({ ...database, ready: false } as Database, log)('any'), {
+    unavailable: 'no response'
+  })
 })
 
 t.test('names the result of an interaction', async (t) => {
