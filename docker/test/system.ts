@@ -28,7 +28,7 @@ export type System = Awaited<ReturnType<typeof startSystem>>
 
 /** The system of compose.yaml as a project of its own, which leaves nothing behind. With MONGO_IMAGE it has that, else the embedded database. */
 export async function startSystem (t: Test, { root = ROOT, files = [] }: { root?: string, files?: string[] } = {}) {
-  const [port, monitorPort] = await freePorts()
+  const [port, monitorPort] = await freePorts(2)
   const project = `test-${process.pid}`
   const env = { ...process.env, PORT: String(port), NETWORK_PREFIX: `10.${100 + process.pid % 100}.${process.pid % 250}`, KEY_REFRESH_SECONDS: '2', COMPOSE_PROFILES: 'observe', MONITOR_PORT: String(monitorPort) }
   const offline = process.env.MONGO_IMAGE ? [] : ['docker/compose.offline.yaml']

@@ -51,7 +51,7 @@ export async function floor (perCall = false): Promise<Contender> {
     await processes.stop()
     rmSync(dir, { recursive: true, force: true })
   }
-  const ports = await freePorts() as [number, number, number, number]
+  const ports = await freePorts(4) as [number, number, number, number]
   const [gateway, patient, audit, database] = ports.map((port) => `127.0.0.1:${port}`)
   const services = { CONNECTION: `mongodb://${database}/`, ...(perCall && { PER_CALL: '1' }) }
   const patientSettings = { ...services, AUDIT_URL: `http://${audit}` }

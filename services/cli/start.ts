@@ -9,7 +9,7 @@ import { makeCertificates } from './system/certificates.ts'
 import { Child, preloads, type Output } from '../emulators/processes/child.ts'
 import { loadConfig, type Config } from './system/config.ts'
 import { identities, settingsOf, type Identity } from './system/identity.ts'
-import { accepts, answers, freePorts, isFree, ping } from '../emulators/processes/probes.ts'
+import { accepts, answers, freePorts, isFree, ping, reservePort } from '../emulators/processes/probes.ts'
 import type { Wanted } from './system/provision.ts'
 import type { Provisioned } from './system/provisioner.ts'
 import { StartError, State, type Run } from './system/state.ts'
@@ -64,7 +64,8 @@ async function start (config: Config, scaled: boolean) {
 
   const output = await terminal()
   const embedded = uris.length < 2
-  const [gatewayPort, patientPort, auditPort, databasePort, vaultPort, monitorPort, ingestionPort] = await freePorts([config.PORT, config.MONITOR_PORT]) as [number, number, number, number, number, number, number]
+  await Promise.all([config.PORT, config.MONITOR_PORT].filter((port) => port !== 0).map(reservePort))
+  const [gatewayPort, patientPort, auditPort, databasePort, vaultPort, monitorPort, ingestionPort] = await freePorts(7) as [number, number, number, number, number, number, number]
   const ports = { gateway: config.PORT || gatewayPort, patient: patientPort, audit: auditPort, database: databasePort, vault: vaultPort, monitor: config.MONITOR_PORT || monitorPort }
   const url = (name: keyof typeof ports) => `http://${HOST}:${ports[name]}`
   const databaseUrl = `mongodb://${HOST}:${ports.database}/`

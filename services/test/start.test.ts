@@ -228,6 +228,14 @@ t.test('a system that ends and starts again', async (t) => {
   })
 })
 
+t.test('systems that start at the same time do not get in the way of each other', async (t) => {
+  const systems = await Promise.all(Array.from({ length: 4 }, () => start(t)))
+  const urls = systems.flatMap(({ run }) => names.map((name) => run[name]!.url))
+  t.equal(new Set(urls).size, urls.length)
+  t.notMatch(systems.map((system) => system.logs()).join(), 'EADDRINUSE')
+  for (const system of systems) t.equal((await createPatient(system)).status, 201)
+})
+
 t.test('SIGTERM ends even what does not answer', async (t) => {
   const system = await start(t)
   for (const name of names) system.kill(name, 'SIGSTOP')

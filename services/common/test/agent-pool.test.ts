@@ -11,7 +11,8 @@ import type { Dispatcher } from 'undici'
 import { makeCertificates } from '../../cli/system/certificates.ts'
 import { AgentPool } from '../http/agent-pool.ts'
 import { connectTo, isBroken, KEPT_MS, type Via } from '../http/upstream.ts'
-import { freePort, ipOf } from './replicas.ts'
+import { ipOf } from './replicas.ts'
+import { freePorts } from '../../emulators/processes/probes.ts'
 import { requester } from './requester.ts'
 
 const direct: Via = (connect) => connect
@@ -117,7 +118,7 @@ test('over TLS, a connection to an address is for the name of the host, and the 
 })
 
 test('a call that is connecting to an address that goes is made to another', async (t) => {
-  const port = await freePort(2)
+  const port = (await freePorts())[0]!
   const silent = createTcpServer((socket) => t.teardown(() => socket.destroy()))
   const server = await trusted(t, echo)
   for (const [i, one] of [silent, server].entries()) await once(one.listen(port, ipOf(i + 1)), 'listening')

@@ -1,36 +1,17 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer, type RequestListener, type Server } from 'node:http'
-import { createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
+import { freePorts } from '../../emulators/processes/probes.ts'
 
 /** The addresses of replicas that listen on one port: those of Linux's loopback network. */
 export const ipOf = (number: number) => `127.0.0.${number}`
 
-/** A port that is free at the first `count` addresses. */
-export async function freePort (count: number): Promise<number> {
-  const servers = [createTcpServer()]
-  try {
-    await once(servers[0]!.listen(0, ipOf(1)), 'listening')
-    const { port } = servers[0]!.address() as AddressInfo
-    for (let number = 2; number <= count; number++) {
-      const server = createTcpServer()
-      await once(server.listen(port, ipOf(number)), 'listening')
-      servers.push(server)
-    }
-    return port
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return await freePort(count)
-    throw error
-  } finally {
-    for (const server of servers) server.close()
-  }
-}
-
 /** A server at each address of one host, that counts what it was asked and over how many connections. */
 export async function replicas (t: Test, count: number, answer: (number: number) => RequestListener) {
-  const port = await freePort(count)
+  const port = (await freePorts())[0]!
   const calls = Array<number>(count).fill(0)
   const connections = Array<number>(count).fill(0)
   const servers: Server[] = []

@@ -2,12 +2,13 @@ import { once } from 'node:events'
 import { request as send } from 'node:http'
 import { test } from 'tap'
 import { Client } from 'undici'
-import { freePort, startReplica } from './replicas.ts'
+import { freePorts } from '../../emulators/processes/probes.ts'
+import { startReplica } from './replicas.ts'
 
 const HOST = '127.0.0.1'
 
 async function start (t: Parameters<typeof startReplica>[0], settings: NodeJS.ProcessEnv = {}) {
-  const port = await freePort(1)
+  const port = (await freePorts())[0]!
   const replica = await startReplica(t, { HOST, PORT: String(port), ...settings })
   const client = new Client(`http://${HOST}:${port}`)
   t.teardown(() => client.destroy())

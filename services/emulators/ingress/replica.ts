@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { Pool } from 'undici'
 import { Child } from '../processes/child.ts'
+import { releasePort } from '../processes/probes.ts'
 import { connector } from '../gateway/upstream.ts'
 import type { Config } from './config.ts'
 
@@ -70,6 +71,7 @@ export class Replica {
     this.retire()
     await this.#child.stop(Date.now() + graceMs)
     await this.pool.destroy()
+    releasePort(this.port)
   }
 
   async #watch () {

@@ -135,8 +135,7 @@ export class Replicas {
   }
 
   async #start () {
-    const taken = [...this.#replicas, ...this.#leaving.keys()].map(({ port }) => port)
-    const [port] = await freePorts(taken) as [number]
+    const [port] = await freePorts() as [number]
     if (this.#ending) return
     const replica = new Replica(port, this.#config, () => this.#serveWaiting())
     this.#replicas.push(replica)

@@ -1,3 +1,5 @@
+import { randomInt } from 'node:crypto'
+import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import { MongoClient } from 'mongodb'
@@ -19,22 +21,43 @@ export async function isFree (port: number) {
   }
 }
 
+// Below the ports that systems give to outgoing connections, or one of those could keep a restarted process off its port
 const FIRST_PORT = 20_000
 const PORTS = 12_000
-/** As many as one system needs, and a few. */
-const BLOCK = 8
+const reservations = new Map<number, Socket>()
 
 /**
- * Ports below those that systems give to outgoing connections, so that they are free again for a restart.
- * Systems that start at the same time have different process ids, and so do not choose the same ones. None is among those `taken`.
+ * Reserves ports of the loopback address for processes that are told their port, until this process ends.
+ *
+ * A socket of the same number in UDP is the reservation: the operating system gives it to one process only, so
+ * that no two systems get the same port, however close together they start, and frees it when the process ends.
  */
-export async function freePorts (taken: number[] = []): Promise<number[]> {
-  // A step that has no divisor in common with the number of blocks comes by all of them
-  for (let block = process.pid; ; block += 7) {
-    const first = FIRST_PORT + (block * BLOCK) % PORTS
-    const ports = Array.from({ length: BLOCK }, (_, i) => first + i)
-    const free = await Promise.all(ports.map(isFree))
-    if (free.every(Boolean) && !ports.some((port) => taken.includes(port))) return ports
+export async function freePorts (count = 1): Promise<number[]> {
+  const ports: number[] = []
+  for (let next = randomInt(PORTS); ports.length < count; next++) {
+    const port = FIRST_PORT + next % PORTS
+    if (await reservePort(port)) ports.push(port)
+  }
+  return ports
+}
+
+/** Gives a port of `freePorts` back before this process ends. */
+export function releasePort (port: number) {
+  reservations.get(port)?.close()
+  reservations.delete(port)
+}
+
+/** Keeps `port` from being chosen by `freePorts`; false where it is in use or reserved. */
+export async function reservePort (port: number) {
+  const socket = createSocket('udp4').unref()
+  try {
+    await once(socket.bind({ port, address: HOST, exclusive: true }), 'listening')
+    if (!await isFree(port)) throw new Error('a server listens on it')
+    reservations.set(port, socket)
+    return true
+  } catch {
+    socket.close()
+    return false
   }
 }
 

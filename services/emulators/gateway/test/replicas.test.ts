@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { Pool } from 'undici'
-import { freePort, ipOf, startReplica } from '../../../common/test/replicas.ts'
+import { ipOf, startReplica } from '../../../common/test/replicas.ts'
+import { freePorts } from '../../processes/probes.ts'
 import { asClient, startGateway } from './gateway.ts'
 
 const REPLICAS = 3
@@ -18,8 +19,7 @@ type Replica = Awaited<ReturnType<typeof startReplica>>
 
 /** The gateway under load, before three replicas of a service behind one name. */
 async function start (t: Test) {
-  const most = 9
-  const port = await freePort(most)
+  const port = (await freePorts())[0]!
   const dns = new Set<string>()
   const running = new Map<string, Replica>()
   let started = 0
@@ -124,7 +124,7 @@ t.test('a replica that is killed under load costs no more than what it was doing
 })
 
 t.test('a call that comes before the service has any replica is a 503, and one that comes after is served', async (t) => {
-  const port = await freePort(1)
+  const port = (await freePorts())[0]!
   const dns: string[] = []
   const { call } = await startGateway(t, `http://patient.test:${port}`, {}, async () => dns)
   t.equal((await call('/patient/1', { headers: asClient })).statusCode, 503)

@@ -28,7 +28,7 @@ function run (env: NodeJS.ProcessEnv) {
 }
 
 t.test('listens on the loopback address, with telemetry on its own port, and stops on SIGTERM', async (t) => {
-  const [port, ingestion] = (await freePorts()) as [number, number]
+  const [port, ingestion] = (await freePorts(2)) as [number, number]
   const { child, closed, output } = run({
     ...settings,
     PORT: String(port),
@@ -49,7 +49,7 @@ t.test('listens on the loopback address, with telemetry on its own port, and sto
 })
 
 t.test('ends with one line where a port is taken', async (t) => {
-  const [port, ingestion] = (await freePorts()) as [number, number]
+  const [port, ingestion] = (await freePorts(2)) as [number, number]
   const first = run({ ...settings, PORT: String(port), INGESTION_PORT: String(ingestion) })
   while (!first.output().includes('"listening"')) await once(first.child.stdout!, 'data')
   const second = run({ ...settings, LOG_LEVEL: 'silent', PORT: '0', INGESTION_PORT: String(ingestion) })

@@ -19,7 +19,7 @@ t.test('reads the register of a running system with the connection string of the
   const system = await startSystem()
   t.teardown(() => system.stop())
   const { vault, audit } = system.run
-  const [port, ingestion] = (await freePorts()) as [number, number]
+  const [port, ingestion] = (await freePorts(2)) as [number, number]
   const { settings } = await certificates(t)
   const monitor = spawn(process.execPath, [...preloads, MAIN], {
     env: {
