@@ -27,6 +27,7 @@ const processes: Record<string, Process> = {
   audit: { module: 'audit/main.ts', threads: [exporter] },
   rotation: { module: 'rotation/main.ts' },
   gateway: { module: 'emulators/gateway/main.ts', threads: [exporter], files: ['global', 'product', 'patient', 'echo'].map((scope) => `../terraform/policies/${scope}.xml`) },
+  ingress: { module: 'emulators/ingress/main.ts' },
   vault: { module: 'emulators/vault/main.ts' },
   monitor: { module: 'emulators/monitor/main.ts', files: ['emulators/monitor/monitor.css', 'emulators/monitor/monitor.js'] },
   database: { module: 'emulators/mongodb/main.ts' },
