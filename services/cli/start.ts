@@ -153,7 +153,13 @@ async function start (config: Config, scaled: boolean) {
   const patient = app('patient', { AUDIT_URL: url('audit') })
   // An ingress that is asked whether it answers would start the service
   const isUp = (name: 'patient' | 'audit') => scaled ? accepts(ports[name]) : answers(`${url(name)}/health/ready`)
-  const gateway = child('gateway', '../emulators/gateway/main.ts', { ...as('gateway'), ...telemetry, PATIENT_URL: url('patient'), RATE_LIMIT: String(config.RATE_LIMIT) })
+  const gateway = child('gateway', '../emulators/gateway/main.ts', {
+    ...as('gateway'),
+    ...telemetry,
+    PATIENT_URL: url('patient'),
+    RATE_LIMIT: String(config.RATE_LIMIT),
+    CORS_ORIGINS: config.CORS_ORIGINS
+  })
   await Promise.all([
     monitor?.ready(() => accepts(ingestionPort), deadline),
     audit.ready(() => isUp('audit'), deadline),

@@ -16,6 +16,7 @@ import { InvalidKey, MissingKey, NoOperation, answerError } from './errors.ts'
 import { forward, type Backends } from './forward.ts'
 import { shownKey } from './keys.ts'
 import { operations } from './operations.ts'
+import { answerCors } from './policies/cors.ts'
 import { loadPolicies } from './policies/policies.ts'
 import type { SendRequest } from './policies/requests.ts'
 import { Subscriptions, findAmong, opens, type Subscription } from './subscriptions.ts'
@@ -80,7 +81,8 @@ export async function buildApp (config: Config, { logStream = logDestination(), 
   // API Management's own health
   app.get('/status-0123456789abcdef', { logLevel: 'warn' }, async () => {})
 
-  const { patient, echo, services } = await loadPolicies(app, config, { sendRequest, namedValues })
+  const { patient, echo, cors, services } = await loadPolicies(app, config, { sendRequest, namedValues })
+  if (cors) app.addHook('onRequest', answerCors(cors))
   const backends: Backends = {
     services: new Map(services.map((url) => [url, connect(url, config.TIMEOUT_MS, lookup)])),
     local: answerEcho,

@@ -14,6 +14,8 @@ const Settings = Type.Object({
   RATE_LIMIT: Type.Integer({ default: 0, minimum: 0 }),
   /** Calls a day, likewise. */
   CALLS_PER_DAY: Type.Integer({ default: 0, minimum: 0 }),
+  /** Origins of web pages that may call, separated by commas: https://a.example,https://b.example */
+  CORS_ORIGINS: Type.Optional(Type.String({ pattern: '^https?://[^\\s,/*]+(,https?://[^\\s,/*]+)*$' })),
   /** How long the service may take to answer at the most, whatever the policies say. */
   TIMEOUT_MS: Type.Integer({ default: 60_000, minimum: 1 }),
   /** How long a rotation leaves superseded keys in force: what the policies keep of a key must be renewed well within. */

@@ -74,6 +74,10 @@ class Forwarding implements Exchange, Dispatcher.DispatchHandler {
 
   get clientAddress () { return this.request.ip.replace(/^::ffff:(?=\d+\.)/, '') }
 
+  get requestMethod () { return this.request.method }
+
+  get requestPath () { return this.request.raw.url!.split('?', 1)[0]! }
+
   responseField (name: string) {
     const value = this.#responseHeaders[name]
     return Array.isArray(value) ? value.join(',') : value

@@ -47,7 +47,7 @@ export async function pass (
   request.raw.resume()
 }
 
-/** Fulfilled with false if no connection to `replica` could be opened. */
+/** Fulfilled with false if nothing could be sent to `replica`. */
 async function sendTo (
   replica: Replica,
   options: Dispatcher.RequestOptions,
@@ -64,7 +64,7 @@ async function sendTo (
     })
     return true
   } catch (error) {
-    if (!isConnectError(error as Error)) throw error
+    if (!isUnsent(error as Error)) throw error
     replica.failed()
     return false
   } finally {
@@ -88,8 +88,10 @@ function bodyOf (message: IncomingMessage) {
   return body.once('resume', () => message.pipe(body))
 }
 
-function isConnectError (error: NodeJS.ErrnoException) {
-  return error.syscall === 'connect' || error instanceof errors.ConnectTimeoutError
+/** Whether nothing was sent. A closed pool is that of a replica that was removed meanwhile. */
+function isUnsent (error: NodeJS.ErrnoException) {
+  return error.syscall === 'connect' || error instanceof errors.ConnectTimeoutError ||
+    error instanceof errors.ClientClosedError
 }
 
 function answerError (err: Error, request: FastifyRequest, reply: FastifyReply) {

@@ -66,6 +66,10 @@ export abstract class Replicas<R extends Replica = Replica> {
     for (const replica of this.replicas) {
       if (replica.isReady && !(least && least.outstanding <= replica.outstanding)) least = replica
     }
+    if (!least) return undefined
+    // Last from now on: of those with equally few requests, each has its turn
+    this.remove(least)
+    this.replicas.push(least)
     return least
   }
 

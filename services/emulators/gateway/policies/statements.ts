@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import type { CorsPolicy } from './cors.ts'
 import { compileExpression, type Context, type Evaluate, type PolicyResponse, type SlotOf, type Type } from './expressions.ts'
 import { PolicyError, SECTIONS, type Documents, type Element, type Scope, type Section } from './documents.ts'
 
@@ -42,6 +43,8 @@ export interface Engine {
   request (request: VaultRequest): Promise<PolicyResponse>
   /** Fulfilled where the subscription may make this call; none where nothing is limited. */
   limit (kind: 'rate-limit' | 'quota', calls: number, seconds: number): ((exchange: Exchange) => Promise<void>) | undefined
+  /** Applied to requests before their subscription key is checked. */
+  cors (policy: CorsPolicy): void
   /** Says that a backend is one of those that are called. */
   backend (url: string): void
 }
@@ -299,6 +302,17 @@ class Compiler {
       'return-response': {
         compile: (element) => this.#returnResponse(element)
       },
+      cors: {
+        sections: ['inbound'],
+        scopes: ['global'],
+        required: ['allow-credentials', 'terminate-unmatched-request'],
+        compile: (element, next) => {
+          const policy = corsOf(element)
+          // On Azure the statement is left out then
+          if (policy.origins.length > 0) this.#engine.cors(policy)
+          return next
+        }
+      },
       'rate-limit': this.#limit('rate-limit'),
       quota: this.#limit('quota')
     }
@@ -446,6 +460,34 @@ class Compiler {
   }
 
   #slotOf: SlotOf = (variable) => this.#slots.get(variable)
+}
+
+/** @throws {PolicyError} */
+function corsOf (element: Element): CorsPolicy {
+  for (const name of ['allow-credentials', 'terminate-unmatched-request']) {
+    if (element.attributes[name] !== 'false') throw new PolicyError(element, `${name} must be false here`)
+  }
+  const parts = named(element, ['allowed-origins', 'allowed-methods', 'allowed-headers', 'expose-headers'])
+  const methods = parts['allowed-methods']
+  checkAttributes(methods, ['preflight-result-max-age'])
+  for (const part of Object.values(parts)) if (part !== methods) checkAttributes(part, [])
+  return {
+    origins: texts(parts['allowed-origins'], 'origin').flatMap((list) => list === '' ? [] : list.split(',')),
+    methods: texts(methods, 'method'),
+    headers: texts(parts['allowed-headers'], 'header'),
+    exposed: texts(parts['expose-headers'], 'header'),
+    maxAgeSeconds: String(number(methods, 'preflight-result-max-age'))
+  }
+}
+
+/** The texts of the children of `element`, which must all be called `name`. */
+function texts (element: Element, name: string) {
+  return holding(element).map((child) => {
+    if (child.name !== name) throw new PolicyError(child, `<${child.name}> is not known here`)
+    checkAttributes(child, [])
+    if (child.children.length > 0) throw new PolicyError(child, `<${name}> must be a text`)
+    return child.text
+  })
 }
 
 function isDeletion ({ name, attributes, children, text }: Element) {
