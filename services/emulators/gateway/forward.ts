@@ -8,7 +8,7 @@ import { answerError } from './errors.ts'
 import { deleteFields, requestFields, responseFields, setField } from './headers.ts'
 import { withoutParameter } from './keys.ts'
 import type { Section } from './policies/documents.ts'
-import type { Exchange, Pipeline, Step } from './policies/statements.ts'
+import type { Exchange, Pipeline, Step } from './policies/exchange.ts'
 import { Upload } from './upload.ts'
 
 const ServiceRefused = createError('SERVICE_REFUSED', 'The service does not take the gateway\'s call: %s')

@@ -1,4 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { PolicyError, type Element } from './documents.ts'
+import { checkAttributes, holding, named, number } from './elements.ts'
 
 /** A cors policy, with its lists as the document writes them. */
 export interface CorsPolicy {
@@ -42,4 +44,36 @@ export function answerCors (policy: CorsPolicy) {
     if (isPreflight) reply.send()
     else done()
   }
+}
+
+/**
+ * Reads the policy from its element.
+ *
+ * @throws {PolicyError}
+ */
+export function corsOf (element: Element): CorsPolicy {
+  for (const name of ['allow-credentials', 'terminate-unmatched-request']) {
+    if (element.attributes[name] !== 'false') throw new PolicyError(element, `${name} must be false here`)
+  }
+  const parts = named(element, ['allowed-origins', 'allowed-methods', 'allowed-headers', 'expose-headers'])
+  const methods = parts['allowed-methods']
+  checkAttributes(methods, ['preflight-result-max-age'])
+  for (const part of Object.values(parts)) if (part !== methods) checkAttributes(part, [])
+  return {
+    origins: texts(parts['allowed-origins'], 'origin').flatMap((list) => list === '' ? [] : list.split(',')),
+    methods: texts(methods, 'method'),
+    headers: texts(parts['allowed-headers'], 'header'),
+    exposed: texts(parts['expose-headers'], 'header'),
+    maxAgeSeconds: String(number(methods, 'preflight-result-max-age'))
+  }
+}
+
+/** The texts of the children of `element`, which must all be called `name`. */
+function texts (element: Element, name: string) {
+  return holding(element).map((child) => {
+    if (child.name !== name) throw new PolicyError(child, `<${child.name}> is not known here`)
+    checkAttributes(child, [])
+    if (child.children.length > 0) throw new PolicyError(child, `<${name}> must be a text`)
+    return child.text
+  })
 }

@@ -6,7 +6,8 @@ import type { CorsPolicy } from './cors.ts'
 import { PolicyError, readDocuments } from './documents.ts'
 import { namedValuesOf } from './named-values.ts'
 import { sender, settingsVault, type SendRequest } from './requests.ts'
-import { compile, type Engine, type Facts, type Pipeline } from './statements.ts'
+import type { Engine, Facts, Pipeline } from './exchange.ts'
+import { compile } from './statements.ts'
 
 /** What the services need at the most to answer or to give up, while something they need is starting. */
 const SERVICE_SECONDS = 50
