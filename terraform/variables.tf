@@ -161,6 +161,18 @@ variable "client_ip_ranges" {
   }
 }
 
+variable "cors_origins" {
+  type        = list(string)
+  description = "Origins of web pages that may call the APIs, as browsers send them: https://wards.example. Empty: no cross-origin calls."
+  nullable    = false
+  default     = []
+
+  validation {
+    condition     = alltrue([for origin in var.cors_origins : can(regex("^https://[a-z0-9.-]+(:[0-9]{1,5})?$", origin))])
+    error_message = "An origin is https:// and a host name in lower case, with a port or without, and with no path."
+  }
+}
+
 variable "cosmos_key_role_name" {
   type        = string
   description = "Name of the custom role of roles/cosmos-key-rotation.json, which an owner of the subscription makes once."

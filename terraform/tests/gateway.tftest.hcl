@@ -13,6 +13,7 @@ variables {
     diagnostic_setting = "log-analytics"
   }
   additional_locations = []
+  cors_origins         = []
   custom_domain        = null
   documents = {
     patient = {
@@ -199,6 +200,62 @@ run "keys" {
     condition     = length(azurerm_api_management.main.hostname_configuration) == 0 && length(azurerm_api_management.main.additional_location) == 0 && length(coalesce(azurerm_api_management.main.zones, [])) == 0 && output.url == "https://apim-mock.azure-api.net"
     error_message = "Custom domain, regions and zones are options."
   }
+}
+
+run "origins" {
+  module {
+    source = "./modules/gateway"
+  }
+
+  variables {
+    cors_origins = ["https://a.example", "https://b.example:8443"]
+    policies = {
+      global  = file("policies/global.xml")
+      product = "<policies />"
+      patient = "<policies />"
+      echo    = "<policies />"
+    }
+  }
+
+  assert {
+    condition     = strcontains(azurerm_api_management_policy.main.xml_content, "<origin>https://a.example</origin><origin>https://b.example:8443</origin>") && !strcontains(azurerm_api_management_policy.main.xml_content, "cors-origins}}")
+    error_message = "Each allowed origin is in the cors statement, and no other."
+  }
+}
+
+run "no_origins" {
+  module {
+    source = "./modules/gateway"
+  }
+
+  variables {
+    policies = {
+      global  = file("policies/global.xml")
+      product = "<policies />"
+      patient = "<policies />"
+      echo    = "<policies />"
+    }
+  }
+
+  assert {
+    condition     = !strcontains(azurerm_api_management_policy.main.xml_content, "<cors") && !strcontains(azurerm_api_management_policy.main.xml_content, "<origin>") && strcontains(azurerm_api_management_policy.main.xml_content, "<set-header name=\"x-functions-key\" exists-action=\"delete\" />")
+    error_message = "Without allowed origins there is no cors statement, and all else stays."
+  }
+}
+
+run "a_policy_without_a_place_for_origins_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/gateway"
+  }
+
+  variables {
+    cors_origins = ["https://a.example"]
+    policies     = { global = "<policies />", product = "<policies />", patient = "<policies />", echo = "<policies />" }
+  }
+
+  expect_failures = [azurerm_api_management_policy.main]
 }
 
 run "tokens_beside_keys" {

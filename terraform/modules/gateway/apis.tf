@@ -41,6 +41,11 @@ locals {
     )
   }
 
+  # A cors statement without origins is invalid, so it is left out then
+  global_policy = length(var.cors_origins) == 0 ? replace(var.policies.global, "/(?s)\\s*<cors .*</cors>/", "") : replace(
+    var.policies.global, "<origin>{{cors-origins}}</origin>", join("", [for origin in var.cors_origins : "<origin>${origin}</origin>"])
+  )
+
   openings = merge([
     for product, settings in var.products : { for api in settings.apis : "${product}/${api}" => { product = product, api = api } }
   ]...)
@@ -113,7 +118,14 @@ resource "azurerm_api_management_api_operation" "retrieve_resource" {
 
 resource "azurerm_api_management_policy" "main" {
   api_management_id = azurerm_api_management.main.id
-  xml_content       = var.policies.global
+  xml_content       = local.global_policy
+
+  lifecycle {
+    precondition {
+      condition     = alltrue([for origin in var.cors_origins : strcontains(local.global_policy, "<origin>${origin}</origin>")])
+      error_message = "policies/global.xml has no place for the allowed origins."
+    }
+  }
 
   depends_on = [azurerm_api_management_named_value.main]
 }

@@ -12,6 +12,12 @@ variable "additional_locations" {
   nullable    = false
 }
 
+variable "cors_origins" {
+  type        = list(string)
+  description = "Origins of web pages that may call the APIs; empty: no cross-origin calls."
+  nullable    = false
+}
+
 variable "custom_domain" {
   type = object({
     host_name = string
