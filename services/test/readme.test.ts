@@ -62,7 +62,7 @@ t.test('the examples of the README run from top to bottom', async (t) => {
   t.ok(id, 'the commands set $ID')
   t.match(stdout, new RegExp(`"id":"${bob}"`), 'the repeated create answers with the same patient')
   t.match(stdout, /"lastName":"King"/, 'the patch is applied')
-  t.match(stdout, new RegExp(`create Patient +${id}`), 'the audit register lists the create')
+  t.match(stdout, new RegExp(`create patient +${id}`), 'the audit register lists the create')
   for (const patient of [id, bob]) {
     const response = await fetch(`${system.baseUrl}/patient/${patient}`, {
       headers: { 'ocp-apim-subscription-key': system.subscriptionKey }
