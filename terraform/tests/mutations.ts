@@ -154,7 +154,7 @@ const mutations: Mutation[] = [
   whole('policies/product.xml', '{{calls-per-minute}}', '60', 'limits are named values'),
 
   refusal('"smoke", "soak"', '"smoke", "lib/client", "soak"', 'the load test has one of the scripts'),
-  refusal('&& !endswith(range, "/0")])\n    error_message = "Each must be an IPv4 range in CIDR notation, and not the whole internet."\n  }\n}\n\nvariable "cosmos_key_role_name"', '])\n    error_message = "Each must be an IPv4 range in CIDR notation, and not the whole internet."\n  }\n}\n\nvariable "cosmos_key_role_name"', 'the whole internet is no client'),
+  refusal('&& !endswith(range, "/0")])\n    error_message = "Each entry must be an IPv4 range in CIDR notation, and not the whole internet."\n  }\n}\n\nvariable "cosmos_key_role_name"', '])\n    error_message = "Each entry must be an IPv4 range in CIDR notation, and not the whole internet."\n  }\n}\n\nvariable "cosmos_key_role_name"', 'the whole internet is no client'),
   refusal('tonumber(split("/", range)[1]) >= 24', 'tonumber(split("/", range)[1]) >= 0', 'the deployer is not everybody'),
   refusal('@sha256:[0-9a-f]{64}$", image', '.*$", image', 'images are named by their digests'),
   refusal('var.host_key_cache_seconds < var.key_grace_seconds / 2', 'var.host_key_cache_seconds <= var.key_grace_seconds / 2', 'a host key is kept for less than half of its grace'),
