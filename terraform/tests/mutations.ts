@@ -1,5 +1,5 @@
-// npm run test:mutations: changes one sentence of the configuration at a time, and sees to it that a test breaks.
-// MUTATIONS=<words> runs those whose sentence holds them.
+// npm run test:mutations: changes one setting of the configuration at a time, and expects a test to fail.
+// MUTATIONS=<words> runs the mutations whose description contains these words.
 /* eslint-disable no-template-curly-in-string -- they are Terraform's */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -12,7 +12,7 @@ import { initialise, isInstalled, test } from './terraform.ts'
 const HERE = join(import.meta.dirname, '..')
 const ROOT = join(HERE, '..')
 
-/** The tests that must notice, the file, what stands in it, what stands there instead, and what then no longer holds. */
+/** The tests that must fail, the file, the original text, its replacement, and the statement that becomes false. */
 type Mutation = [tests: string, file: string, from: string | RegExp, to: string, sentence: string]
 
 const network = (from: string | RegExp, to: string, sentence: string): Mutation => ['network', 'modules/network/main.tf', from, to, sentence]
@@ -167,12 +167,12 @@ if (!isInstalled) {
   t.pass('skipped: no terraform', { skip: 'no terraform on this machine' })
 }
 
-// A copy has what this directory fetched
+// A copy contains the providers and modules of this directory
 if (isInstalled) await initialise(HERE)
 
 for (const [tests, file, from, to, sentence] of isInstalled ? mutations : []) {
   if (process.env.MUTATIONS && !sentence.includes(process.env.MUTATIONS) && process.env.MUTATIONS !== tests) continue
-  await t.test(`notices where it no longer holds that ${sentence}`, async (t) => {
+  await t.test(`fails if it is no longer true that ${sentence}`, async (t) => {
     const directory = await mkdtemp(join(tmpdir(), 'mutation-'))
     t.teardown(() => rm(directory, { recursive: true, force: true }))
     const copy = join(directory, 'terraform')
