@@ -28,16 +28,16 @@ const whole = (file: string, from: string | RegExp, to: string, sentence: string
 const refusal = (from: string | RegExp, to: string, sentence: string): Mutation => ['refusals', 'variables.tf', from, to, sentence]
 
 const mutations: Mutation[] = [
-  network('cidrsubnet(var.address_space, 27 - local.prefix_length, index)', 'cidrsubnet(var.address_space, 28 - local.prefix_length, index)', 'subnets are a /27 each'),
+  network('cidrsubnet(var.address_space, 27 - local.prefix_length, index)', 'cidrsubnet(var.address_space, 28 - local.prefix_length, index)', 'each subnet is a /27'),
   network('"Microsoft.App/environments"', '"Microsoft.Web/serverFarms"', 'the environment\'s subnet is delegated to Container Apps'),
   network('environment = "Microsoft.App/environments"', 'endpoints = "Microsoft.App/environments"', 'the environment\'s subnet alone is delegated'),
-  network('private_endpoint_network_policies = "Enabled"', 'private_endpoint_network_policies = "Disabled"', 'private endpoints obey the rules'),
+  network('private_endpoint_network_policies = "Enabled"', 'private_endpoint_network_policies = "Disabled"', 'the rules apply to private endpoints'),
   network('local.rules[each.key], local.denials', 'local.rules[each.key], []', 'every list ends with a deny'),
   network('network_security_group_id = azurerm_network_security_group.main[each.key].id', 'network_security_group_id = azurerm_network_security_group.main["gateway"].id', 'every subnet has its own rules'),
-  network('registration_enabled = false', 'registration_enabled = true', 'nothing registers itself'),
+  network('registration_enabled = false', 'registration_enabled = true', 'zones have no automatic registration'),
   network('"privatelink.vaultcore.azure.net"', '"privatelink.vault.azure.net"', 'the vault has a private DNS zone'),
   network('enable = true', 'enable = false', 'the DDoS plan protects the network'),
-  network('subnet_id      = azurerm_subnet.main["environment"].id', 'subnet_id      = azurerm_subnet.main["gateway"].id', 'the NAT gateway serves the environment'),
+  network('subnet_id      = azurerm_subnet.main["environment"].id', 'subnet_id      = azurerm_subnet.main["gateway"].id', 'the environment uses the NAT gateway'),
   rules('from = var.client_ip_ranges, to', 'from = ["Internet"], to', 'clients\' ranges alone reach the gateway'),
   rules('from = ["ApiManagement"], to = local.gateway, ports = ["3443"]', 'from = ["Internet"], to = local.gateway, ports = ["3443"]', '3443 is for the control plane'),
   rules('["443", "31443"]', '["443", "31443", "80"]', 'the gateway reaches 443 and 31443'),
@@ -100,7 +100,7 @@ const mutations: Mutation[] = [
   environment('app.external_enabled ? "" : "internal"', '""', 'audit\'s host lies below internal'),
   environment('args   = each.value.args', 'args   = ["--help"]', 'the job rotates'),
 
-  gateway('main', 'virtual_network_type = "External"', 'virtual_network_type = "None"', 'the gateway stands in the network'),
+  gateway('main', 'virtual_network_type = "External"', 'virtual_network_type = "None"', 'the gateway is in the virtual network'),
   gateway('main', 'frontend_tls10_enabled = false', 'frontend_tls10_enabled = true', 'TLS 1.0 is off'),
   gateway('main', 'backend_tls11_enabled  = false', 'backend_tls11_enabled  = true', 'TLS 1.1 is off behind the gateway'),
   gateway('main', 'triple_des_ciphers_enabled                          = false', 'triple_des_ciphers_enabled                          = true', 'old ciphers are off'),
@@ -122,9 +122,9 @@ const mutations: Mutation[] = [
 
   monitor('main', /(application_type[\s\S]*?local_authentication_enabled = )false/, '$1true', 'telemetry is taken from identities alone'),
   monitor('main', 'workspace_id        = azurerm_log_analytics_workspace.main.id', 'workspace_id        = null', 'Application Insights keeps its data in the workspace'),
-  monitor('alerts', 'threshold   = var.key_rotation_days + 2', 'threshold   = 10000', 'an old key is told'),
-  monitor('alerts', "name == 'refused_calls'", "name == 'calls'", 'refused calls are told'),
-  monitor('alerts', 'values   = ["5xx"]', 'values   = ["4xx"]', '5xx are told'),
+  monitor('alerts', 'threshold   = var.key_rotation_days + 2', 'threshold   = 10000', 'there is an alert for an old key'),
+  monitor('alerts', "name == 'refused_calls'", "name == 'calls'", 'there is an alert for refused calls'),
+  monitor('alerts', 'values   = ["5xx"]', 'values   = ["4xx"]', 'there is an alert for 5xx responses'),
   monitor('alerts', '/status-0123456789abcdef', '/patient', 'the availability test wakes no service'),
   monitor('workbook', '"Cold starts"', '"Starts"', 'the workbook shows cold starts'),
 
@@ -187,8 +187,8 @@ for (const [tests, file, from, to, sentence] of isInstalled ? mutations : []) {
       let output = ''
       child.stdout.setEncoding('utf8').on('data', (text) => { output += text })
       const [status] = await once(child, 'close')
-      t.match(output, /^ok \d+ - is valid/m, 'what is left is valid')
-      t.not(status, 0, 'a test breaks')
+      t.match(output, /^ok \d+ - is valid/m, 'the changed configuration is valid')
+      t.not(status, 0, 'a test fails')
     } else {
       const problems = (await test(copy, `-filter=tests/${tests}.tftest.hcl`)).flatMap(({ problems }) => problems)
       t.ok(problems.length > 0 && problems.every((problem) => /^(Test assertion failed|Missing expected failure|Invalid index|Resource precondition failed)/.test(problem)), `a test breaks\n${problems.join('\n')}`)
