@@ -96,7 +96,7 @@ run "environment_and_jobs" {
 
   assert {
     condition     = output.urls == { patient = "https://patient.mock-0123abcd.westeurope.azurecontainerapps.io", audit = "https://audit.internal.mock-0123abcd.westeurope.azurecontainerapps.io" }
-    error_message = "The host name of an app that is not external contains "internal"."
+    error_message = "The host name of an app that is not external contains internal."
   }
 
   assert {
