@@ -1,24 +1,23 @@
 import { execFile } from 'node:child_process'
-import { resolve } from 'node:path'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { StartError } from '../../services/cli/system/state.ts'
+import { binaries } from './config.ts'
 
 const run = promisify(execFile)
 
-/** Where `npm run k6:install` puts it. */
-export const BIN = resolve(import.meta.dirname, '../../.local/bin')
-
-/** A k6 of version 1 that this machine has: the one installed here, or one on the path. */
+/** The k6 of version 1 on this machine: the one installed by `npm run k6:install`, or one on the PATH. */
 export async function installedK6 () {
-  for (const k6 of [resolve(BIN, 'k6'), 'k6']) {
-    const version = await run(k6, ['version']).then(({ stdout }) => /\bv1\.\d+\.\d+/.exec(stdout)?.[0], () => undefined)
+  for (const k6 of [join(binaries, 'k6'), 'k6']) {
+    const output = await run(k6, ['version']).catch(() => undefined)
+    const version = output && /\bv1\.\d+\.\d+/.exec(output.stdout)?.[0]
     if (version) return { k6, version }
   }
 }
 
-/** @throws {StartError} where there is none */
+/** @throws {StartError} if k6 is not installed */
 export async function findK6 () {
   const installed = await installedK6()
-  if (!installed) throw new StartError('there is no k6 of version 1 here; npm run k6:install brings it')
+  if (!installed) throw new StartError('k6 version 1 is not installed; run npm run k6:install')
   return installed.k6
 }

@@ -1,5 +1,5 @@
-/** What goes on beside a script, on a system of this machine. */
+/** Something that runs beside a script, on a system of this machine. */
 export interface Companion {
-  /** Ends it, and tells what came of it; with a problem the run has failed. */
+  /** Ends it and returns what to print; any problem fails the run. */
   stop: () => Promise<{ lines: string[], problems: string[] }>
 }

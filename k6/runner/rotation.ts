@@ -2,21 +2,23 @@ import { execFile } from 'node:child_process'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { secretNames } from '../../services/rotation/renewals.ts'
+import { secretNames } from '../../services/rotation/strategies.ts'
 import { readRun } from '../../services/cli/system/state.ts'
 import type { Companion } from './companion.ts'
 
 const run = promisify(execFile)
 const ROTATE = fileURLToPath(import.meta.resolve('../../services/cli/rotate.ts'))
 
-/** In refresh intervals: a new version is active after two, and a superseded one is known no more after the grace time. */
-const EVERY = 5
+// In refresh intervals: a new version is active after two, and the one before expires after the grace time
+const INTERVAL = 5
 const GRACE = 8
 
-/** Rotates every key and every password of the system in `dir` again and again, but for the keys that clients have to be told. */
+/** Rotates the secrets of the system in `dir` again and again, except the subscription keys of clients. */
 export function rotateBeside (dir: string): Companion {
   const { keyRefreshSeconds, database } = readRun(dir)
-  const names = secretNames.filter((name) => name !== 'gateway-subscription-keys' && (database || !name.endsWith('-connection')))
+  const seconds = INTERVAL * keyRefreshSeconds
+  const names = secretNames.filter((name) =>
+    name !== 'gateway-subscription-keys' && (database || !name.endsWith('-connection')))
   const stopping = new AbortController()
   const env = { ...process.env, LOCAL_DIR: dir, KEY_GRACE_SECONDS: String(GRACE * keyRefreshSeconds) }
   let rotations = 0
@@ -25,16 +27,17 @@ export function rotateBeside (dir: string): Companion {
     while (!stopping.signal.aborted) {
       await run(process.execPath, [ROTATE, ...names], { env })
       rotations++
-      await sleep(EVERY * keyRefreshSeconds * 1_000, undefined, { signal: stopping.signal }).catch(() => {})
+      await sleep(seconds * 1_000, undefined, { signal: stopping.signal }).catch(() => {})
     }
   }
 
-  const rotating = rotate().then(() => undefined, ({ stderr }) => `the rotation failed: ${stderr}`)
+  const rotating = rotate().then(() => [], ({ stderr }) => [`the rotation failed: ${stderr}`])
   return {
     async stop () {
       stopping.abort()
-      const problem = await rotating
-      return { lines: [`${rotations} rotations of ${names.length} secrets, one every ${EVERY * keyRefreshSeconds} s`], problems: problem ? [problem] : [] }
+      const problems = await rotating
+      const line = `${rotations} rotations of ${names.length} secrets, one every ${seconds} s`
+      return { lines: [line], problems }
     }
   }
 }

@@ -8,7 +8,7 @@ import { DatabaseUnavailable } from '#common/http/problems.ts'
 import { recordMetric } from '#common/telemetry/metrics.ts'
 import { runInOperations, currentOperations, type Operation } from '#common/telemetry/operation.ts'
 import { RecordIdReused, RegisterBusy } from './errors.ts'
-import type { AuditRecord, Receipt, StoredRecord } from './record.ts'
+import type { AuditRecord, Receipt, StoredRecord } from '#common/audit-record.ts'
 
 const BLOCKS = 'blocks'
 const BLOCK_RECORDS = 100

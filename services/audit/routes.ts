@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { isUuid } from '#common/http/formats.ts'
 import { Problem } from '#common/http/problems.ts'
 import { InvalidRecordId } from './errors.ts'
-import { AuditRecord, Receipt } from './record.ts'
+import { AuditRecord, Receipt } from '#common/audit-record.ts'
 import type { Register } from './register.ts'
 
 /** Takes records into the register. No route reads, changes or deletes one. */

@@ -1,7 +1,7 @@
 import Fastify from 'fastify'
 import { MongoClient } from 'mongodb'
 
-// The least that a Fastify service with a MongoDB database is: what starts and idle memory are measured beside
+// A minimal Fastify service with a MongoDB database, which cold starts and idle memory are compared with
 
 const { HOST, PORT, MONGODB_URI, DATABASE_NAME } = process.env
 const client = new MongoClient(MONGODB_URI!, { writeConcern: { w: 'majority', journal: true } })

@@ -3,11 +3,13 @@ import { readFileSync } from 'node:fs'
 import { MongoClient } from 'mongodb'
 import { storedPatient, type StoredPatient } from '../patient/repositories/patients.ts'
 import { ours, type Contender } from './contenders.ts'
-import { atMost, figure, median, type Target } from './figures.ts'
+import { atMost, figure, type Target } from './figures.ts'
 import { Clients, type Operation } from './operations.ts'
-import { plot } from './plot.ts'
+import { bar, draw } from './plot.ts'
 
 const SIZES = [1_000, 10_000, 100_000, 1_000_000]
+/** The size that the others are compared with. */
+const REFERENCE = 10_000
 const ROUNDS = 5
 const ROUND_MS = 1_500
 const WARM_MS = 3_000
@@ -16,10 +18,14 @@ const BATCH = 2_000
 const GENDERS = ['male', 'female', 'other', 'unknown'] as const
 
 const OPERATIONS: Operation[] = ['create', 'load', 'update', 'search', 'create-test']
-/** Of the largest beside the second. */
-const TARGETS: Partial<Record<Operation, Target>> = { create: atMost(1.1), load: atMost(1.1), search: atMost(1.5) }
+/** Of the largest size. */
+const TARGETS: Partial<Record<Operation, Target>> = {
+  create: atMost(1.1),
+  load: atMost(1.1),
+  search: atMost(1.5)
+}
 
-/** What each operation costs with that many patients stored, a system for each size, all in turn; memory and open cursors before and after. */
+/** Measures operations, memory and open cursors by the number of stored patients, with a system for each. */
 export async function growth (sizes = SIZES) {
   const systems: Contender[] = []
   const clients: Clients[] = []
@@ -29,44 +35,46 @@ export async function growth (sizes = SIZES) {
       systems.push(system)
       clients.push(new Clients(system, await store(system, size)))
     }
-    const before = await Promise.all(systems.map(whatIsHeld))
-    const series = []
+    const before = await Promise.all(systems.map(usage))
+    const groups = []
     for (const operation of OPERATIONS) {
-      for (const one of clients) await one.run(operation, CLIENTS, WARM_MS)
-      const measured: number[][] = sizes.map(() => [])
-      for (let round = 0; round < ROUNDS; round++) {
-        const order = [...sizes.keys()]
-        for (const i of round % 2 ? order.reverse() : order) {
-          const { taken, ms } = await clients[i]!.run(operation, CLIENTS, ROUND_MS)
-          measured[i]!.push(ms / taken.length)
-        }
-      }
-      const [base] = sizes.map((size, i) => [size, measured[i]!] as const).filter(([size]) => size === 10_000)
-      const reference = base?.[1] ?? measured[0]!
+      const ratios = await compare(operation, sizes, clients)
       for (const [i, size] of sizes.entries()) {
-        const beside = measured[i]!.map((ms, round) => ms / reference[round]!)
-        figure(`growth-${operation}-${size}-to-10000`, beside, size === 1_000_000 ? TARGETS[operation] : undefined)
+        const target = size === SIZES.at(-1) ? TARGETS[operation] : undefined
+        figure(`growth-${operation}-${size}-to-${REFERENCE}`, ratios[i]!, target)
       }
-      series.push({ name: operation, points: sizes.map((size, i) => ({ x: size, y: median(measured[i]!.map((ms, round) => ms / reference[round]!)) })) })
+      const bars = sizes.map((size, i) => bar(size.toLocaleString('en'), ratios[i]!))
+      groups.push({ name: operation, bars })
     }
-    const after = await Promise.all(systems.map(whatIsHeld))
+    const after = await Promise.all(systems.map(usage))
     for (const [i, size] of sizes.entries()) {
-      for (const name of ['gateway', 'patient', 'audit', 'database'] as const) figure(`growth-${size}-memory-${name}-mib`, after[i]!.memory[name])
-      figure(`growth-${size}-cursors-left-open`, after[i]!.cursors - before[i]!.cursors, atMost(0))
+      const { memory, cursors } = after[i]!
+      for (const [name, mib] of Object.entries(memory)) figure(`growth-${size}-memory-${name}-mib`, mib)
+      figure(`growth-${size}-cursors-left-open`, cursors - before[i]!.cursors, atMost(0))
     }
-    plot('growth', {
-      title: 'Time of an operation, 10,000 patients = 1',
-      x: { label: 'patients stored', logarithmic: true },
-      y: { label: 'times' },
-      series
-    })
+    const title = 'Time of an operation by the number of stored patients, 10,000 = 1'
+    draw('growth', { title, label: 'times', groups })
   } finally {
-    for (const one of clients) await one.close()
     for (const { stop } of systems) await stop()
   }
 }
 
-/** Stores patients in the way of the service, but many with one call, and answers some of their ids. */
+/** The time of an operation with each size, round by round, divided by the time with the reference size. */
+async function compare (operation: Operation, sizes: number[], clients: Clients[]) {
+  for (const one of clients) await one.run(operation, CLIENTS, WARM_MS)
+  const measured: number[][] = sizes.map(() => [])
+  for (let round = 0; round < ROUNDS; round++) {
+    const order = [...sizes.keys()]
+    for (const i of round % 2 ? order.reverse() : order) {
+      const { perSecond } = await clients[i]!.run(operation, CLIENTS, ROUND_MS)
+      measured[i]!.push(1 / perSecond)
+    }
+  }
+  const reference = measured[Math.max(0, sizes.indexOf(REFERENCE))]!
+  return measured.map((rounds) => rounds.map((time, round) => time / reference[round]!))
+}
+
+/** Stores patients as the service does, but many with one command, and returns some of their ids. */
 async function store ({ databaseConnection }: Contender, size: number) {
   const client = await new MongoClient(databaseConnection!).connect()
   const ids: string[] = []
@@ -97,15 +105,16 @@ function patient (n: number) {
   }, randomUUIDv7())
 }
 
-async function whatIsHeld ({ pids, database, databaseConnection }: Contender) {
+/** Open cursors, and the resident memory of each process in MiB. */
+async function usage ({ pids, databasePid, databaseConnection }: Contender) {
   const client = await new MongoClient(databaseConnection!).connect()
   try {
     const { metrics } = await client.db('admin').command({ serverStatus: 1 })
-    const rss = (pid: number) => Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) / 1_024
-    return {
-      cursors: Number(metrics.cursor.open.total),
-      memory: { gateway: rss(pids.gateway), patient: rss(pids.patient), audit: rss(pids.audit), database: rss(database) }
-    }
+    const memory = Object.entries({ ...pids, database: databasePid }).map(([name, pid]) => {
+      const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+      return [name, Number(/^VmRSS:\s+(\d+)/m.exec(status)![1]) / 1_024] as const
+    })
+    return { cursors: Number(metrics.cursor.open.total), memory: Object.fromEntries(memory) }
   } finally {
     await client.close()
   }

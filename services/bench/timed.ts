@@ -8,43 +8,51 @@ import { promisify } from 'node:util'
 import { request } from 'undici'
 import { preloads } from '../emulators/processes/child.ts'
 import { freePorts } from '../emulators/processes/probes.ts'
+import type { Call } from './load.ts'
 
 const BUNDLE = fileURLToPath(new URL('../../docker/bundle.ts', import.meta.url))
 
-/** Bundles the processes `names` below `dir`, as the images have them. */
+/** Bundles the processes `names` below `dir`, as in the images. */
 export async function bundle (dir: string, ...names: string[]) {
   await promisify(execFile)(process.execPath, [BUNDLE, dir, ...names])
 }
 
-/** What a process is asked first. */
-export interface Call {
-  method: 'GET' | 'POST'
-  path: string
+/** The first request that a process is sent. */
+export interface FirstCall extends Call {
   headers?: Record<string, string>
-  body?: string
-  /** Any other answer is a failure. */
-  expected: number
 }
 
 /**
- * Starts the bundle `name` of `dir`, with what it compiled before; tells how many ms passed from its spawn to its
- * first answer to `call`.
+ * Starts the bundle `name` of `dir` with its compile cache; `ms` is from the spawn to the first response to
+ * `call`.
  */
-export async function startTimed (dir: string, name: string, settings: NodeJS.ProcessEnv, call: Call) {
+export async function startTimed (dir: string, name: string, settings: NodeJS.ProcessEnv, call: FirstCall) {
   const [port] = await freePorts() as [number]
-  const env = { PATH: process.env.PATH, NODE_COMPILE_CACHE: join(dir, 'cache'), LOG_LEVEL: 'warn', DRAIN_SECONDS: '0', ...settings, HOST: '127.0.0.1', PORT: String(port) }
+  const env = {
+    PATH: process.env.PATH,
+    NODE_COMPILE_CACHE: join(dir, 'cache'),
+    LOG_LEVEL: 'warn',
+    DRAIN_SECONDS: '0',
+    ...settings,
+    HOST: '127.0.0.1',
+    PORT: String(port)
+  }
+  const args = [...preloads, join(dir, name, 'main.mjs')]
   const began = performance.now()
-  const service = spawn(process.execPath, [...preloads, join(dir, name, 'main.mjs')], { env, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
+  const service = spawn(process.execPath, args, { env, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
   const ended = once(service, 'exit')
-  while (!await isAnswered(`http://127.0.0.1:${port}`, call)) {
-    if (service.exitCode !== null) throw new Error(`${name} ended with ${service.exitCode}`)
+  while (!await responds(`http://127.0.0.1:${port}`, call)) {
+    if (service.exitCode !== null) throw new Error(`${name} ended with exit code ${service.exitCode}`)
     await sleep(2)
   }
   const ms = performance.now() - began
   return {
     ms,
-    /** What it holds, in bytes: its own pages, and its share of those that others have too. */
-    memory: () => Number(/^Pss:\s+(\d+)/m.exec(readFileSync(`/proc/${service.pid}/smaps_rollup`, 'utf8'))![1]) * 1_024,
+    /** The proportional set size in bytes: pages that processes share count in parts. */
+    memory () {
+      const rollup = readFileSync(`/proc/${service.pid}/smaps_rollup`, 'utf8')
+      return Number(/^Pss:\s+(\d+)/m.exec(rollup)![1]) * 1_024
+    },
     async stop () {
       service.kill()
       await ended
@@ -52,12 +60,14 @@ export async function startTimed (dir: string, name: string, settings: NodeJS.Pr
   }
 }
 
-async function isAnswered (origin: string, { method, path, headers, body, expected }: Call) {
+/** False while nothing listens, or the service is not ready. */
+async function responds (origin: string, { method, path, headers, body, expected }: FirstCall) {
   try {
-    const answer = await request(origin + path, { method, headers: { ...headers, connection: 'close' }, body })
-    await answer.body.dump()
-    if (answer.statusCode === expected) return true
-    if (answer.statusCode !== 503) throw new Error(`it was answered ${answer.statusCode}`)
+    const options = { method, headers: { ...headers, connection: 'close' }, body }
+    const response = await request(origin + path, options)
+    await response.body.dump()
+    if (response.statusCode === expected) return true
+    if (response.statusCode !== 503) throw new Error(`the first response had status ${response.statusCode}`)
     return false
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ECONNREFUSED') return false

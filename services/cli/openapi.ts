@@ -3,7 +3,9 @@ import type { FastifyError } from '@fastify/error'
 import swagger from '@fastify/swagger'
 import Fastify, { type RouteOptions } from 'fastify'
 import type { TSchema } from 'typebox'
-import { BodyTooLarge, DatabaseUnavailable, Defect, InvalidBody, InvalidRequest, KeysUnavailable, Problem } from '#common/http/problems.ts'
+import {
+  BodyTooLarge, DatabaseUnavailable, Defect, EncodedBody, InvalidBody, InvalidRequest, KeysUnavailable, Problem
+} from '#common/http/problems.ts'
 import { buildApp } from '../patient/app.ts'
 import { loadConfig } from '../patient/config.ts'
 import { AuditUnavailable, OutOfTime } from '../patient/errors.ts'
@@ -95,7 +97,7 @@ export async function openApi () {
 async function documentedRoutes () {
   const routes: DocumentedRoute[] = []
   const onRoute = ({ method, url, schema }: RouteOptions) => {
-    if (!url.startsWith('/patient')) return
+    if (!url.startsWith('/patient') || (schema as { hide?: boolean } | undefined)?.hide) return
     if (!schema || !('operationId' in schema)) throw new Error(`${method} ${url} has no operationId`)
     routes.push({ method: String(method), url, schema: schema as unknown as DocumentedRoute['schema'] })
   }
@@ -128,7 +130,7 @@ function successes (response: Record<string, TSchema>) {
 }
 
 function failures (own: ErrorClass[], { hasBody, hasQuery }: { hasBody: boolean, hasQuery: boolean }) {
-  const common = [...(hasBody ? [InvalidBody, BodyTooLarge] : []), ...(hasBody || hasQuery ? [InvalidRequest] : []), KeysUnavailable, DatabaseUnavailable, AuditUnavailable, OutOfTime, Defect]
+  const common = [...(hasBody ? [InvalidBody, BodyTooLarge, EncodedBody] : []), ...(hasBody || hasQuery ? [InvalidRequest] : []), KeysUnavailable, DatabaseUnavailable, AuditUnavailable, OutOfTime, Defect]
   const byStatus = Map.groupBy([...common, ...own].map((Class) => new Class()), ({ statusCode }) => statusCode!)
   const problem = ([status, errors]: [number, FastifyError[]]) => {
     const description = errors.map(({ code, message }) => `${code}: ${message}`).join('; ')
@@ -149,7 +151,7 @@ function failures (own: ErrorClass[], { hasBody, hasQuery }: { hasBody: boolean,
   }
 }
 
-const STATUS: Record<number, string> = { 400: 'Bad Request', 404: 'Not Found', 409: 'Conflict', 412: 'Precondition Failed', 413: 'Payload Too Large', 500: 'Internal Server Error', 503: 'Service Unavailable' }
+const STATUS: Record<number, string> = { 400: 'Bad Request', 404: 'Not Found', 409: 'Conflict', 412: 'Precondition Failed', 413: 'Payload Too Large', 415: 'Unsupported Media Type', 500: 'Internal Server Error', 503: 'Service Unavailable' }
 
 /** `schema` by its name where it has one, so that a thing is described once. */
 function reference (schema: object): object {
@@ -217,6 +219,7 @@ function addParametersAndHeaders (operation: Operation) {
     if (status === '201') headers.Location = header('Where it is', '/patient/6f0c7e5e-7d0f-4c8e-9a53-0f3f2f6a1c11')
     if (status === '200' && isPage) headers.Link = header('The next page, where more follows (RFC 8288)', '</patient/search?limit=100&sort=id&cursor=…>; rel="next"')
     if (['403', '409', '429', '503'].includes(status)) headers['Retry-After'] = { description: 'Seconds to wait before the next attempt', schema: { type: 'integer' }, example: 1 }
+    if (status === '415') headers['Accept-Encoding'] = header('The encoding that the service accepts', 'identity')
     if (status === '401') headers['WWW-Authenticate'] = header('How the key is shown', 'AzureApiManagementKey realm="https://gateway.example.com",name="Ocp-Apim-Subscription-Key",type="header"')
     if (Object.keys(headers).length > 0) response.headers = headers
   }

@@ -7,12 +7,13 @@ import { openKeyVault } from '#common/secrets/key-vault.ts'
 import { loadConfig, type Config } from './system/config.ts'
 import { actAs } from './system/identity.ts'
 import { ping } from '../emulators/processes/probes.ts'
-import { header, row, type AuditRecord } from './register-table.ts'
+import { withoutRepeats, type StoredRecord } from '#common/audit-record.ts'
+import { header, row } from './register-table.ts'
 import { StartError } from './system/state.ts'
 
 const USAGE = `Prints the audit register.
 
-npm run audit -- [--patient ID] [--last N] [--follow] [--json]
+npm run register -- [--patient ID] [--last N] [--follow] [--json]
 
   --patient ID  only what concerns this patient, or the test result with this id
   --last N      the last N records (default 50)
@@ -24,6 +25,9 @@ const MAX_LAST = 100_000
 const POLL_MS = 1000
 /** A chain is one run of one replica; older ones get no more blocks. */
 const WATCHED_CHAINS = 100
+const BATCH_BLOCKS = 10
+/** A repeat of a record follows it within seconds. */
+const REMEMBERED_IDS = 10_000
 const IN_ORDER = { chain: 1, firstSeq: 1 } as const
 const NEWEST_FIRST = { chain: -1, firstSeq: -1 } as const
 
@@ -32,7 +36,7 @@ interface Block {
   _id: string
   chain: string
   firstSeq: number
-  records: AuditRecord[]
+  records: StoredRecord[]
 }
 
 /** For each chain the first sequence number of the newest block that was seen. */
@@ -44,8 +48,9 @@ process.stdout.on('error', () => process.exit(0))
 try {
   await main()
 } catch (error) {
-  const expected = error instanceof StartError || error instanceof SettingsError || (error as NodeJS.ErrnoException).code?.startsWith?.('ERR_PARSE_ARGS')
-  process.stderr.write(`npm run audit: ${expected ? (error as Error).message : (error as Error).stack}\n`)
+  const { code } = error as NodeJS.ErrnoException
+  const expected = error instanceof StartError || error instanceof SettingsError || code?.startsWith?.('ERR_PARSE_ARGS')
+  process.stderr.write(`npm run register: ${expected ? (error as Error).message : (error as Error).stack}\n`)
   process.exitCode = 1
 }
 
@@ -60,10 +65,12 @@ async function main () {
     }
   })
   if (options.help) return process.stdout.write(USAGE)
-  if (!/^\d{1,6}$/.test(options.last) || Number(options.last) > MAX_LAST) throw new StartError(`--last takes a number up to ${MAX_LAST}`)
+  if (!/^\d{1,6}$/.test(options.last) || Number(options.last) > MAX_LAST) {
+    throw new StartError(`--last takes a number up to ${MAX_LAST}`)
+  }
   if (options.patient === '') throw new StartError('--patient takes an id')
 
-  const { connection, database } = await whereabouts(loadConfig(process.env))
+  const { connection, database } = await findRegister(loadConfig(process.env))
   await ping('the audit database', connection, database)
   const client = new MongoClient(connection)
   try {
@@ -71,16 +78,19 @@ async function main () {
     const concerns = about(options.patient?.toLowerCase())
     const print = printer(options.json)
     const positions = options.follow ? await tails(blocks) : new Map()
-    for (const record of await newest(blocks, concerns, Number(options.last), positions)) await print(record)
+    const isNew = repeatFilter()
+    for (const record of await newest(blocks, concerns, Number(options.last), positions)) {
+      if (isNew(record)) await print(record)
+    }
     if (options.follow) {
-      for await (const record of follow(blocks, concerns, positions)) await print(record)
+      for await (const record of follow(blocks, concerns, positions)) if (isNew(record)) await print(record)
     }
   } finally {
     await client.close()
   }
 }
 
-async function whereabouts ({ AUDIT_DB_CONNECTION, MONGODB_URI, DATABASE_PREFIX, LOCAL_DIR }: Config) {
+async function findRegister ({ AUDIT_DB_CONNECTION, MONGODB_URI, DATABASE_PREFIX, LOCAL_DIR }: Config) {
   const connection = AUDIT_DB_CONNECTION ?? MONGODB_URI
   if (connection) return { connection, database: `${DATABASE_PREFIX}audit` }
   const { KEY_VAULT_URI, AZURE_CLIENT_ID } = process.env
@@ -91,7 +101,7 @@ async function whereabouts ({ AUDIT_DB_CONNECTION, MONGODB_URI, DATABASE_PREFIX,
   try {
     return { connection: (await vault.getSecret('audit-db-viewer-connection')).value!, database }
   } catch (error) {
-    throw new StartError(`the vault does not tell how to see the register (${(error as { code?: string }).code})`)
+    throw new StartError(`cannot read audit-db-viewer-connection from the vault (${(error as { code?: string }).code})`)
   }
 }
 
@@ -104,39 +114,72 @@ async function viewer (dir: string) {
 function about (id: string | undefined) {
   if (id === undefined) return { filter: {}, matches: () => true }
   return {
-    filter: { $or: [{ 'records.resource.id': id }, { 'records.resource.patientId': id }, { 'records.disclosed.id': id }] },
-    matches: ({ resource, disclosed }: AuditRecord) => resource.id === id || resource.patientId === id || disclosed?.some((one) => one.id === id) === true
+    filter: {
+      $or: [{ 'records.resource.id': id }, { 'records.resource.patientId': id }, { 'records.disclosed.id': id }]
+    },
+    matches: ({ resource, disclosed }: StoredRecord) =>
+      resource.id === id || resource.patientId === id || disclosed?.some((one) => one.id === id) === true
   }
 }
 
 type Concerns = ReturnType<typeof about>
 
-/** The last `count` records, oldest first. Notes in `positions` how far it read. */
+/**
+ * The last `count` records of all chains by their date, oldest first. Notes in `positions` how far it read.
+ *
+ * A chain has its records in the order of their dates, but an old chain may have newer ones than a new chain. At
+ * most about `2 * count` records are kept at a time.
+ */
 async function newest (blocks: Collection<Block>, { filter, matches }: Concerns, count: number, positions: Positions) {
-  const records: AuditRecord[] = []
+  let records: StoredRecord[] = []
   if (count === 0) return records
-  for await (const block of blocks.find(filter).sort(NEWEST_FIRST)) {
-    note(positions, block)
-    records.push(...block.records.filter(matches).reverse())
-    if (records.length >= count) break
+  let oldest = new Date(0)
+  const trim = () => {
+    records = last(records, count)
+    if (records.length === count) oldest = records[0]!.createdDate
   }
-  return records.slice(0, count).reverse()
+  for await (const { chain } of heads(blocks)) {
+    const read = blocks.find({ $and: [{ chain }, filter] }).sort(NEWEST_FIRST).batchSize(BATCH_BLOCKS)
+    for await (const block of read) {
+      note(positions, block)
+      records.push(...block.records.filter(matches))
+      if (records.length >= 2 * count) trim()
+      // The others of this chain are older still
+      if (block.records.some(({ createdDate }) => createdDate < oldest)) break
+    }
+    trim()
+  }
+  return records
+}
+
+/** The newest block of each chain, without its records, the newest chain first. */
+async function * heads (blocks: Collection<Block>) {
+  let before: Filter<Block> = {}
+  while (true) {
+    const head = await blocks.findOne(before, { sort: NEWEST_FIRST, projection: { chain: 1, firstSeq: 1 } })
+    if (!head) return
+    yield head
+    before = { chain: { $lt: head.chain } }
+  }
+}
+
+/** The last `count` of the records by their date, each once, oldest first. */
+function last (records: StoredRecord[], count: number) {
+  const sorted = records.toSorted((a, b) => a.createdDate.getTime() - b.createdDate.getTime())
+  return withoutRepeats(sorted).slice(-count)
 }
 
 /** How far each of the newest chains has come. */
 async function tails (blocks: Collection<Block>) {
   const positions: Positions = new Map()
-  let before: Filter<Block> = {}
-  while (positions.size < WATCHED_CHAINS) {
-    const block = await blocks.findOne(before, { sort: NEWEST_FIRST, projection: { chain: 1, firstSeq: 1 } })
-    if (!block) break
-    note(positions, block)
-    before = { chain: { $lt: block.chain } }
+  for await (const head of heads(blocks)) {
+    note(positions, head)
+    if (positions.size === WATCHED_CHAINS) break
   }
   return positions
 }
 
-/** Records stored after `positions`, looked for every second, without end. */
+/** Records stored after `positions`, polled every second, without end. */
 async function * follow (blocks: Collection<Block>, { filter, matches }: Concerns, positions: Positions) {
   while (true) {
     try {
@@ -146,9 +189,20 @@ async function * follow (blocks: Collection<Block>, { filter, matches }: Concern
       }
     } catch (error) {
       if (error instanceof MongoServerError) throw error
-      // Away for a moment; what comes meanwhile is read when it is back
+      // The connection broke: what is stored meanwhile is read with the next attempt
     }
     await sleep(POLL_MS)
+  }
+}
+
+/** A filter that drops a record whose id was among the last ones: it may be stored twice, under one id. */
+function repeatFilter () {
+  const ids = new Set<string>()
+  return ({ id }: StoredRecord) => {
+    if (ids.has(id)) return false
+    ids.add(id)
+    if (ids.size > REMEMBERED_IDS) ids.delete(ids.values().next().value!)
+    return true
   }
 }
 
@@ -166,8 +220,10 @@ function note (positions: Positions, { chain, firstSeq }: Pick<WithId<Block>, 'c
 
 function printer (json: boolean) {
   let day = ''
-  const write = async (text: string) => { if (!process.stdout.write(`${text}\n`)) await once(process.stdout, 'drain') }
-  return async (record: AuditRecord) => {
+  const write = async (text: string) => {
+    if (!process.stdout.write(`${text}\n`)) await once(process.stdout, 'drain')
+  }
+  return async (record: StoredRecord) => {
     if (json) return write(JSON.stringify(record))
     const today = record.createdDate.toISOString().slice(0, 10)
     if (today !== day) await write(`${day === '' ? '' : '\n'}${today}\n${header}`)

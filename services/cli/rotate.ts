@@ -3,7 +3,7 @@ import { loadConfig } from './system/config.ts'
 import { actAs } from './system/identity.ts'
 import { StartError } from './system/state.ts'
 
-// The rotate command, which works on the vault of the running system where the environment names no other
+// Rotates secrets in the vault that KEY_VAULT_URI names, or else in that of the running system
 
 try {
   if (!process.env.KEY_VAULT_URI) {
@@ -12,10 +12,10 @@ try {
   }
   await import('../rotation/main.ts')
   if (process.argv.includes('gateway-subscription-keys') && process.exitCode === 0) {
-    process.stdout.write('npm start prints the new subscription key; the one before it is accepted for the grace time\n')
+    process.stdout.write('npm start prints the new key; the old one is accepted for the grace time\n')
   }
 } catch (error) {
   if (!(error instanceof StartError || error instanceof SettingsError)) throw error
-  process.stderr.write(`npm run rotate: ${error.message}; or name a vault with KEY_VAULT_URI\n`)
+  process.stderr.write(`npm run rotate: ${error.message}; or set KEY_VAULT_URI\n`)
   process.exitCode = 1
 }

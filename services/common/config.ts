@@ -1,49 +1,50 @@
 import { isIP } from 'node:net'
+import { ConnectionString } from 'mongodb-connection-string-url'
 import { Type, type Static, type TObject, type TSchema } from 'typebox'
 import { Format } from 'typebox/format'
 import { Check, Errors } from 'typebox/schema'
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
-/** The settings every process has, whatever it serves. */
+/** The settings that every process has. */
 export const ServerSettings = {
   HOST: Type.String({ default: '::', minLength: 1 }),
   PORT: Type.Integer({ default: 8080, minimum: 0, maximum: 65535 }),
   LOG_LEVEL: Type.Enum(LOG_LEVELS, { default: 'info' })
 }
 
-/** For processes that are one replica of several. */
+/** For services that run as several replicas. */
 export const DrainSettings = {
   /**
-   * How long a replica that was told to end goes on serving. Callers let go of a connection after 4 s without a call:
-   * with more, none that is still open when it closes can have a request on its way.
+   * How long a replica accepts requests after SIGTERM. Callers close a connection after 4 s without a request, so
+   * with more than that no request is lost when the replica closes.
    */
   DRAIN_SECONDS: Type.Number({ default: 5, minimum: 0, maximum: 20 })
 }
 
-/** How a process opens the vault, instead of having its secrets in settings. */
+/** For processes that read their secrets from Key Vault rather than from settings. */
 export const KeyVaultSettings = {
   KEY_VAULT_URI: Type.String({ format: 'https-url' }),
-  /** The client id of the managed identity; without one it is a developer's own login. */
+  /** The client id of the managed identity; without one, the developer's own login is used. */
   AZURE_CLIENT_ID: Type.Optional(Type.String({ format: 'guid' })),
-  /** Where the platform hands out the identity's tokens, and what it wants to see for them. Both are the platform's own. */
+  /** The platform's token endpoint for managed identities, and the header that it requires. Container Apps sets both. */
   IDENTITY_ENDPOINT: Type.Optional(Type.String({ minLength: 1 })),
   IDENTITY_HEADER: Type.Optional(Type.String({ minLength: 1 }))
 }
 
 export const KeyRefreshSettings = {
-  /** How old what a process knows of a secret may grow; a leaked key is refused everywhere within it. */
+  /** How often secrets are read again; a revoked key is refused everywhere within this time. */
   KEY_REFRESH_SECONDS: Type.Number({ default: 60, minimum: 1, maximum: 60 }),
-  /** The age at which a key gets a warning. */
+  /** The age from which a warning about a key is logged. */
   KEY_ROTATION_DAYS: Type.Number({ default: 90, exclusiveMinimum: 0 })
 }
 
 export const TelemetrySettings = {
-  /** Of Application Insights; without it nothing is told to anybody. */
+  /** Unset: telemetry is off and its packages are not loaded. */
   APPLICATIONINSIGHTS_CONNECTION_STRING: Type.Optional(Type.String({ format: 'ingestion' })),
-  /** The share of operations that are told, of 1; failures and refusals always are. */
+  /** The sampling ratio of operations, from 0 to 1; failures and refusals are always exported. */
   TELEMETRY_SAMPLING: Type.Number({ default: 1, minimum: 0, maximum: 1 }),
-  /** `identity` where ingestion takes telemetry of the managed identity AZURE_CLIENT_ID only. */
+  /** `identity`: telemetry is sent with tokens of the managed identity AZURE_CLIENT_ID. */
   TELEMETRY_AUTHENTICATION: Type.Enum(['none', 'identity'], { default: 'none' })
 }
 
@@ -66,7 +67,7 @@ const formats = {
   },
   'mongodb-uri': {
     message: 'must be a MongoDB connection string',
-    validate: (uri: string) => /^mongodb(\+srv)?:\/\/[^\s/]/.test(uri)
+    validate: isConnectionString
   },
   'http-url': {
     message: 'must be an http or https URL without a path',
@@ -78,7 +79,8 @@ const formats = {
   },
   ingestion: {
     message: 'must be a connection string of Application Insights with an https endpoint',
-    validate: (text: string) => /(^|;)InstrumentationKey=[0-9a-f-]{36}(;|$)/i.test(text) && /(^|;)IngestionEndpoint=https:\/\/[^\s;]+(;|$)/i.test(text)
+    validate: (text: string) => /(^|;)InstrumentationKey=[0-9a-f-]{36}(;|$)/i.test(text) &&
+      /(^|;)IngestionEndpoint=https:\/\/[^\s;]+(;|$)/i.test(text)
   },
   guid: {
     message: 'must be a GUID',
@@ -86,15 +88,15 @@ const formats = {
   },
   json: {
     message: 'must be JSON',
-    validate: isJson
+    validate: (text: string) => accepts(() => JSON.parse(text))
   }
 }
 for (const [name, { validate }] of Object.entries(formats)) Format.Set(name, validate)
 
-/** Secrets by their names in the vault, each with the format of its value. As settings they have the same names in upper case. */
+/** The format of each secret by its name in Key Vault. As a setting, `a-secret` is A_SECRET. */
 export type SecretFormats = Record<string, keyof typeof formats>
 
-/** Where the values of secrets come from, and what they must look like. */
+/** The formats of a process's secrets, and their source: settings, or Key Vault. */
 export interface SecretSettings {
   formats: SecretFormats
   source: Record<string, string> | VaultSource
@@ -113,7 +115,7 @@ export function loadSettings<T extends TObject> (schema: T, env: NodeJS.ProcessE
   const problems: string[] = []
   for (const [name, property] of Object.entries<TSchema>(schema.properties)) {
     const value = valueOf(property, given[name])
-    // Interpreted: to compile a schema that is used once would take longer than all the rest
+    // Interpreted, since compiling a schema that is used once takes longer
     if (value === undefined) problems.push(...schema.required?.includes(name) ? [`${name} is missing`] : [])
     else if (Check(property, value)) settings[name] = value
     else problems.push(`${name} ${problemOf(property, value)}`)
@@ -122,17 +124,21 @@ export function loadSettings<T extends TObject> (schema: T, env: NodeJS.ProcessE
   return settings as Static<T>
 }
 
+type WithSecrets<T extends TObject> = Static<T> & { secrets: SecretSettings }
+
 /**
- * Reads settings and says where the secrets come from: the vault that KEY_VAULT_URI names, or settings of their own.
+ * Reads settings and the source of the secrets: Key Vault if KEY_VAULT_URI is set, else one setting a secret.
  *
- * @throws {SettingsError} as `loadSettings` does, and where both are given
+ * @throws {SettingsError} as `loadSettings` does, and if both are given
  */
-export function loadWithSecrets<T extends TObject> (schema: T, secrets: SecretFormats, env: NodeJS.ProcessEnv): Static<T> & { secrets: SecretSettings } {
+export function loadWithSecrets<T extends TObject> (
+  schema: T, secrets: SecretFormats, env: NodeJS.ProcessEnv
+): WithSecrets<T> {
   const present = presentIn(env)
   const names = Object.keys(secrets)
   if (present.KEY_VAULT_URI !== undefined) {
     const both = names.map(settingOf).filter((name) => name in present)
-    if (both.length > 0) throw new SettingsError(`Settings: ${both.join(', ')} given beside KEY_VAULT_URI; secrets come from the vault or from settings`)
+    if (both.length > 0) throw new SettingsError(`Settings: ${both.join(', ')} and KEY_VAULT_URI exclude each other`)
     const vault = { ...KeyVaultSettings, ...KeyRefreshSettings }
     const settings = loadSettings(Type.Object({ ...schema.properties, ...vault }), env) as Static<T> & VaultSource
     return { ...without(settings, Object.keys(vault)), secrets: { formats: secrets, source: settings } }
@@ -148,7 +154,7 @@ export function isWellFormed ({ formats: secrets }: SecretSettings, name: string
   return formats[secrets[name]!].validate(value)
 }
 
-/** The setting that stands for a secret. */
+/** The name of a secret as a setting. */
 export function settingOf (secret: string) {
   return secret.replaceAll('-', '_').toUpperCase()
 }
@@ -162,22 +168,36 @@ function presentIn (env: NodeJS.ProcessEnv) {
   return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))
 }
 
-function valueOf ({ type, format, default: fallback }: { type?: string, format?: string, default?: unknown }, text: string | undefined) {
-  // It would pass for one that any text has
+interface Property {
+  type?: string
+  format?: string
+  default?: unknown
+}
+
+// Number() also takes white space (as 0), hexadecimal and exponents
+const DECIMAL = /^-?\d+(\.\d+)?$/
+
+function valueOf ({ type, format, default: fallback }: Property, text: string | undefined) {
+  // TypeBox accepts any text for a format that it does not know
   if (format !== undefined && !Format.Has(format)) throw new Error(`there is no format ${format}`)
   if (text === undefined) return fallback
-  return type === 'integer' || type === 'number' ? Number(text) : text
+  return (type === 'integer' || type === 'number') && DECIMAL.test(text) ? Number(text) : text
 }
 
 /** Completes the sentence "<setting> …". */
-function problemOf (property: TSchema, value: unknown) {
+function problemOf (property: TSchema & Property, value: unknown) {
   const [{ keyword, params, message }] = Errors(property, value)[1] as [ReturnType<typeof Errors>[1][number]]
-  return keyword === 'format' ? formats[params.format as keyof typeof formats]?.message : message
+  if (keyword === 'format') return formats[params.format as keyof typeof formats]?.message
+  return keyword === 'type' && property.type !== 'string' ? `${message} in decimal notation` : message
 }
 
-function isJson (text: string) {
+function isConnectionString (text: string) {
+  return !/\s/.test(text) && accepts(() => new ConnectionString(text))
+}
+
+function accepts (parse: () => unknown) {
   try {
-    JSON.parse(text)
+    parse()
     return true
   } catch {
     return false

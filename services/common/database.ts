@@ -12,7 +12,7 @@ import type { Secret, Secrets, Version } from './secrets/secrets.ts'
 import { traceCommands } from './telemetry/commands.ts'
 import { recordMetric } from './telemetry/metrics.ts'
 import { telemetryEnabled } from './telemetry/operation.ts'
-import { withTimeout } from './with-timeout.ts'
+import { STARTING_MS, withTimeout } from './with-timeout.ts'
 
 export const databaseName = (name: string) => Type.String({ default: name, pattern: '^[A-Za-z0-9_-]{1,63}$' })
 
@@ -36,9 +36,6 @@ const RETRY_MS = 2_500
 /** No work on a connection string that another took over from is still under way after this time. */
 const DRAIN_MS = 10_000
 const MAX_RENEWAL_BACKOFF_MS = 5_000
-
-/** How long a request may wait for what it needs to start (scale to zero); the gateway waits 60 s. */
-export const STARTING_MS = 45_000
 
 const THROTTLED = 16_500
 const DUPLICATE_KEY = 11_000
@@ -256,8 +253,9 @@ export const database = fp<{ connection: Secret<string>, name: string, indexes: 
 }, { name: 'database' })
 
 /** A hook that lets requests wait for a database that is just starting, as long as their caller does. */
-export function waitForDatabase ({ server: { database } }: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) {
-  if (database.ready) done()
+export function waitForDatabase (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) {
+  const { is404, server: { database } } = request
+  if (database.ready || is404) done()
   else withTimeout(STARTING_MS - reply.elapsedTime, database.connected, () => new DatabaseUnavailable()).then(() => done(), done)
 }
 

@@ -1,3 +1,6 @@
+/** How long a request waits while its service starts (scale to zero); the gateway gives up after 60 s. */
+export const STARTING_MS = 45_000
+
 /**
  * Settles as `work` does, or rejects with `late()` after `ms`; the work then goes on unobserved.
  */

@@ -5,6 +5,7 @@ import { guard } from '#common/guard/guard.ts'
 import { health } from '#common/http/health.ts'
 import { acceptedHostKey, sentHostKey } from '#common/guard/host-key.ts'
 import { secrets } from '#common/secrets/key-vault.ts'
+import { sendRouteNotFound } from '#common/http/problems.ts'
 import { createService } from '#common/http/create-service.ts'
 import { AuditClient } from './audit-client.ts'
 import { audited } from './audited.ts'
@@ -12,17 +13,24 @@ import type { Config } from './config.ts'
 import { dataKeys } from './data-key.ts'
 import { Deletion } from './deletion.ts'
 import { Claims, claimIndexes } from './repositories/claims.ts'
+import { PageMemory } from './repositories/page-memory.ts'
 import { patientIndexes, Patients } from './repositories/patients.ts'
 import { testIndexes, TestResults } from './repositories/test-results.ts'
 import { patientRoutes } from './routes/patients.ts'
 import { testResultRoutes } from './routes/test-results.ts'
 
 const SWEEP_MS = 60 * 60 * 1_000
-/** Nobody waits for the record of a refusal. */
+/** The time to record a refusal, which no response waits for. */
 const REFUSAL_MS = 5_000
 
-/** The Patient service: patients and their test results, every interaction recorded by the Audit service first. */
-export async function buildApp (config: Config, { logStream, onRoute }: { logStream?: DestinationStream, onRoute?: onRouteHookHandler } = {}) {
+interface BuildOptions {
+  logStream?: DestinationStream
+  /** Called with every route. */
+  onRoute?: onRouteHookHandler
+}
+
+/** The Patient service: patients and their test results, with every interaction recorded by the Audit service. */
+export async function buildApp (config: Config, { logStream, onRoute }: BuildOptions = {}) {
   const app = createService('patient', config, logStream)
   if (onRoute) app.addHook('onRoute', onRoute)
 
@@ -40,18 +48,30 @@ export async function buildApp (config: Config, { logStream, onRoute }: { logStr
   const tests = new TestResults(app.database)
   const claims = new Claims(app.database)
   const deletion = new Deletion(patients, tests, app.log)
-  const sweep = () => deletion.sweep().catch((err) => app.log.warn({ err }, 'sweep of deleted patients not finished'))
+  const sweep = () => deletion.sweep()
+    .catch((err) => app.log.warn({ err }, 'sweep of deleted patients not finished'))
   const sweeping = setInterval(sweep, SWEEP_MS).unref()
   app.database.connected.then(sweep)
   app.addHook('onClose', async () => clearInterval(sweeping))
 
   app.register(health, { ready: () => app.secrets.loaded && app.database.ready })
   app.register(async (guarded) => {
-    await guarded.register(guard, { config, key, record: (refusal, trace) => audit.recordRefusal(refusal, trace, REFUSAL_MS) })
+    await guarded.register(guard, {
+      config,
+      key,
+      record: (refusal, trace) => audit.recordRefusal(refusal, trace, REFUSAL_MS)
+    })
     guarded.addHook('onRequest', waitForDatabase)
+    // Otherwise these would be operations on a patient with the id "search"
+    guarded.route({
+      method: ['GET', 'PUT', 'PATCH', 'DELETE'],
+      url: '/patient/search',
+      schema: { hide: true },
+      handler: sendRouteNotFound
+    })
     await guarded.register(audited, { audit })
 
-    const parts = { patients, tests, claims, deletion, keys: dataKeys(app.secrets) }
+    const parts = { patients, tests, claims, deletion, keys: dataKeys(app.secrets), pageMemory: new PageMemory() }
     guarded.register(patientRoutes, parts)
     guarded.register(testResultRoutes, parts)
   })

@@ -1,14 +1,12 @@
 import { randomUUIDv7 } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import createError from '@fastify/error'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
-import type { Dispatcher } from 'undici'
-import { KeysUnavailable } from '#common/http/problems.ts'
+import type { Dispatcher, Pool } from 'undici'
 import type { Refusal } from '#common/guard/refusals.ts'
+import { openPool } from '#common/http/pool.ts'
+import { KeysUnavailable } from '#common/http/problems.ts'
 import type { Secret } from '#common/secrets/secrets.ts'
 import { traceHeaders } from '#common/telemetry/trace.ts'
-import { connectTo, type Lookup, type Service } from '#common/http/upstream.ts'
-import { WarmingPool } from '#common/http/warming-pool.ts'
 import { AuditUnavailable } from './errors.ts'
 
 export interface Disclosure {
@@ -16,7 +14,7 @@ export interface Disclosure {
   version: string
 }
 
-/** What happened, as the caller of the register knows it. */
+/** What the caller of the audit service knows of an interaction. */
 export interface AuditEntry {
   resource: { type: string, id?: string, patientId?: string, operation: string }
   criteria?: string[]
@@ -25,38 +23,44 @@ export interface AuditEntry {
   attemptOf?: string
 }
 
-const AnswerLate = createError('UPSTREAM_LATE', 'The service did not answer in time')
+const PATH = '/audit'
+const MAX_RETRIES = 3
 
-const RETRIES = 3
+/** What a record takes from the headers of a request, whose `id` is its trace id. */
+export type AuditOrigin = Pick<FastifyRequest, 'id' | 'headers'>
 
-/** Two looks of the vault begin a second apart at least. */
-const LOOK_MS = 1_500
+/** The longest wait for newer versions of the host key: reads of Key Vault begin at least a second apart. */
+const REFRESH_MS = 1_500
 
-/** Container Apps stops an app 5 minutes after its last request, so one that answered lately is not at zero. */
-const WARM_MS = 240_000
+/** Container Apps stops an app 5 minutes after its last request, so one that answered within 4 is running. */
+const RUNNING_MS = 240_000
 
-// Paths without an id
-const names = { target: 'audit', route: String }
-
-/** The Audit service, as the Patient service calls it. */
+/** Calls the audit service, over at most 128 connections. */
 export class AuditClient {
-  #service: Service
+  #pool: Pool
   #hostKey: Secret<string>
   #log: FastifyBaseLogger
-  #answered = -Infinity
+  #lastStored = -Infinity
 
-  constructor (url: string, hostKey: Secret<string>, log: FastifyBaseLogger, lookup?: Lookup) {
-    this.#service = connectTo(url, { open: (origin, via) => new WarmingPool(origin, { connections: 128, connectMs: 4_000, via }), lookup, names })
+  constructor (url: string, hostKey: Secret<string>, log: FastifyBaseLogger) {
+    this.#pool = openPool(url, { target: 'audit', route: () => PATH }, {
+      connections: 128,
+      connect: { timeout: 4_000 },
+      // Each call has a deadline of its own
+      headersTimeout: 0,
+      bodyTimeout: 0
+    })
     this.#hostKey = hostKey
     this.#log = log
   }
 
   /**
-   * Fulfilled once the record `id` is durable, within `ms`.
+   * Stores the record `id` of `entry` and of the caller that `request` names. Fulfilled once the record is
+   * durable, within `ms`.
    *
-   * @throws {AuditUnavailable} the record is not known to stand
+   * @throws {AuditUnavailable} it is not known whether the record is stored
    */
-  async record (id: string, entry: AuditEntry, request: FastifyRequest, ms: number) {
+  async record (id: string, entry: AuditEntry, request: AuditOrigin, ms: number) {
     const { headers } = request
     const origin = {
       actor: field(headers['x-audit-actor']),
@@ -64,11 +68,11 @@ export class AuditClient {
       requestId: field(headers['x-audit-request-id'])
     }
     await this.#post(id, { ...origin, ...entry }, traceHeaders(request), ms)
-    this.#answered = performance.now()
+    this.#lastStored = performance.now()
   }
 
   /**
-   * Fulfilled once a refusal is recorded, within `ms`; `trace` are the headers that carry it.
+   * Stores the record of a refusal, within `ms`; `trace` are the headers that carry its trace.
    *
    * @throws {AuditUnavailable}
    */
@@ -76,91 +80,73 @@ export class AuditClient {
     return this.#post(randomUUIDv7(), refusal, trace, ms)
   }
 
-  /** Whether the Audit service may be scaled to zero, so that a call has to wait for its start. */
+  /** Whether the audit service may be scaled to zero, so that a call has to wait for its start. */
   get mayBeStarting () {
-    return performance.now() - this.#answered > WARM_MS
+    return performance.now() - this.#lastStored > RUNNING_MS
   }
 
-  /** Ends what is still under way: nobody waits for it any more. */
+  /** Aborts the calls under way. */
   close () {
-    return this.#service.destroy()
+    return this.#pool.destroy()
   }
 
   async #post (id: string, content: object, trace: Record<string, string>, ms: number) {
-    const giveUp = performance.now() + ms
+    const deadline = performance.now() + ms
+    const signal = AbortSignal.timeout(Math.max(0, Math.ceil(ms)))
     const headers = { 'content-type': 'application/json', 'idempotency-key': id, ...trace }
     const body = JSON.stringify({ sourceSystemName: 'patient', ...content })
     const key = this.#hostKey.current()
-    if (key === undefined) throw Object.assign(new AuditUnavailable(), { cause: new KeysUnavailable() })
-    let statusCode = await this.#send(key, headers, body, giveUp)
+    if (key === undefined) throw unavailable(new KeysUnavailable())
+    let statusCode = await this.#send(key, headers, body, signal)
     if (statusCode === 401) {
-      for await (const other of this.#hostKey.alternatives(key, Math.min(LOOK_MS, giveUp - performance.now()))) {
-        statusCode = await this.#send(other, headers, body, giveUp)
+      const refreshMs = Math.min(REFRESH_MS, deadline - performance.now())
+      for await (const other of this.#hostKey.alternatives(key, refreshMs)) {
+        statusCode = await this.#send(other, headers, body, signal)
         if (statusCode !== 401) break
       }
     }
     if (statusCode === 201) return
-    this.#log.warn({ statusCode }, 'the audit register did not take a record')
+    this.#log.warn({ statusCode }, 'the audit service did not store a record')
     throw new AuditUnavailable()
   }
 
-  // The register takes a record's id once, so a request that a broken connection swallowed may be sent again
-  async #send (key: string, headers: Record<string, string>, body: string, giveUp: number) {
+  // The id is the idempotency key, so a request may be sent again when its connection breaks
+  async #send (key: string, headers: Record<string, string>, body: string, signal: AbortSignal) {
     for (let attempt = 0; ; attempt++) {
       try {
-        // The register need not look whether it has a record that it was never sent before
-        const fields = { ...headers, 'x-functions-key': key, ...(attempt === 0 && { 'x-audit-attempt': '1' }) }
-        return await new Answer(this.#service, { path: '/audit', method: 'POST', headers: fields, body }, giveUp - performance.now()).status
+        if (attempt > 0) await sleep(10 * 2 ** attempt, undefined, { signal })
+        // The audit service need not search for a record that is sent for the first time
+        const first = attempt === 0 && { 'x-audit-attempt': '1' }
+        const fields = { ...headers, 'x-functions-key': key, ...first }
+        return await this.#request({ path: PATH, method: 'POST', headers: fields, body, signal })
       } catch (cause) {
-        if (attempt === RETRIES || cause instanceof AnswerLate || performance.now() >= giveUp) throw Object.assign(new AuditUnavailable(), { cause })
-        await sleep(20 * 2 ** attempt)
+        if (attempt === MAX_RETRIES || signal.aborted) throw unavailable(cause)
       }
     }
   }
-}
 
-/** The status of an answer whose body says nothing more, within `ms`. */
-class Answer implements Dispatcher.DispatchHandler {
-  readonly status: Promise<number>
-  #settle!: { resolve: (status: number) => void, reject: (error: Error) => void }
-  #timer: NodeJS.Timeout
-  #controller?: Dispatcher.DispatchController
-  #status = 0
-
-  constructor (service: Service, options: Dispatcher.DispatchOptions, ms: number) {
-    this.status = new Promise((resolve, reject) => { this.#settle = { resolve, reject } })
-    this.#timer = setTimeout(() => this.#abort(), Math.max(0, ms))
-    service.dispatch(options, this)
-  }
-
-  onRequestStart (controller: Dispatcher.DispatchController) {
-    this.#controller = controller
-  }
-
-  onResponseStart (_controller: Dispatcher.DispatchController, statusCode: number) {
-    this.#status = statusCode
-  }
-
-  onResponseData () {}
-
-  onResponseEnd () {
-    clearTimeout(this.#timer)
-    this.#settle.resolve(this.#status)
-  }
-
-  onResponseError (_controller: Dispatcher.DispatchController, error: Error) {
-    clearTimeout(this.#timer)
-    this.#settle.reject(error)
-  }
-
-  #abort () {
-    const late = new AnswerLate()
-    this.#settle.reject(late)
-    this.#controller?.abort(late)
+  /** The status of the response. Rejects when the signal aborts, also while the pool queues the request. */
+  #request (options: Dispatcher.RequestOptions & { signal: AbortSignal }) {
+    const { promise, resolve, reject } = Promise.withResolvers<number>()
+    const { signal } = options
+    const abort = () => reject(signal.reason)
+    signal.addEventListener('abort', abort, { once: true })
+    this.#pool.request(options)
+      .then(async ({ statusCode, body }) => {
+        await body.dump()
+        resolve(statusCode)
+      })
+      .catch(reject)
+      .finally(() => signal.removeEventListener('abort', abort))
+    return promise
   }
 }
 
-/** A header field of bounded length, where it says anything. */
+function unavailable (cause: unknown) {
+  return Object.assign(new AuditUnavailable(), { cause })
+}
+
+/** A header field of bounded length; undefined where it is missing or empty. */
 function field (value: unknown) {
   return typeof value === 'string' && value !== '' ? value.slice(0, 256) : undefined
 }

@@ -5,38 +5,12 @@ import type {
   RawRequestDefaultExpression, RawServerDefault, RouteGenericInterface, RouteHandlerMethod
 } from 'fastify'
 import fp from 'fastify-plugin'
-import { STARTING_MS, startDeadline } from '#common/database.ts'
-import { withTimeout } from '#common/with-timeout.ts'
-import type { AuditClient, AuditEntry, Disclosure } from './audit-client.ts'
+import { startDeadline } from '#common/database.ts'
+import { STARTING_MS, withTimeout } from '#common/with-timeout.ts'
+import type { AuditClient, AuditEntry } from './audit-client.ts'
 import { OutOfTime } from './errors.ts'
-
-interface Interaction {
-  /** The id of the patient or test, where the request names one. */
-  id?: string
-  patientId?: string
-}
-
-/** Fetch, record, answer: what was found leaves only after the record that says so is durable. */
-export interface Read<T> extends Interaction {
-  /** The names of the criteria of a search. */
-  criteria?: string[]
-  fetch (): Promise<T>
-  disclosed (found: T): Disclosure[]
-  answer (found: T, reply: FastifyReply): unknown
-}
-
-/** Record, then act: nothing is written before the record of the attempt, whose id `act` gets, is durable. */
-export interface Write<T> extends Interaction {
-  /** The record of the first attempt, where this one repeats it. */
-  attemptOf?: string
-  act (record: string): Promise<T>
-  answer (done: T, reply: FastifyReply): unknown
-}
-
-export const read = <T>(interaction: Read<T>) => ({ ...interaction, kind: 'read' as const })
-export const write = <T>(interaction: Write<T>) => ({ ...interaction, kind: 'write' as const })
-
-type AnyInteraction = ReturnType<typeof read<any>> | ReturnType<typeof write<any>>
+import { ClaimLost, type AnyInteraction, type AnyRead, type AnyWrite } from './interactions.ts'
+import { UnrecordedFailures } from './unrecorded-failures.ts'
 
 type TypedRequest<S extends FastifySchema> =
   FastifyRequest<RouteGenericInterface, RawServerDefault, RawRequestDefaultExpression, S, TypeBoxTypeProvider>
@@ -45,10 +19,10 @@ export interface AuditedRoute<S extends FastifySchema> {
   method: HTTPMethods
   url: string
   schema: S
-  /** What its records say the resource and the operation are. */
+  /** The type of the resource and the operation, as the route's audit records have them. */
   audit: { type: 'patient' | 'test', operation: string }
-  /** Says what is to be read or written; it discloses and writes nothing itself. */
-  handler (request: TypedRequest<S>): AnyInteraction | Promise<AnyInteraction>
+  /** Returns what is to be read or written; it discloses and writes nothing itself. */
+  handler (request: TypedRequest<S>, reply: FastifyReply): AnyInteraction | Promise<AnyInteraction>
 }
 
 declare module 'fastify' {
@@ -57,13 +31,8 @@ declare module 'fastify' {
   }
 }
 
-/** An attempt that another request overtook: the handler is asked again, and finds what that one did. */
-export class ClaimLost extends Error {
-  override name = 'ClaimLost'
-}
-
-// A caller gets its answer within 5 s. Nothing is begun on the database so late that it would start after that
-// answer, and the record of a failure needs the last of the time. All in ms since the request began.
+// A caller gets its response within 5 s. No work on the database starts so late that it could end after that, and
+// the record of a failure needs the last of the time. All in ms since the start of the request.
 const RECORDED_BY = 2_500
 const START_BY = 3_500
 const DONE_BY = 4_500
@@ -71,82 +40,180 @@ const ANSWERED_BY = 4_900
 
 /**
  * Makes `app.audited` the only way to add a route to its scope: any other stops the start.
- * The order of record and act, and of record and answer, is here and nowhere else.
+ * The order of record and act, and of record and response, is here and nowhere else.
  */
 export const audited = fp<{ audit: AuditClient }>(async (app, { audit }) => {
   const handlers = new WeakSet<RouteHandlerMethod>()
+  const failures = new UnrecordedFailures(audit, app.log)
+  app.addHook('onClose', () => failures.close())
 
   app.decorate('audited', function <S extends FastifySchema> (this: FastifyInstance, route: AuditedRoute<S>) {
     const { audit: subject, handler, ...options } = route
-    const carryOut: RouteHandlerMethod = (request, reply) => interact(subject, handler as unknown as Handler, request, reply)
-    handlers.add(carryOut)
-    this.route({ ...options, handler: carryOut })
+    const complete: RouteHandlerMethod = async (request, reply) => {
+      const time = new RequestTime(reply)
+      for (;;) {
+        const interaction = await time.limit(() => handler(request as unknown as TypedRequest<S>, reply))
+        const { kind, id, patientId } = interaction
+        const recorder = new Recorder(audit, failures, time, { resource: { ...subject, id, patientId } }, request)
+        try {
+          return await (kind === 'read' ? completeRead(interaction, recorder, reply) : completeWrite(interaction, recorder, reply))
+        } catch (error) {
+          if (!(error instanceof ClaimLost)) throw error
+        }
+      }
+    }
+    handlers.add(complete)
+    this.route({ ...options, handler: complete })
   })
 
   app.addHook('onRoute', ({ method, url, handler }) => {
     if (!handlers.has(handler)) throw new Error(`${method} ${url} does not say what it audits`)
   })
-
-  type Handler = (request: FastifyRequest) => AnyInteraction | Promise<AnyInteraction>
-  type Subject = AuditedRoute<FastifySchema>['audit']
-
-  async function interact (subject: Subject, handler: Handler, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
-    let started = performance.now()
-    const arrived = started - reply.elapsedTime
-    const timeLeft = (ms: number) => started + ms - performance.now()
-    const inTime = <T>(work: () => T | Promise<T>): T | Promise<T> => {
-      const result = startDeadline.run(started + START_BY, work)
-      return result instanceof Promise ? withTimeout(timeLeft(DONE_BY), result, () => new OutOfTime()) : result
-    }
-
-    for (;;) {
-      const interaction = await inTime(() => handler(request))
-      const { id, patientId } = interaction
-      const entry: AuditEntry = { resource: { ...subject, id, patientId } }
-      const record = async (more: Partial<AuditEntry>, by: number, id = randomUUIDv7()) => {
-        const cold = audit.mayBeStarting
-        await audit.record(id, { ...entry, ...more }, request, cold ? arrived + STARTING_MS - performance.now() : timeLeft(by))
-        // What the register took to start is not the request's time
-        if (cold) started = performance.now()
-      }
-
-      if (interaction.kind === 'read') {
-        const { criteria, fetch, disclosed, answer } = interaction
-        let found
-        try {
-          found = await inTime(fetch)
-        } catch (error) {
-          await record({ criteria, disclosed: [], outcome: outcomeOf(error) }, ANSWERED_BY)
-          throw error
-        }
-        await record({ criteria, disclosed: disclosed(found) }, ANSWERED_BY)
-        return answer(found, reply)
-      }
-
-      const attempt = randomUUIDv7()
-      const failure = { outcome: 'failure' as const, attemptOf: attempt }
-      await record({ attemptOf: interaction.attemptOf }, RECORDED_BY, attempt)
-      let acting: Promise<unknown> | undefined
-      let done
-      try {
-        done = await inTime(() => (acting = interaction.act(attempt)))
-      } catch (error) {
-        if (error instanceof OutOfTime) {
-          // It may yet be done, and is a failure only where it fails
-          acting?.catch(() => audit.record(randomUUIDv7(), { ...entry, ...failure }, request, ANSWERED_BY))
-            .catch((err) => request.log.warn({ err }, 'a late failure is not recorded'))
-          throw error
-        }
-        await record(failure, ANSWERED_BY)
-        if (error instanceof ClaimLost) continue
-        throw error
-      }
-      return interaction.answer(done, reply)
-    }
-  }
 }, { name: 'audited' })
 
-// That nothing was found is what the read found out
-function outcomeOf (error: unknown) {
-  return (error as { statusCode?: number }).statusCode === 404 ? undefined : 'failure'
+async function completeRead ({ criteria, fetch, disclosed, answer }: AnyRead, recorder: Recorder, reply: FastifyReply) {
+  let found
+  try {
+    found = await recorder.time.limit(fetch) as never
+  } catch (error) {
+    // That nothing was found is the result of the read
+    if (isNotFound(error)) await recorder.recordDisclosure({ criteria, disclosed: [] })
+    else await recorder.recordFailure({ criteria, disclosed: [] }, error)
+    throw error
+  }
+  await recorder.recordDisclosure({ criteria, disclosed: disclosed(found) })
+  return answer(found, reply)
+}
+
+async function completeWrite ({ attemptOf, act, answer }: AnyWrite, recorder: Recorder, reply: FastifyReply) {
+  const attempt = await recorder.recordAttempt({ attemptOf })
+  let acting: Promise<unknown> | undefined
+  let done
+  try {
+    done = await recorder.time.limit(() => (acting = act(attempt))) as never
+  } catch (error) {
+    // What is still under way may succeed, and is a failure only where it fails
+    if (error instanceof OutOfTime && acting) recorder.recordIfFails(acting, { attemptOf: attempt })
+    else await recorder.recordFailure({ attemptOf: attempt }, error)
+    throw error
+  }
+  return answer(done, reply)
+}
+
+/** The time limits of one request. */
+class RequestTime {
+  readonly #arrived: number
+  #started = performance.now()
+
+  constructor (reply: FastifyReply) {
+    this.#arrived = this.#started - reply.elapsedTime
+  }
+
+  /** The ms that are left until `ms` after the start. */
+  left (ms: number) {
+    return this.#started + ms - performance.now()
+  }
+
+  /** The ms that are left for a service that is just starting. */
+  get leftToStart () {
+    return this.#arrived + STARTING_MS - performance.now()
+  }
+
+  /** Starts anew: the time that a service took to start is not the request's. */
+  restart () {
+    this.#started = performance.now()
+  }
+
+  /** @throws {OutOfTime} `work` is not done in time; it goes on, and starts nothing more on the database */
+  limit<T> (work: () => T | Promise<T>): T | Promise<T> {
+    const result = startDeadline.run(this.#started + START_BY, work)
+    return result instanceof Promise ? withTimeout(this.left(DONE_BY), result, () => new OutOfTime()) : result
+  }
+}
+
+type Content = Omit<AuditEntry, 'resource' | 'outcome'>
+
+/** Records one interaction. A record that is not known to be stored in time is followed by a failure. */
+class Recorder {
+  readonly time: RequestTime
+  #audit: AuditClient
+  #failures: UnrecordedFailures
+  #entry: AuditEntry
+  #request: FastifyRequest
+
+  constructor (
+    audit: AuditClient, failures: UnrecordedFailures, time: RequestTime, entry: AuditEntry, request: FastifyRequest
+  ) {
+    this.#audit = audit
+    this.#failures = failures
+    this.time = time
+    this.#entry = entry
+    this.#request = request
+  }
+
+  /** @throws {AuditUnavailable} nothing may be disclosed */
+  async recordDisclosure (content: Content) {
+    await this.#recordOrFail({ ...this.#entry, ...content }, ANSWERED_BY, { disclosed: [] })
+  }
+
+  /**
+   * Returns the id of the record.
+   *
+   * @throws {AuditUnavailable} nothing may be written
+   */
+  recordAttempt (content: Content) {
+    return this.#recordOrFail({ ...this.#entry, ...content }, RECORDED_BY)
+  }
+
+  /**
+   * Records that the interaction failed with `error`.
+   *
+   * @throws {AuditUnavailable} the record is stored later, and the error would disclose something before
+   */
+  async recordFailure (content: Content, error: unknown) {
+    const id = randomUUIDv7()
+    const failure = this.#failure(content)
+    try {
+      await this.#record(id, failure, ANSWERED_BY)
+    } catch (unrecorded) {
+      this.#failures.add(id, failure, this.#request)
+      if (error instanceof ClaimLost || isRefusal(error)) throw unrecorded
+    }
+  }
+
+  recordIfFails (act: Promise<unknown>, content: Content) {
+    this.#failures.addIfFails(act, randomUUIDv7(), this.#failure(content), this.#request)
+  }
+
+  async #recordOrFail (entry: AuditEntry, by: number, failure: Content = {}) {
+    const id = randomUUIDv7()
+    try {
+      await this.#record(id, entry, by)
+    } catch (error) {
+      // It may be stored all the same, or yet be
+      this.#failures.add(randomUUIDv7(), this.#failure({ ...failure, attemptOf: id }), this.#request)
+      throw error
+    }
+    return id
+  }
+
+  async #record (id: string, entry: AuditEntry, by: number) {
+    const starting = this.#audit.mayBeStarting
+    await this.#audit.record(id, entry, this.#request, starting ? this.time.leftToStart : this.time.left(by))
+    if (starting) this.time.restart()
+  }
+
+  #failure (content: Content): AuditEntry {
+    return { ...this.#entry, ...content, outcome: 'failure' }
+  }
+}
+
+function isNotFound (error: unknown) {
+  return (error as { statusCode?: number }).statusCode === 404
+}
+
+/** Whether the request is refused for what is stored: its response discloses that. */
+function isRefusal (error: unknown) {
+  const { statusCode = 500 } = error as { statusCode?: number }
+  return statusCode < 500
 }

@@ -9,12 +9,12 @@ import type { TestResults } from './repositories/test-results.ts'
 /** As long as a claim may still make a repeated create insert what was deleted. */
 const TOMBSTONE_MS = CLAIM_LIFETIME_MS + 60 * 60 * 1_000
 
-/** The answer waits this long for the tests to go: the deletion stands already. */
+/** How long the response waits for the deletion of the test results: the patient is deleted already. */
 const TESTS_MS = 1_000
 
 /**
- * Deletes patients with their tests. The tombstone is the deletion: from then on nothing shows the patient or
- * its tests, and what a failure leaves of the tests is removed later, at the latest after the next start.
+ * Deletes patients with their test results. The tombstone is the deletion: from then on no request finds the patient
+ * or its test results, and what a failure leaves of them is removed by a sweep, each hour and after each start.
  */
 export class Deletion {
   #patients: Patients
@@ -27,21 +27,27 @@ export class Deletion {
     this.#log = log
   }
 
-  /** @throws {PatientNotFound | PatientStale} */
+  /** @throws {PatientNotFound | PatientStale | PatientExists} */
   async remove (id: string, audit: string, precondition: Precondition) {
     await this.#patients.softDelete(id, audit, precondition)
     try {
-      await withTimeout(TESTS_MS, this.#tests.removeAllOf(id), () => new OutOfTime())
+      await withTimeout(TESTS_MS, this.#finish(id), () => new OutOfTime())
     } catch (err) {
-      this.#log.warn({ err }, 'the tests of a deleted patient are left to the next sweep')
+      this.#log.warn({ err }, 'deletion of test results not finished, it is repeated by the next sweep')
     }
   }
 
-  /** Finishes interrupted deletions, and forgets tombstones that nothing can need any more. */
+  /** Finishes interrupted deletions, and removes tombstones that no repeated create can need any more. */
   async sweep () {
-    for await (const { _id, _deleted } of this.#patients.tombstones()) {
-      await this.#tests.removeAllOf(_id)
-      if (Date.now() - _deleted!.getTime() > TOMBSTONE_MS) await this.#patients.removeTombstone(_id)
+    const old = new Date(Date.now() - TOMBSTONE_MS)
+    for await (const { _id, _deleted } of this.#patients.tombstones(old)) {
+      await this.#finish(_id)
+      if (_deleted < old) await this.#patients.removeTombstone(_id)
     }
+  }
+
+  async #finish (id: string) {
+    await this.#tests.removeAllOf(id)
+    await this.#patients.markFinished(id)
   }
 }

@@ -2,8 +2,11 @@ import createError from '@fastify/error'
 
 export const PatientNotFound = createError('PATIENT_NOT_FOUND', 'There is no such patient', 404)
 export const PatientStale = createError('PATIENT_STALE', 'The patient has changed since it was loaded', 412)
+export const PatientExists = createError('PATIENT_EXISTS', 'The patient exists, and If-None-Match is *', 412)
 export const TestNotFound = createError('TEST_NOT_FOUND', 'The patient has no such test result', 404)
 export const TestStale = createError('TEST_STALE', 'The test result has changed since it was loaded', 412)
+export const TestExists = createError('TEST_EXISTS', 'The test result exists, and If-None-Match is *', 412)
+export const InvalidPrecondition = createError<[string]>('INVALID_PRECONDITION', '%s', 400)
 export const InvalidCursor = createError('INVALID_CURSOR', 'The cursor does not belong to this search', 400)
 export const InvalidIdempotencyKey = createError('INVALID_IDEMPOTENCY_KEY', 'Idempotency-Key must be 1 to 255 visible ASCII characters', 400)
 export const IdempotencyKeyReused = createError('IDEMPOTENCY_KEY_REUSED', 'Another body was sent with this Idempotency-Key', 409)

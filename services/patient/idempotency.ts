@@ -3,12 +3,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { stringify } from 'safe-stable-stringify'
 import { withTimeout } from '#common/with-timeout.ts'
-import { ClaimLost, write } from './audited.ts'
+import { ClaimLost, write } from './interactions.ts'
 import type { DataKey, DataKeys } from './data-key.ts'
 import { IdempotencyKeyReused, InvalidIdempotencyKey, OutOfTime, RequestInProgress } from './errors.ts'
-import { isAbandoned, UNDER_WAY_MS, type Claim, type Claims } from './repositories/claims.ts'
+import { isAbandoned, IN_PROGRESS_MS, type Claim, type Claims } from './repositories/claims.ts'
 
-// How long a repeat waits for the first request before it answers that this one is still under way
+// How long a repeat waits for the first request before it answers that this one is still in progress
 const WAIT_MS = 2_000
 const POLL_MS = 50
 const FINISH_MS = 500
@@ -32,7 +32,9 @@ export interface Creation<T> {
  *
  * @throws {InvalidIdempotencyKey}
  */
-export function createOnce<T> (request: FastifyRequest, claims: Claims, keys: DataKeys, path: string, creation: Creation<T>) {
+export function createOnce<T> (
+  request: FastifyRequest, claims: Claims, keys: DataKeys, path: string, creation: Creation<T>
+) {
   const { patientId, document, insert, answer } = creation
   const sent = request.headers['idempotency-key'] as string | undefined
   if (sent !== undefined) return createOnceFor(sent, request, claims, keys, path, creation)
@@ -49,7 +51,10 @@ export function createOnce<T> (request: FastifyRequest, claims: Claims, keys: Da
   })
 }
 
-async function createOnceFor<T> (sent: string, request: FastifyRequest, claims: Claims, keys: DataKeys, path: string, { patientId, document, insert, answer }: Creation<T>) {
+async function createOnceFor<T> (
+  sent: string, request: FastifyRequest, claims: Claims, keys: DataKeys, path: string, creation: Creation<T>
+) {
+  const { patientId, document, insert, answer } = creation
   if (!/^[\x21-\x7e]{1,255}$/.test(sent)) throw new InvalidIdempotencyKey()
   const scope = JSON.stringify([request.headers['x-audit-actor'], path, sent])
   const content = stringify(request.body)!
@@ -64,7 +69,7 @@ async function createOnceFor<T> (sent: string, request: FastifyRequest, claims: 
     return found.find(Boolean)
   }
 
-  const carryOut = async (claim: Claim) => {
+  const complete = async (claim: Claim) => {
     const created = document(claim.id, claim.audit, claim.lastUpdated)
     if (claim.done) return created
     try {
@@ -74,8 +79,9 @@ async function createOnceFor<T> (sent: string, request: FastifyRequest, claims: 
       if ((error as { statusCode?: number }).statusCode === 404) await claims.release(claim)
       throw error
     }
-    // The document stands; a repeat finishes the claim where this does not
-    await withTimeout(FINISH_MS, claims.finish(claim), () => new OutOfTime()).catch((err) => request.log.warn({ err }, 'a claim is left unfinished'))
+    // The document is stored; a repeat finishes the claim where this does not
+    await withTimeout(FINISH_MS, claims.finish(claim), () => new OutOfTime())
+      .catch((err) => request.log.warn({ err }, 'claim not finished'))
     return created
   }
 
@@ -88,7 +94,7 @@ async function createOnceFor<T> (sent: string, request: FastifyRequest, claims: 
       attemptOf: claim.audit,
       async act () {
         if (!sameBody) throw new IdempotencyKeyReused()
-        return carryOut(await settled(claims, claim))
+        return complete(await settled(claims, claim))
       },
       answer
     })
@@ -102,24 +108,27 @@ async function createOnceFor<T> (sent: string, request: FastifyRequest, claims: 
       const key = keys.current()
       const claim = await claims.take({ ...wanted(key), audit: record, id })
       if (!claim) throw new ClaimLost()
-      // While the key changes, another replica may take a claim under another version: each that sees the other's yields
+      // While the key changes, another replica may take a claim under another version: each that sees the other's
+      // gives up its own
       if (await find(keys.validKeys().filter((other) => other !== key))) {
         await claims.release(claim)
         await sleep(YIELD_MS * Math.random())
         throw new ClaimLost()
       }
-      return carryOut(claim)
+      return complete(claim)
     },
     answer
   })
 }
 
-/** The claim once its first request is done, or can be taken for dead. */
+/** The claim once its first request is done, or can finish no more. */
 async function settled (claims: Claims, claim: Claim) {
   const giveUp = performance.now() + WAIT_MS
   for (let current: Claim | null = claim; current; current = await claims.find(claim._id)) {
     if (current.done || isAbandoned(current)) return current
-    if (performance.now() > giveUp) throw Object.assign(new RequestInProgress(), { retryAfter: Math.ceil(UNDER_WAY_MS / 1_000) })
+    if (performance.now() > giveUp) {
+      throw Object.assign(new RequestInProgress(), { retryAfter: Math.ceil(IN_PROGRESS_MS / 1_000) })
+    }
     await sleep(POLL_MS)
   }
   throw new ClaimLost()

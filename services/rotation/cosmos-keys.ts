@@ -1,19 +1,22 @@
 import type { CosmosDBManagementClient } from '@azure/arm-cosmosdb'
-import { withCredentials } from './database-users.ts'
-import { RotationError, type Renewal } from './renewal.ts'
+import { loginIn, withCredentials } from './connection-string.ts'
+import { RotationError, type RotationStrategy } from './strategy.ts'
 
 /** The resource id of an account: its subscription, resource group and name. */
-export const COSMOS_ACCOUNT = /^\/subscriptions\/([0-9a-f-]{36})\/resourceGroups\/([^/]+)\/providers\/Microsoft\.DocumentDB\/databaseAccounts\/([^/]+)$/
+export const COSMOS_ACCOUNT = new RegExp([
+  '^/subscriptions/([0-9a-f-]{36})/resourceGroups/([^/]+)',
+  '/providers/Microsoft\\.DocumentDB/databaseAccounts/([^/]+)$'
+].join(''))
 
 type Kind = 'Primary' | 'Secondary'
 const OTHER: Record<Kind, Kind> = { Primary: 'Secondary', Secondary: 'Primary' }
 
 /**
- * The primary and the secondary key of a Cosmos DB account, in force by turns: while one is used, the other is made
- * anew by the account itself.
+ * The primary and the secondary key of a Cosmos DB account: its service alternates between them, and a
+ * rotation has the account regenerate the unused one.
  * Source: https://learn.microsoft.com/azure/cosmos-db/database-security#key-rotation
  */
-export class CosmosKeys implements Renewal {
+export class CosmosKeys implements RotationStrategy {
   #accounts: CosmosDBManagementClient['databaseAccounts']
   #group: string
   #account: string
@@ -25,53 +28,52 @@ export class CosmosKeys implements Renewal {
     this.#account = account!
   }
 
-  /** With the options of `connection`, which may be others than the account tells. */
-  async renew (connection: string) {
+  /** Keeps the options of `connection`, which may differ from those that the account lists. */
+  async createValue (connection: string) {
     const kind = OTHER[await this.#kindOf(connection) ?? 'Secondary']
-    await this.#told(this.#accounts.regenerateKey(this.#group, this.#account, { keyKind: kind.toLowerCase() }).pollUntilDone())
-    const { username, password } = credentialsOf((await this.#connections())[kind])
+    const parameters = { keyKind: kind.toLowerCase() }
+    await this.#request(this.#accounts.regenerateKey(this.#group, this.#account, parameters).pollUntilDone())
+    const { username, password } = loginIn((await this.#connections())[kind])
     return withCredentials(connection, username, password)
   }
 
-  // The account makes its keys, so a version that holds none of them is the one to change. A key just made is nobody else's.
-  async apply (connection: string) {
-    const known = await this.#kindOf(connection) ? connection : (await this.#connections()).Primary
-    const { username, password } = credentialsOf(known)
-    return withCredentials(known, username, password)
+  // The account makes its keys, so a version without one of them is replaced
+  async activate (connection: string) {
+    const valid = await this.#kindOf(connection) ? connection : (await this.#connections()).Primary
+    const { username, password } = loginIn(valid)
+    return withCredentials(valid, username, password)
   }
 
-  async endOthers (connection: string) {
-    await this.renew(connection)
+  async revokeOthers (connection: string) {
+    await this.createValue(connection)
   }
 
   async #kindOf (connection: string) {
     const connections = await this.#connections()
-    const { password } = credentialsOf(connection)
-    return (['Primary', 'Secondary'] as const).find((kind) => credentialsOf(connections[kind]).password === password)
+    const { password } = loginIn(connection)
+    const kinds: Kind[] = ['Primary', 'Secondary']
+    return kinds.find((kind) => loginIn(connections[kind]).password === password)
   }
 
   async #connections (): Promise<Record<Kind, string>> {
-    const { connectionStrings = [] } = await this.#told(this.#accounts.listConnectionStrings(this.#group, this.#account))
-    // A MongoDB account lists those of its other APIs too
-    const of = (kind: Kind) => connectionStrings.find(({ keyKind, connectionString }) => keyKind === kind && connectionString?.startsWith('mongodb://'))?.connectionString
+    const { connectionStrings = [] } =
+      await this.#request(this.#accounts.listConnectionStrings(this.#group, this.#account))
+    // Those of other APIs are listed too
+    const of = (kind: Kind) => connectionStrings.find(({ keyKind, connectionString }) =>
+      keyKind === kind && connectionString?.startsWith('mongodb://'))?.connectionString
     const [Primary, Secondary] = [of('Primary'), of('Secondary')]
-    if (!Primary || !Secondary) throw new RotationError(`the account ${this.#account} does not tell its connection strings`)
-    return { Primary, Secondary }
+    if (Primary && Secondary) return { Primary, Secondary }
+    throw new RotationError(`the account ${this.#account} lists no MongoDB connection strings`)
   }
 
-  async #told<T> (answer: Promise<T>) {
+  async #request<T> (response: Promise<T>) {
     try {
-      return await answer
+      return await response
     } catch (error) {
       const { name, code, statusCode } = error as Error & { code?: string, statusCode?: number }
-      // Azure's own message could quote what it was asked
-      throw new RotationError(`the account ${this.#account} cannot be changed (${[statusCode, code].filter(Boolean).join(' ') || name})`)
+      const reason = [statusCode, code].filter(Boolean).join(' ') || name
+      // Azure's message could quote the request
+      throw new RotationError(`the account ${this.#account} cannot be changed (${reason})`)
     }
   }
-}
-
-// Not by the driver, which refuses the slash that Azure leaves in a key
-function credentialsOf (connection: string) {
-  const [, username = '', password = ''] = /^mongodb:\/\/([^:]*):([^@]*)@/.exec(connection) ?? []
-  return { username: decodeURIComponent(username), password: decodeURIComponent(password) }
 }

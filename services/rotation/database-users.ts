@@ -1,100 +1,121 @@
 import { MongoClient, MongoError, type Db } from 'mongodb'
-import { RotationError, random, type Renewal } from './renewal.ts'
+import { loginIn, withCredentials } from './connection-string.ts'
+import { RotationError, randomSecret, type RotationStrategy } from './strategy.ts'
 
 const AUTHENTICATION_FAILED = 18
 const CONNECT_MS = 5_000
-const CREDENTIALS = /^(mongodb(?:\+srv)?:\/\/)[^@]*@/
 
 /**
- * Two users of a MongoDB database, `<name>-a` and `<name>-b`, in whose name its service logs in by turns: while one
- * works, the other gets a new password. `admin` is a client that may change users.
+ * The users `<name>-a` and `<name>-b` of a MongoDB database: its service alternates between them, and a
+ * rotation changes the password of the unused one. `admin` is a client that may change users.
  */
-export class DatabaseUsers implements Renewal {
+export class DatabaseUsers implements RotationStrategy {
   #admin: MongoClient
 
   constructor (admin: MongoClient) {
     this.#admin = admin
   }
 
-  async renew (connection: string) {
-    const { user, db } = this.#login(connection)
-    // An admin that may not know users must not leave a version that never works
-    await this.#rolesFor(db, otherOf(user))
-    return withCredentials(connection, otherOf(user), random())
+  async close () {
+    await this.#admin.close()
   }
 
-  // The password is in the vault first, so that one which is set is always known
-  async apply (connection: string, alone: boolean) {
+  async createValue (connection: string) {
+    const { user, db } = this.#login(connection)
+    // Fails before a version is added that could never work, if the administrator may not read users
+    await this.#rolesFor(db, otherOf(user))
+    return withCredentials(connection, otherOf(user), randomSecret())
+  }
+
+  // The vault has the password before the database does, so that it is never lost
+  async activate (connection: string, revoke: boolean) {
     const { user, password, db } = this.#login(connection)
-    if (alone) await this.#makeAnew(db, user, password)
+    if (revoke) await this.#recreate(db, user, password)
     else if (!await logsIn(connection)) await this.#setPassword(db, user, password)
     return connection
   }
 
-  async endOthers (connection: string) {
+  async revokeOthers (connection: string) {
     const { user, db } = this.#login(connection)
-    await this.#makeAnew(db, otherOf(user), random())
+    await this.#recreate(db, otherOf(user), randomSecret())
   }
 
   async #setPassword (db: Db, user: string, password: string) {
-    if (await this.#rolesOf(db, user)) await this.#change(db, { updateUser: user, pwd: password })
-    else await this.#makeAnew(db, user, password)
+    if (await this.#rolesOf(db, user)) await this.#run(db, { updateUser: user, pwd: password })
+    else await this.#recreate(db, user, password)
   }
 
-  /** A changed password would leave whoever is logged in with the old one. */
-  async #makeAnew (db: Db, user: string, password: string) {
+  /** Ends the user's sessions too, which a changed password would not. */
+  async #recreate (db: Db, user: string, password: string) {
     const roles = await this.#rolesFor(db, user)
-    if (await this.#rolesOf(db, user)) await this.#change(db, { dropUser: user })
-    await this.#change(db, { createUser: user, pwd: password, roles })
+    if (await this.#rolesOf(db, user)) await this.#run(db, { dropUser: user })
+    await this.#run(db, { createUser: user, pwd: password, roles })
   }
 
-  /** A user that an interruption left unmade gets the roles of the other. */
+  /** The roles of a user; those of the other one, if an interruption left this one dropped. */
   async #rolesFor (db: Db, user: string) {
     const roles = await this.#rolesOf(db, user) ?? await this.#rolesOf(db, otherOf(user))
-    if (!roles) throw new RotationError('its users are not there')
+    if (!roles) throw new RotationError('the database has neither of its users')
     return roles
   }
 
   async #rolesOf (db: Db, user: string): Promise<object[] | undefined> {
-    const { users } = await this.#change(db, { usersInfo: user })
+    const { users } = await this.#run(db, { usersInfo: user })
     return users[0]?.roles
   }
 
   #login (connection: string) {
-    const { credentials } = new MongoClient(connection).options
-    const { username: user, password, source } = credentials ?? {}
-    if (!user || !password || !source || !/-[ab]$/.test(user)) throw new RotationError('this connection string was set by hand, so it is to be changed by hand')
+    const { username: user, password, source } = loginIn(connection)
+    if (!password || !/-[ab]$/.test(user)) {
+      throw new RotationError('this connection string was set by hand; change it by hand')
+    }
     return { user, password, db: this.#admin.db(source) }
   }
 
-  async #change (db: Db, command: object) {
+  async #run (db: Db, command: object) {
     try {
       return await db.command(command)
     } catch (error) {
       if (!(error instanceof MongoError)) throw error
-      // The driver's own message could quote the command
+      // The driver's message could quote the command
       throw new RotationError(`the database refuses the change (${error.code ?? error.name})`)
     }
   }
 }
 
-/** `connection` with another user and password. */
-export function withCredentials (connection: string, user: string, password: string) {
-  return connection.replace(CREDENTIALS, (_all, scheme: string) => `${scheme}${encodeURIComponent(user)}:${encodeURIComponent(password)}@`)
+/** @throws {RotationError} if the database does not accept the login; `name` is the secret that holds it */
+export async function connectAsAdmin (name: string, connection: string) {
+  const client = clientOf(connection)
+  try {
+    return new DatabaseUsers(await client.connect())
+  } catch (error) {
+    await client.close()
+    // The driver's message could quote the connection string
+    throw new RotationError(`${name}: the database refuses the login (${codeOf(error)})`)
+  }
 }
 
-const otherOf = (user: string) => user.replace(/[ab]$/, (turn) => turn === 'a' ? 'b' : 'a')
-
-/** A password that works is not set again: whoever is just logging in by it would be refused. */
+/** A password that works is not set again, since a login at the same time would fail. */
 async function logsIn (connection: string) {
-  const client = new MongoClient(connection, { serverSelectionTimeoutMS: CONNECT_MS, connectTimeoutMS: CONNECT_MS })
+  const client = clientOf(connection)
   try {
     await client.connect()
     return true
   } catch (error) {
     if ((error as MongoError).code === AUTHENTICATION_FAILED) return false
-    throw new RotationError(`the database does not answer (${(error as MongoError).code ?? (error as Error).name})`)
+    throw new RotationError(`the database does not answer (${codeOf(error)})`)
   } finally {
     await client.close()
   }
+}
+
+const otherOf = (user: string) => user.replace(/[ab]$/, (letter) => letter === 'a' ? 'b' : 'a')
+
+function clientOf (connection: string) {
+  return new MongoClient(connection, { serverSelectionTimeoutMS: CONNECT_MS, connectTimeoutMS: CONNECT_MS })
+}
+
+function codeOf (error: unknown) {
+  const { code, name } = error as MongoError
+  return code ?? name
 }

@@ -2,18 +2,18 @@ import { parseArgs } from 'node:util'
 import { SettingsError } from '#common/config.ts'
 import { openKeyVault } from '#common/secrets/key-vault.ts'
 import { loadConfig } from './config.ts'
-import { RotationError } from './renewal.ts'
-import { allNames, Renewals, secretNames } from './renewals.ts'
 import { rotate, type Rotation } from './rotate.ts'
+import { allNames, secretNames, Strategies } from './strategies.ts'
+import { RotationError } from './strategy.ts'
 
-const USAGE = `Rotates keys and connection strings, while requests go on.
+const USAGE = `Rotates keys and connection strings without downtime.
 
 npm run rotate -- NAME… | --all [--leaked | --older-than DAYS]
 
   NAME               ${secretNames.join('\n                     ')}
   --all              ${allNames.join(', ')}
-  --leaked           others know the superseded version: it ends now, and the new one is active at once
-  --older-than DAYS  only what is older than that, as a job that runs every day needs it
+  --leaked           compromised: revoke the superseded versions immediately; the new one is active at once
+  --older-than DAYS  rotate only secrets that are older, for a job that runs every day
 `
 
 try {
@@ -39,40 +39,50 @@ async function main () {
     return help ? 0 : 1
   }
   const unknown = names.filter((name) => !secretNames.includes(name))
-  if (unknown.length > 0) throw new RotationError(`${unknown.join(', ')} cannot be rotated; what can: ${secretNames.join(', ')}`)
+  if (unknown.length > 0) {
+    throw new RotationError(`${unknown.join(', ')} cannot be rotated; choose from ${secretNames.join(', ')}`)
+  }
   if (!/^\d{1,4}(\.\d+)?$/.test(olderThan)) throw new RotationError('--older-than takes a number of days')
-  if (leaked && Number(olderThan) > 0) throw new RotationError('--leaked and --older-than do not go together')
+  if (leaked && Number(olderThan) > 0) throw new RotationError('--leaked and --older-than exclude each other')
+  return await rotateAll(names, leaked, Number(olderThan))
+}
 
+/** Rotates each secret, whether or not others fail. Returns the exit code. */
+async function rotateAll (names: string[], leaked: boolean, olderThanDays: number) {
   const config = loadConfig(process.env)
+  const { KEY_REFRESH_SECONDS: refreshSeconds, KEY_GRACE_SECONDS: graceSeconds } = config
+  const options = { refreshSeconds, graceSeconds, leaked, olderThanDays }
   const vault = await openKeyVault(config)
-  const renewals = new Renewals(vault, config)
-  const options = { refreshSeconds: config.KEY_REFRESH_SECONDS, graceSeconds: config.KEY_GRACE_SECONDS, leaked, olderThanDays: Number(olderThan) }
-  let failed = 0
+  const strategies = new Strategies(vault, config)
+  let exitCode = 0
   for (const name of names) {
     try {
-      process.stdout.write(`${describe(await rotate(vault, name, await renewals.of(name), options))}\n`)
+      const rotation = await rotate(vault, name, await strategies.of(name), options)
+      process.stdout.write(`${describe(rotation)}\n`)
     } catch (error) {
-      failed++
+      exitCode = 1
       process.stderr.write(`${name}: ${reasonOf(error)}\n`)
     }
   }
-  await renewals.close()
-  return failed > 0 ? 1 : 0
+  await strategies.close()
+  return exitCode
 }
 
 function describe ({ secret, version, added, activeOn, superseded }: Rotation) {
   const pending = activeOn > new Date()
+  const state = added ? 'added' : pending ? 'is not active yet' : 'is not due'
   const active = pending ? `active from ${activeOn.toISOString()}` : 'active now'
-  const ends = superseded.map(({ version, expiresOn }) => `; ${version} ${expiresOn > new Date() ? `is accepted until ${expiresOn.toISOString()}` : 'is refused'}`)
-  return `${secret}: ${version} ${added ? 'added' : pending ? 'is being rotated in already' : 'is not due'}, ${active}${ends.join('')}`
+  const expiries = superseded.map(({ version, expiresOn }) =>
+    `; ${version} ${expiresOn > new Date() ? `is accepted until ${expiresOn.toISOString()}` : 'is refused'}`)
+  return `${secret}: ${version} ${state}, ${active}${expiries.join('')}`
 }
 
-/** What went wrong, without what could quote a value: other errors are told by their kind alone. */
+/** Why a rotation failed. Messages of other errors could quote a value, so only their codes are printed. */
 function reasonOf (error: unknown) {
   const { name, message, code, statusCode } = error as Error & { code?: string, statusCode?: number }
-  const expected = error instanceof RotationError || error instanceof SettingsError || code?.startsWith('ERR_PARSE_ARGS')
-  if (expected) return message
-  if (statusCode) return `the vault refuses it (${statusCode} ${code})`
+  if (error instanceof RotationError || error instanceof SettingsError) return message
+  if (code?.startsWith('ERR_PARSE_ARGS')) return message
+  if (statusCode) return `the vault refuses the request (${statusCode} ${code})`
   if (name === 'RestError') return `the vault does not answer (${code})`
   return `${name}${code ? ` (${code})` : ''}`
 }

@@ -1,72 +1,77 @@
 import type { KeyVaultSecret, SecretClient } from '@azure/keyvault-secrets'
 import { isDisabled, isMissing } from '#common/secrets/key-vault.ts'
-import { RotationError, type Renewal } from './renewal.ts'
+import { RotationError, type RotationStrategy } from './strategy.ts'
 
-/** What a rotation did to one secret. Versions are ids; no value is ever told. */
+/** What a rotation did to one secret. Versions are ids, never values. */
 export interface Rotation {
   secret: string
-  /** The newest version, and whether it was added now or by an earlier rotation that is still under way. */
+  /** The newest version. */
   version: string
+  /** False if the version was added by an earlier rotation. */
   added: boolean
   /** From when callers use it. */
   activeOn: Date
-  /** What it supersedes, and until when that is accepted. */
+  /** The versions that it supersedes, and until when they are accepted. */
   superseded: Array<{ version: string, expiresOn: Date }>
 }
 
 export interface RotationOptions {
-  /** How old what a service knows of a secret may grow. */
+  /** How often services read the secret again. */
   refreshSeconds: number
   /** How long a superseded version is accepted. */
   graceSeconds: number
-  /** Superseded versions are known to others: they end now. */
+  /** Superseded versions are compromised: they expire immediately. */
   leaked?: boolean
-  /** A newest version that is younger is left as it is. */
+  /** A newest version that is younger is not superseded. */
   olderThanDays?: number
 }
 
-/** Claims under Idempotency-Keys are found by it for a day, so a superseded version must be known for longer. */
+/** Claims under Idempotency-Keys depend on this key for a day. */
 const DATA_KEY_GRACE_SECONDS = 25 * 60 * 60
 
 const DAY_MS = 24 * 60 * 60 * 1_000
 
 /**
- * Adds a new version of a secret, active in two refresh intervals, and lets the superseded one expire after its grace
- * time, so that no request fails: services accept every version in force, and callers change over when all know it.
+ * Adds a new version of a secret that becomes active after two refresh intervals, and lets the superseded one
+ * expire after its grace time. No request fails meanwhile: services accept every valid version, and callers
+ * use a new one once all services have read it.
  *
- * It may be interrupted at any point and repeated: a rotation that is under way is finished, and none is begun before
- * the last one's version is active.
+ * It may be interrupted at any point and repeated: it completes a rotation in progress, and starts none until
+ * the last version is active.
  *
  * @throws {RotationError}
  */
-export async function rotate (client: SecretClient, name: string, renewal: Renewal, options: RotationOptions): Promise<Rotation> {
-  const graceSeconds = name === 'patient-data-key' ? Math.max(options.graceSeconds, DATA_KEY_GRACE_SECONDS) : options.graceSeconds
+export async function rotate (
+  client: SecretClient, name: string, strategy: RotationStrategy, options: RotationOptions
+): Promise<Rotation> {
+  const { refreshSeconds, leaked = false, olderThanDays = 0 } = options
+  const minGraceSeconds = name === 'patient-data-key' ? DATA_KEY_GRACE_SECONDS : 0
+  const graceSeconds = Math.max(options.graceSeconds, minGraceSeconds)
   const store = new VersionStore(client, name)
-
-  const leaked = options.leaked === true
-
-  const before = leaked ? await store.newest() : await applyNewest(store, renewal)
+  const before = leaked ? await store.newest() : await activateNewest(store, strategy)
   if (!leaked) {
     const superseded = await store.expireSuperseded(before, graceSeconds)
     const { version, createdOn, notBefore: activeOn = createdOn! } = before.properties
-    const isDue = Date.now() - createdOn!.getTime() >= (options.olderThanDays ?? 0) * DAY_MS
-    if (!isDue || activeOn > new Date()) return { secret: name, version: version!, added: false, activeOn, superseded }
+    const isDue = Date.now() - createdOn!.getTime() >= olderThanDays * DAY_MS && activeOn <= new Date()
+    if (!isDue) return { secret: name, version: version!, added: false, activeOn, superseded }
   }
 
-  const activeOn = new Date(Date.now() + (leaked ? 0 : 2_000 * options.refreshSeconds))
-  await store.add(await renewal.renew(before.value!), before, leaked ? undefined : activeOn)
-  const newest = await applyNewest(store, renewal, leaked)
-  const superseded = leaked ? await store.endSuperseded(newest) : await store.expireSuperseded(newest, graceSeconds)
-  if (leaked) await renewal.endOthers(newest.value!)
-  return { secret: name, version: newest.properties.version!, added: true, activeOn, superseded }
+  const activeOn = new Date(Date.now() + (leaked ? 0 : 2_000 * refreshSeconds))
+  await store.add(await strategy.createValue(before.value!), before, leaked ? undefined : activeOn)
+  const newest = await activateNewest(store, strategy, leaked)
+  const rotated = { secret: name, version: newest.properties.version!, added: true, activeOn }
+  if (!leaked) return { ...rotated, superseded: await store.expireSuperseded(newest, graceSeconds) }
+  const superseded = await store.revokeSuperseded(newest)
+  await strategy.revokeOthers(newest.value!)
+  return { ...rotated, superseded }
 }
 
-/** Has the newest version's value work. Another rotation may add one meanwhile, so the last word is the vault's. */
-async function applyNewest (store: VersionStore, renewal: Renewal, alone = false): Promise<KeyVaultSecret> {
+/** Makes the newest version's value work, and again if another rotation adds a version meanwhile. */
+async function activateNewest (store: VersionStore, strategy: RotationStrategy, revoke = false) {
   for (;;) {
     const newest = await store.newest()
-    const works = await renewal.apply(newest.value!, alone)
-    if (works !== newest.value) await store.add(works, newest, newest.properties.notBefore)
+    const active = await strategy.activate(newest.value!, revoke)
+    if (active !== newest.value) await store.add(active, newest, newest.properties.notBefore)
     else if ((await store.newest()).properties.version === newest.properties.version) return newest
   }
 }
@@ -87,39 +92,37 @@ class VersionStore {
     return newest
   }
 
-  add (value: string, { properties: { version: previous, tags } }: KeyVaultSecret, notBefore?: Date) {
-    return this.#client.setSecret(this.#name, value, { notBefore, tags: { ...tags, previous: previous! } })
+  async add (value: string, { properties: { version: previous, tags } }: KeyVaultSecret, notBefore?: Date) {
+    await this.#client.setSecret(this.#name, value, { notBefore, tags: { ...tags, previous: previous! } })
   }
 
-  /** Lets what `newest` supersedes expire after its grace time, where it does not do so before. */
+  /** Lets the version that `newest` supersedes expire after the grace time, unless it expires earlier. */
   async expireSuperseded (newest: KeyVaultSecret, graceSeconds: number) {
     const [previous] = await this.#superseded(newest, 1)
     if (!previous) return []
     const { version, expiresOn } = previous.properties
     const latest = Date.now() + graceSeconds * 1_000
-    return [{ version: version!, expiresOn: expiresOn && expiresOn.getTime() <= latest ? expiresOn : await this.#expire(previous, latest) }]
+    if (expiresOn && expiresOn.getTime() <= latest) return [{ version: version!, expiresOn }]
+    return [await this.#expire(previous, latest)]
   }
 
-  /** Ends all that `newest` supersedes. */
-  async endSuperseded (newest: KeyVaultSecret) {
-    const ended = []
-    for (const version of await this.#superseded(newest, Infinity)) {
-      ended.push({ version: version.properties.version!, expiresOn: await this.#expire(version, Date.now()) })
-    }
-    return ended
+  /** Lets every version that `newest` supersedes expire now. */
+  async revokeSuperseded (newest: KeyVaultSecret) {
+    const superseded = await this.#superseded(newest, Infinity)
+    return await Array.fromAsync(superseded, (version) => this.#expire(version, Date.now()))
   }
 
   async #expire ({ properties: { version } }: KeyVaultSecret, at: number) {
-    // The vault keeps whole seconds
+    // Key Vault stores whole seconds
     const expiresOn = new Date(Math.floor(at / 1_000) * 1_000)
     await this.#client.updateSecretProperties(this.#name, version!, { expiresOn })
-    return expiresOn
+    return { version: version!, expiresOn }
   }
 
-  /** The versions that may still be in force beside `newest`, newest first. */
-  async #superseded (newest: KeyVaultSecret, most: number) {
+  /** The versions that may still be valid beside `newest`, newest first. */
+  async #superseded (newest: KeyVaultSecret, maxVersions: number) {
     const versions: KeyVaultSecret[] = []
-    for (let { previous } = newest.properties.tags ?? {}; previous && versions.length < most;) {
+    for (let { previous } = newest.properties.tags ?? {}; previous && versions.length < maxVersions;) {
       const version = await this.#read(previous)
       if (!version || (version.properties.expiresOn && version.properties.expiresOn <= new Date())) break
       versions.push(version)
@@ -128,7 +131,7 @@ class VersionStore {
     return versions
   }
 
-  /** Nothing where the version is disabled, or gone. */
+  /** Undefined if the version is disabled or does not exist. */
   async #read (version?: string) {
     try {
       return await this.#client.getSecret(this.#name, { version })

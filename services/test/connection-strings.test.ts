@@ -1,57 +1,89 @@
-import { build } from 'esbuild'
 import { MongoClient } from 'mongodb'
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
-import { test, type Test } from 'tap'
-import { platformUrl } from '../../docker/platform-url.ts'
+import { pino } from 'pino'
+import { test } from 'tap'
+import { Type } from 'typebox'
+import { loadSettings } from '../common/config.ts'
+import { connectionString } from '../common/database.ts'
+import { AppSecrets } from '../common/secrets/key-vault.ts'
+import { loginIn, withCredentials } from '../rotation/connection-string.ts'
 
-type Driver = Pick<typeof import('mongodb'), 'MongoClient'>
+const COSMOS_OPTIONS = 'ssl=true&replicaSet=globaldb&retrywrites=false&maxIdleTimeMS=120000&appName=@account@'
+const COSMOS_HOST = 'account.mongo.cosmos.azure.com:10255'
 
-/** The driver as images have it. */
-async function bundled (t: Test): Promise<Driver> {
-  const outfile = join(t.testdir(), 'driver.cjs')
-  await build({
-    stdin: { contents: "module.exports = require('mongodb')", resolveDir: import.meta.dirname },
-    bundle: true,
-    platform: 'node',
-    format: 'cjs',
-    outfile,
-    plugins: [platformUrl],
-    logLevel: 'error'
-  })
-  return (await import(pathToFileURL(outfile).href)).default
-}
-
-/** What a driver reads of a connection string, or the class of error that it refuses it with. */
-function read ({ MongoClient }: Driver, connection: string) {
-  try {
-    const { hosts, credentials, dbName, tls, replicaSet, retryWrites, maxIdleTimeMS, appName, authSource, readPreference, w, srvHost } = new MongoClient(connection).options as never as Record<string, any>
-    const { username, password, source, mechanism } = credentials ?? {}
-    return { hosts: hosts.map(String), username, password, source, mechanism, dbName, tls, replicaSet, retryWrites, maxIdleTimeMS, appName, authSource, readPreference: readPreference?.mode, w, srvHost }
-  } catch (error) {
-    return { refused: (error as Error).name }
-  }
-}
-
-const taken = [
+const accepted = [
   'mongodb://127.0.0.1:27017/',
   'mongodb://localhost',
   'mongodb://[::1]:27017/?directConnection=true',
   'mongodb://a.example:1,b.example:2,c.example/patient?replicaSet=rs0&w=majority',
   'mongodb://name:secret@db.localhost:10255/?authSource=admin',
+  'mongodb://name:secret@db.localhost:10255/patient',
   'mongodb://n%40me:p%3A%2F%3F%23%5B%5D%40%25%C3%A4@db.localhost:10255/patient?AUTHMECHANISM=SCRAM-SHA-256&authsource=admin',
-  'mongodb://account:aGVsbG8rd29ybGQvPT0%3D@account.mongo.cosmos.azure.com:10255/?ssl=true&replicaSet=globaldb&retrywrites=false&maxIdleTimeMS=120000&appName=@account@',
-  'mongodb://account:aGVsbG8rd29ybGQ==@account.mongo.cosmos.azure.com:10255/?ssl=true&replicaSet=globaldb&retrywrites=false&maxIdleTimeMS=120000&appName=@account@',
+  `mongodb://account:aGVsbG8rd29ybGQvPT0%3D@${COSMOS_HOST}/?${COSMOS_OPTIONS}`,
+  `mongodb://account:aGVsbG8rd29ybGQ==@${COSMOS_HOST}/?${COSMOS_OPTIONS}`,
   'mongodb://XN--BCHER-KVA.example,M\u00fcnchen.example/?tls=true&readPreference=secondary',
   'mongodb+srv://cluster.example/patient?retryWrites=false'
 ]
-const refused = [
-  '', 'mongodb://', 'mongodb:///patient', 'http://127.0.0.1/', 'mongodb://a:b:c/', 'mongodb://name:p%ZZ@db/', 'mongodb://na@me:secret@db/',
-  'mongodb://db/?noSuchOption=1', 'mongodb://db/?w=', 'mongodb://db:99999/', 'mongodb://db/a b?c', 'mongodb+srv://a.example,b.example/', 'mongodb://db/?tls=maybe'
+const malformed = [
+  'mongodb://', 'mongodb:///patient', 'http://127.0.0.1/', 'mongodb://name:p%ZZ@db/',
+  'mongodb://na@me:secret@db/', 'mongodb://db/a b?c', 'mongodb+srv://a.example,b.example/'
+]
+const refusedByDriver = [
+  'mongodb://a:b:c/', 'mongodb://db:99999/', 'mongodb://db/?noSuchOption=1', 'mongodb://db/?w=', 'mongodb://db/?tls=maybe'
 ]
 
-test('the driver in a bundle reads connection strings as it does from its package', async (t) => {
-  const driver = await bundled(t)
-  for (const connection of [...taken, ...refused]) t.strictSame(read(driver, connection), read({ MongoClient }, connection), connection)
-  for (const connection of taken) t.notOk('refused' in read(driver, connection), connection)
+/** All that the driver reads in a connection string. */
+function optionsOf (connection: string) {
+  const { hosts, credentials, ...others } = new MongoClient(connection).options as unknown as Record<string, unknown> & {
+    hosts: object[]
+    credentials?: { username: string, password: string, source: string }
+  }
+  const { dbName, tls, replicaSet, retryWrites, maxIdleTimeMS, appName, readPreference, w, srvHost } = others
+  const options = { dbName, tls, replicaSet, retryWrites, maxIdleTimeMS, appName, readPreference, w, srvHost }
+  return { ...options, hosts: hosts.map(String), login: credentials }
+}
+
+function setting (connection: string) {
+  return loadSettings(Type.Object({ URI: Type.String({ format: 'mongodb-uri' }) }), { URI: connection }).URI
+}
+
+test('a setting takes the connection strings that the driver takes, and refuses malformed ones', async (t) => {
+  for (const connection of accepted) t.equal(setting(connection), connection)
+  for (const connection of malformed) {
+    t.throws(() => new MongoClient(connection), connection)
+    t.throws(() => setting(connection), { message: 'Settings: URI must be a MongoDB connection string' }, connection)
+  }
+})
+
+test('a service refuses to start with a connection string that the driver refuses', async (t) => {
+  const open = (connection: string) => {
+    const settings = { formats: { 'a-connection': 'mongodb-uri' }, source: { 'a-connection': connection } } as const
+    return connectionString(new AppSecrets(settings, pino({ level: 'silent' })), 'a-connection')
+  }
+  for (const connection of accepted) t.equal(open(connection).name, 'a-connection')
+  for (const connection of [...refusedByDriver, ...malformed]) {
+    t.throws(() => open(connection), { name: 'SettingsError', message: 'Settings: A_CONNECTION cannot be used' }, connection)
+  }
+})
+
+test('the rotation reads the login that the driver reads', async (t) => {
+  for (const connection of accepted) {
+    const { login } = optionsOf(connection)
+    if (!login) t.match(loginIn(connection), { username: '', password: '' }, connection)
+    else t.match(loginIn(connection), { username: login.username, password: login.password, source: login.source }, connection)
+  }
+})
+
+test('with other credentials, the driver reads all else as before', async (t) => {
+  for (const connection of accepted) {
+    const { login, ...others } = optionsOf(withCredentials(connection, 'n:@/?%', 'p:@/?%\u00e4'))
+    const { login: _, ...before } = optionsOf(connection)
+    t.strictSame(others, before, connection)
+    t.match(login, { username: 'n:@/?%', password: 'p:@/?%\u00e4' }, connection)
+  }
+})
+
+test('the keys of a Cosmos DB account are read as it lists them, with slashes', async (t) => {
+  const listed = `mongodb://account:a/b+c/d==@${COSMOS_HOST}/?${COSMOS_OPTIONS}`
+  t.match(loginIn(listed), { username: 'account', password: 'a/b+c/d==' })
+  t.match(optionsOf(withCredentials(listed, 'account', 'e/f==')).login, { username: 'account', password: 'e/f==' })
 })

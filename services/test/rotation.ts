@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { test } from 'tap'
 import { Pool } from 'undici'
-import { secretNames } from '../rotation/renewals.ts'
+import { secretNames } from '../rotation/strategies.ts'
 import { startSystem } from './system.ts'
 
 // Every secret is rotated again and again under load, while the vault dies, restarts and hangs. ROTATION_SECONDS bounds the load.

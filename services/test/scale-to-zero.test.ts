@@ -4,6 +4,9 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { isAlive, startSystem, StartFailure, type System } from './system.ts'
 
+// As .taprc has it, for a run without it: tap's own 30 s are short on a busy machine
+t.setTimeout(600_000)
+
 const sh = promisify(execFile)
 
 /** The processes of both services: those that their ingresses have started. */

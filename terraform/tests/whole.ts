@@ -5,7 +5,7 @@ import { loadConfig as loadAuditConfig } from '../../services/audit/config.ts'
 import { loadAccess } from '../../services/emulators/vault/access.ts'
 import { loadConfig as loadPatientConfig } from '../../services/patient/config.ts'
 import { loadConfig as loadRotationConfig } from '../../services/rotation/config.ts'
-import { allNames } from '../../services/rotation/renewals.ts'
+import { allNames } from '../../services/rotation/strategies.ts'
 import { collections } from './collections.ts'
 import type { Resource } from './terraform.ts'
 

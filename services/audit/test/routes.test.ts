@@ -59,6 +59,15 @@ test('no route reads, changes or deletes a record', async (t) => {
   }
 })
 
+test('nobody without the host key learns which routes exist', async (t) => {
+  const { app } = await audit(t)
+  for (const [method, url] of [['GET', '/audit'], ['GET', '/nothing'], ['DELETE', '/audit/1'], ['PUT', '/log-level/x']] as const) {
+    t.match((await app.inject({ method, url })).json(), { status: 401, code: 'HOST_KEY_REFUSED' }, url)
+    t.match((await app.inject({ method, url, remoteAddress: '127.0.0.2' })).json(), { status: 403 }, url)
+  }
+  t.equal((await app.inject('/health/live')).statusCode, 200)
+})
+
 test('an Idempotency-Key is the id of the record', async (t) => {
   const { post } = await audit(t)
   const id = randomUUID()

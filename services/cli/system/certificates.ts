@@ -1,6 +1,7 @@
-import { renameSync, mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { generate } from 'selfsigned'
+import { replaceFile } from '../../emulators/files.ts'
 
 const YEARS_MS = 5 * 365 * 24 * 60 * 60 * 1_000
 const MINUTE_MS = 60 * 1_000
@@ -50,14 +51,8 @@ export async function makeCertificates (dir: string, names: string[]) {
         }
       ]
     })
-    write(join(dir, `${name}-key.pem`), leaf.private, 0o600)
-    write(join(dir, `${name}.pem`), leaf.cert)
+    replaceFile(join(dir, `${name}-key.pem`), leaf.private)
+    replaceFile(join(dir, `${name}.pem`), leaf.cert, 0o644)
   }
-  write(join(dir, 'ca.pem'), cert)
-}
-
-// A reader sees the old file or the new one
-function write (file: string, content: string, mode = 0o644) {
-  writeFileSync(`${file}.new`, content, { mode, flush: true })
-  renameSync(`${file}.new`, file)
+  replaceFile(join(dir, 'ca.pem'), cert, 0o644)
 }

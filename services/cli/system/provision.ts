@@ -1,7 +1,7 @@
 import type { SecretClient } from '@azure/keyvault-secrets'
 import { MongoClient, MongoServerError, type Db } from 'mongodb'
 import { isMissing } from '#common/secrets/key-vault.ts'
-import { random } from '../../rotation/renewal.ts'
+import { randomSecret } from '../../rotation/strategy.ts'
 import { StartError } from './state.ts'
 
 /** The database of one service: on a server whose users are made here, or one for which a user gave the connection string. */
@@ -55,7 +55,7 @@ export async function provision (vault: SecretClient, { subscriptionKey, patient
   async function ensureUsers (admin: MongoClient, secret: string, { database, server }: WantedDatabase, user: string, role: string) {
     const connection = await ensure(secret, (before) => {
       const password = passwordOf(before, `${user}-a`, `${user}-b`)
-      return password ? at(server!.address, before!) : `mongodb://${user}-a:${random()}@${server!.address}/${database}?authSource=${database}`
+      return password ? at(server!.address, before!) : `mongodb://${user}-a:${randomSecret()}@${server!.address}/${database}?authSource=${database}`
     })
     const { username, password } = credentialsOf(connection)!
     for (const name of [`${user}-a`, `${user}-b`]) await putUser(admin.db(database), name, name === username ? password : undefined, role)
@@ -64,16 +64,16 @@ export async function provision (vault: SecretClient, { subscriptionKey, patient
   async function ensureAdmin (secret: string, { address, rootPassword }: NonNullable<WantedDatabase['server']>) {
     return ensure(secret, (before) => {
       if (before && !rootPassword) return at(address, before)
-      return `mongodb://root:${rootPassword ?? random()}@${address}/?authSource=admin`
+      return `mongodb://root:${rootPassword ?? randomSecret()}@${address}/?authSource=admin`
     })
   }
 
-  const keys = ['patient-host-key', 'audit-host-key', 'patient-data-key'].map((name) => ensure(name, (before) => before ?? random()))
+  const keys = ['patient-host-key', 'audit-host-key', 'patient-data-key'].map((name) => ensure(name, (before) => before ?? randomSecret()))
   const subscriptions = ensure('gateway-subscription-keys', (before) => {
     const { 'local-client': client, 'local-reader': reader } = JSON.parse(before ?? '{}')
     return JSON.stringify({
-      'local-client': { product: 'client', key: subscriptionKey ?? client?.key ?? random() },
-      'local-reader': { product: 'reader', key: reader?.key ?? random() }
+      'local-client': { product: 'client', key: subscriptionKey ?? client?.key ?? randomSecret() },
+      'local-reader': { product: 'reader', key: reader?.key ?? randomSecret() }
     })
   })
   await Promise.all(keys)
@@ -124,7 +124,7 @@ async function openAdmin (connection: string) {
 
 async function putUser (db: Db, user: string, pwd: string | undefined, role: string) {
   try {
-    await db.command({ createUser: user, pwd: pwd ?? random(), roles: [role] })
+    await db.command({ createUser: user, pwd: pwd ?? randomSecret(), roles: [role] })
   } catch (error) {
     if ((error as MongoServerError).code !== USER_EXISTS) throw error
     if (pwd) await db.command({ updateUser: user, pwd })

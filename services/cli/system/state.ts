@@ -1,12 +1,10 @@
 import { hash, randomBytes } from 'node:crypto'
-import { chmodSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
+import { lockFile, replaceFile, type Lock } from '../../emulators/files.ts'
+import { StartError } from '../../emulators/processes/start-error.ts'
 
-/** Why the system cannot start, in one line for whoever typed the command. */
-export class StartError extends Error {
-  override name = 'StartError'
-}
+export { StartError }
 
 interface Running {
   pid: number | undefined
@@ -18,25 +16,25 @@ interface RunningService extends Running {
   database: string
 }
 
-/** The running system, for tests and tools beside it. */
+/** The running system, for tests and commands beside it. */
 export interface Run {
   pid: number
   gateway: Running
   patient: RunningService
   audit: RunningService
   vault: Running
-  /** How old what a process knows of a secret may grow. */
+  /** The age at which a process reads a secret again. */
   keyRefreshSeconds: number
-  /** Only where the embedded one runs. */
+  /** Only with the embedded database. */
   database?: Running
-  /** Only where what is told goes to it. */
+  /** Only where it receives the telemetry. */
   monitor?: Running
 }
 
 /** The directory of one system on one machine: its vault, its data, and what runs from it. */
 export class State {
   readonly dir: string
-  #lock: DatabaseSync
+  #lock: Lock
 
   /** @throws {StartError} where the directory cannot be used, or another system runs from it */
   constructor (dir: string) {
@@ -51,9 +49,9 @@ export class State {
   }
 
   /**
-   * A header for each identity of the vault, made anew for this run: who shows it gets the tokens of the identity.
-   * Those of `tools`, commands typed beside the running system, are kept in files of their own; of all the vault
-   * is told the digests.
+   * Makes a new header for each identity of the vault, which returns the identity's tokens for it.
+   *
+   * The vault gets the digests alone. The headers of `tools`, for commands beside the system, are kept in files.
    */
   identityHeaders<N extends string> (names: N[], tools: N[]) {
     const { headers, digests } = newHeaders(names)
@@ -67,7 +65,7 @@ export class State {
     return join(this.dir, name)
   }
 
-  /** What the run before left behind when it ended without stopping. */
+  /** The previous run, if it ended without stopping. */
   leftovers (): Partial<Run> {
     try {
       return readRun(this.dir)
@@ -76,7 +74,7 @@ export class State {
     }
   }
 
-  tell (run: Run) {
+  saveRun (run: Run) {
     write(join(this.dir, 'run.json'), run)
   }
 
@@ -86,38 +84,39 @@ export class State {
   }
 }
 
-/** A header at random for each identity of the vault, and the digests by which the vault knows them. */
+/** A random header for each identity of the vault, and their SHA-256 digests. */
 export function newHeaders<N extends string> (names: N[]) {
-  const headers = Object.fromEntries(names.map((name) => [name, randomBytes(32).toString('base64url')])) as Record<N, string>
-  return { headers, digests: Object.fromEntries(names.map((name) => [name, hash('sha256', headers[name])])) }
+  const random = names.map((name) => [name, randomBytes(32).toString('base64url')])
+  const headers = Object.fromEntries(random) as Record<N, string>
+  const digests = Object.fromEntries(names.map((name) => [name, hash('sha256', headers[name])]))
+  return { headers, digests }
 }
 
-/** What runs from `dir`. @throws where nothing does */
+/**
+ * The system that runs from `dir`.
+ *
+ * @throws where none runs
+ */
 export function readRun (dir: string): Run {
   return JSON.parse(readFileSync(join(dir, 'run.json'), 'utf8'))
 }
 
-/** Where the header of a tool's identity lies. */
+/** The file of the header of a command's identity. */
 export function identityFile (dir: string, name: string) {
   return join(dir, 'identities', name)
 }
 
-/** SQLite's file locks end with the process, whatever ends it. */
 function lock (file: string, dir: string) {
-  const db = new DatabaseSync(file)
+  let held: Lock | undefined
   try {
-    db.exec('BEGIN EXCLUSIVE')
-    return db
-  } catch (error) {
-    db.close()
-    const { errcode } = error as { errcode?: number }
-    const SQLITE_BUSY = 5
-    throw new StartError(errcode === SQLITE_BUSY ? `another system is running from ${dir}` : `${file} is damaged; remove it`)
+    held = lockFile(file)
+  } catch {
+    throw new StartError(`${file} is damaged; remove it`)
   }
+  if (!held) throw new StartError(`another system is running from ${dir}`)
+  return held
 }
 
-// A reader sees the old file or the new one
 function write (file: string, content: object | string) {
-  writeFileSync(`${file}.new`, typeof content === 'string' ? content : `${JSON.stringify(content, null, 2)}\n`, { mode: 0o600, flush: true })
-  renameSync(`${file}.new`, file)
+  replaceFile(file, typeof content === 'string' ? content : `${JSON.stringify(content, null, 2)}\n`)
 }

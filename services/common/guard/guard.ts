@@ -4,6 +4,7 @@ import { hostKey } from './host-key.ts'
 import { secretsLoaded } from '../secrets/key-vault.ts'
 import { refusals, type RecordRefusal } from './refusals.ts'
 import { logLevel } from '../http/log-level.ts'
+import { sendRouteNotFound } from '../http/problems.ts'
 import type { Secret } from '../secrets/secrets.ts'
 
 export interface GuardOptions {
@@ -13,9 +14,9 @@ export interface GuardOptions {
 }
 
 /**
- * What stands before every route of a service but its health: the caller's address first, then its host key. A caller
- * that passes both may see which versions of the service's keys are in force, at `/keys`, and
- * read and set the level of this replica's log at `/log-level`.
+ * Checks the caller's address, then its host key, before every route of a service except health, and before a route
+ * is found to be unknown. Adds `/keys`, which lists the valid versions of the service's keys, and `/log-level`, which
+ * reads and sets the log level of this replica.
  */
 export const guard = fp<GuardOptions>(async (app, { config, key, record }) => {
   await app.register(refusals, { record })
@@ -24,4 +25,6 @@ export const guard = fp<GuardOptions>(async (app, { config, key, record }) => {
   await app.register(hostKey, { key })
   app.get('/keys', async () => ({ keys: app.secrets.describe() }))
   await app.register(logLevel)
+  // Set here, and not at the root: whoever has no key does not learn which routes exist
+  app.setNotFoundHandler(sendRouteNotFound)
 }, { name: 'guard', dependencies: ['secrets'] })

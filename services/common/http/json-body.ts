@@ -1,17 +1,20 @@
 import { isUtf8 } from 'node:buffer'
+import { FastifyError } from '@fastify/error'
+import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import secureJson from 'secure-json-parse'
-import { InvalidBody } from './problems.ts'
+import { findRepeatedName, findUnstorable, hasRepeatedName, pointerTo, type Path } from './json-checks.ts'
+import { EncodedBody, InvalidBody, UnstorableBody } from './problems.ts'
 
 const ESCAPED = /\\u(?:0000|[dD][89a-fA-F])/
 
 /**
  * Reads every body as JSON in UTF-8, whatever its Content-Type says or omits.
  *
- * Refuses what could not be stored as it was sent: bad UTF-8, unpaired surrogates, which no UTF-8 can hold, and
- * NUL, which not every server of the dialect stores.
+ * Refuses what could not be stored as it was sent: a name twice in one object, bad UTF-8, unpaired surrogates,
+ * which no UTF-8 can hold, and NUL, which not every server of the dialect stores.
  *
- * @throws {InvalidBody}
+ * @throws {InvalidBody | UnstorableBody | EncodedBody}
  */
 export const jsonBody = fp(async (app) => {
   // Clients of the API send none, or any; a malformed one would be refused before it got to a parser
@@ -20,21 +23,27 @@ export const jsonBody = fp(async (app) => {
     done()
   })
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     try {
-      done(null, parse(body as Buffer))
-    } catch {
-      done(new InvalidBody(), undefined)
+      done(null, parse(body as Buffer, request))
+    } catch (error) {
+      done(error instanceof FastifyError ? error : new InvalidBody(), undefined)
     }
   })
 }, { name: 'json-body' })
 
-function parse (body: Buffer) {
+function parse (body: Buffer, { headers, routeOptions }: FastifyRequest) {
+  if (!/^(?:identity)?$/i.test(headers['content-encoding']?.trim() ?? '')) throw new EncodedBody()
   if (body.length === 0) return undefined
   if (!isUtf8(body)) throw new InvalidBody()
   const text = body.toString()
-  const value = secureJson.parse(text, null, { protoAction: 'error', constructorAction: 'error' })
-  // Of what was escaped, JSON.stringify escapes again only unpaired surrogates and control characters
-  if (ESCAPED.test(text) && ESCAPED.test(JSON.stringify(value).replaceAll('\\\\', ''))) throw new InvalidBody()
+  const value: unknown = secureJson.parse(text, null, { protoAction: 'error', constructorAction: 'error' })
+  const refuse = (path: Path, message: string) => {
+    const pointer = pointerTo(path, routeOptions.schema?.body as object | undefined)
+    throw Object.assign(new UnstorableBody(), { violations: [{ pointer, message }] })
+  }
+  if (hasRepeatedName(text, value)) refuse(findRepeatedName(text) ?? [], 'must not be sent twice')
+  const unstorable = ESCAPED.test(text) && findUnstorable(value)
+  if (unstorable) refuse(unstorable, 'must not hold NUL or an unpaired surrogate')
   return value
 }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { STATUS_CODES } from 'node:http'
 import createError, { FastifyError } from '@fastify/error'
 import type { FastifyReply, FastifyRequest, FastifySchemaValidationError } from 'fastify'
 import fp from 'fastify-plugin'
@@ -6,13 +7,12 @@ import { Type, type Static } from 'typebox'
 import { describeError } from '../telemetry/logger.ts'
 import { violation, violations, type Violation } from './validation.ts'
 
-// Imported, the module would load an HTTP client of 30 ms with it
-const { STATUS_CODES } = process.getBuiltinModule('node:http')
-
 // Whoever is refused decides how often, so that these must cost little: no stack
 export const HostKeyRefused = createError('HOST_KEY_REFUSED', 'The host key is missing or wrong', 401, Error, false)
 export const CallerRefused = createError('CALLER_REFUSED', 'The address of the caller is not allowed', 403, Error, false)
 export const InvalidBody = createError('INVALID_BODY', 'The body is not JSON in UTF-8', 400)
+export const UnstorableBody = createError('INVALID_BODY', 'The body cannot be stored as it was sent', 400)
+export const EncodedBody = createError('ENCODED_BODY', 'The body has a Content-Encoding other than identity', 415)
 export const InvalidRequest = createError('INVALID_REQUEST', 'The request does not fit its schema', 400)
 export const BodyTooLarge = createError('BODY_TOO_LARGE', 'The body is larger than 1 MiB', 413)
 export const RouteNotFound = createError('ROUTE_NOT_FOUND', 'There is no such operation', 404)
@@ -37,11 +37,14 @@ export type Problem = Static<typeof Problem>
 // Validation goes on past the first violation only where the body is small: a large one may hold any number of them
 const SMALL_BODY = 16_384
 
-/** Answers every error as problem+json. Only errors of the project's own tables speak for themselves. */
+/** Answers every error as problem+json. Only the project's own errors show their message. */
 export const problems = fp(async (app) => {
   app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply))
-  app.setNotFoundHandler((request, reply) => sendProblem(new RouteNotFound(), request, reply))
 }, { name: 'problems' })
+
+export function sendRouteNotFound (request: FastifyRequest, reply: FastifyReply) {
+  return sendProblem(new RouteNotFound(), request, reply)
+}
 
 export function sendProblem (thrown: unknown, request: FastifyRequest, reply: FastifyReply) {
   const error = toServiceError(thrown)
@@ -54,7 +57,9 @@ export function sendProblem (thrown: unknown, request: FastifyRequest, reply: Fa
     instance: `urn:uuid:${randomUUID()}`,
     code: error.code,
     traceId: request.id,
-    errors: error instanceof InvalidRequest ? violationsOf(thrown as RequestError, request) : undefined
+    errors: error instanceof InvalidRequest || error instanceof UnstorableBody
+      ? violationsOf(thrown as RequestError, request)
+      : undefined
   }
   const { instance, code } = problem
   if (status === 500) {
@@ -66,6 +71,7 @@ export function sendProblem (thrown: unknown, request: FastifyRequest, reply: Fa
   else if (status < 500) request.log[isCountedRefusal(status) ? 'debug' : 'info']({ instance, code }, 'refused')
   const { retryAfter = status === 503 ? 1 : undefined } = error as { retryAfter?: number }
   if (retryAfter) reply.header('retry-after', retryAfter)
+  if (error instanceof EncodedBody) reply.header('accept-encoding', 'identity')
   return reply.code(status).type('application/problem+json').send(problem)
 }
 

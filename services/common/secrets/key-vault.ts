@@ -3,21 +3,19 @@ import type { FastifyBaseLogger, FastifyReply, FastifyRequest, HookHandlerDoneFu
 import fp from 'fastify-plugin'
 import { azureCredential } from './azure-credential.ts'
 import { isWellFormed, settingOf, SettingsError, type SecretSettings, type VaultSource } from '../config.ts'
-import { STARTING_MS } from '../database.ts'
-import { firstLook, type ReadSecret } from './first-look.ts'
 import { KeysUnavailable } from '../http/problems.ts'
+import { initialRead, type ReadSecret } from './initial-read.ts'
 import { READ_MS, Secret, type ReadVersion, type Secrets } from './secrets.ts'
 import { recordDependency, now } from '../telemetry/operation.ts'
-import { withTimeout } from '../with-timeout.ts'
+import { STARTING_MS, withTimeout } from '../with-timeout.ts'
 
-interface VaultSettings {
-  KEY_VAULT_URI: string
-  AZURE_CLIENT_ID?: string
-}
+type VaultSettings = Pick<VaultSource, 'KEY_VAULT_URI' | 'AZURE_CLIENT_ID'>
 
-/** A client of the vault, as the managed identity of AZURE_CLIENT_ID or else as the developer who is logged in. */
-export async function openKeyVault ({ KEY_VAULT_URI, AZURE_CLIENT_ID }: VaultSettings, maxRetries?: number): Promise<SecretClient> {
-  const [credential, { SecretClient }] = await Promise.all([azureCredential(AZURE_CLIENT_ID), import('@azure/keyvault-secrets')])
+/** A client of Key Vault, as the managed identity AZURE_CLIENT_ID or else with the developer's own login. */
+export async function openKeyVault (settings: VaultSettings, maxRetries?: number): Promise<SecretClient> {
+  const { KEY_VAULT_URI, AZURE_CLIENT_ID } = settings
+  const [credential, { SecretClient }] =
+    await Promise.all([azureCredential(AZURE_CLIENT_ID), import('@azure/keyvault-secrets')])
   return new SecretClient(KEY_VAULT_URI, credential, { retryOptions: { maxRetries } })
 }
 
@@ -25,70 +23,60 @@ declare module 'fastify' {
   interface FastifyInstance { secrets: AppSecrets }
 }
 
-/** The secrets of an app, each of them kept up to date until the app closes. */
+/** The secrets of an app, each kept up to date until the app closes. */
 export class AppSecrets implements Secrets {
   #settings: SecretSettings
   #log: FastifyBaseLogger
-  #first: ReadSecret | undefined
-  #vault: ReadSecret | undefined
+  #initialRead: ReadSecret | undefined
+  #readWithSdk: ReadSecret | undefined
   #opened: Array<Secret<unknown>> = []
 
   constructor (settings: SecretSettings, log: FastifyBaseLogger) {
     this.#settings = settings
     this.#log = log
     if (!isVault(settings.source)) return
-    this.#first = firstLook(settings.source)
-    this.#vault = sdkReader(settings.source)
+    this.#initialRead = initialRead(settings.source)
+    this.#readWithSdk = sdkReader(settings.source)
   }
 
-  open<T> (name: string, use: (value: string) => T, most?: number): Secret<T> {
+  open<T> (name: string, derive: (value: string) => T, maxVersions?: number): Secret<T> {
     const { source } = this.#settings
-    if (!isVault(source)) requireUsable(name, source[name]!, use)
+    if (!isVault(source)) requireUsable(name, source[name]!, derive)
     const secret = new Secret<T>({
       name,
-      read: isVault(source) ? this.#reader(name) : async () => ({ id: 'setting', value: source[name]!, enabled: true }),
+      read: isVault(source)
+        ? this.#reader(name)
+        : async () => ({ id: 'setting', value: source[name]!, enabled: true }),
       derive: (value) => {
         if (!isWellFormed(this.#settings, name, value)) throw new TypeError()
-        return use(value)
+        return derive(value)
       },
       refreshSeconds: isVault(source) ? source.KEY_REFRESH_SECONDS : Infinity,
       rotationDays: isVault(source) ? source.KEY_ROTATION_DAYS : Infinity,
-      maxVersions: most,
+      maxVersions,
       log: this.#log
     })
     this.#opened.push(secret)
     return secret
   }
 
-  /** Whether a version of each is known. */
+  /** Whether a version of each secret is cached. */
   get loaded () {
     return this.#opened.every((secret) => secret.isLoaded)
   }
 
-  /** Fulfilled once a version of each is known. */
+  /** Fulfilled once a version of each secret is cached. */
   allLoaded () {
     return Promise.all(this.#opened.map((secret) => secret.loaded))
   }
 
-  /** The versions in force of each. */
+  /** The valid versions of each secret. */
   describe () {
     return this.#opened.map((secret) => ({ name: secret.name, versions: secret.describe() }))
   }
 
   close () {
     for (const secret of this.#opened) secret.close()
-  }
-
-  async #read (name: string, id: string | undefined, signal: AbortSignal) {
-    if (this.#first && !this.loaded) {
-      try {
-        return await this.#first(name, id, signal)
-      } catch {
-        // The SDK does the same, knows more ways, and tells why where it fails too
-        this.#first = undefined
-      }
-    }
-    return await this.#vault!(name, id, signal)
   }
 
   #reader (name: string): ReadVersion {
@@ -103,19 +91,33 @@ export class AppSecrets implements Secrets {
         if (isDisabled(error) || isMissing(error)) return { id: id ?? '', value: '', enabled: false }
         throw error
       } finally {
-        recordDependency(`GET /secrets/${name}`, start, failed, { 'http.request.method': 'GET', 'server.address': 'key vault' })
+        const attributes = { 'http.request.method': 'GET', 'server.address': 'key vault' }
+        recordDependency(`GET /secrets/${name}`, start, failed, attributes)
       }
     }
   }
+
+  async #read (name: string, id: string | undefined, signal: AbortSignal) {
+    if (this.#initialRead && !this.loaded) {
+      try {
+        return await this.#initialRead(name, id, signal)
+      } catch {
+        // The SDK handles more cases, and reports why it fails
+        this.#initialRead = undefined
+      }
+    }
+    return await this.#readWithSdk!(name, id, signal)
+  }
 }
 
-/** Reads secrets with the SDK, which is loaded when it is first needed. */
+/** Reads secrets with the SDK, which is loaded at the first call. */
 function sdkReader (source: VaultSource): ReadSecret {
   let opening: Promise<SecretClient> | undefined
   return async (name, id, abortSignal) => {
     opening ??= openKeyVault(source, 0)
     const client = await opening
-    const { value = '', properties: { version, createdOn, notBefore, expiresOn, tags } } = await client.getSecret(name, { version: id, abortSignal })
+    const { value = '', properties } = await client.getSecret(name, { version: id, abortSignal })
+    const { version, createdOn, notBefore, expiresOn, tags } = properties
     return { id: version!, value, enabled: true, createdOn, notBefore, expiresOn, previous: tags?.previous }
   }
 }
@@ -127,33 +129,41 @@ export const secrets = fp<{ settings: SecretSettings }>(async (app, { settings }
   app.addHook('onClose', async () => secrets.close())
 }, { name: 'secrets' })
 
-/** A hook that lets requests wait, while the service starts, until its keys are known, as long as their caller does. */
-export function secretsLoaded ({ server: { secrets } }: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) {
-  if (secrets.loaded) done()
-  else withTimeout(STARTING_MS - reply.elapsedTime, secrets.allLoaded(), () => new KeysUnavailable()).then(() => done(), done)
+/** A hook that delays the requests of a service that starts until its secrets are loaded, or answers 503. */
+export function secretsLoaded (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) {
+  const { secrets } = request.server
+  if (secrets.loaded) return done()
+  const timeLeft = STARTING_MS - reply.elapsedTime
+  withTimeout(timeLeft, secrets.allLoaded(), () => new KeysUnavailable()).then(() => done(), done)
 }
 
 export function isVault (source: SecretSettings['source']): source is VaultSource {
   return 'KEY_VAULT_URI' in source
 }
 
-// A start with a wrong setting must end, where one with a wrong secret waits for a right one
-function requireUsable (name: string, value: string, use: (value: string) => unknown) {
+// A malformed setting ends the start; a malformed secret in Key Vault is waited for to be corrected
+function requireUsable (name: string, value: string, derive: (value: string) => unknown) {
   try {
-    use(value)
+    derive(value)
   } catch (error) {
     // Any other message could quote the value
-    throw new SettingsError(`Settings: ${settingOf(name)} ${error instanceof SettingsError ? error.message : 'cannot be used'}`)
+    const problem = error instanceof SettingsError ? error.message : 'cannot be used'
+    throw new SettingsError(`Settings: ${settingOf(name)} ${problem}`)
   }
 }
 
-/** Whether a version is disabled, which an error alone tells. Source: the error responses of the REST reference, Get Secret. */
+/** Whether Key Vault refused to read a version because it is disabled. Source: REST reference, Get Secret. */
 export function isDisabled (error: unknown) {
-  const { statusCode, details } = error as { statusCode?: number, details?: { error?: { innerError?: { code?: string } } } }
+  const { statusCode, details } = error as VaultResponseError
   return statusCode === 403 && details?.error?.innerError?.code === 'SecretDisabled'
 }
 
-/** Whether there is no such secret, or no such version of it. */
+/** Whether the secret, or the version of it, does not exist. */
 export function isMissing (error: unknown) {
-  return (error as { statusCode?: number }).statusCode === 404
+  return (error as VaultResponseError).statusCode === 404
+}
+
+interface VaultResponseError {
+  statusCode?: number
+  details?: { error?: { innerError?: { code?: string } } }
 }

@@ -1,24 +1,27 @@
 import type { CommandFailedEvent, CommandStartedEvent, CommandSucceededEvent, MongoClient } from 'mongodb'
 import { now, currentOperations, type Attributes, type Operation } from './operation.ts'
 
-/** Those that work is made of; others keep a connection up, or log in. */
-const TOLD = new Set(['find', 'getMore', 'insert', 'update', 'delete', 'findAndModify', 'aggregate'])
+/** The commands that read and write documents; the driver sends others to log in and to monitor servers. */
+const TRACED = new Set(['find', 'getMore', 'insert', 'update', 'delete', 'findAndModify', 'aggregate'])
 
-interface Begun {
+interface Started {
   operations: readonly Operation[]
   name: string
   start: number
   attributes: Attributes
 }
 
-/** Notes the commands of a client, which has `monitorCommands`, by command and collection in the operations they serve. */
+/**
+ * Records each command of a client, which has `monitorCommands` set, by its name and collection as a dependency
+ * of the operations that share it.
+ */
 export function traceCommands (client: MongoClient) {
-  const begun = new Map<number, Begun>()
+  const commands = new Map<number, Started>()
   client.on('commandStarted', ({ requestId, commandName, databaseName, command }: CommandStartedEvent) => {
     const operations = currentOperations()
-    if (operations.length === 0 || !TOLD.has(commandName)) return
+    if (operations.length === 0 || !TRACED.has(commandName)) return
     const collection = String(commandName === 'getMore' ? command.collection : command[commandName])
-    begun.set(requestId, {
+    commands.set(requestId, {
       operations,
       name: `${commandName} ${collection}`,
       start: now(),
@@ -31,19 +34,24 @@ export function traceCommands (client: MongoClient) {
       }
     })
   })
-  const ended = (requestId: number, errorType?: string) => {
-    const command = begun.get(requestId)
+  const record = (requestId: number, errorType?: string) => {
+    const command = commands.get(requestId)
     if (!command) return
-    begun.delete(requestId)
+    commands.delete(requestId)
     const { operations, name, start, attributes } = command
     if (errorType) attributes['error.type'] = errorType
-    for (const operation of operations) operation.recordDependency(name, start, errorType !== undefined, attributes)
+    const failed = errorType !== undefined
+    for (const operation of operations) operation.recordDependency(name, start, failed, attributes)
   }
-  client.on('commandSucceeded', ({ requestId, reply }: CommandSucceededEvent) => ended(requestId, writeError(reply)))
-  client.on('commandFailed', ({ requestId, failure }: CommandFailedEvent) => ended(requestId, errorType(failure)))
+  client.on('commandSucceeded', ({ requestId, reply }: CommandSucceededEvent) => {
+    record(requestId, writeError(reply))
+  })
+  client.on('commandFailed', ({ requestId, failure }: CommandFailedEvent) => {
+    record(requestId, errorType(failure))
+  })
 }
 
-// A command whose writes the server refused has succeeded as such
+// The driver reports a command as succeeded even where the server refused its writes
 function writeError (reply: unknown) {
   const { writeErrors } = reply as { writeErrors?: Array<{ code: number }> }
   return writeErrors?.length ? String(writeErrors[0]!.code) : undefined

@@ -1,12 +1,12 @@
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest } from 'fastify'
-import pino, { type Bindings, type ChildLoggerOptions, type DestinationStream, type LoggerOptions } from 'pino'
+import pino, { type Bindings, type ChildLoggerOptions, type LoggerOptions } from 'pino'
 import { currentOperations } from './operation.ts'
 
 /**
- * Options of every process's logger: JSON lines that name the process.
+ * Options of the logger of process `name`, which writes JSON lines.
  *
- * Health data stays out by construction: a request is told by its route and never by its URL, headers or
- * body, and an error by its class, code and stack frames, since messages of drivers and parsers quote values.
+ * Health data is never logged: a request is logged by its route, not its URL, headers or body, and an error by
+ * its class, code and stack frames, since messages of drivers and parsers quote values.
  */
 export function loggerOptions (name: string, level: string): LoggerOptions {
   return {
@@ -16,60 +16,44 @@ export function loggerOptions (name: string, level: string): LoggerOptions {
     mixin: operationOf,
     formatters: { level: (label) => ({ level: label }), bindings: ({ name }) => ({ name }) },
     serializers: { req: describeRequest, res: describeReply, err: describeError },
-    // A second net under the serializers, for whoever logs an object that holds one of these
+    // For objects without a serializer
     redact: {
-      paths: ['body', 'headers', 'params', 'query', 'url', 'authorization', 'connectionString', 'hostKey', 'subscriptionKey', '["x-functions-key"]'],
+      paths: [
+        'body', 'headers', 'params', 'query', 'url', 'authorization', 'connectionString', 'hostKey',
+        'subscriptionKey', '["x-functions-key"]'
+      ],
       censor: '[redacted]'
     }
   }
 }
 
-/** A process's standard output, to which each line is written at once. */
+/** Standard output, written synchronously: a pending write would keep a process alive if nobody reads it. */
 export function lineDestination () {
-  // Else a write may be under way when the process ends, and the end would wait for ever for one that nobody reads
   return pino.destination({ dest: 1, sync: true })
 }
 
-const GATHERED = 4_096
-const FLUSH_MS = 100
-
 /**
- * Where a process's lines go: to its standard output, many with one write, since a write a line would cost more than all
- * else about it. A line is out within a tenth of a second, and all are when the process ends but by a SIGKILL.
+ * Standard output for services, which write several lines at once, since a write a line costs more than the rest
+ * of logging. A line is written within 100 ms, and all are at exit; a SIGKILL loses what is buffered.
  */
-export function logDestination (): DestinationStream & { flushSync: () => void } {
-  const output = lineDestination()
-  let gathered = ''
-  let flushing: NodeJS.Timeout | undefined
-  const flush = () => {
-    clearTimeout(flushing)
-    flushing = undefined
-    const lines = gathered
-    gathered = ''
-    if (lines !== '') output.write(lines)
-  }
-  process.once('exit', flush)
-  return {
-    write (line) {
-      gathered += line
-      if (gathered.length >= GATHERED) flush()
-      else flushing ??= setTimeout(flush, FLUSH_MS).unref()
-    },
-    // For the line of a fatal error
-    flushSync: flush
-  }
+export function logDestination () {
+  const output = pino.destination({ dest: 1, sync: true, minLength: 4_096, periodicFlush: 100 })
+  // flushSync, which pino calls for a fatal line, would repeat a failed write for ever once nobody reads the output
+  output.flushSync = () => output.flush()
+  process.once('exit', () => output.flush())
+  return output
 }
 
 const hasTrace = new WeakSet<object>()
 
-/** A child logger whose lines name their trace already. */
+/** A child logger whose bindings include the trace id. */
 export function childOfTrace<L extends FastifyBaseLogger> (logger: L, bindings: Bindings, options?: ChildLoggerOptions): L {
   const child = logger.child(bindings, options) as L
   hasTrace.add(child)
   return child
 }
 
-/** Every line tells which operation was served when it was written. */
+/** The ids of the operation during which a line is logged. */
 function operationOf (_line: object, _level: number, logger: object) {
   const [operation] = currentOperations()
   if (!operation) return {}
@@ -99,7 +83,7 @@ export function describeError (error: unknown): DescribedError {
   return {
     type: error.name,
     code,
-    // A system error's message holds a call, a host and a port; any other could hold a patient's data
+    // The message of a system error names a call, a host and a port; any other could quote a patient's data
     message: syscall ? error.message : undefined,
     stack: frames(error),
     cause: cause === undefined ? undefined : describeError(cause)

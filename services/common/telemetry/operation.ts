@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { newSpanId, newTraceId } from './trace.ts'
 
-/** What is told of a request or a call: of health data nothing, since there is no place for it. */
+/** What is exported of a request or a call. There is no field that could hold health data. */
 export interface Attributes {
   'http.request.method'?: string
   /** A template, never the path itself. */
@@ -12,16 +12,16 @@ export interface Attributes {
   'db.collection.name'?: string
   'db.operation.name'?: string
   'error.type'?: string
-  /** The role or host that was called. */
+  /** The role or host of the service. */
   'server.address'?: string
   /** How many operations share this call. */
   'batch.size'?: number
 }
 
-/** A request that was taken, or a call that was made for one. */
+/** A request that this process received, or a call that it made. */
 export interface Recorded {
   kind: 'request' | 'dependency'
-  /** Its route, or what was called, as a template. */
+  /** The method and route of a request, or the template of a call. */
   name: string
   traceId: string
   id: string
@@ -39,112 +39,116 @@ export interface RecordedException {
   parentId: string
   start: number
   type: string
-  /** Frames alone: a message could quote a value. */
+  /** Without the message, which could quote a value. */
   stack?: string
 }
 
-/** What an operation left, of which one in `rate` percent is told. */
+/** An item as it is exported; `rate` is the percentage of operations that are. */
 export type TelemetryItem = (Recorded | RecordedException) & { operation: string, rate: number }
 
 interface Exporter {
-  /** The share of operations that are told, of 1. */
+  /** The share of operations that are exported, 0 to 1. */
   sampling: number
   export: (item: TelemetryItem) => void
 }
 
-const MAX_HELD = 256
+const MAX_PENDING = 256
 const NONE: readonly Operation[] = []
 
-let telling: Exporter | undefined
+let exporter: Exporter | undefined
 const current = new AsyncLocalStorage<readonly Operation[]>()
 
-/** Has all operations from now on told to `to`; none with undefined. */
+/** Exports the operations that begin from now on to `to`; undefined disables telemetry. */
 export function setExporter (to: Exporter | undefined) {
-  telling = to
+  exporter = to
 }
 
-/** Whether operations are told. Where they are not, nothing of this module costs anything. */
+/** Whether operations are exported. */
 export function telemetryEnabled () {
-  return telling !== undefined
+  return exporter !== undefined
 }
 
-/** The operations that are served here and now: one, or those that share a write to the database. */
+/** The operations of the current async context: one, or those that share a write to the database. */
 export function currentOperations () {
   return current.getStore() ?? NONE
 }
 
-/** Runs `work` as a part of `operations` and of no others. */
+/** Runs `work` in the async context of `operations`. */
 export function runInOperations<T> (operations: readonly Operation[], work: () => T): T {
-  return telling || current.getStore() ? current.run(operations, work) : work()
+  return exporter || current.getStore() ? current.run(operations, work) : work()
 }
 
-/** Notes a call that took from `start` until now: in the operations that are served, or where it is for none in one of its own. */
+/**
+ * Records a call that took from `start` until now as a dependency of the current operations, or as an operation
+ * of its own where there are none.
+ */
 export function recordDependency (name: string, start: number, failed: boolean, attributes: Attributes) {
-  if (!telling) return
-  const served = currentOperations().filter(({ ended: isOver }) => !isOver)
-  for (const operation of served) operation.recordDependency(name, start, failed, attributes)
-  if (served.length > 0) return
-  telling.export({ kind: 'dependency', name, traceId: newTraceId(), id: newSpanId(), start, ms: now() - start, failed, attributes, operation: name, rate: 100 })
+  if (!exporter) return
+  const operations = currentOperations().filter(({ ended }) => !ended)
+  for (const operation of operations) operation.recordDependency(name, start, failed, attributes)
+  if (operations.length > 0) return
+  const recorded = { kind: 'dependency' as const, name, start, ms: now() - start, failed, attributes }
+  exporter.export({ ...recorded, traceId: newTraceId(), id: newSpanId(), operation: name, rate: 100 })
 }
 
-/** Begins the operation that a request belongs to, where operations are told. */
-export function beginOperation (method: string, route: string, traceId: string, parentId: string | undefined) {
-  return telling && new Operation(telling, method, route, traceId, parentId)
+/** Begins the operation of a request; undefined where telemetry is disabled. */
+export function beginOperation (method: string, route: string, traceId: string, parentId?: string) {
+  return exporter && new Operation(exporter, method, route, traceId, parentId)
 }
 
-/** One request as this process serves it, with the calls that it makes. */
+/** One request to this process, with the calls that it makes. */
 export class Operation {
   readonly traceId: string
   readonly id = newSpanId()
   /** `METHOD route` */
   readonly name: string
   readonly route: string
-  /** Whether the other processes tell theirs of this operation, as far as nothing fails. */
+  /** Whether the operation is exported even if it succeeds; all processes decide the same for one trace. */
   readonly sampled: boolean
-  /** It alone, as what is served. */
+  /** For `runInOperations`. */
   readonly asList: readonly Operation[]
-  #telling: Exporter
+  #exporter: Exporter
   #method: string
   #parentId: string | undefined
   #start = now()
-  #held: Array<Recorded | RecordedException> = []
+  #pending: Array<Recorded | RecordedException> = []
   #ended = false
-  /** The percentage that it stands for; 0 is not told. */
+  /** The percentage of operations that are exported as this one is; 0 where it is not. */
   #rate = 0
 
-  constructor (telling: Exporter, method: string, route: string, traceId: string, parentId: string | undefined) {
-    this.#telling = telling
+  constructor (exporter: Exporter, method: string, route: string, traceId: string, parentId?: string) {
+    this.#exporter = exporter
     this.#method = method
     this.route = route
     this.name = `${method} ${route}`
     this.traceId = traceId
     this.#parentId = parentId
-    this.sampled = isSampled(traceId, telling.sampling)
+    this.sampled = isSampled(traceId, exporter.sampling)
     this.asList = [this]
   }
 
-  /** Whether it was answered. */
+  /** Whether the response was sent. */
   get ended () {
     return this.#ended
   }
 
-  /** Notes a call that took from `start` (of `now()`) until now, under the `id` that was told to whom was called. */
+  /** Records a call that took from `start` (of `now()`) until now; `id` is the parent id sent with it. */
   recordDependency (name: string, start: number, failed: boolean, attributes: Attributes, id = newSpanId()) {
-    this.#hold({ kind: 'dependency', name, traceId: this.traceId, id, parentId: this.id, start, ms: now() - start, failed, attributes })
+    const ids = { traceId: this.traceId, id, parentId: this.id }
+    this.#add({ kind: 'dependency', name, ...ids, start, ms: now() - start, failed, attributes })
   }
 
-  /** Notes a defect of the service by its class and stack frames. */
+  /** Records an unexpected error by its class and stack frames. */
   recordException (type: string, stack: string | undefined) {
-    this.#hold({ kind: 'defect', traceId: this.traceId, parentId: this.id, start: now(), type, stack })
+    this.#add({ kind: 'defect', traceId: this.traceId, parentId: this.id, start: now(), type, stack })
   }
 
-  /** Ends it with the status that was answered, if any was. */
+  /** Ends the operation with the status of the response, or undefined where none was sent, and exports it. */
   end (status: number | undefined) {
     if (this.#ended) return
-    const kept = isKept(status)
-    if (kept) this.#rate = 100
-    else if (this.sampled) this.#rate = this.#telling.sampling * 100
-    this.#hold({
+    if (isAlwaysExported(status)) this.#rate = 100
+    else if (this.sampled) this.#rate = this.#exporter.sampling * 100
+    this.#add({
       kind: 'request',
       name: this.name,
       traceId: this.traceId,
@@ -153,36 +157,40 @@ export class Operation {
       start: this.#start,
       ms: now() - this.#start,
       failed: status === undefined || status >= 400,
-      attributes: { 'http.request.method': this.#method, 'http.route': this.route, 'http.response.status_code': status }
+      attributes: {
+        'http.request.method': this.#method,
+        'http.route': this.route,
+        'http.response.status_code': status
+      }
     })
     this.#ended = true
-    for (const recorded of this.#held) this.#tell(recorded)
-    this.#held = []
+    for (const recorded of this.#pending) this.#export(recorded)
+    this.#pending = []
   }
 
-  #hold (recorded: Recorded | RecordedException) {
-    if (this.#ended) this.#tell(recorded)
-    else if (this.#held.length < MAX_HELD || recorded.kind === 'request') this.#held.push(recorded)
+  #add (recorded: Recorded | RecordedException) {
+    if (this.#ended) this.#export(recorded)
+    else if (this.#pending.length < MAX_PENDING || recorded.kind === 'request') this.#pending.push(recorded)
   }
 
-  #tell (recorded: Recorded | RecordedException) {
-    if (this.#rate > 0) this.#telling.export({ ...recorded, operation: this.name, rate: this.#rate })
+  #export (recorded: Recorded | RecordedException) {
+    if (this.#rate > 0) this.#exporter.export({ ...recorded, operation: this.name, rate: this.#rate })
   }
 }
 
-/** ms since the epoch, as precise and as even as `performance.now`. */
+/** ms since the epoch, as precise as `performance.now` and as monotonic. */
 export function now () {
   return performance.timeOrigin + performance.now()
 }
 
-// Failures and refusals are told whatever the sampling says, and so is what no answer came of
-function isKept (status: number | undefined) {
+// Failures and refusals, and requests without a response, are exported whatever the sampling ratio
+function isAlwaysExported (status: number | undefined) {
   return status === undefined || status >= 500 || status === 401 || status === 403 || status === 429
 }
 
 /**
- * The same answer in every process, for the same trace.
- * Source: the hash of Application Insights' SDKs (getSamplingHashCode), so that those of clients agree too.
+ * Whether a trace is in the sampled `share`, the same in every process.
+ * Source: the hash of Application Insights' SDKs (getSamplingHashCode), so that those of clients agree.
  */
 export function isSampled (traceId: string, share: number) {
   if (share >= 1) return true

@@ -1,100 +1,88 @@
-import type { IncomingHttpHeaders } from 'node:http'
-import type { Dispatcher } from 'undici'
+import { subscribe } from 'node:diagnostics_channel'
 import { newSpanId } from './trace.ts'
-import type { Service } from '../http/upstream.ts'
-import { now, runInOperations, currentOperations, type Attributes, type Operation } from './operation.ts'
+import { currentOperations, now, type Attributes, type Operation } from './operation.ts'
 
-/** How calls to a service are told. */
+/** How the calls to a service are named in telemetry. */
 export interface CallNames {
-  /** The role that is called. */
+  /** The role of the service. */
   target: string
-  /** The template of a path; a path itself may hold an id. */
+  /** The template of `path`, which itself may contain an id. */
   route: (path: string, operation: Operation) => string
 }
 
-/** Notes every call to a service in the operation it is made for, and passes its trace on. */
-export class NotedCalls implements Service {
-  #inner: Service
-  #names: CallNames
-
-  constructor (inner: Service, names: CallNames) {
-    this.#inner = inner
-    this.#names = names
-  }
-
-  dispatch (options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler) {
-    const [operation] = currentOperations()
-    if (!operation) return this.#inner.dispatch(options, handler)
-    const id = newSpanId()
-    const headers = withTrace(options.headers, `00-${operation.traceId}-${id}-${operation.sampled ? '01' : '00'}`)
-    const name = `${options.method} ${this.#names.route(options.path, operation)}`
-    return this.#inner.dispatch({ ...options, headers }, new NotedCall(handler, operation, name, id, {
-      'http.request.method': options.method,
-      'server.address': this.#names.target
-    }))
-  }
-
-  close () {
-    return this.#inner.close()
-  }
-
-  destroy () {
-    return this.#inner.destroy()
-  }
+/** An undici request as its diagnostics channels publish it; `headers` are name, value, name, value. */
+interface OutgoingRequest {
+  origin: string
+  method: string
+  path: string
+  headers: string[]
+  addHeader (name: string, value: string): unknown
 }
 
-class NotedCall implements Dispatcher.DispatchHandler {
-  #handler: Dispatcher.DispatchHandler
-  #operation: Operation
-  #name: string
-  #id: string
-  #attributes: Attributes
-  #start = now()
-
-  constructor (handler: Dispatcher.DispatchHandler, operation: Operation, name: string, id: string, attributes: Attributes) {
-    this.#handler = handler
-    this.#operation = operation
-    this.#name = name
-    this.#id = id
-    this.#attributes = attributes
-  }
-
-  onRequestStart (controller: Dispatcher.DispatchController, context: unknown) {
-    this.#handler.onRequestStart?.(controller, context)
-  }
-
-  onResponseStart (controller: Dispatcher.DispatchController, statusCode: number, headers: IncomingHttpHeaders, statusMessage?: string) {
-    this.#attributes['http.response.status_code'] = statusCode
-    this.#handler.onResponseStart?.(controller, statusCode, headers, statusMessage)
-  }
-
-  onResponseData (controller: Dispatcher.DispatchController, chunk: Buffer) {
-    this.#handler.onResponseData?.(controller, chunk)
-  }
-
-  // What a handler does then may be another call, and a connection knows nothing of the operation
-  onResponseEnd (controller: Dispatcher.DispatchController, trailers: IncomingHttpHeaders) {
-    this.#note(this.#attributes['http.response.status_code']! >= 400)
-    runInOperations(this.#operation.asList, () => this.#handler.onResponseEnd?.(controller, trailers))
-  }
-
-  onResponseError (controller: Dispatcher.DispatchController, error: Error) {
-    this.#attributes['error.type'] = (error as NodeJS.ErrnoException).code ?? error.name
-    this.#note(true)
-    runInOperations(this.#operation.asList, () => this.#handler.onResponseError?.(controller, error))
-  }
-
-  #note (failed: boolean) {
-    this.#operation.recordDependency(this.#name, this.#start, failed, this.#attributes, this.#id)
-  }
+interface Call {
+  operation: Operation
+  name: string
+  id: string
+  start: number
+  attributes: Attributes
 }
 
-/** `headers`, as an object or as name, value, name, value, with another traceparent. */
-function withTrace (headers: Dispatcher.DispatchOptions['headers'], traceparent: string): Dispatcher.DispatchOptions['headers'] {
-  if (!Array.isArray(headers)) return { ...headers as Record<string, string>, traceparent }
-  const fields = [...headers] as string[]
-  const at = fields.findIndex((field, i) => i % 2 === 0 && field.toLowerCase() === 'traceparent')
-  if (at === -1) fields.push('traceparent', traceparent)
-  else fields[at + 1] = traceparent
-  return fields
+const services = new Map<string, CallNames>()
+const calls = new WeakMap<OutgoingRequest, Call>()
+
+/**
+ * Records every undici request to `origin` as a dependency of the operation that makes it, and sets its
+ * `traceparent` to that operation's trace and the id of the dependency.
+ */
+export function traceCalls (origin: string, names: CallNames) {
+  if (services.size === 0) subscribeToUndici()
+  services.set(origin, names)
+}
+
+function subscribeToUndici () {
+  subscribe('undici:request:create', (message) => onCreate((message as { request: OutgoingRequest }).request))
+  subscribe('undici:request:headers', (message) => {
+    const { request, response } = message as { request: OutgoingRequest, response: { statusCode: number } }
+    const call = calls.get(request)
+    if (call) call.attributes['http.response.status_code'] = response.statusCode
+  })
+  subscribe('undici:request:trailers', (message) => onEnd((message as { request: OutgoingRequest }).request))
+  subscribe('undici:request:error', (message) => {
+    const { request, error } = message as { request: OutgoingRequest, error: NodeJS.ErrnoException }
+    // The code of a DOMException is a number that says little
+    onEnd(request, typeof error.code === 'string' ? error.code : error.name)
+  })
+}
+
+function onCreate (request: OutgoingRequest) {
+  const names = services.get(request.origin)
+  const [operation] = currentOperations()
+  if (!names || !operation) return
+  const id = newSpanId()
+  setTraceparent(request, `00-${operation.traceId}-${id}-${operation.sampled ? '01' : '00'}`)
+  calls.set(request, {
+    operation,
+    name: `${request.method} ${names.route(request.path, operation)}`,
+    id,
+    start: now(),
+    attributes: { 'http.request.method': request.method, 'server.address': names.target }
+  })
+}
+
+function onEnd (request: OutgoingRequest, errorType?: string) {
+  const call = calls.get(request)
+  if (!call) return
+  // undici may publish more than one error of a request
+  calls.delete(request)
+  const { operation, name, id, start, attributes } = call
+  if (errorType) attributes['error.type'] = errorType
+  const failed = errorType !== undefined || attributes['http.response.status_code']! >= 400
+  operation.recordDependency(name, start, failed, attributes, id)
+}
+
+function setTraceparent (request: OutgoingRequest, traceparent: string) {
+  const { headers } = request
+  const at = headers.findIndex((field, i) => i % 2 === 0 && field.toLowerCase() === 'traceparent')
+  if (at === -1) request.addHeader('traceparent', traceparent)
+  else headers[at + 1] = traceparent
 }

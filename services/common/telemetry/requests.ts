@@ -7,33 +7,34 @@ declare module 'fastify' {
   interface FastifyRequest { operation: Operation | undefined }
 }
 
-/** Probes come by the second and say nothing. */
-const UNTOLD = /^\/(?:health\/|status-)/
+/** Probes come every second. */
+const UNTRACED = /^\/(?:health\/|status-)/
 export const UNMATCHED = '/(unmatched)'
 
-/** Makes each request an operation, named by its route; `traceId` tells which trace it is of. */
+/** Makes each request an operation, named by its route, of the trace that `traceId` returns. */
 export const requests = fp<{ traceId: (request: FastifyRequest) => string }>(async (app, { traceId }) => {
   app.decorateRequest('operation')
   app.addHook('onRequest', (request, reply, done) => {
     beginRequest(request, reply, traceId(request))
-    within(request, done)
+    runInOperation(request, done)
   })
-  // What reads a body comes from its connection, and knows nothing of the request
-  app.addHook('preValidation', (request, _reply, done) => within(request, done))
+  // A body is read in the async context of its connection
+  app.addHook('preValidation', (request, _reply, done) => runInOperation(request, done))
 }, { name: 'requests' })
 
-/** Begins the operation of a request that no hook sees, since the router cannot read it. */
+/** Begins the operation of a request that the router cannot decode, so that no hook sees it. */
 export function beginRequest (request: FastifyRequest, reply: FastifyReply, traceId: string) {
   const route = request.routeOptions?.url ?? UNMATCHED
-  if (UNTOLD.test(route)) return
-  const operation = beginOperation(request.method, route, traceId, parseTraceparent(request.headers.traceparent)?.parentId)
+  if (UNTRACED.test(route)) return
+  const parentId = parseTraceparent(request.headers.traceparent)?.parentId
+  const operation = beginOperation(request.method, route, traceId, parentId)
   if (!operation) return
   request.operation = operation
   const { raw } = reply
   raw.once('close', () => operation.end(raw.headersSent && raw.writableFinished ? raw.statusCode : undefined))
 }
 
-function within ({ operation }: FastifyRequest, done: () => void) {
+function runInOperation ({ operation }: FastifyRequest, done: () => void) {
   if (operation) runInOperations(operation.asList, done)
   else done()
 }

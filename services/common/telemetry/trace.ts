@@ -1,12 +1,12 @@
-import { randomFillSync } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 
 // A version after 00 may append fields
-const TRACEPARENT = /^(?!ff)([0-9a-f]{2})-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/
+const TRACEPARENT = /^(?!ff)([\da-f]{2})-(?!0{32})([\da-f]{32})-(?!0{16})([\da-f]{16})-([\da-f]{2})(-.*)?$/
 
 /**
- * The trace id, parent id and flags of a `traceparent` field; nothing where it is missing or malformed.
+ * The trace id, parent id and flags of a `traceparent` header; undefined where it is missing or malformed.
  * Source: W3C Trace Context, section 3.2.2.
  */
 export function parseTraceparent (field: unknown) {
@@ -15,30 +15,18 @@ export function parseTraceparent (field: unknown) {
   return { id: match[2]!, parentId: match[3]!, flags: match[4]! }
 }
 
-/** The trace id that a request carries, or a new one. */
+/** The trace id of a request with these headers, or a new one. */
 export function traceId (headers: IncomingHttpHeaders) {
   return parseTraceparent(headers.traceparent)?.id ?? newTraceId()
 }
 
-/** The headers that carry the operation of `request` on to another service. Its `id` is the trace id. */
-export function traceHeaders ({ id, headers }: FastifyRequest): Record<string, string> {
+/** The headers that continue the trace of a request, whose `id` is the trace id, in another service. */
+export function traceHeaders ({ id, headers }: Pick<FastifyRequest, 'id' | 'headers'>): Record<string, string> {
   const parent = parseTraceparent(headers.traceparent)
   const traceparent = `00-${id}-${newSpanId()}-${parent?.flags ?? '01'}`
-  return parent && headers.tracestate ? { traceparent, tracestate: headers.tracestate as string } : { traceparent }
+  if (!parent || !headers.tracestate) return { traceparent }
+  return { traceparent, tracestate: headers.tracestate as string }
 }
 
-export const newTraceId = () => randomHex(16)
-export const newSpanId = () => randomHex(8)
-
-// Filled for many ids at once: each fill is a system call
-const random = Buffer.alloc(4_096)
-let used = random.length
-
-function randomHex (bytes: number) {
-  if (used + bytes > random.length) {
-    randomFillSync(random)
-    used = 0
-  }
-  used += bytes
-  return random.toString('hex', used - bytes, used)
-}
+export const newTraceId = () => randomBytes(16).toString('hex')
+export const newSpanId = () => randomBytes(8).toString('hex')

@@ -26,6 +26,19 @@ test('an empty variable is not set', async (t) => {
   t.equal(loadSettings(Settings, { ...good, PORT: '' }).PORT, 8080)
 })
 
+test('a number is written in decimal notation, and nothing else is read as one', async (t) => {
+  const Numbers = Type.Object({ PORT: ServerSettings.PORT, RATIO: Type.Number({ default: 1 }) })
+  const accepted: Array<[text: string, number: number]> = [['0', 0], ['80', 80], ['1.5', 1.5], ['-2', -2], ['0.25', 0.25]]
+  for (const [RATIO, number] of accepted) t.equal(loadSettings(Numbers, { RATIO }).RATIO, number)
+  const refused = [' ', '\t', '\n', ' 80', '80 ', '0x10', '0b1', '0o7', '1e3', '+5', '5.', '.5', '1_000', '1,000', 'NaN', 'Infinity', 'true', '-']
+  for (const text of refused) {
+    const expected = { message: /^Settings: PORT must be integer in decimal notation; RATIO must be number in decimal notation$/ }
+    t.throws(() => loadSettings(Numbers, { PORT: text, RATIO: text }), expected, JSON.stringify(text))
+  }
+  t.throws(() => loadSettings(Numbers, { PORT: '1.5' }), { message: /^Settings: PORT must be integer/ })
+  t.throws(() => loadSettings(Numbers, { PORT: '-1' }), { message: /^Settings: PORT must be >= 0/ })
+})
+
 test('one message names every setting that is wrong, and no value', async (t) => {
   const env = { PORT: 'secret1', KEY: 'secret2', CALLERS: '10.0.0.0/33', URL: 'http://audit/secret3', LOG_LEVEL: 'secret4' }
   t.throws(() => loadSettings(Settings, env), SettingsError)
@@ -62,5 +75,5 @@ test('secrets come from the vault that KEY_VAULT_URI names', async (t) => {
 })
 
 test('both ways at once are a refusal that names the settings, and no value', async (t) => {
-  t.throws(() => load({ ...vault, PATIENT_DATA_KEY: values.PATIENT_DATA_KEY }), { message: 'Settings: PATIENT_DATA_KEY given beside KEY_VAULT_URI; secrets come from the vault or from settings' })
+  t.throws(() => load({ ...vault, PATIENT_DATA_KEY: values.PATIENT_DATA_KEY }), { message: 'Settings: PATIENT_DATA_KEY and KEY_VAULT_URI exclude each other' })
 })

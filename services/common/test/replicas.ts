@@ -1,38 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer, type RequestListener, type Server } from 'node:http'
-import type { Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
-import { freePorts } from '../../emulators/processes/probes.ts'
-
-/** The addresses of replicas that listen on one port: those of Linux's loopback network. */
-export const ipOf = (number: number) => `127.0.0.${number}`
-
-/** A server at each address of one host, that counts what it was asked and over how many connections. */
-export async function replicas (t: Test, count: number, answer: (number: number) => RequestListener) {
-  const port = (await freePorts())[0]!
-  const calls = Array<number>(count).fill(0)
-  const connections = Array<number>(count).fill(0)
-  const servers: Server[] = []
-  for (let index = 0; index < count; index++) {
-    const sockets = new Set<Socket>()
-    const server = createServer(answer(index + 1))
-      .on('connection', (socket) => {
-        sockets.add(socket)
-        connections[index]!++
-      })
-      .on('request', () => { calls[index]!++ })
-    await once(server.listen(port, ipOf(index + 1)), 'listening')
-    t.teardown(() => {
-      server.close()
-      for (const socket of sockets) socket.destroy()
-    })
-    servers.push(server)
-  }
-  const ips = servers.map((_, index) => ipOf(index + 1))
-  return { port, origin: `http://replicas.test:${port}`, ips, calls, connections, servers }
-}
 
 const REPLICA = fileURLToPath(import.meta.resolve('./replica.ts'))
 

@@ -8,7 +8,7 @@ import { startReplica } from './replicas.ts'
 const HOST = '127.0.0.1'
 
 async function start (t: Parameters<typeof startReplica>[0], settings: NodeJS.ProcessEnv = {}) {
-  const port = (await freePorts())[0]!
+  const [port] = await freePorts() as [number]
   const replica = await startReplica(t, { HOST, PORT: String(port), ...settings })
   const client = new Client(`http://${HOST}:${port}`)
   t.teardown(() => client.destroy())

@@ -1,5 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'tap'
+import { manualClock } from './clock.ts'
 import { inMs, vault } from './secrets.ts'
 
 const ids = (secret: { validVersions (): Array<{ id: string }> }) => secret.validVersions().map(({ id }) => id)
@@ -14,15 +14,20 @@ test('the newest version and those it supersedes are in force, at most three', a
 })
 
 test('a version that is not active yet is accepted, and not shown', async (t) => {
-  const { add, reader } = vault(t)
+  const clock = manualClock()
+  const { add, state, reader } = vault(t, clock)
   add('a')
-  add('b', { notBefore: inMs(400) })
+  add('b', { notBefore: clock.in(400) })
   const secret = reader(String)
   await secret.loaded
+  const { looks } = state
   t.same(ids(secret), ['b', 'a'])
   t.equal(secret.current(), 'value-of-a')
-  await sleep(450)
-  t.equal(secret.current(), 'value-of-b', 'without another look')
+  await clock.advance(399)
+  t.equal(secret.current(), 'value-of-a')
+  await clock.advance(1)
+  t.equal(secret.current(), 'value-of-b')
+  t.equal(state.looks, looks, 'without another refresh')
 })
 
 test('one that is not active yet is shown where there is no other', async (t) => {
@@ -49,16 +54,19 @@ test('an expired or disabled version is not in force, nor any that it supersedes
 })
 
 test('a version expires in an outage too, and memory keeps it no longer', async (t) => {
-  const { add, change, state, reader } = vault(t)
+  const clock = manualClock()
+  const { add, change, state, reader } = vault(t, clock)
   add('a')
   add('b')
-  change('a', { expiresOn: inMs(1_500) })
+  change('a', { expiresOn: clock.in(1_500) })
   const secret = reader(String)
   await secret.loaded
   state.away = true
-  await secret.refresh()
-  t.same(ids(secret), ['b', 'a'], 'what is known stays in force')
-  await sleep(700)
+  const refreshed = secret.refresh()
+  await clock.advance(1_499)
+  await refreshed
+  t.same(ids(secret), ['b', 'a'], 'cached versions stay valid')
+  await clock.advance(1)
   t.same(ids(secret), ['b'])
   t.same(secret.describe().map(({ version }) => version), ['b'])
 })
@@ -78,56 +86,89 @@ test('a newest version that was disabled by hand leaves those it superseded', as
   t.equal(secret.current(), undefined)
 })
 
-test('looks begin a second apart, and who asks meanwhile shares the next', async (t) => {
-  const { add, state, reader } = vault(t)
+test('refreshes start a second apart, and callers share the next one', async (t) => {
+  const clock = manualClock()
+  const { add, state, reader } = vault(t, clock)
   add('a')
   const secret = reader(String)
   await secret.loaded
   const before = state.looks
-  const began = performance.now()
-  await Promise.all(Array.from({ length: 500 }, () => secret.refresh()))
-  t.equal(state.looks, before + 1)
-  await Promise.all(Array.from({ length: 500 }, () => secret.refresh()))
-  t.equal(state.looks, before + 2)
-  t.ok(performance.now() - began > 1_900)
+  for (const round of [1, 2]) {
+    const refreshed = Promise.all(Array.from({ length: 500 }, () => secret.refresh()))
+    await clock.advance(999)
+    t.equal(state.looks, before + round - 1, 'none starts within a second')
+    await clock.advance(1)
+    await refreshed
+    t.equal(state.looks, before + round)
+  }
 })
 
-test('a look that began before does not count for who asks after', async (t) => {
-  const { add, state, reader } = vault(t)
+test('a refresh that has begun does not count for a caller who asks later', async (t) => {
+  const clock = manualClock()
+  const { add, state, reader } = vault(t, clock)
   add('a')
   const secret = reader(String)
   await secret.loaded
+  const reading = Promise.withResolvers<void>()
+  state.reading = () => reading.promise
+  const { looks } = state
   const first = secret.refresh()
-  await sleep(0)
+  await clock.advance(1_000)
+  t.equal(state.looks, looks + 1, 'the first has begun')
+  const second = secret.refresh()
+  t.not(second, first)
   add('b')
-  await first
-  await secret.refresh()
+  reading.resolve()
+  await clock.advance(1_000)
+  await Promise.all([first, second])
+  t.equal(state.looks, looks + 2)
   t.same(ids(secret), ['b', 'a'])
-  t.ok(state.looks >= 2)
 })
 
-test('it looks by itself within the interval, and tells its listeners of a change alone', async (t) => {
-  const { add, reader } = vault(t)
+test('it refreshes within the interval, and listeners are called only for a change', async (t) => {
+  const clock = manualClock()
+  const { add, state, reader } = vault(t, clock)
   add('a')
-  const secret = reader(String, 1)
+  const secret = reader(String, 60)
   await secret.loaded
   let changes = 0
   secret.onChange(() => changes++)
   add('b')
-  while (secret.validVersions().length === 1) await sleep(20)
+  await clock.advance(44_999)
+  t.same(ids(secret), ['a'])
+  await clock.advance(15_001)
   t.same(ids(secret), ['b', 'a'])
-  await secret.refresh()
+  const { looks } = state
+  await clock.advance(60_000)
+  t.ok(state.looks > looks)
   t.equal(changes, 1)
 })
 
+test('after a failure it is read again within 5 s', async (t) => {
+  const clock = manualClock()
+  const { add, state, reader } = vault(t, clock)
+  add('a')
+  const secret = reader(String, 60)
+  await secret.loaded
+  state.away = true
+  await clock.advance(60_000)
+  state.away = false
+  add('b')
+  await clock.advance(5_000)
+  t.same(ids(secret), ['b', 'a'])
+})
+
 test('a start without a vault waits, and goes on when it answers', async (t) => {
-  const { add, state, reader, logs } = vault(t)
+  const clock = manualClock()
+  const { add, state, reader, logs } = vault(t, clock)
   add('a')
   state.away = true
   const secret = reader(String)
-  await sleep(250)
+  await clock.advance(60_000)
   t.notOk(secret.isLoaded)
+  t.ok(state.looks > 10, 'it is read again at least every 5 s')
   state.away = false
+  await clock.advance(5_000)
   await secret.loaded
   t.ok(secret.isLoaded)
   t.match(logs(), '"level":"warn"')

@@ -1,18 +1,19 @@
 import pino from 'pino'
 import type { Test } from 'tap'
 import { loggerOptions } from '../telemetry/logger.ts'
-import { Secret, type StoredVersion } from '../secrets/secrets.ts'
+import { Secret, type Clock, type StoredVersion } from '../secrets/secrets.ts'
 
-/** A vault of one secret that tests change, with a count of the looks at it, and a process that reads it. */
-export function vault (t: Test) {
+/** A vault of one secret that tests change, which counts the reads of the newest version, and its reader. */
+export function vault (t: Test, clock?: Clock) {
   const versions = new Map<string, StoredVersion>()
   const lines: string[] = []
   let newest: string | undefined
-  const state = { away: false, looks: 0 }
+  const state = { away: false, looks: 0, reading: async () => {} }
 
   const read = async (id?: string) => {
     if (id === undefined) state.looks++
     const version = versions.get(id ?? newest ?? '')
+    await state.reading()
     if (state.away || !version) throw new Error('away')
     return { ...version }
   }
@@ -33,7 +34,7 @@ export function vault (t: Test) {
 
     reader<T> (use: (value: string) => T, refreshSeconds = 3_600) {
       const log = pino(loggerOptions('test', 'trace'), { write: (line: string) => { lines.push(line) } })
-      const secret = new Secret<T>({ name: 'a-secret', read, derive: use, refreshSeconds, rotationDays: 90, log })
+      const secret = new Secret<T>({ name: 'a-secret', read, derive: use, refreshSeconds, rotationDays: 90, log, clock })
       t.teardown(() => secret.close())
       return secret
     }

@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 
-/** Logs one line for `request` when it is over. Tells the route only: an address here is health data. */
+/** Logs one line for `request` when it has ended, with its route: a path contains ids of patients. */
 export function logAccess (request: FastifyRequest, reply: FastifyReply) {
   reply.raw.once('close', () => {
     const { method, failure, log } = request

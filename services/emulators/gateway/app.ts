@@ -2,23 +2,24 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import querystring from 'node:querystring'
 import { promisify } from 'node:util'
-import Fastify, { LogController, type FastifyError, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import Fastify, { LogController } from 'fastify'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { DestinationStream } from 'pino'
 import { closing } from '#common/http/closing.ts'
 import { secrets, secretsLoaded } from '#common/secrets/key-vault.ts'
 import { logDestination, loggerOptions } from '#common/telemetry/logger.ts'
 import type { Secret } from '#common/secrets/secrets.ts'
 import { beginRequest, requests } from '#common/telemetry/requests.ts'
-import type { Lookup } from '#common/http/upstream.ts'
 import { logAccess } from './access-log.ts'
 import type { Config } from './config.ts'
 import { InvalidKey, MissingKey, NoOperation, answerError } from './errors.ts'
 import { forward, type Backends } from './forward.ts'
-import { shownKey } from './keys.ts'
-import { operations } from './operations.ts'
+import { subscriptionKey } from './keys.ts'
+import { operations, type Api } from './operations.ts'
 import { loadPolicies } from './policies/policies.ts'
 import type { SendRequest } from './policies/requests.ts'
-import { Subscriptions, findAmong, opens, type Subscription } from './subscriptions.ts'
+import type { Pipeline } from './policies/statements.ts'
+import { Subscriptions, allows, findAmong, type Subscription } from './subscriptions.ts'
 import { traceOf, type Trace } from './trace.ts'
 import { connect } from './upstream.ts'
 
@@ -26,7 +27,7 @@ declare module 'fastify' {
   interface FastifyRequest {
     trace: Trace
     subscription: Subscription | null
-    /** What the access log tells besides the status. */
+    /** Logged with the status. */
     failure: unknown
   }
   interface FastifyContextConfig {
@@ -36,20 +37,20 @@ declare module 'fastify' {
 
 interface Dependencies {
   logStream?: DestinationStream
-  lookup?: Lookup
-  /** Sends what the policies ask. */
+  /** Sends the send-requests of the policies. */
   sendRequest?: SendRequest
-  /** In the place of those that the settings give. */
+  /** Overrides of the named values that follow from the settings. */
   namedValues?: Record<string, string>
 }
 
-/** The local stand-in of API Management before the patient service: it does what the policies in terraform/policies say. */
-export async function buildApp (config: Config, { logStream = logDestination(), lookup, sendRequest, namedValues }: Dependencies = {}) {
+/** Emulates API Management before the patient service, with the policies in terraform/policies. */
+export async function buildApp (config: Config, dependencies: Dependencies = {}) {
+  const { logStream = logDestination(), sendRequest, namedValues } = dependencies
   const app = Fastify({
     logger: { ...loggerOptions('gateway', config.LOG_LEVEL), stream: logStream },
     logController: new LogController({ disableRequestLogging: true }),
-    // Each line of the access log is whole, so a child logger a request would be waste
-    childLoggerFactory: (logger, _bindings, options) => 'level' in options ? logger.child({}, options) : logger,
+    // The access log needs no child logger for each request
+    childLoggerFactory: (log, _bindings, options) => 'level' in options ? log.child({}, options) : log,
     genReqId: () => randomUUID(),
     requestIdHeader: false,
     requestTimeout: 2 * config.TIMEOUT_MS,
@@ -58,10 +59,13 @@ export async function buildApp (config: Config, { logStream = logDestination(), 
     forceCloseConnections: 'idle',
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 16_384 },
     rewriteUrl: originForm,
-    frameworkErrors: (error, request, reply) => answerUnroutable(error, request as FastifyRequest, reply as FastifyReply, subscriptions)
+    frameworkErrors: (_error, request, reply) => {
+      answerUnroutable(request as FastifyRequest, reply as FastifyReply, subscriptions)
+    }
   })
   await app.register(secrets, { settings: config.secrets })
-  const subscriptions: Secret<Subscriptions> = app.secrets.open('gateway-subscription-keys', (keys) => new Subscriptions(JSON.parse(keys)))
+  const parse = (keys: string) => new Subscriptions(JSON.parse(keys))
+  const subscriptions = app.secrets.open('gateway-subscription-keys', parse)
   app.register(closing)
   app.removeAllContentTypeParsers()
   app.decorateRequest('trace')
@@ -82,22 +86,20 @@ export async function buildApp (config: Config, { logStream = logDestination(), 
 
   const { patient, echo, services } = await loadPolicies(app, config, { sendRequest, namedValues })
   const backends: Backends = {
-    services: new Map(services.map((url) => [url, connect(url, config.TIMEOUT_MS, lookup)])),
+    services: new Map(services.map((url) => [url, connect(url, config.TIMEOUT_MS)])),
     local: answerEcho,
     timeoutMs: config.TIMEOUT_MS
   }
   app.addHook('onClose', () => Promise.all([...backends.services.values()].map((service) => service.close())))
 
-  app.register(api('patient', subscriptions, (request, reply) => forward(patient, backends, request, reply)), { prefix: '/patient' })
-  app.register(api('echo', subscriptions, (request, reply) => forward(echo, backends, request, reply)), { prefix: '/echo' })
+  app.register(api('patient', patient, backends, subscriptions), { prefix: '/patient' })
+  app.register(api('echo', echo, backends, subscriptions), { prefix: '/echo' })
   return app
 }
 
-type Answer = (request: FastifyRequest, reply: FastifyReply) => void
-
-/** One API: every path under its prefix, known or not, asks for a key first. */
-function api (name: 'patient' | 'echo', subscriptions: Secret<Subscriptions>, answer: Answer) {
-  return async function (guarded: FastifyInstance) {
+/** One API: every path under its prefix, known or not, requires a key first. */
+function api (name: Api, pipeline: Pipeline, backends: Backends, subscriptions: Secret<Subscriptions>) {
+  return async (guarded: FastifyInstance) => {
     guarded.addHook('onRequest', secretsLoaded)
     guarded.addHook('onRequest', (request) => authorise(request, subscriptions))
     guarded.setNotFoundHandler(() => { throw new NoOperation() })
@@ -106,8 +108,8 @@ function api (name: 'patient' | 'echo', subscriptions: Secret<Subscriptions>, an
         method,
         url: path.slice(`/${name}`.length),
         config: { operation },
-        // The body is the service's to judge, so the answer comes before Fastify looks at its type
-        preParsing: (request, reply) => answer(request, reply),
+        // The service validates the body, so Fastify does not parse it
+        preParsing: (request, reply) => forward(pipeline, backends, request, reply),
         handler: () => {}
       })
     }
@@ -115,31 +117,31 @@ function api (name: 'patient' | 'echo', subscriptions: Secret<Subscriptions>, an
 }
 
 async function authorise (request: FastifyRequest, subscriptions: Secret<Subscriptions>) {
-  const key = shownKey(request)
+  const key = subscriptionKey(request)
   if (key === undefined) throw new MissingKey()
   const subscription = await subscriptions.findOrRefresh((versions) => findAmong(versions, key))
   if (!subscription) throw new InvalidKey()
   request.subscription = subscription
   const { operation } = request.routeOptions.config ?? {}
   if (request.is404 || operation === undefined) throw new NoOperation()
-  if (!opens(subscription, operation)) throw new InvalidKey()
+  if (!allows(subscription, operation)) throw new InvalidKey()
 }
 
-/** The backend of the Echo API. */
+/** The response of the Echo API. */
 function answerEcho ({ method }: FastifyRequest, url: string) {
   const [path, query] = url.split('?', 2)
   return { method, path, query: { ...querystring.parse(query ?? '') } }
 }
 
-/** Answers a path that the router cannot decode: no operation has it, but an API may. */
-async function answerUnroutable (_error: FastifyError, request: FastifyRequest, reply: FastifyReply, subscriptions: Secret<Subscriptions>) {
+/** Answers a path that the router cannot decode: it is of no operation, but may be of an API. */
+async function answerUnroutable (request: FastifyRequest, reply: FastifyReply, keys: Secret<Subscriptions>) {
   request.trace = traceOf(request.headers)
   beginRequest(request, reply, request.trace.id)
   logAccess(request, reply)
   try {
     if (/^\/(?:patient|echo)(?:[/?]|$)/.test(request.raw.url!)) {
       await promisify(secretsLoaded)(request, reply)
-      await authorise(request, subscriptions)
+      await authorise(request, keys)
     }
     throw new NoOperation()
   } catch (error) {
@@ -147,7 +149,7 @@ async function answerUnroutable (_error: FastifyError, request: FastifyRequest, 
   }
 }
 
-// RFC 9112, 3.2.2: a server takes the absolute form too
+// RFC 9112, 3.2.2: a server accepts the absolute form too
 function originForm ({ url = '/' }: IncomingMessage) {
   return url.replace(/^https?:\/\/[^/?#]*/i, '') || '/'
 }

@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { Type } from 'typebox'
 import { DrainSettings, ServerSettings, TelemetrySettings, loadWithSecrets } from '#common/config.ts'
 
-/** The documents that Terraform gives to API Management. */
+/** The policy documents that Terraform deploys to API Management. */
 const POLICIES_DIR = fileURLToPath(new URL('../../../terraform/policies', import.meta.url))
 
 const Settings = Type.Object({
@@ -10,15 +10,15 @@ const Settings = Type.Object({
   ...TelemetrySettings,
   ...DrainSettings,
   PATIENT_URL: Type.String({ format: 'http-url' }),
-  /** Calls a minute that a subscription may make; 0 is no limit. */
+  /** Calls a minute for each subscription; 0 is no limit. */
   RATE_LIMIT: Type.Integer({ default: 0, minimum: 0 }),
-  /** Calls a day, likewise. */
+  /** Calls a day for each subscription; 0 is no limit. */
   CALLS_PER_DAY: Type.Integer({ default: 0, minimum: 0 }),
-  /** How long the service may take to answer at the most, whatever the policies say. */
+  /** The longest that the service may take to respond, whatever the policies say. */
   TIMEOUT_MS: Type.Integer({ default: 60_000, minimum: 1 }),
-  /** How long a rotation leaves superseded keys in force: what the policies keep of a key must be renewed well within. */
+  /** How long superseded keys stay valid in a rotation; policies must cache keys for less than half of it. */
   KEY_GRACE_SECONDS: Type.Number({ default: 600, minimum: 3 }),
-  /** Where the documents are. */
+  /** The directory of the policy documents. */
   POLICIES_DIR: Type.String({ default: POLICIES_DIR })
 })
 

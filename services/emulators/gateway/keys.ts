@@ -4,15 +4,15 @@ import type { FastifyRequest } from 'fastify'
 const HEADER = 'ocp-apim-subscription-key'
 const PARAMETER = 'subscription-key'
 
-/** The subscription key that a request shows in its header or, without one, in its query. */
-export function shownKey ({ headers, raw }: FastifyRequest): string | undefined {
+/** The subscription key of a request, from its header or else from its query. */
+export function subscriptionKey ({ headers, raw }: FastifyRequest): string | undefined {
   const header = headers[HEADER]
   if (header) return String(header)
   if (!raw.url!.includes('?')) return undefined
   return parameters(raw.url!).filter(isKey).map(([, value]) => value).find(Boolean)
 }
 
-/** `url` without the parameter `name` (in lower case), every other one as it was written. */
+/** `url` without the parameter `name`, which is in lower case; the others stay as they are. */
 export function withoutParameter (url: string, name: string) {
   const start = url.indexOf('?')
   if (start === -1) return url
@@ -25,7 +25,8 @@ function parameters (url: string) {
 }
 
 function parse (pair: string) {
-  return Object.entries(querystring.parse(pair))[0] as [string, string] | undefined ?? ['', ''] as [string, string]
+  const [parsed = ['', '']] = Object.entries(querystring.parse(pair))
+  return parsed as [string, string]
 }
 
 function isKey ([name]: [string, string]) {

@@ -1,26 +1,39 @@
 import document from '../../patient/openapi.json' with { type: 'json' }
 
+const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const
+
+type Method = typeof METHODS[number]
+type Item = Partial<Record<Method, { operationId: string }>>
+
+export type Api = 'patient' | 'echo'
+
 export interface Operation {
   name: string
-  api: 'patient' | 'echo'
-  method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+  api: Api
+  method: Uppercase<Method>
+  /** With parameters as Fastify writes them. */
   path: string
 }
 
-const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const
+const patientOperations = Object.entries<Item>(document.paths).flatMap(([template, item]) => {
+  const path = template.replace(/\{(\w+)\}/g, ':$1')
+  return METHODS.filter((method) => item[method]).map((method): Operation => ({
+    name: item[method]!.operationId,
+    api: 'patient',
+    method: method.toUpperCase() as Uppercase<Method>,
+    path
+  }))
+})
 
-/** Every operation the gateway knows: those of the Patient API's document, as API Management imports it, and the Echo API's. */
+/** The operations of the Patient API, from the document that API Management imports, and of the Echo API. */
 export const operations: Operation[] = [
-  ...Object.entries<Partial<Record<typeof METHODS[number], { operationId: string }>>>(document.paths).flatMap(([path, item]) => METHODS.flatMap((method) => {
-    const name = item[method]?.operationId
-    return name === undefined ? [] : { name, api: 'patient' as const, method: method.toUpperCase() as Operation['method'], path: path.replace(/\{(\w+)\}/g, ':$1') }
-  })),
+  ...patientOperations,
   { name: 'retrieve-resource', api: 'echo', method: 'GET', path: '/echo/resource' }
 ]
 
 export type Product = 'client' | 'reader'
 
-/** The operations that each product opens. */
+/** The operations that each product allows. */
 export const products: Record<Product, ReadonlySet<string>> = {
   client: new Set(operations.map(({ name }) => name)),
   reader: new Set(['load-patient', 'search-patients', 'load-tests', 'load-test', 'retrieve-resource'])

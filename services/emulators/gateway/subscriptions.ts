@@ -14,6 +14,8 @@ const Keys = Type.Record(
   { additionalProperties: false, minProperties: 1 }
 )
 
+const FORM = '{"<subscription id>": {"product": "client" or "reader", "key": "..."}}'
+
 export interface Subscription {
   id: string
   product: Product
@@ -22,37 +24,43 @@ export interface Subscription {
 export class Subscriptions {
   #entries: Array<Subscription & { digest: Buffer }>
 
-  /** @throws {SettingsError} that quotes nothing, where `keys` is not `{ id: { product, key } }` with a key of its own each */
+  /**
+   * @param keys `{ id: { product, key } }`, each key used once
+   * @throws {SettingsError} whose message quotes no key
+   */
   constructor (keys: unknown) {
-    if (!Value.Check(Keys, keys)) throw new SettingsError('must be {"<subscription id>": {"product": "client" or "reader", "key": "..."}}')
+    if (!Value.Check(Keys, keys)) throw new SettingsError(`must be ${FORM}`)
     const entries = Object.entries<Static<typeof Keys>[string]>(keys)
-    if (new Set(entries.map(([, { key }]) => key)).size < entries.length) throw new SettingsError('must give each subscription a key of its own')
+    if (new Set(entries.map(([, { key }]) => key)).size < entries.length) {
+      throw new SettingsError('must give each subscription a key of its own')
+    }
     this.#entries = entries.map(([id, { product, key }]) => ({ id, product, digest: digest(key) }))
   }
 
-  /** The subscription that `key` belongs to. Takes the same time whichever it is, and where there is none. */
+  /** The subscription of `key`, found in the same time whichever it is, and where there is none. */
   find (key: string): Subscription | undefined {
-    const shown = digest(key)
+    const sent = digest(key)
     let found: Subscription | undefined
     for (const entry of this.#entries) {
-      if (timingSafeEqual(entry.digest, shown)) found = entry
+      if (timingSafeEqual(entry.digest, sent)) found = entry
     }
     return found
   }
 }
 
-/** The subscription that `key` belongs to in the newest of the versions, newest first, that knows it. */
+/** The subscription of `key` in the newest of `versions`, newest first, that has it. */
 export function findAmong (versions: Subscriptions[], key: string): Subscription | undefined {
   let found: Subscription | undefined
   for (const subscriptions of versions) {
-    const here = subscriptions.find(key)
-    found ??= here
+    // Each is searched, so that the time does not depend on the key
+    const match = subscriptions.find(key)
+    found ??= match
   }
   return found
 }
 
-/** Whether the product of `subscription` holds `operation`. */
-export function opens ({ product }: Subscription, operation: string) {
+/** Whether the product of `subscription` allows `operation`. */
+export function allows ({ product }: Subscription, operation: string) {
   return products[product].has(operation)
 }
 

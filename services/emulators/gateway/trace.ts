@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import { newSpanId, newTraceId, parseTraceparent } from '#common/telemetry/trace.ts'
 
-/** W3C Trace Context, as it goes to the service. */
+/** The W3C Trace Context that is sent to the service. */
 export interface Trace {
   id: string
   traceparent: string
@@ -9,10 +9,11 @@ export interface Trace {
 }
 
 // https://www.w3.org/TR/trace-context-2/#tracestate-header-field-values
-const MEMBER = /^(?:[a-z0-9][\w\-*/]{0,255}|[a-z0-9][\w\-*/]{0,240}@[a-z][\w\-*/]{0,13})=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$/
+const KEY = /^(?:[a-z0-9][a-z0-9_\-*/]{0,255}|[a-z0-9][a-z0-9_\-*/]{0,240}@[a-z][a-z0-9_\-*/]{0,13})$/
+const VALUE = /^[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]$/
 const MAX_MEMBERS = 32
 
-/** The trace that a client's request belongs to, or a new one where it names none that is valid. */
+/** The trace of a client's request, or a new one where its traceparent is missing or malformed. */
 export function traceOf ({ traceparent, tracestate }: IncomingHttpHeaders): Trace {
   const parent = parseTraceparent(traceparent)
   if (!parent) return startTrace()
@@ -28,7 +29,8 @@ function startTrace (): Trace {
 
 function isValidState (state: string) {
   const members = state.split(',').map((member) => member.trim()).filter(Boolean)
-  const keys = new Set(members.map((member) => member.slice(0, member.indexOf('='))))
+    .map((member) => member.split('='))
+  const keys = new Set(members.map(([key]) => key))
   return members.length > 0 && members.length <= MAX_MEMBERS && keys.size === members.length &&
-    members.every((member) => MEMBER.test(member) && !/[A-Z]/.test(member.slice(0, member.indexOf('='))))
+    members.every((pair) => pair.length === 2 && KEY.test(pair[0]!) && VALUE.test(pair[1]!))
 }

@@ -1,25 +1,25 @@
 import type { Socket } from 'node:net'
-import { buildConnector, Pool } from 'undici'
-import { connectTo, KEPT_MS, type Lookup } from '#common/http/upstream.ts'
+import { buildConnector } from 'undici'
+import { openPool } from '#common/http/pool.ts'
 
-const HEAR_OUT_MS = 1000
+const READ_MS = 1_000
 
-/** Kept connections to a service at `origin`, which has `timeout` ms to begin its answer and between two parts of it. */
-export function connect (origin: string, timeout: number, lookup?: Lookup) {
-  return connectTo(origin, {
-    lookup,
-    // What came under a route goes out under it
-    names: { target: 'patient', route: (_path, { route }) => route },
-    open: (origin, via) => new Pool(origin, { headersTimeout: timeout, bodyTimeout: timeout, keepAliveMaxTimeout: KEPT_MS, connect: via(connector(timeout)) })
+/** Opens a pool of connections to the service at `url`, which may pause for `timeoutMs` at the most. */
+export function connect (url: string, timeoutMs: number) {
+  // Recorded under the route of the client's request
+  return openPool(url, { target: 'patient', route: (_path, { route }) => route }, {
+    headersTimeout: timeoutMs,
+    bodyTimeout: timeoutMs,
+    connect: connector(timeoutMs)
   })
 }
 
-/** Connects within `timeout` ms, and hears a service out that answers before it has read all. */
-export function connector (timeout: number): buildConnector.connector {
-  const connect = buildConnector({ timeout: Math.min(timeout, 10_000) })
+/** Connects within `timeoutMs`, and reads a response that is sent before the whole request was received. */
+export function connector (timeoutMs: number): buildConnector.connector {
+  const connect = buildConnector({ timeout: Math.min(timeoutMs, 10_000), allowH2: false })
   return (options, callback) => connect(options, (...[error, socket]) => {
     if (error) return callback(error, null)
-    hearOut(socket)
+    delayWriteErrors(socket)
     callback(null, socket)
   })
 }
@@ -28,10 +28,10 @@ type Done = (error?: Error | null) => void
 type Writer = (...args: [...unknown[], Done]) => void
 
 /**
- * Lets a failed write fail only after what the peer sent before it closed has been read: a service that refuses
- * a large body answers and closes while the body is still being written.
+ * Reports a failed write only after what the peer sent before it closed has been read: a service that refuses
+ * a large body responds and closes while the body is still being written.
  */
-function hearOut (socket: Socket) {
+function delayWriteErrors (socket: Socket) {
   const writers = socket as unknown as Record<'_write' | '_writev', Writer>
   for (const name of ['_write', '_writev'] as const) {
     const write = writers[name]
@@ -39,9 +39,14 @@ function hearOut (socket: Socket) {
       const done = args.pop() as Done
       write.call(socket, ...args, (error?: Error | null) => {
         if (!error || socket.destroyed) return done(error)
-        const timer = setTimeout(done, HEAR_OUT_MS, error)
+        const timer = setTimeout(done, READ_MS, error)
         socket.once('close', () => clearTimeout(timer))
       })
     }
   }
+}
+
+/** Whether the connection of a call broke: its service died, or closed the connection at that moment. */
+export function isBroken ({ code }: NodeJS.ErrnoException) {
+  return code === 'UND_ERR_SOCKET' || code === 'ECONNRESET' || code === 'EPIPE'
 }

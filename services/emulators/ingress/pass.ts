@@ -1,12 +1,13 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import createError from '@fastify/error'
 import { errors, type Dispatcher } from 'undici'
-import { fieldsWithout, HOP_BY_HOP, responseFields } from '../gateway/headers.ts'
-import { Upload } from '../gateway/upload.ts'
+import { fieldsWithout, HOP_BY_HOP } from '../gateway/headers.ts'
+import { Upload } from './upload.ts'
 import { answer, type answers } from './answers.ts'
 import { NoReplica, type Replicas } from './replicas.ts'
 import type { Replica } from './replica.ts'
 
+const RESPONSE: ReadonlySet<string> = new Set(HOP_BY_HOP)
 const ClientGone = createError('CLIENT_GONE', 'The client went away')
 
 /** Told anew to the service, whatever a client says of it. */
@@ -63,7 +64,7 @@ class Passage implements Dispatcher.DispatchHandler {
     if (statusCode < 200) return
     this.#answered = true
     this.#upload?.forget()
-    const fields = responseFields((controller.rawHeaders as Array<string | Buffer>).map((field) => field.toString('latin1')))
+    const fields = fieldsWithout((controller.rawHeaders as Array<string | Buffer>).map((field) => field.toString('latin1')), RESPONSE)
     if (this.#reply.server.isClosing()) fields.push('connection', 'close')
     this.#reply.raw.writeHead(statusCode, fields)
   }

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
-import envSchema from 'env-schema'
+import { Type } from 'typebox'
+import { loadSettings, ServerSettings, SettingsError } from '#common/config.ts'
 import type { RootUser } from './server.ts'
 
 export interface Config {
@@ -13,37 +14,34 @@ export interface Config {
 }
 
 // the names of the mongo image for containers
-const rootSettings = ['MONGO_INITDB_ROOT_USERNAME', 'MONGO_INITDB_ROOT_PASSWORD_FILE'] as const
-const [rootName, rootFile] = rootSettings
+const [rootName, rootFile] = ['MONGO_INITDB_ROOT_USERNAME', 'MONGO_INITDB_ROOT_PASSWORD_FILE'] as const
 
-const schema = {
-  type: 'object',
-  required: ['DATA_DIR'],
-  dependencies: { [rootName]: [rootFile], [rootFile]: [rootName] },
-  properties: {
-    DATA_DIR: { type: 'string', minLength: 1 },
-    PORT: { type: 'integer', minimum: 0, maximum: 65535, default: 27017 },
-    HOST: { type: 'string', minLength: 1, default: '127.0.0.1' },
-    LOG_LEVEL: { type: 'string', enum: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], default: 'info' },
-    TTL_SECONDS: { type: 'number', exclusiveMinimum: 0, default: 60 },
-    AUTHORIZATION: { type: 'string', enum: ['enabled', 'disabled'], default: 'enabled' },
-    [rootName]: { type: 'string', minLength: 1 },
-    [rootFile]: { type: 'string', minLength: 1 }
-  }
-}
+const Settings = Type.Object({
+  LOG_LEVEL: ServerSettings.LOG_LEVEL,
+  DATA_DIR: Type.String({ minLength: 1 }),
+  PORT: Type.Integer({ minimum: 0, maximum: 65535, default: 27017 }),
+  HOST: Type.String({ minLength: 1, default: '127.0.0.1' }),
+  TTL_SECONDS: Type.Number({ exclusiveMinimum: 0, default: 60 }),
+  AUTHORIZATION: Type.Enum(['enabled', 'disabled'], { default: 'enabled' }),
+  [rootName]: Type.Optional(Type.String({ minLength: 1 })),
+  [rootFile]: Type.Optional(Type.String({ minLength: 1 }))
+})
 
-/** Reads the settings. Throws one error that names every setting that is wrong. */
+/** @throws {SettingsError} one message that names every setting that is wrong */
 export function loadConfig (env: NodeJS.ProcessEnv): Config {
-  const values = envSchema<Record<string, string & number>>({ schema, data: env, dotenv: false, env: false })
-  const user = values[rootName]
+  const values = loadSettings(Settings, env)
+  const { [rootName]: user, [rootFile]: file } = values
+  if ((user === undefined) !== (file === undefined)) {
+    throw new SettingsError(`Settings: ${rootName} and ${rootFile} must be given together`)
+  }
   return {
-    dataDir: values.DATA_DIR!,
-    port: values.PORT!,
-    host: values.HOST!,
-    logLevel: values.LOG_LEVEL!,
-    ttlSeconds: values.TTL_SECONDS!,
+    dataDir: values.DATA_DIR,
+    port: values.PORT,
+    host: values.HOST,
+    logLevel: values.LOG_LEVEL,
+    ttlSeconds: values.TTL_SECONDS,
     auth: values.AUTHORIZATION === 'enabled',
-    root: user === undefined ? undefined : { user, password: passwordIn(values[rootFile]!) }
+    root: user === undefined ? undefined : { user, password: passwordIn(file!) }
   }
 }
 

@@ -1,32 +1,35 @@
 import type { FastifyBaseLogger } from 'fastify'
+import { withoutRepeats, type StoredRecord } from '#common/audit-record.ts'
 import type { Database } from '#common/database.ts'
-import type { AuditRecord } from '../../cli/register-table.ts'
 
 interface Block {
-  records: AuditRecord[]
+  records: StoredRecord[]
 }
 
-const MOST_BLOCKS = 50
-const READ_MS = 2_000
+const MAX_BLOCKS = 50
+const MAX_TIME_MS = 2_000
 
-/** What the register has of one operation, or why that cannot be told. */
-export type Recorded = { records: AuditRecord[] } | { unknown: 'not connected' | 'not reached' }
+/** The audit records of one operation, or why they are not available. */
+export type RecordsResult = { records: StoredRecord[] } | { unavailable: 'not connected' | 'no response' }
 
 /** Reads the audit records of an operation, oldest first. */
-export type ReadRecords = (operationId: string) => Promise<Recorded>
+export type ReadRecords = (operationId: string) => Promise<RecordsResult>
 
-export function recordsOf (database: Database | undefined, log: FastifyBaseLogger): ReadRecords {
-  if (!database) return async () => ({ unknown: 'not connected' })
+export function recordsReader (database: Database | undefined, log: FastifyBaseLogger): ReadRecords {
+  if (!database) return async () => ({ unavailable: 'not connected' })
   return async (operationId) => {
-    if (!database.ready) return { unknown: 'not reached' }
+    if (!database.ready) return { unavailable: 'no response' }
     try {
+      const options = { maxTimeMS: MAX_TIME_MS, limit: MAX_BLOCKS }
       const blocks = await database.collection<Block>('blocks')
-        .find({ 'records.operationId': operationId }, { maxTimeMS: READ_MS, limit: MOST_BLOCKS }).toArray()
-      const records = blocks.flatMap((block) => block.records).filter((record) => record.operationId === operationId)
-      return { records: records.sort((a, b) => a.createdDate.getTime() - b.createdDate.getTime()) }
+        .find({ 'records.operationId': operationId }, options).toArray()
+      const records = blocks.flatMap((block) => block.records)
+        .filter((record) => record.operationId === operationId)
+        .sort((a, b) => a.createdDate.getTime() - b.createdDate.getTime())
+      return { records: withoutRepeats(records) }
     } catch (err) {
-      log.warn({ err }, 'the audit register does not answer')
-      return { unknown: 'not reached' }
+      log.warn({ err }, 'the audit register does not respond')
+      return { unavailable: 'no response' }
     }
   }
 }

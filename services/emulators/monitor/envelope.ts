@@ -1,8 +1,8 @@
 import { Type, type Static } from 'typebox'
 import { violations } from '#common/http/validation.ts'
 
-// Only what is read here is checked: senders may add to each of these.
-// Source: the models that @azure/monitor-opentelemetry-exporter is generated from, and the data model of Application Insights.
+// Only properties that are read here are validated; senders may add others. Source: the models that
+// @azure/monitor-opentelemetry-exporter is generated from, and the data model of Application Insights.
 
 const text = Type.String()
 const id = Type.String({ minLength: 1, maxLength: 512 })
@@ -11,26 +11,47 @@ const TIME_SPAN = /^-?(?:(\d{1,8})\.)?(\d{1,2}):(\d{1,2}):(\d{1,2}(?:\.\d{1,9})?
 const duration = Type.String({ pattern: TIME_SPAN.source })
 const code = Type.Union([text, Type.Number()])
 
-const about = {
+const customData = {
   properties: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
   measurements: Type.Optional(Type.Record(Type.String(), Type.Unknown()))
 }
 
+const Exception = Type.Object({
+  typeName: Type.Optional(text),
+  message: Type.Optional(text),
+  stack: Type.Optional(text)
+})
+
 const baseData = {
   RequestData: Type.Object({
-    id, name: Type.Optional(name), duration, success: Type.Boolean(), responseCode: Type.Optional(code), url: Type.Optional(text), source: Type.Optional(text), ...about
+    id,
+    name: Type.Optional(name),
+    duration,
+    success: Type.Boolean(),
+    responseCode: Type.Optional(code),
+    url: Type.Optional(text),
+    source: Type.Optional(text),
+    ...customData
   }),
   RemoteDependencyData: Type.Object({
-    id: Type.Optional(id), name, duration, success: Type.Optional(Type.Boolean()), resultCode: Type.Optional(code), type: Type.Optional(text), target: Type.Optional(text), data: Type.Optional(text), ...about
+    id: Type.Optional(id),
+    name,
+    duration,
+    success: Type.Optional(Type.Boolean()),
+    resultCode: Type.Optional(code),
+    type: Type.Optional(text),
+    target: Type.Optional(text),
+    data: Type.Optional(text),
+    ...customData
   }),
   ExceptionData: Type.Object({
-    exceptions: Type.Array(Type.Object({ typeName: Type.Optional(text), message: Type.Optional(text), stack: Type.Optional(text) }), { minItems: 1 }),
+    exceptions: Type.Array(Exception, { minItems: 1 }),
     severityLevel: Type.Optional(code),
-    ...about
+    ...customData
   }),
-  MessageData: Type.Object({ message: text, severityLevel: Type.Optional(code), ...about }),
-  EventData: Type.Object({ name, ...about }),
-  MetricData: Type.Object({ metrics: Type.Array(Type.Object({ name, value: Type.Number() })), ...about })
+  MessageData: Type.Object({ message: text, severityLevel: Type.Optional(code), ...customData }),
+  EventData: Type.Object({ name, ...customData }),
+  MetricData: Type.Object({ metrics: Type.Array(Type.Object({ name, value: Type.Number() })), ...customData })
 }
 
 type BaseType = keyof typeof baseData
@@ -46,9 +67,9 @@ const Envelope = Type.Object({
 })
 type Envelope = Static<typeof Envelope>
 
-/** The largest item that Application Insights takes. */
+/** The maximum size of an item in Application Insights. */
 const ITEM_BYTES = 64 * 1024
-/** About what an item takes besides its texts. */
+/** The approximate size of an item without its strings. */
 const OVERHEAD_BYTES = 512
 
 const SEVERITIES = ['Verbose', 'Information', 'Warning', 'Error', 'Critical']
@@ -56,29 +77,29 @@ const ERROR = SEVERITIES.indexOf('Error')
 
 export type Kind = 'request' | 'dependency' | 'exception' | 'message' | 'event'
 
-/** One piece of telemetry that belongs to an operation. */
+/** One telemetry item of an operation. */
 export interface Item {
   kind: Kind
   operationId: string
-  /** Of a request or dependency: what others name as their parent. */
+  /** Of a request or dependency: its span id, which the items below it have as their parent id. */
   id?: string
   parentId?: string
   role: string
   name: string
-  /** When it began, in ms since the epoch. */
+  /** The start, in ms since the epoch. */
   time: number
   durationMs: number
   failed: boolean
   resultCode?: string
-  /** What a dependency is: Http, mongodb. */
+  /** The type of a dependency: Http, mongodb. */
   type?: string
   target?: string
   severity?: string
-  /** How many it stands for, where it is one of a sample. */
+  /** The number of items that a sampled item represents. */
   weight: number
-  /** What else came with it, by name. */
+  /** Its other properties and measurements. */
   attributes: Array<[name: string, value: string]>
-  /** About what it takes in memory. */
+  /** Its approximate size in memory. */
   bytes: number
 }
 
@@ -87,9 +108,10 @@ export class MalformedItem extends Error {
 }
 
 /**
- * Reads one envelope as SDKs send it. Metrics, and kinds that no service here sends, are taken and not kept.
+ * Reads one envelope as SDKs send it. Returns undefined for metrics and unknown types, which are accepted and
+ * dropped.
  *
- * @throws {MalformedItem} that names a property and no value
+ * @throws {MalformedItem} with the name of a property, and no value
  */
 export function readEnvelope (content: unknown): Item | undefined {
   check(Envelope, content, '')
@@ -106,20 +128,28 @@ export function readEnvelope (content: unknown): Item | undefined {
 
 const readers = {
   RequestData (envelope: Envelope) {
-    const { id, name = '', duration, success, responseCode, url, source, ...rest } = dataOf<'RequestData'>(envelope)
-    return item(envelope, { kind: 'request', id, name, durationMs: milliseconds(duration), failed: !success, resultCode: codeOf(responseCode) }, { url, source }, rest)
+    const { id, name = '', duration, success, responseCode, url, source, ...rest } =
+      dataOf<'RequestData'>(envelope)
+    const outcome = { durationMs: milliseconds(duration), failed: !success, resultCode: codeOf(responseCode) }
+    return item(envelope, { kind: 'request', id, name, ...outcome }, { url, source }, rest)
   },
   RemoteDependencyData (envelope: Envelope) {
-    const { id, name, duration, success = true, resultCode, type, target, data, ...rest } = dataOf<'RemoteDependencyData'>(envelope)
-    return item(envelope, { kind: 'dependency', id, name, durationMs: milliseconds(duration), failed: !success, resultCode: codeOf(resultCode), type, target }, { type, target, data }, rest)
+    const { id, name, duration, success = true, resultCode, type, target, data, ...rest } =
+      dataOf<'RemoteDependencyData'>(envelope)
+    const outcome = { durationMs: milliseconds(duration), failed: !success, resultCode: codeOf(resultCode) }
+    const own = { kind: 'dependency', id, name, ...outcome, type, target } as const
+    return item(envelope, own, { type, target, data }, rest)
   },
   ExceptionData (envelope: Envelope) {
-    const { exceptions: [{ typeName = 'Exception', message, stack } = {}], severityLevel = ERROR, ...rest } = dataOf<'ExceptionData'>(envelope)
-    return item(envelope, { kind: 'exception', name: typeName, failed: true, severity: severityOf(severityLevel) }, { message, stack }, rest)
+    const { exceptions, severityLevel = ERROR, ...rest } = dataOf<'ExceptionData'>(envelope)
+    const [{ typeName: name = 'Exception', message, stack } = {}] = exceptions
+    const severity = severityOf(severityLevel)
+    return item(envelope, { kind: 'exception', name, failed: true, severity }, { message, stack }, rest)
   },
   MessageData (envelope: Envelope) {
     const { message, severityLevel, ...rest } = dataOf<'MessageData'>(envelope)
-    return item(envelope, { kind: 'message', name: message, failed: false, severity: severityOf(severityLevel) }, {}, rest)
+    const severity = severityOf(severityLevel)
+    return item(envelope, { kind: 'message', name: message, failed: false, severity }, {}, rest)
   },
   EventData (envelope: Envelope) {
     const { name, ...rest } = dataOf<'EventData'>(envelope)
@@ -128,20 +158,23 @@ const readers = {
 } satisfies Record<Exclude<BaseType, 'MetricData'>, (envelope: Envelope) => Item>
 
 type Own = Pick<Item, 'kind' | 'name' | 'failed'> & Partial<Item>
+type CustomData = { properties?: object, measurements?: object }
 
-function item ({ time, tags = {}, sampleRate = 100 }: Envelope, own: Own, fields: Record<string, unknown>, { properties, measurements }: { properties?: object, measurements?: object }): Item {
-  const attributes = Object.entries({ ...fields, ...properties, ...measurements }).flatMap(([name, value]): Item['attributes'] => {
-    const text = textOf(value)
-    return text === undefined || text === '' ? [] : [[name, text]]
-  })
+function item (envelope: Envelope, own: Own, fields: object, { properties, measurements }: CustomData): Item {
+  const { time, tags = {}, sampleRate = 100 } = envelope
+  const attributes = Object.entries({ ...fields, ...properties, ...measurements })
+    .map(([name, value]): [string, string] => [name, textOf(value) ?? ''])
+    .filter(([, text]) => text !== '')
   const known = {
     operationId: textOf(tags['ai.operation.id']) ?? '',
     parentId: textOf(tags['ai.operation.parentId']) || undefined,
     role: textOf(tags['ai.cloud.role']) || 'unknown'
   }
-  const texts = [...Object.values({ ...known, ...own }), ...attributes.flat()].filter((value) => typeof value === 'string')
+  const values = [...Object.values({ ...known, ...own }), ...attributes.flat()]
+  const texts = values.filter((value) => typeof value === 'string')
   const bytes = texts.reduce((sum, { length }) => sum + 2 * length, OVERHEAD_BYTES)
-  return { durationMs: 0, ...known, time: Date.parse(time), weight: 100 / sampleRate, attributes, bytes, ...own }
+  const weight = 100 / sampleRate
+  return { durationMs: 0, ...known, time: Date.parse(time), weight, attributes, bytes, ...own }
 }
 
 /** The milliseconds of a time span, `d.hh:mm:ss.fffffff` with or without days. */
@@ -163,7 +196,7 @@ function severityOf (level: string | number | undefined) {
   return level === undefined ? undefined : SEVERITIES[Number(level)] ?? String(level)
 }
 
-// Senders tell 0 of what has no code
+// SDKs send 0 if there is no code
 function codeOf (code: string | number | undefined) {
   return code === undefined || String(code) === '0' ? undefined : String(code)
 }

@@ -2,8 +2,8 @@ import type { Item } from './envelope.ts'
 
 const WINDOW_MS = 5 * 60_000
 const SLOT_MS = 10_000
-// Names of routes come from a table, but a stray sender must not fill the memory
-const MOST_ROUTES = 200
+// A sender with many names must not fill the memory
+const MAX_ROUTES = 200
 const OTHERS = 'others'
 
 /** Buckets of durations grow by 4%, so that a quantile is within 2% of the true one. */
@@ -11,7 +11,7 @@ const GROWTH = 1.04
 const SMALLEST_MS = 0.01
 
 export interface Figures {
-  /** How many requests there were; a sampled one stands for several. */
+  /** The number of requests, of which a sampled one represents several. */
   requests: number
   failures: number
   p50: number | undefined
@@ -29,11 +29,11 @@ interface Route {
   role: string
   route: string
   total: Tally
-  /** By the ten seconds in which a request ended. */
+  /** By the ten seconds in which requests ended. */
   slots: Map<number, Tally>
 }
 
-/** Requests, failures and durations of each role and route: of the last five minutes, and since the start. */
+/** Requests, failures and durations of each role and route, in the last five minutes and since the start. */
 export class Traffic {
   #routes = new Map<string, Route>()
 
@@ -49,24 +49,26 @@ export class Traffic {
     slots.get(slot)!.add(durationMs, weight, failed)
   }
 
-  /** In the order of roles and routes. */
+  /** Sorted by role and route. */
   routes (now = Date.now()): RouteFigures[] {
-    return [...this.#routes.values()]
-      .map(({ role, route, total, slots }) => ({ role, route, recent: figures(recentOf(slots, now)), total: figures([total]) }))
-      .sort((a, b) => a.role.localeCompare(b.role) || a.route.localeCompare(b.route))
+    return [...this.#routes.values()].map(({ role, route, total, slots }) => {
+      return { role, route, recent: figures(recentOf(slots, now)), total: figures([total]) }
+    }).sort((a, b) => a.role.localeCompare(b.role) || a.route.localeCompare(b.route))
   }
 
-  /** What each role answered in the last five minutes. */
+  /** The requests of each role in the last five minutes. */
   roles (now = Date.now()): Array<Figures & { role: string }> {
     const tallies = Map.groupBy(this.#routes.values(), ({ role }) => role)
-    return [...tallies].map(([role, routes]) => ({ role, ...figures(routes.flatMap(({ slots }) => recentOf(slots, now))) }))
+    return [...tallies].map(([role, routes]) => {
+      return { role, ...figures(routes.flatMap(({ slots }) => recentOf(slots, now))) }
+    })
   }
 
   #routeOf (role: string, route: string): Route {
     const key = JSON.stringify([role, route])
     const known = this.#routes.get(key)
     if (known) return known
-    if (this.#routes.size >= MOST_ROUTES && role !== OTHERS) return this.#routeOf(OTHERS, OTHERS)
+    if (this.#routes.size >= MAX_ROUTES && role !== OTHERS) return this.#routeOf(OTHERS, OTHERS)
     const added: Route = { role, route, total: new Tally(), slots: new Map() }
     this.#routes.set(key, added)
     return added
@@ -76,7 +78,7 @@ export class Traffic {
 class Tally {
   requests = 0
   failures = 0
-  /** How many requests took as long as each bucket says. */
+  /** The number of requests in each bucket of durations. */
   durations = new Map<number, number>()
 
   add (ms: number, weight: number, failed: boolean) {
@@ -97,7 +99,9 @@ function isRecent (slot: number, now: number) {
 
 function figures (tallies: Tally[]): Figures {
   const durations = new Map<number, number>()
-  for (const [bucket, weight] of tallies.flatMap((tally) => [...tally.durations])) durations.set(bucket, (durations.get(bucket) ?? 0) + weight)
+  for (const [bucket, weight] of tallies.flatMap((tally) => [...tally.durations])) {
+    durations.set(bucket, (durations.get(bucket) ?? 0) + weight)
+  }
   const ascending = [...durations].sort(([a], [b]) => a - b)
   const requests = sum(tallies.map((tally) => tally.requests))
   const quantile = (q: number) => {
@@ -105,7 +109,8 @@ function figures (tallies: Tally[]): Figures {
     const found = ascending.find(([, weight]) => (rest -= weight) <= 1e-9)
     return found && SMALLEST_MS * GROWTH ** found[0]
   }
-  return { requests, failures: sum(tallies.map((tally) => tally.failures)), p50: quantile(0.5), p95: quantile(0.95) }
+  const failures = sum(tallies.map((tally) => tally.failures))
+  return { requests, failures, p50: quantile(0.5), p95: quantile(0.95) }
 }
 
 function sum (numbers: number[]) {

@@ -1,13 +1,12 @@
 import fp from 'fastify-plugin'
 
 /**
- * Answers nobody who calls this machine by another name than `names`: a foreign site that has its own name resolve to
- * the loopback address (DNS rebinding) could else read the page in its visitor's browser.
+ * Answers 421 unless the host name is one of `names`. Otherwise a foreign site whose name resolves to the
+ * loopback address (DNS rebinding) could read the pages in a visitor's browser.
  */
 export const hosts = fp<{ names: Set<string> }>(async (app, { names }) => {
   app.addHook('onRequest', async ({ headers: { host = '' } }, reply) => {
-    if (!names.has(host.toLowerCase().replace(/:\d*$/, ''))) {
-      return reply.code(421).type('text/plain').send('This page does not go by that name.\n')
-    }
+    if (names.has(host.toLowerCase().replace(/:\d*$/, ''))) return
+    return reply.code(421).type('text/plain').send('This page is not served under this host name.\n')
   })
 }, { name: 'hosts' })

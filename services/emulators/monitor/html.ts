@@ -1,6 +1,8 @@
-const ESCAPED: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
+const ENTITIES: Record<string, string> = {
+  '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;'
+}
 
-/** Text that is HTML already. Made by `html` alone. */
+/** Escaped HTML, made by `html` only. */
 export class Html {
   readonly text: string
 
@@ -13,7 +15,7 @@ export class Html {
 
 type Value = Html | string | number | undefined | false | Value[]
 
-/** HTML of which every value is escaped but what `html` made itself; nothing stands for undefined and false. */
+/** HTML with every value escaped unless `html` made it; undefined and false render nothing. */
 export function html (strings: TemplateStringsArray, ...values: Value[]): Html {
   return new Html(String.raw({ raw: strings }, ...values.map(render)))
 }
@@ -22,5 +24,5 @@ function render (value: Value): string {
   if (value === undefined || value === false) return ''
   if (value instanceof Html) return value.text
   if (Array.isArray(value)) return value.map(render).join('')
-  return String(value).replace(/[&<>"']/g, (character) => ESCAPED[character]!)
+  return String(value).replace(/[&<>"']/g, (character) => ENTITIES[character]!)
 }

@@ -1,27 +1,38 @@
 import { isUtf8 } from 'node:buffer'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
-import Fastify, { LogController, type FastifyBaseLogger, type FastifyError, type FastifyInstance } from 'fastify'
+import Fastify, { LogController } from 'fastify'
+import type { FastifyBaseLogger, FastifyError, FastifyInstance } from 'fastify'
 import { closing } from '#common/http/closing.ts'
 import type { Config } from './config.ts'
 import { MalformedItem, readEnvelope, type Item } from './envelope.ts'
 
 const unpack = promisify(gunzip)
 
-interface Tracked {
+const MAX_ITEMS = 10_000
+
+/** The response of the service to a batch. */
+interface TrackResponse {
   itemsReceived: number
   itemsAccepted: number
   errors: Array<{ index: number, statusCode: number, message: string }>
 }
 
-interface Options {
-  config: Config
-  log: FastifyBaseLogger
-  take: (item: Item) => void
+class BodyError extends Error {
+  override name = 'BodyError'
+  readonly statusCode: number
+
+  constructor (statusCode: number, message: string) {
+    super(message)
+    this.statusCode = statusCode
+  }
 }
 
-/** Where SDKs of Application Insights send their telemetry: `POST /v2.1/track`, over TLS, as they accept nothing else. */
-export function createIngestion ({ config, log, take }: Options): FastifyInstance {
+const tooLarge = () => new BodyError(413, 'The body is too large')
+const unreadable = () => new BodyError(400, 'The body is neither a JSON array of items nor one item a line')
+
+/** The ingestion endpoint of Application Insights: `POST /v2.1/track` over TLS, which the SDKs require. */
+export function createIngestion (config: Config, log: FastifyBaseLogger, store: (item: Item) => void) {
   const app = Fastify({
     https: config.tls,
     loggerInstance: log,
@@ -37,81 +48,76 @@ export function createIngestion ({ config, log, take }: Options): FastifyInstanc
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const { statusCode = 500 } = error
-    if (statusCode >= 500) request.log.error({ err: error }, 'defect')
-    return reply.code(statusCode).send(refused(statusCode, statusCode === 413 ? 'The body is too large' : statusCode < 500 ? 'The body cannot be read' : 'The monitor has a defect'))
+    if (statusCode >= 500) request.log.error({ err: error }, 'the batch failed with an internal error')
+    const message = statusCode >= 500 ? 'Internal error' : error.message
+    const errors = [{ index: 0, statusCode, message }]
+    return reply.code(statusCode).send({ itemsReceived: 0, itemsAccepted: 0, errors } satisfies TrackResponse)
   })
 
   for (const path of ['/v2/track', '/v2.1/track']) {
-    app.post(path, async (request, reply) => {
-      const { 'content-encoding': encoding = 'identity' } = request.headers
-      if (encoding !== 'gzip' && encoding !== 'identity') return reply.code(415).send(refused(415, 'Content-Encoding must be gzip'))
-      let lines: unknown[]
-      try {
-        const body = request.body as Buffer | undefined ?? Buffer.alloc(0)
-        lines = parse(encoding === 'gzip' ? await unpack(body, { maxOutputLength: config.BODY_BYTES }) : body)
-      } catch (error) {
-        const tooLarge = error instanceof TooLarge || (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE'
-        return reply.code(tooLarge ? 413 : 400).send(tooLarge ? refused(413, 'The body is too large') : refused(400, 'The body is neither a JSON array of items nor one item a line'))
-      }
-      const answer = track(lines, take)
-      return reply.code(statusOf(answer)).send(answer)
+    app.post<{ Body: Buffer | undefined }>(path, async ({ headers, body = Buffer.alloc(0) }, reply) => {
+      const response = track(parse(await decode(body, headers['content-encoding'], config.BODY_BYTES)), store)
+      return reply.code(statusOf(response)).send(response)
     })
   }
   return app
 }
 
-const MOST_ITEMS = 10_000
-
-class TooLarge extends Error {
-  override name = 'TooLarge'
-}
-
-/** A line that is no JSON, among others that are. */
-const UNREADABLE = Symbol('unreadable')
-
-/** The items of a body: a JSON array, one item, or one item a line. @throws where none of it can be read */
-function parse (body: Buffer): unknown[] {
-  if (!isUtf8(body)) throw new SyntaxError()
-  const text = body.toString().trim()
-  if (text === '') throw new SyntaxError()
-  const whole = read(text)
-  const items = Array.isArray(whole) ? whole : whole === UNREADABLE ? text.split('\n').filter((line) => line.trim() !== '') : [whole]
-  if (items.length > MOST_ITEMS) throw new TooLarge()
-  if (whole !== UNREADABLE) return items
-  const lines = items.map(read)
-  if (lines.every((line) => line === UNREADABLE)) throw new SyntaxError()
-  return lines
-}
-
-function read (line: string): unknown {
+async function decode (body: Buffer, encoding = 'identity', maxOutputLength: number) {
+  if (encoding === 'identity') return body
+  if (encoding !== 'gzip') throw new BodyError(415, 'Content-Encoding must be gzip')
   try {
-    return JSON.parse(line)
-  } catch {
-    return UNREADABLE
+    return await unpack(body, { maxOutputLength })
+  } catch (error) {
+    throw (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE' ? tooLarge() : unreadable()
   }
 }
 
-function track (contents: unknown[], take: (item: Item) => void): Tracked {
-  const answer: Tracked = { itemsReceived: contents.length, itemsAccepted: 0, errors: [] }
+/** Stands for a line that is not JSON, among others that are. */
+const NOT_JSON = Symbol('not JSON')
+
+/**
+ * The items of a body: a JSON array, a single item, or one item a line.
+ *
+ * @throws {BodyError} if nothing of it can be read
+ */
+function parse (body: Buffer): unknown[] {
+  const text = isUtf8(body) ? body.toString().trim() : ''
+  if (text === '') throw unreadable()
+  const json = read(text)
+  const lines = json === NOT_JSON ? text.split('\n').filter((line) => line.trim() !== '') : []
+  if (Math.max(lines.length, Array.isArray(json) ? json.length : 1) > MAX_ITEMS) throw tooLarge()
+  if (json !== NOT_JSON) return Array.isArray(json) ? json : [json]
+  const items = lines.map(read)
+  if (items.every((item) => item === NOT_JSON)) throw unreadable()
+  return items
+}
+
+function read (text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return NOT_JSON
+  }
+}
+
+function track (contents: unknown[], store: (item: Item) => void) {
+  const response: TrackResponse = { itemsReceived: contents.length, itemsAccepted: 0, errors: [] }
   for (const [index, content] of contents.entries()) {
     try {
-      if (content === UNREADABLE) throw new MalformedItem('# must be JSON')
+      if (content === NOT_JSON) throw new MalformedItem('# must be JSON')
       const item = readEnvelope(content)
-      if (item) take(item)
-      answer.itemsAccepted++
+      if (item) store(item)
+      response.itemsAccepted++
     } catch (error) {
       if (!(error instanceof MalformedItem)) throw error
-      answer.errors.push({ index, statusCode: 400, message: error.message })
+      response.errors.push({ index, statusCode: 400, message: error.message })
     }
   }
-  return answer
+  return response
 }
 
-function statusOf ({ itemsAccepted, errors }: Tracked) {
+function statusOf ({ itemsAccepted, errors }: TrackResponse) {
   if (itemsAccepted === 0) return 400
   return errors.length === 0 ? 200 : 206
-}
-
-function refused (statusCode: number, message: string): Tracked {
-  return { itemsReceived: 0, itemsAccepted: 0, errors: [{ index: 0, statusCode, message }] }
 }

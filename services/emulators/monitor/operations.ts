@@ -1,15 +1,15 @@
 import type { Item } from './envelope.ts'
 
-/** One operation: all that came under one operation id, in the order in which it came. */
+/** The items of one operation id, in the order in which they arrived. */
 export interface Operation {
   id: string
   items: Item[]
   bytes: number
-  /** How many more came than are kept of one operation. */
+  /** The number of items beyond those that are kept of one operation. */
   notKept: number
 }
 
-/** One operation in a line. */
+/** An operation in one row of a list. */
 export interface Summary {
   id: string
   name: string
@@ -19,9 +19,9 @@ export interface Summary {
   started: number
   durationMs: number
   failed: boolean
-  /** Whether no request led to it: what a service does by itself. */
+  /** Whether it has no request: work that a service does by itself. */
   background: boolean
-  /** In the order in which they took part. */
+  /** The services in it, by the time of their first item. */
   roles: string[]
   items: number
 }
@@ -31,12 +31,11 @@ interface Bounds {
   bytes: number
 }
 
-// A client may choose one trace id for all it does
-const OPERATION_ITEMS = 1_000
+// A client may send all its requests under one trace id
+const MAX_ITEMS = 1_000
 
 /**
- * The last operations, in memory alone: telemetry on a disk would outlive the look at it that it is for.
- * Beyond its bounds the oldest go.
+ * The last operations, in memory only. Beyond the bounds the oldest are dropped.
  */
 export class Operations {
   #bounds: Bounds
@@ -52,13 +51,14 @@ export class Operations {
 
   get bytes () { return this.#bytes }
 
-  /** Whether the item is new: a sender that heard no answer sends again. */
+  /** Returns false for an item that is stored already: senders repeat a batch if they got no response. */
   add (item: Item): boolean {
     const { operationId: id } = item
     let operation = this.#operations.get(id)
     if (!operation) this.#operations.set(id, operation = { id, items: [], bytes: 0, notKept: 0 })
-    if (item.id !== undefined && operation.items.some((known) => known.id === item.id && known.kind === item.kind)) return false
-    if (operation.items.length === OPERATION_ITEMS) {
+    const isRepeated = ({ id, kind }: Item) => id !== undefined && id === item.id && kind === item.kind
+    if (operation.items.some(isRepeated)) return false
+    if (operation.items.length === MAX_ITEMS) {
       operation.notKept++
       return true
     }
@@ -66,7 +66,7 @@ export class Operations {
     operation.bytes += item.bytes
     this.#bytes += item.bytes
     this.#summaries.delete(operation)
-    this.#keepWithin()
+    this.#dropOldest()
     return true
   }
 
@@ -74,12 +74,12 @@ export class Operations {
     return this.#operations.get(id)
   }
 
-  /** The ids that begin with `beginning`, the newest first. */
+  /** The ids that begin with `beginning`, newest first. */
   beginningWith (beginning: string) {
     return [...this.#operations.keys()].filter((id) => id.startsWith(beginning)).reverse()
   }
 
-  /** A line for each operation: the failed first, and of either the newest first. */
+  /** Failed operations first, and newest first among each. */
   summaries (): Summary[] {
     const summaries = [...this.#operations.values()].map((operation) => this.summary(operation))
     return summaries.sort((a, b) => Number(b.failed) - Number(a.failed) || b.started - a.started)
@@ -91,7 +91,7 @@ export class Operations {
     return summary
   }
 
-  #keepWithin () {
+  #dropOldest () {
     for (const [id, { bytes }] of this.#operations) {
       if (this.#operations.size <= this.#bounds.operations && this.#bytes <= this.#bounds.bytes) return
       this.#operations.delete(id)
@@ -104,7 +104,8 @@ function summarise ({ id, items }: Operation): Summary {
   const inTime = items.toSorted((a, b) => a.time - b.time)
   const ids = new Set(items.flatMap((item) => item.id ?? []))
   const requests = inTime.filter(({ kind }) => kind === 'request')
-  const root = requests.find(({ parentId }) => parentId === undefined || !ids.has(parentId)) ?? requests[0] ?? inTime[0]!
+  const isRoot = ({ parentId }: Item) => parentId === undefined || !ids.has(parentId)
+  const root = requests.find(isRoot) ?? requests[0] ?? inTime[0]!
   const started = inTime[0]!.time
   return {
     id,

@@ -1,22 +1,23 @@
 import type { Item } from './envelope.ts'
 
-/** An item in its place. */
+/** An item with its place in the operation. */
 export interface Node {
   item: Item
-  /** Since the operation began. */
+  /** Since the start of the operation. */
   offsetMs: number
-  /** Whether what it names as its parent is not among the items. */
+  /** Whether it has a parent id that is not among the items. */
   orphan: boolean
-  /** Whether it failed, and nothing below it did. */
+  /** Whether it failed and nothing below it did. */
   origin: boolean
   children: Node[]
 }
 
-/** The items of one operation as a tree by their parents, siblings in the order in which they began. */
+/** The items of one operation as a tree by their parent ids, siblings by their start. */
 export function treeOf (items: Item[]): Node[] {
   const started = Math.min(...items.map(({ time }) => time))
-  const nodes = items.map((item): Node => ({ item, offsetMs: item.time - started, orphan: false, origin: false, children: [] }))
-  // What began within the same millisecond stays as it came: a sender tells of what ended first first
+  const nodes = items.map((item): Node => {
+    return { item, offsetMs: item.time - started, orphan: false, origin: false, children: [] }
+  })
   nodes.sort((a, b) => a.offsetMs - b.offsetMs)
   const byId = new Map(nodes.flatMap((node) => node.item.id === undefined ? [] : [[node.item.id, node]]))
   const roots = new Set<Node>()
@@ -29,7 +30,7 @@ export function treeOf (items: Item[]): Node[] {
       roots.add(node)
     }
   }
-  // Who names each other as parents would hang on nothing
+  // Items that are each other's parents are not below any root
   const placed = new Set<Node>()
   for (const root of roots) place(root, placed)
   for (const node of nodes) {
@@ -63,7 +64,7 @@ function cut (node: Node, nodes: Node[]) {
   if (parent) parent.children = parent.children.filter((child) => child !== node)
 }
 
-/** Whether anything from `node` down failed. */
+/** Returns whether `node` or anything below it failed. */
 function markOrigins (node: Node): boolean {
   const below = node.children.map(markOrigins).some(Boolean)
   node.origin = node.item.failed && !below

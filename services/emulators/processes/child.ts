@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { StartError } from '../../cli/system/state.ts'
+import { StartError } from './start-error.ts'
 
 /** Loaded into each process before its own modules. */
 export const preloads = ['./orphan.ts', './localhost.ts'].flatMap((module) => ['--import', import.meta.resolve(module)])

@@ -2,8 +2,8 @@ import { randomInt } from 'node:crypto'
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
-import { MongoClient } from 'mongodb'
-import { StartError } from '../../cli/system/state.ts'
+import type { MongoClient } from 'mongodb'
+import { StartError } from './start-error.ts'
 
 const HOST = '127.0.0.1'
 const PING_MS = 4000
@@ -90,9 +90,10 @@ export async function accepts (port: number) {
  */
 export async function ping (name: string, uri: string, database?: string) {
   let client: MongoClient | undefined
+  const mongodb = await import('mongodb')
   const late = AbortSignal.timeout(PING_MS + 500)
   try {
-    client = new MongoClient(uri, { serverSelectionTimeoutMS: PING_MS, connectTimeoutMS: PING_MS, socketTimeoutMS: PING_MS })
+    client = new mongodb.MongoClient(uri, { serverSelectionTimeoutMS: PING_MS, connectTimeoutMS: PING_MS, socketTimeoutMS: PING_MS })
     await Promise.race([
       client.db(database ?? 'admin').command(database === undefined ? { ping: 1 } : { count: 'blocks', limit: 1 }),
       once(late, 'abort').then(() => { throw new Error() })

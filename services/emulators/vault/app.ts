@@ -42,7 +42,7 @@ export async function buildApp (config: Config, { logStream = lineDestination() 
       answerError(error, request as FastifyRequest, reply as FastifyReply)
     }
   }) as FastifyInstance
-  app.addHook('onClose', () => store.close())
+  app.addHook('onClose', async () => store.close())
   app.decorateRequest('access')
   app.setValidatorCompiler(validatorCompiler)
   app.setErrorHandler(answerError)

@@ -25,8 +25,8 @@ interface Options {
 }
 
 /**
- * The endpoint where a process in Container Apps gets its tokens. There the platform hands the header to the replicas
- * that have the identity; here whoever starts a process does, so that it gets tokens for its own identity only.
+ * The token endpoint of Container Apps. There the platform gives the header to the replicas with the identity; here
+ * the process that starts them does, so that each gets tokens only for its own identity.
  *
  * Source: REST endpoint reference of managed identities for App Service, api-version 2019-08-01.
  */
@@ -66,7 +66,10 @@ export const managedIdentity: FastifyPluginAsync<Options> = async (app, { identi
 }
 
 function answerError (error: FastifyError, request: FastifyRequest, reply: FastifyReply) {
-  if (error instanceof IdentityError) return reply.code(error.statusCode).send({ statusCode: error.statusCode, message: error.message })
+  if (error instanceof IdentityError) {
+    const { statusCode, message } = error
+    return reply.code(statusCode).send({ statusCode, message })
+  }
   request.access.failure = error
   return reply.code(500).send({ statusCode: 500, message: 'The endpoint has a defect.' })
 }

@@ -2,7 +2,10 @@ import { randomUUID } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyRequest } from 'fastify'
 import { Type, type Static, type TSchema } from 'typebox'
-import { BadParameter, DeletedButRecoverable, DeletedSecretNotFound, MethodNotAllowed, NoOperation, SecretDisabled, SecretNotFound } from './errors.ts'
+import {
+  BadParameter, DeletedButRecoverable, DeletedSecretNotFound, MethodNotAllowed, NoOperation, SecretDisabled,
+  SecretNotFound
+} from './errors.ts'
 import type { Secret, Store, Version } from './store.ts'
 
 const PAGE = 25
@@ -14,9 +17,12 @@ const Nullable = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([sch
 const Seconds = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 
 // The service ignores what it does not know, and what only it sets: created, updated and the like
+const Tag = Type.String({ pattern: '^[^]{0,512}$' })
 const Properties = Type.Object({
   contentType: Nullable(Type.String({ maxLength: 255 })),
-  tags: Nullable(Type.Record(Type.String({ pattern: '^[^]{0,512}$' }), Type.String({ maxLength: 512 }), { maxProperties: 15, additionalProperties: false })),
+  tags: Nullable(
+    Type.Record(Tag, Type.String({ maxLength: 512 }), { maxProperties: 15, additionalProperties: false })
+  ),
   attributes: Nullable(Type.Object({
     enabled: Nullable(Type.Boolean()),
     nbf: Nullable(Seconds),
@@ -34,9 +40,8 @@ const Paging = Type.Object({
 
 const PATHS = /^\/(?:secrets(?:\/[^/?]+){0,2}|deletedsecrets(?:\/[^/?]+){0,2})\/?(?:\?|$)/
 
-/** The REST API of Key Vault for secrets; an app around it has authorised the caller. Source: its reference, 7.4 and later. */
+/** Key Vault's REST API for secrets, for authorised callers. Source: its reference, 7.4 and later. */
 export const secretRoutes: FastifyPluginAsyncTypebox<{ store: Store }> = async (app, { store }) => {
-  // Backup and restore are among these: copying the two files does the same
   app.setNotFoundHandler(({ url }) => { throw PATHS.test(url) ? new MethodNotAllowed() : new NoOperation() })
 
   app.put('/secrets/:name', {
@@ -44,12 +49,14 @@ export const secretRoutes: FastifyPluginAsyncTypebox<{ store: Store }> = async (
     config: { operation: 'setSecret', action: 'setSecret/action' }
   }, async (request) => {
     const { params: { name }, body } = request
-    if (Buffer.byteLength(body.value) > VALUE_BYTES) throw new BadParameter('#/value must not have more than 25 KiB')
+    const { value } = body
+    if (Buffer.byteLength(value) > VALUE_BYTES) throw new BadParameter('#/value must not have more than 25 KiB')
     const version = await store.change((secrets) => {
       const known = secrets.get(name)
       if (isDeleted(known)) throw new DeletedButRecoverable(name)
-      const at = now()
-      const version = { id: randomUUID().replaceAll('-', ''), value: body.value, enabled: true, created: at, updated: at, ...given(body) }
+      const times = { created: now(), updated: now() }
+      const id = randomUUID().replaceAll('-', '')
+      const version = { id, value, enabled: true, ...times, ...given(body) }
       secrets.set(name, { versions: [...known?.versions ?? [], version] })
       return version
     })
@@ -62,7 +69,7 @@ export const secretRoutes: FastifyPluginAsyncTypebox<{ store: Store }> = async (
       config: { operation: 'getSecret', action: 'getSecret/action' }
     }, async (request) => {
       const version = find(store.secrets, request)
-      // Served before nbf and after exp too: the clients must look
+      // Also before nbf and after exp, which clients must check
       if (!version.enabled) throw new SecretDisabled()
       return bundle(request, version)
     })
@@ -75,7 +82,8 @@ export const secretRoutes: FastifyPluginAsyncTypebox<{ store: Store }> = async (
       const version = await store.change((secrets) => {
         const old = find(secrets, request)
         const version = { ...old, updated: now(), ...given(body) }
-        secrets.set(name!, { versions: secrets.get(name!)!.versions.map((other) => other === old ? version : other) })
+        const { versions } = secrets.get(name!)!
+        secrets.set(name!, { versions: versions.map((other) => other === old ? version : other) })
         return version
       })
       return described(request, version)
@@ -86,8 +94,10 @@ export const secretRoutes: FastifyPluginAsyncTypebox<{ store: Store }> = async (
     schema: { params: OfSecret, querystring: Paging },
     config: { operation: 'getSecretVersions', action: 'readMetadata/action' }
   }, async (request) => {
-    const secret = store.secrets.get(request.params.name)
-    return page(request, isDeleted(secret) ? [] : secret?.versions ?? [], (version) => item(request, request.params.name, version, version.id))
+    const { name } = request.params
+    const secret = store.secrets.get(name)
+    const versions = isDeleted(secret) ? [] : secret?.versions ?? []
+    return page(request, versions, (version) => item(request, name, version, version.id))
   })
 
   app.get('/secrets', {
@@ -124,7 +134,10 @@ export const secretRoutes: FastifyPluginAsyncTypebox<{ store: Store }> = async (
   app.get('/deletedsecrets/:name', {
     schema: { params: OfSecret },
     config: { operation: 'getDeletedSecret', action: 'readMetadata/action' }
-  }, async (request) => deletedItem(request, request.params.name, findDeleted(store.secrets, request.params.name), true))
+  }, async (request) => {
+    const { name } = request.params
+    return deletedItem(request, name, findDeleted(store.secrets, name), true)
+  })
 
   app.post('/deletedsecrets/:name/recover', {
     schema: { params: OfSecret },
@@ -170,7 +183,8 @@ function byName ([a]: [string, Secret], [b]: [string, Secret]) {
 function find (secrets: ReadonlyMap<string, Secret>, { params }: { params: unknown }): Version {
   const { name, version } = params as { name: string, version?: string }
   const secret = secrets.get(name)
-  const found = !secret || isDeleted(secret) ? undefined : version === undefined ? newest(secret) : secret.versions.find(({ id }) => id === version)
+  if (!secret || isDeleted(secret)) throw new SecretNotFound(name)
+  const found = version === undefined ? newest(secret) : secret.versions.find(({ id }) => id === version)
   if (!found) throw new SecretNotFound(name)
   return found
 }
@@ -181,9 +195,10 @@ function findDeleted (secrets: ReadonlyMap<string, Secret>, name: string) {
   return secret
 }
 
-/** The properties that a body gives. What it leaves out stays as it is, and so does what it gives as null. */
+/** The properties that a body sets; those that are missing or null stay unchanged. */
 function given ({ contentType, tags, attributes }: Static<typeof Properties>): Partial<Version> {
-  const properties = { contentType, tags, enabled: attributes?.enabled, nbf: attributes?.nbf, exp: attributes?.exp }
+  const { enabled, nbf, exp } = attributes ?? {}
+  const properties = { contentType, tags, enabled, nbf, exp }
   return Object.fromEntries(Object.entries(properties).filter(([, value]) => value != null))
 }
 
@@ -198,12 +213,14 @@ function described (request: FastifyRequest, version: Version) {
   return item(request, (request.params as { name: string }).name, version, version.id)
 }
 
-function item (request: FastifyRequest, name: string, { contentType, tags, enabled, nbf, exp, created, updated }: Version, id?: string) {
+function item (request: FastifyRequest, name: string, version: Version, id?: string) {
+  const { contentType, tags, enabled, nbf, exp, created, updated } = version
+  const recovery = { recoveryLevel: 'Recoverable+Purgeable', recoverableDays: RETENTION_DAYS }
   return {
     id: `${base(request)}/secrets/${name}${id === undefined ? '' : `/${id}`}`,
     contentType,
     tags,
-    attributes: { enabled, nbf, exp, created, updated, recoveryLevel: 'Recoverable+Purgeable', recoverableDays: RETENTION_DAYS }
+    attributes: { enabled, nbf, exp, created, updated, ...recovery }
   }
 }
 

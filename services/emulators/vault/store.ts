@@ -1,8 +1,7 @@
 import { mkdirSync, readFileSync } from 'node:fs'
-import { open, rename } from 'node:fs/promises'
 import { join } from 'node:path'
-import { DatabaseSync } from 'node:sqlite'
 import { SettingsError } from '#common/config.ts'
+import { lockFile, replaceFile, type Lock } from '../files.ts'
 import { derive, makeUnsealKey, readUnsealKey, seal, unseal } from './seal.ts'
 
 /** Times are in whole seconds since the epoch. */
@@ -27,12 +26,6 @@ export interface Secret {
 
 type Secrets = Map<string, Secret>
 
-interface Change {
-  apply: (secrets: Secrets) => unknown
-  resolve: (result: unknown) => void
-  reject: (error: unknown) => void
-}
-
 const FILE = 'secrets.sealed'
 
 interface Options {
@@ -41,9 +34,9 @@ interface Options {
 }
 
 /**
- * Opens the store of `dataDir`, and makes its unseal key where it is new.
+ * Opens the store in `dataDir`, and creates it and its unseal key if they do not exist.
  *
- * @throws {SettingsError} where another process has it open, it is damaged or was sealed with another key
+ * @throws {SettingsError} if another process has it open, it is damaged or was sealed with another key
  */
 export function openStore ({ dataDir, unsealKeyFile }: Options): Store {
   try {
@@ -51,11 +44,11 @@ export function openStore ({ dataDir, unsealKeyFile }: Options): Store {
   } catch (error) {
     throw new SettingsError(`${dataDir} cannot be used (${(error as NodeJS.ErrnoException).code})`)
   }
-  const lock = lockOf(dataDir)
+  const lock = lockDirectory(dataDir)
   try {
     const sealed = readSealed(dataDir)
     const key = unsealKey(unsealKeyFile, sealed === undefined)
-    return new Store(dataDir, key, sealed ? opened(dataDir, key, sealed) : new Map(), lock)
+    return new Store(dataDir, key, sealed ? decode(dataDir, key, sealed) : new Map(), lock)
   } catch (error) {
     lock.close()
     throw error
@@ -63,37 +56,35 @@ export function openStore ({ dataDir, unsealKeyFile }: Options): Store {
 }
 
 /**
- * The newest value of each secret, for tests beside a running vault: by the two files, without its lock, with no change.
+ * Reads the newest value of each secret from the files, without the lock, for tests and tools beside a vault.
  *
  * @throws {SettingsError}
  */
 export function readSecrets (dataDir: string, unsealKeyFile: string): Map<string, string> {
   const sealed = readSealed(dataDir)
   if (!sealed) return new Map()
-  const secrets = opened(dataDir, unsealKey(unsealKeyFile, false), sealed)
-  return new Map([...secrets].flatMap(([name, { versions, deleted }]) => deleted === undefined ? [[name, versions.at(-1)!.value]] : []))
+  const secrets = [...decode(dataDir, unsealKey(unsealKeyFile, false), sealed)]
+  return new Map(secrets.filter(([, { deleted }]) => deleted === undefined).map(([name, { versions }]) =>
+    [name, versions.at(-1)!.value]))
 }
 
 /**
- * All secrets in one file, sealed: what has been acknowledged survives `kill -9` and the machine.
+ * All secrets in one encrypted file; an acknowledged change survives `kill -9` and a crash of the machine.
  *
- * They are on disk and not in memory only, since a restart of the vault or of the machine must not change keys that
- * encrypt data or that other processes hold. They are sealed so that a copy of the data directory, in a backup or an
- * image, gives none away. It protects nothing from whoever reads both this file and the unseal key, as root and the
- * vault's own user do, nor from an older copy of the file put in its place.
+ * They are stored, since a restart must not change keys that encrypt data or that other processes have cached.
+ * They are encrypted, so that a copy of the data directory, in a backup or an image, does not disclose them. That
+ * protects them neither from users who can read the unseal key, nor from an older file put in its place.
  */
 export class Store {
-  /** What tokens are signed with: as old as the unseal key, so that they outlive a restart. */
+  /** Signs tokens. It is derived from the unseal key, so that tokens stay valid over a restart. */
   readonly tokenKey: Buffer
-  #dir: string
+  #file: string
   #key: Buffer
   #secrets: Secrets
-  #lock: DatabaseSync
-  #waiting: Change[] = []
-  #committing: Promise<void> | undefined
+  #lock: Lock
 
-  constructor (dir: string, key: Buffer, secrets: Secrets, lock: DatabaseSync) {
-    this.#dir = dir
+  constructor (dir: string, key: Buffer, secrets: Secrets, lock: Lock) {
+    this.#file = join(dir, FILE)
     this.#key = key
     this.#secrets = secrets
     this.#lock = lock
@@ -106,59 +97,20 @@ export class Store {
   }
 
   /**
-   * Applies a change, in its turn, and resolves once it is on disk. Those that come during a write are written together.
+   * Applies a change to a copy of the secrets, and resolves once it is on disk.
    *
-   * @param apply changes the map it is given, or throws before it has changed anything
-   * @throws what `apply` throws, or why the file cannot be written
+   * @throws what `apply` throws, or why the file cannot be written; then nothing has changed
    */
-  change<T> (apply: (secrets: Secrets) => T): Promise<T> {
-    const { promise, resolve, reject } = Promise.withResolvers<T>()
-    this.#waiting.push({ apply, resolve: resolve as Change['resolve'], reject })
-    this.#committing ??= this.#commitAll()
-    return promise
-  }
-
-  async close () {
-    await this.#committing
-    this.#lock.close()
-  }
-
-  async #commitAll () {
-    while (this.#waiting.length > 0) await this.#commit(this.#waiting.splice(0))
-    // In the same turn as the last look, so that no change comes between
-    this.#committing = undefined
-  }
-
-  async #commit (changes: Change[]) {
+  async change<T> (apply: (secrets: Secrets) => T): Promise<T> {
     const secrets = new Map(this.#secrets)
-    const applied = changes.flatMap(({ apply, resolve, reject }) => {
-      try {
-        const result = apply(secrets)
-        return [{ done: () => resolve(result), reject }]
-      } catch (error) {
-        reject(error)
-        return []
-      }
-    })
-    if (applied.length === 0) return
-    try {
-      await this.#write(seal(this.#key, JSON.stringify([...secrets])))
-      this.#secrets = secrets
-      for (const { done } of applied) done()
-    } catch (error) {
-      for (const { reject } of applied) reject(error)
-    }
+    const result = apply(secrets)
+    replaceFile(this.#file, seal(this.#key, JSON.stringify([...secrets])))
+    this.#secrets = secrets
+    return result
   }
 
-  // A crash leaves the old file or the new one, and after the last sync only the new one
-  async #write (sealed: Buffer) {
-    const file = join(this.#dir, FILE)
-    await using unfinished = await open(`${file}.new`, 'w', 0o600)
-    await unfinished.writeFile(sealed)
-    await unfinished.sync()
-    await rename(`${file}.new`, file)
-    await using directory = await open(this.#dir, 'r')
-    await directory.sync()
+  close () {
+    this.#lock.close()
   }
 }
 
@@ -183,7 +135,7 @@ function readSealed (dir: string) {
   }
 }
 
-function opened (dir: string, key: Buffer, sealed: Buffer): Secrets {
+function decode (dir: string, key: Buffer, sealed: Buffer): Secrets {
   try {
     return new Map(JSON.parse(unseal(key, sealed)))
   } catch {
@@ -191,18 +143,14 @@ function opened (dir: string, key: Buffer, sealed: Buffer): Secrets {
   }
 }
 
-// SQLite's file locks end with the process, whatever ends it
-function lockOf (dir: string) {
+function lockDirectory (dir: string) {
   const file = join(dir, 'lock')
-  let lock: DatabaseSync | undefined
+  let lock: Lock | undefined
   try {
-    lock = new DatabaseSync(file)
-    lock.exec('BEGIN EXCLUSIVE')
-    return lock
-  } catch (error) {
-    lock?.close()
-    const SQLITE_BUSY = 5
-    const isOpen = (error as { errcode?: number }).errcode === SQLITE_BUSY
-    throw new SettingsError(isOpen ? `another vault is running from ${dir}` : `${file} cannot be used`)
+    lock = lockFile(file)
+  } catch {
+    throw new SettingsError(`${file} cannot be used`)
   }
+  if (!lock) throw new SettingsError(`another vault is running from ${dir}`)
+  return lock
 }

@@ -2,7 +2,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 
 const LIFE_SECONDS = 24 * 60 * 60
 
-/** The tenant that tokens and challenges name; there is only this one. */
+/** The only tenant, which tokens and challenges name. */
 export const TENANT_ID = '11111111-1111-1111-1111-111111111111'
 export const AUTHORITY = `https://login.localhost/${TENANT_ID}`
 
@@ -14,7 +14,7 @@ interface Claims {
   exp: number
 }
 
-/** Access tokens: JWTs (RFC 7519) that the vault itself signs, by HMAC with SHA-256 (RFC 7518, section 3.2). */
+/** Access tokens: JWTs (RFC 7519) that the vault signs with HMAC-SHA-256 (RFC 7518, section 3.2). */
 export class Tokens {
   #key: Buffer
 
@@ -30,14 +30,14 @@ export class Tokens {
     return { token: `${signed}.${this.#sign(signed).toString('base64url')}`, exp }
   }
 
-  /** The client id that `token` names, where it is one for `aud` and has not expired. */
+  /** The client id in `token`; undefined unless it was issued here for `aud` and has not expired. */
   verify (token: string, aud: string): string | undefined {
     const [header, payload, signature, ...rest] = token.split('.')
     if (!header || !payload || !signature || rest.length > 0) return
     const shown = Buffer.from(signature, 'base64url')
     const right = this.#sign(`${header}.${payload}`)
     if (shown.length !== right.length || !timingSafeEqual(shown, right)) return
-    // Only what this key has signed comes so far
+    // The signature is valid, so the content is ours
     const claims: Claims = JSON.parse(Buffer.from(payload, 'base64url').toString())
     if (claims.aud === aud && claims.exp > Date.now() / 1_000) return claims.appid
   }

@@ -1,4 +1,4 @@
-import type { Collection, Document, Filter } from 'mongodb'
+import { BSON, type Collection, type Document, type Filter } from 'mongodb'
 import type { Database } from '#common/database.ts'
 import { allows, type Precondition } from '../preconditions.ts'
 
@@ -7,9 +7,9 @@ export interface Stored {
   _id: string
   /** Cosmos DB routes by it. */
   _shardKey: string
-  /** The audit record of the write that made this version: the document's version, and its ETag. */
+  /** The id of the audit record of the write that made this version: the document's version, and its ETag. */
   _audit: string
-  /** Only in what is left of a deleted document. */
+  /** Only in the tombstone of a deleted document. */
   _deleted?: Date
   lastUpdated?: Date
 }
@@ -30,12 +30,22 @@ export interface Position {
   id: string
 }
 
-const live = { _deleted: null }
+export interface Page<T> {
+  documents: T[]
+  /** The size of the documents as BSON. */
+  bytes: number
+  more: boolean
+}
 
+/** The errors that a change of a document is refused with. */
 interface Refusals {
   missing: new () => Error
   stale: new () => Error
+  exists: new () => Error
 }
+
+const PAGE_BYTES = 4 * 2 ** 20
+const live = { _deleted: null }
 
 /**
  * The documents of one collection, changed one at a time, each change conditional and atomic in the database.
@@ -66,7 +76,8 @@ export class Documents<T extends Stored> {
   }
 
   async exists (key: Key) {
-    return await this.database.run(() => this.collection.findOne({ ...key, ...live } as Filter<T>, { projection: { _id: 1 } })) !== null
+    const filter = { ...key, ...live } as Filter<T>
+    return await this.database.run(() => this.collection.findOne(filter, { projection: { _id: 1 } })) !== null
   }
 
   /** `sent` says that an earlier request may have stored the very same document. */
@@ -77,19 +88,20 @@ export class Documents<T extends Stored> {
   /**
    * Replaces a live document where the precondition allows it.
    *
-   * @throws the `missing` or the `stale` refusal
+   * @throws the `missing`, the `stale` or the `exists` refusal
    */
   async replace (document: T, precondition: Precondition) {
     const key = keyOf(document)
+    const filter = { ...key, ...live, ...versions(precondition) } as Filter<T>
     await this.database.run(async () => {
       for (;;) {
-        const { matchedCount } = await this.collection.replaceOne({ ...key, ...live, ...versions(precondition) } as Filter<T>, document)
+        const { matchedCount } = await this.collection.replaceOne(filter, document)
         if (matchedCount === 1) return
         const current = await this.collection.findOne<T>(key as Filter<T>)
-        // Before its connection broke, an earlier sending of this very write was carried out
+        // An earlier attempt was carried out before its connection broke
         if (current?._audit === document._audit) return
         if (!current || current._deleted) this.#refuse('missing')
-        if (!allows(precondition, current._audit)) this.#refuse('stale')
+        this.#requireAllowed(precondition, current)
       }
     })
   }
@@ -97,22 +109,23 @@ export class Documents<T extends Stored> {
   /**
    * Replaces a live document by what `next` makes of it, whatever else writes to it meanwhile.
    *
-   * @throws the `missing` or the `stale` refusal
+   * @throws the `missing`, the `stale` or the `exists` refusal
    */
   change (key: Key, audit: string, precondition: Precondition, next: (current: T) => T): Promise<T> {
     return this.database.run(async () => {
       for (;;) {
         const current = await this.load(key)
         if (current._audit === audit) return current
-        if (!allows(precondition, current._audit)) this.#refuse('stale')
+        this.#requireAllowed(precondition, current)
         const document = next(current)
-        const { matchedCount } = await this.collection.replaceOne({ ...key, _audit: current._audit } as Filter<T>, document)
+        const filter = { ...key, _audit: current._audit } as Filter<T>
+        const { matchedCount } = await this.collection.replaceOne(filter, document)
         if (matchedCount === 1) return document
       }
     })
   }
 
-  /** @throws the `missing` or the `stale` refusal */
+  /** @throws the `missing`, the `stale` or the `exists` refusal */
   async remove (key: Key, precondition: Precondition) {
     let sent = false
     await this.database.run(async () => {
@@ -120,7 +133,7 @@ export class Documents<T extends Stored> {
         const current = await this.find(key)
         if (!current && sent) return
         if (!current) this.#refuse('missing')
-        if (!allows(precondition, current._audit)) this.#refuse('stale')
+        this.#requireAllowed(precondition, current)
         sent = true
         const { deletedCount } = await this.collection.deleteOne({ ...key, _audit: current._audit } as Filter<T>)
         if (deletedCount === 1) return
@@ -129,31 +142,55 @@ export class Documents<T extends Stored> {
     })
   }
 
-  /** Up to `limit` live documents after a position, and whether more follow. */
-  async page (filter: Document, { field, direction }: Sort, after: Position | undefined, limit: number) {
-    const beyond = direction === 1 ? '$gt' : '$lt'
-    const order = field === '_id' ? { _id: direction } : { [field]: direction, _id: direction }
-    const read = (condition: Document, count: number) =>
-      this.database.run(() => this.collection.find<T>(both(filter, condition, live)).sort(order).limit(count).batchSize(count).toArray())
-
-    const wanted = limit + 1
-    let documents: T[]
-    if (!after) {
-      documents = await read({}, wanted)
-    } else if (field === '_id') {
-      documents = await read({ _id: { [beyond]: after.id } }, wanted)
-    } else {
-      // Two ranges of one index, since servers disagree on how well they serve the one $or that says the same
-      documents = await read({ [field]: after.value, _id: { [beyond]: after.id } }, wanted)
-      if (documents.length < wanted) documents.push(...await read({ [field]: { [beyond]: after.value } }, wanted - documents.length))
+  /** Live documents after a position: at least one, up to `limit` and about 4 MiB; and whether more follow. */
+  async page (filter: Document, sort: Sort, after: Position | undefined, limit: number): Promise<Page<T>> {
+    const page: Page<T> = { documents: [], bytes: 0, more: false }
+    for (const range of rangesAfter(after, sort)) {
+      const { documents, bytes, more } = await this.#read(all(filter, range, live), sort, limit, page)
+      page.documents.push(...documents)
+      page.bytes = bytes
+      page.more = more
+      if (more) break
     }
-    return { documents: documents.slice(0, limit), more: documents.length > limit }
+    return page
+  }
+
+  /** The sort that is sent. Cosmos DB needs an index of exactly its fields. */
+  protected order ({ field, direction }: Sort): Record<string, 1 | -1> {
+    return field === '_id' ? { _id: direction } : { [field]: direction, _id: direction }
+  }
+
+  /** What a page that holds `before` still takes. */
+  #read (filter: Document, sort: Sort, limit: number, before: Page<T>) {
+    const wanted = limit + 1 - before.documents.length
+    return this.database.run(async (): Promise<Page<T>> => {
+      const documents: T[] = []
+      let { bytes } = before
+      const cursor = this.collection.find<T>(filter as Filter<T>)
+        .sort(this.order(sort)).limit(wanted).batchSize(wanted)
+      for await (const document of cursor) {
+        const size = BSON.calculateObjectSize(document)
+        if (documents.length + 1 === wanted || (bytes > 0 && bytes + size > PAGE_BYTES)) {
+          return { documents, bytes, more: true }
+        }
+        documents.push(document)
+        bytes += size
+      }
+      return { documents, bytes, more: false }
+    })
+  }
+
+  #requireAllowed (precondition: Precondition, { _audit }: T) {
+    if (allows(precondition, _audit)) return
+    this.#refuse(precondition.ifNoneMatch === '*' ? 'exists' : 'stale')
   }
 
   #refuse (refusal: keyof Refusals): never {
     throw new this.#refusals[refusal]()
   }
 }
+
+export const keyOf = ({ _id, _shardKey }: Key): Key => ({ _id, _shardKey })
 
 /** The filter of the versions that a precondition allows. */
 function versions ({ ifMatch, ifNoneMatch }: Precondition): Document {
@@ -162,10 +199,19 @@ function versions ({ ifMatch, ifNoneMatch }: Precondition): Document {
   return { _audit: { ...(Array.isArray(ifMatch) && { $in: ifMatch }), $nin: ifNoneMatch ?? [] } }
 }
 
-export const keyOf = ({ _id, _shardKey }: Key): Key => ({ _id, _shardKey })
+/**
+ * The filters of what follows a position, in order: two ranges of one index rather than the one `$or` that means
+ * the same, which not every server answers from an index.
+ */
+function rangesAfter (after: Position | undefined, { field, direction }: Sort): Document[] {
+  const beyond = direction === 1 ? '$gt' : '$lt'
+  if (!after) return [{}]
+  if (field === '_id') return [{ _id: { [beyond]: after.id } }]
+  return [{ [field]: after.value, _id: { [beyond]: after.id } }, { [field]: { [beyond]: after.value } }]
+}
 
-/** The filter that all of `filters` are, where they may speak of the same fields. */
-function both (...filters: Document[]) {
+/** One filter for all of `filters`, which may name the same fields. */
+function all (...filters: Document[]): Document {
   const fields = filters.flatMap((filter) => Object.keys(filter))
   if (new Set(fields).size === fields.length) return Object.assign({}, ...filters)
   return { $and: filters.filter((filter) => Object.keys(filter).length > 0) }

@@ -1,6 +1,6 @@
-import type { Document } from 'mongodb'
+import type { Document, Filter } from 'mongodb'
 import type { Database, Index } from '#common/database.ts'
-import { PatientNotFound, PatientStale } from '../errors.ts'
+import { PatientExists, PatientNotFound, PatientStale } from '../errors.ts'
 import type { Precondition } from '../preconditions.ts'
 import type { PatientCriteria, PatientDetails } from '../schemas.ts'
 import { Documents, type Key, type Stored } from './documents.ts'
@@ -13,35 +13,55 @@ export interface StoredPatient extends Stored, PatientDetails {
   lastUpdated: Date
 }
 
+interface Tombstone extends Stored {
+  _deleted: Date
+  /** All test results of the patient are deleted. */
+  _finished?: boolean
+}
+
 /** Each criterion and each sort has an index; `_id` is the tail that a sort and a page need. */
 export const patientIndexes: Index[] = [
-  '_lastName', 'firstName', 'fullName', 'gender', 'dateOfBirth', 'postCode', 'insuranceNumber', 'preferredContactNumber', 'lastUpdated'
+  '_lastName', 'firstName', 'fullName', 'gender', 'dateOfBirth', 'postCode', 'insuranceNumber',
+  'preferredContactNumber', 'lastUpdated'
 ].map((field) => ({ collection: PATIENTS, key: { [field]: 1, _id: 1 } }))
 
 export const patientKey = (id: string): Key => ({ _id: id, _shardKey: id })
 
 export class Patients extends Documents<StoredPatient> {
   constructor (database: Database) {
-    super(database, PATIENTS, { missing: PatientNotFound, stale: PatientStale })
+    super(database, PATIENTS, { missing: PatientNotFound, stale: PatientStale, exists: PatientExists })
   }
 
   /**
    * Replaces the patient by a tombstone without health data.
    *
-   * @throws {PatientNotFound | PatientStale}
+   * @throws {PatientNotFound | PatientStale | PatientExists}
    */
   async softDelete (id: string, audit: string, precondition: Precondition) {
-    const tombstone: Stored = { ...patientKey(id), _audit: audit, _deleted: new Date() }
-    await this.replace(tombstone as StoredPatient, precondition)
+    const tombstone: Tombstone = { ...patientKey(id), _audit: audit, _deleted: new Date() }
+    await this.replace(tombstone as unknown as StoredPatient, precondition)
   }
 
-  /** Tombstones alone have no lastUpdated. */
-  tombstones () {
-    return this.collection.find({ lastUpdated: null as unknown as Date }, { projection: { _id: 1, _deleted: 1 } })
+  /** The tombstones whose test results may not all be deleted, or that were made before `old`. */
+  tombstones (old: Date) {
+    // Tombstones alone have no lastUpdated
+    const unfinishedOrOld = { lastUpdated: null, $or: [{ _finished: null }, { _deleted: { $lt: old } }] }
+    const filter = unfinishedOrOld as unknown as Filter<Tombstone>
+    return this.#tombstones.find(filter, { projection: { _id: 1, _deleted: 1 } })
+  }
+
+  /** Notes that a deleted patient's test results are deleted too. */
+  async markFinished (id: string) {
+    const filter = { ...patientKey(id), _deleted: { $exists: true } }
+    await this.database.run(() => this.#tombstones.updateOne(filter, { $set: { _finished: true } }))
   }
 
   removeTombstone (id: string) {
-    return this.database.run(() => this.collection.deleteOne({ ...patientKey(id), _deleted: { $exists: true } }))
+    return this.database.run(() => this.#tombstones.deleteOne({ ...patientKey(id), _deleted: { $exists: true } }))
+  }
+
+  get #tombstones () {
+    return this.database.collection<Tombstone>(PATIENTS)
   }
 }
 

@@ -1,7 +1,7 @@
 import type { Database, Index } from '#common/database.ts'
-import { TestNotFound, TestStale } from '../errors.ts'
+import { TestExists, TestNotFound, TestStale } from '../errors.ts'
 import type { TestDetails } from '../schemas.ts'
-import { Documents, type Key, type Stored } from './documents.ts'
+import { Documents, type Key, type Sort, type Stored } from './documents.ts'
 
 const TESTS = 'tests'
 
@@ -20,7 +20,12 @@ export const testKey = (patientId: string, id: string): Key => ({ _id: id, _shar
 
 export class TestResults extends Documents<StoredTest> {
   constructor (database: Database) {
-    super(database, TESTS, { missing: TestNotFound, stale: TestStale })
+    super(database, TESTS, { missing: TestNotFound, stale: TestStale, exists: TestExists })
+  }
+
+  /** With the patient's id, as the indexes have it: every page is one patient's. */
+  protected override order (sort: Sort) {
+    return { _shardKey: sort.direction, ...super.order(sort) }
   }
 
   removeAllOf (patientId: string) {

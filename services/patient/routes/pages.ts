@@ -1,18 +1,12 @@
 import type { FastifyReply } from 'fastify'
 import { stringify } from 'safe-stable-stringify'
 import type { DataKeys } from '../data-key.ts'
-import type { Position, Sort, Stored } from '../repositories/documents.ts'
+import type { Page, Position, Sort, Stored } from '../repositories/documents.ts'
 
-/** What one page of a search is asked by. */
 export interface PageQuery {
   limit: number
   sort: string
   cursor?: string
-}
-
-export interface Page<T> {
-  documents: T[]
-  more: boolean
 }
 
 const FIELDS: Record<string, string> = { id: '_id', lastName: '_lastName' }
@@ -24,7 +18,7 @@ export function sortOf (sort: string): Sort {
 
 /**
  * Cursors of one search: of one subscription, path, sort and set of criteria. A sort value is health data and
- * URLs are logged, so a cursor is encrypted; in any other search it does not open.
+ * URLs are logged, so a cursor is encrypted, with its search: no other search accepts it.
  */
 export class Cursors {
   #keys: DataKeys
@@ -48,9 +42,17 @@ export class Cursors {
   }
 }
 
+/** Fulfilled when the response is sent, or its connection is closed. */
+export function sent ({ raw }: FastifyReply) {
+  return raw.closed ? Promise.resolve() : new Promise<void>((resolve) => raw.once('close', resolve))
+}
+
 /** Names the next page in `Link` (RFC 8288), where there is one. */
-export function linkNext<T extends Stored> (reply: FastifyReply, path: string, { limit, sort }: PageQuery, { documents, more }: Page<T>, cursors: Cursors) {
+export function linkNext (
+  reply: FastifyReply, path: string, { limit, sort }: PageQuery, { documents, more }: Page<Stored>, cursors: Cursors
+) {
   if (!more) return
-  const query = new URLSearchParams({ limit: String(limit), sort, cursor: cursors.cursor(documents.at(-1)!, sortOf(sort)) })
+  const cursor = cursors.cursor(documents.at(-1)!, sortOf(sort))
+  const query = new URLSearchParams({ limit: String(limit), sort, cursor })
   reply.header('link', `<${path}?${query}>; rel="next"`)
 }

@@ -1,31 +1,40 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { Type } from 'typebox'
-import { isUuid } from '#common/http/formats.ts'
-import { read, write } from '../audited.ts'
+import { read, write } from '../interactions.ts'
 import type { DataKeys } from '../data-key.ts'
 import type { Deletion } from '../deletion.ts'
-import { InvalidCursor, PatientNotFound, PatientStale } from '../errors.ts'
+import { InvalidCursor, InvalidPrecondition, PatientExists, PatientNotFound, PatientStale } from '../errors.ts'
 import { createOnce, creationProblems } from '../idempotency.ts'
 import { merge } from '../merge-patch.ts'
 import { precondition } from '../preconditions.ts'
 import type { Claims } from '../repositories/claims.ts'
+import type { PageMemory } from '../repositories/page-memory.ts'
 import { patientFilter, patientKey, storedPatient, type Patients } from '../repositories/patients.ts'
-import { NewPatient, Patient, PatientCriteria, PatientPage, PatientPatch, PatientUpdate, type PatientDetails } from '../schemas.ts'
-import { answerCreated, answerLoaded, answerWith, disclosure, noContent, problemResponses, represent, sameAsPath } from './answers.ts'
-import { Cursors, linkNext, sortOf } from './pages.ts'
+import {
+  NewPatient, Patient, PatientCriteria, PatientPage, PatientPatch, PatientUpdate, type PatientDetails
+} from '../schemas.ts'
+import { storedId, throwPatientNotFound } from './ids.ts'
+import {
+  disclosure, noContent, problemResponses, requireSameAsPath, sendCreated, sendDocument, sendLoaded, toResponse
+} from './responses.ts'
+import { Cursors, linkNext, sent, sortOf } from './pages.ts'
 
 export interface Parts {
   patients: Patients
   claims: Claims
   deletion: Deletion
   keys: DataKeys
+  pageMemory: PageMemory
 }
+
+const CHANGE_PROBLEMS = [InvalidPrecondition, PatientNotFound, PatientStale, PatientExists]
 
 export const patientId = Type.String({ description: 'The id of the patient, a UUID' })
 const params = Type.Object({ patientId })
 const type = 'patient'
 
-export const patientRoutes: FastifyPluginAsync<Parts> = async (app, { patients, claims, deletion, keys }) => {
+export const patientRoutes: FastifyPluginAsync<Parts> = async (app, parts) => {
+  const { patients, claims, deletion, keys, pageMemory } = parts
   app.audited({
     method: 'POST',
     url: '/patient',
@@ -41,7 +50,7 @@ export const patientRoutes: FastifyPluginAsync<Parts> = async (app, { patients, 
     handler: (request) => createOnce(request, claims, keys, '/patient', {
       document: (id, audit, lastUpdated) => storedPatient(id, request.body, audit, lastUpdated),
       insert: (document, sent) => patients.insert(document, sent),
-      answer: (document, reply) => answerCreated(document, `/patient/${document._id}`, reply)
+      answer: (document, reply) => sendCreated(document, `/patient/${document._id}`, reply)
     })
   })
 
@@ -58,12 +67,12 @@ export const patientRoutes: FastifyPluginAsync<Parts> = async (app, { patients, 
       problems: [PatientNotFound]
     },
     handler (request) {
-      const id = known(request.params.patientId)
+      const id = storedId(request.params.patientId)
       return read({
         id,
-        fetch: async () => patients.load(patientKey(id ?? none())),
+        fetch: async () => patients.load(patientKey(id ?? throwPatientNotFound())),
         disclosed: (patient) => [disclosure(patient)],
-        answer: (patient, reply) => answerLoaded(patient, request, reply)
+        answer: (patient, reply) => sendLoaded(patient, request, reply)
       })
     }
   })
@@ -75,24 +84,26 @@ export const patientRoutes: FastifyPluginAsync<Parts> = async (app, { patients, 
     schema: {
       operationId: 'update-patient',
       summary: 'Replace a patient',
-      description: 'Replaces the whole patient: what the body leaves out is gone afterwards. id and lastUpdated may be sent as they were loaded.',
+      description: 'Replaces the whole patient: what the body leaves out is gone afterwards. ' +
+        'id and lastUpdated may be sent as they were loaded.',
       params,
       body: PatientUpdate,
       response: { 200: Patient, ...problemResponses },
-      problems: [PatientNotFound, PatientStale]
+      problems: CHANGE_PROBLEMS
     },
     handler (request) {
       const { id: inBody, lastUpdated, ...details } = request.body
-      sameAsPath('id', inBody, request.params.patientId)
-      const id = known(request.params.patientId)
+      requireSameAsPath('id', inBody, request.params.patientId)
+      const id = storedId(request.params.patientId)
+      const condition = precondition(request.headers)
       return write({
         id,
         async act (record) {
-          const patient = storedPatient(id ?? none(), details, record)
-          await patients.replace(patient, precondition(request.headers))
+          const patient = storedPatient(id ?? throwPatientNotFound(), details, record)
+          await patients.replace(patient, condition)
           return patient
         },
-        answer: answerWith
+        answer: sendDocument
       })
     }
   })
@@ -104,21 +115,28 @@ export const patientRoutes: FastifyPluginAsync<Parts> = async (app, { patients, 
     schema: {
       operationId: 'patch-patient',
       summary: 'Change properties of a patient',
-      description: 'Applies a JSON merge patch (RFC 7396): null takes a property away, and what the body leaves out stays.',
+      description: 'Applies a JSON merge patch (RFC 7396): null removes a property, ' +
+        'and what the body leaves out stays.',
       params,
       body: PatientPatch,
       response: { 200: Patient, ...problemResponses },
-      problems: [PatientNotFound, PatientStale]
+      problems: CHANGE_PROBLEMS
     },
     handler (request) {
       const { id: inBody, lastUpdated, ...patch } = request.body
-      sameAsPath('id', inBody, request.params.patientId)
-      const id = known(request.params.patientId)
+      requireSameAsPath('id', inBody, request.params.patientId)
+      const id = storedId(request.params.patientId)
+      const condition = precondition(request.headers)
       return write({
         id,
-        act: async (record) => patients.change(patientKey(id ?? none()), record, precondition(request.headers),
-          ({ _id, _shardKey, _audit, _lastName, lastUpdated, ...details }) => storedPatient(_id, merge<PatientDetails>(details, patch), record)),
-        answer: answerWith
+        async act (record) {
+          const key = patientKey(id ?? throwPatientNotFound())
+          return patients.change(key, record, condition, (patient) => {
+            const { _id, _shardKey, _audit, _lastName, lastUpdated, ...details } = patient
+            return storedPatient(_id, merge<PatientDetails>(details, patch), record)
+          })
+        },
+        answer: sendDocument
       })
     }
   })
@@ -133,13 +151,14 @@ export const patientRoutes: FastifyPluginAsync<Parts> = async (app, { patients, 
       description: 'Deletes a patient with all test results.',
       params,
       response: { 204: noContent, ...problemResponses },
-      problems: [PatientNotFound, PatientStale]
+      problems: CHANGE_PROBLEMS
     },
     handler (request) {
-      const id = known(request.params.patientId)
+      const id = storedId(request.params.patientId)
+      const condition = precondition(request.headers)
       return write({
         id,
-        act: async (record) => deletion.remove(id ?? none(), record, precondition(request.headers)),
+        act: async (record) => deletion.remove(id ?? throwPatientNotFound(), record, condition),
         answer: (_done, reply) => reply.code(204).send()
       })
     }
@@ -152,35 +171,33 @@ export const patientRoutes: FastifyPluginAsync<Parts> = async (app, { patients, 
     schema: {
       operationId: 'search-patients',
       summary: 'Search patients',
-      description: 'Answers the patients that match every criterion exactly; {} finds all. A range of dates of birth is inclusive, and its ends may be partial. Where more follows, Link names the next page: it holds for the same body and subscription.',
+      description: 'Answers the patients that match every criterion exactly; {} finds all. ' +
+        'A range of dates of birth is inclusive, and its ends may be partial. ' +
+        'A page ends at limit or at about 4 MiB. ' +
+        'Where more follows, Link names the next page: it holds for the same body and subscription.',
       body: PatientCriteria,
       querystring: PatientPage,
       response: { 200: Type.Array(Patient), ...problemResponses },
       problems: [InvalidCursor]
     },
-    async handler (request) {
+    async handler (request, reply) {
       const { body, query } = request
+      const { sort, limit } = query
       const path = '/patient/search'
-      const cursors = new Cursors(keys, request.headers['x-audit-actor'], path, query.sort, body)
+      const cursors = new Cursors(keys, request.headers['x-audit-actor'], path, sort, body)
       const after = await cursors.position(query.cursor)
       return read({
         criteria: Object.keys(body),
-        fetch: () => patients.page(patientFilter(body), sortOf(query.sort), after, query.limit),
+        fetch () {
+          const readPage = () => patients.page(patientFilter(body), sortOf(sort), after, limit)
+          return pageMemory.hold(limit + 1, sent(reply), readPage)
+        },
         disclosed: ({ documents }) => documents.map(disclosure),
         answer (page, reply) {
           linkNext(reply, path, query, page, cursors)
-          return reply.send(page.documents.map(represent))
+          return reply.send(page.documents.map(toResponse))
         }
       })
     }
   })
-}
-
-/** A path's id in the case it is stored in; nothing where no patient or test can have it. */
-export function known (id: string) {
-  return isUuid(id) ? id.toLowerCase() : undefined
-}
-
-function none (): never {
-  throw new PatientNotFound()
 }

@@ -1,22 +1,34 @@
 import type { FastifyPluginAsync } from 'fastify'
 import { Type } from 'typebox'
-import { read, write } from '../audited.ts'
-import { InvalidCursor, PatientNotFound, TestNotFound, TestStale } from '../errors.ts'
+import { read, write } from '../interactions.ts'
+import {
+  InvalidCursor, InvalidPrecondition, PatientNotFound, TestExists, TestNotFound, TestStale
+} from '../errors.ts'
 import { createOnce, creationProblems } from '../idempotency.ts'
 import { merge } from '../merge-patch.ts'
 import { precondition } from '../preconditions.ts'
 import { patientKey } from '../repositories/patients.ts'
 import { storedTest, testKey, type TestResults } from '../repositories/test-results.ts'
 import { NewTest, Test, TestPage, TestPatch, TestUpdate, type TestDetails } from '../schemas.ts'
-import { answerCreated, answerLoaded, answerWith, disclosure, invalid, noContent, problemResponses, represent, sameAsPath } from './answers.ts'
-import { Cursors, linkNext, sortOf } from './pages.ts'
-import { known, patientId, type Parts } from './patients.ts'
+import { idsOf, requireIds, storedId, throwPatientNotFound } from './ids.ts'
+import { Cursors, linkNext, sent, sortOf } from './pages.ts'
+import { patientId, type Parts } from './patients.ts'
+import {
+  disclosure, invalid, noContent, problemResponses, requireSameAsPath, sendCreated, sendDocument, sendLoaded, toResponse
+} from './responses.ts'
 
 const ofPatient = Type.Object({ patientId })
 const params = Type.Object({ patientId, testId: Type.String({ description: 'The id of the test result, a UUID' }) })
 const type = 'test'
 
-export const testResultRoutes: FastifyPluginAsync<Parts & { tests: TestResults }> = async (app, { patients, tests, claims, keys }) => {
+const CHANGE_PROBLEMS = [InvalidPrecondition, PatientNotFound, TestNotFound, TestStale, TestExists]
+
+interface TestResultParts extends Parts {
+  tests: TestResults
+}
+
+export const testResultRoutes: FastifyPluginAsync<TestResultParts> = async (app, parts) => {
+  const { patients, tests, claims, keys, pageMemory } = parts
   app.audited({
     method: 'POST',
     url: '/patient/:patientId/tests',
@@ -31,24 +43,24 @@ export const testResultRoutes: FastifyPluginAsync<Parts & { tests: TestResults }
       problems: [...creationProblems, PatientNotFound]
     },
     handler (request) {
-      const patientId = known(request.params.patientId)
+      const patientId = storedId(request.params.patientId)
       if (patientId === undefined) throw invalid('patientId', 'must be a UUID')
-      sameAsPath('patientId', request.body.patientId, patientId)
-      // Looked up while the record is stored: it tells nobody anything, and what is found is looked up again after the insert
+      requireSameAsPath('patientId', request.body.patientId, patientId)
+      // Read while the record is stored: it is disclosed to nobody, and read again after the insert
       const exists = patients.exists(patientKey(patientId))
       exists.catch(() => {})
       return createOnce(request, claims, keys, `/patient/${patientId}/tests`, {
         patientId,
         document: (id, audit, lastUpdated) => storedTest(patientId, id, request.body, audit, lastUpdated),
         async insert (test, sent) {
-          if (!await exists) noPatient()
+          if (!await exists) throwPatientNotFound()
           await tests.insert(test, sent)
-          // A deletion of the patient that went on meanwhile may have missed the new test
+          // A deletion of the patient at the same time may have missed the new test result
           if (await patients.exists(patientKey(patientId))) return
           await tests.removeAllOf(patientId)
-          noPatient()
+          throwPatientNotFound()
         },
-        answer: (test, reply) => answerCreated(test, `/patient/${patientId}/tests/${test._id}`, reply)
+        answer: (test, reply) => sendCreated(test, `/patient/${patientId}/tests/${test._id}`, reply)
       })
     }
   })
@@ -60,29 +72,31 @@ export const testResultRoutes: FastifyPluginAsync<Parts & { tests: TestResults }
     schema: {
       operationId: 'load-tests',
       summary: 'Load the test results of a patient',
-      description: 'Answers the test results of the patient, if there are any. Where more follows, Link names the next page.',
+      description: 'Answers the test results of the patient, if there are any. ' +
+        'A page ends at limit or at about 4 MiB. Where more follows, Link names the next page.',
       params: ofPatient,
       querystring: TestPage,
       response: { 200: Type.Array(Test), ...problemResponses },
       problems: [PatientNotFound, InvalidCursor]
     },
-    async handler (request) {
-      const { query } = request
-      const patientId = known(request.params.patientId)
+    async handler (request, reply) {
+      const { query, query: { sort, limit } } = request
+      const patientId = storedId(request.params.patientId)
       const path = `/patient/${patientId}/tests`
-      const cursors = new Cursors(keys, request.headers['x-audit-actor'], path, query.sort)
+      const cursors = new Cursors(keys, request.headers['x-audit-actor'], path, sort)
       const after = await cursors.position(query.cursor)
       return read({
         patientId,
         async fetch () {
-          const id = patientId ?? noPatient()
-          const [page] = await Promise.all([tests.page({ _shardKey: id }, sortOf(query.sort), after, query.limit), requirePatient(id)])
+          const id = patientId ?? throwPatientNotFound()
+          const readPage = () => tests.page({ _shardKey: id }, sortOf(sort), after, limit)
+          const [page] = await Promise.all([pageMemory.hold(limit + 1, sent(reply), readPage), requirePatient(id)])
           return page
         },
         disclosed: ({ documents }) => documents.map(disclosure),
         answer (page, reply) {
           linkNext(reply, path, query, page, cursors)
-          return reply.send(page.documents.map(represent))
+          return reply.send(page.documents.map(toResponse))
         }
       })
     }
@@ -110,7 +124,7 @@ export const testResultRoutes: FastifyPluginAsync<Parts & { tests: TestResults }
           return test
         },
         disclosed: (test) => [disclosure(test)],
-        answer: (test, reply) => answerLoaded(test, request, reply)
+        answer: (test, reply) => sendLoaded(test, request, reply)
       })
     }
   })
@@ -122,27 +136,29 @@ export const testResultRoutes: FastifyPluginAsync<Parts & { tests: TestResults }
     schema: {
       operationId: 'update-test',
       summary: 'Replace a test result',
-      description: 'Replaces the whole test result: what the body leaves out is gone afterwards. id and lastUpdated may be sent as they were loaded.',
+      description: 'Replaces the whole test result: what the body leaves out is gone afterwards. ' +
+        'id and lastUpdated may be sent as they were loaded.',
       params,
       body: TestUpdate,
       response: { 200: Test, ...problemResponses },
-      problems: [PatientNotFound, TestNotFound, TestStale]
+      problems: CHANGE_PROBLEMS
     },
     handler (request) {
       const { id: inBody, lastUpdated, ...details } = request.body
-      sameAsPath('id', inBody, request.params.testId)
-      sameAsPath('patientId', details.patientId, request.params.patientId)
+      requireSameAsPath('id', inBody, request.params.testId)
+      requireSameAsPath('patientId', details.patientId, request.params.patientId)
       const ids = idsOf(request.params)
+      const condition = precondition(request.headers)
       return write({
         ...ids,
         async act (record) {
           const { patientId, id } = requireIds(ids)
           await requirePatient(patientId)
           const test = storedTest(patientId, id, details, record)
-          await tests.replace(test, precondition(request.headers))
+          await tests.replace(test, condition)
           return test
         },
-        answer: answerWith
+        answer: sendDocument
       })
     }
   })
@@ -154,26 +170,30 @@ export const testResultRoutes: FastifyPluginAsync<Parts & { tests: TestResults }
     schema: {
       operationId: 'patch-test',
       summary: 'Change properties of a test result',
-      description: 'Applies a JSON merge patch (RFC 7396): null takes a property away, and what the body leaves out stays.',
+      description: 'Applies a JSON merge patch (RFC 7396): null removes a property, ' +
+        'and what the body leaves out stays.',
       params,
       body: TestPatch,
       response: { 200: Test, ...problemResponses },
-      problems: [PatientNotFound, TestNotFound, TestStale]
+      problems: CHANGE_PROBLEMS
     },
     handler (request) {
       const { id: inBody, patientId: ofBody, lastUpdated, ...patch } = request.body
-      sameAsPath('id', inBody, request.params.testId)
-      sameAsPath('patientId', ofBody, request.params.patientId)
+      requireSameAsPath('id', inBody, request.params.testId)
+      requireSameAsPath('patientId', ofBody, request.params.patientId)
       const ids = idsOf(request.params)
+      const condition = precondition(request.headers)
       return write({
         ...ids,
         async act (record) {
           const { patientId, id } = requireIds(ids)
           await requirePatient(patientId)
-          return tests.change(testKey(patientId, id), record, precondition(request.headers),
-            ({ _id, _shardKey, _audit, lastUpdated, ...details }) => storedTest(patientId, id, merge<TestDetails>(details, patch), record))
+          return tests.change(testKey(patientId, id), record, condition, (test) => {
+            const { _id, _shardKey, _audit, lastUpdated, ...details } = test
+            return storedTest(patientId, id, merge<TestDetails>(details, patch), record)
+          })
         },
-        answer: answerWith
+        answer: sendDocument
       })
     }
   })
@@ -188,16 +208,17 @@ export const testResultRoutes: FastifyPluginAsync<Parts & { tests: TestResults }
       description: 'Deletes a test result of the patient.',
       params,
       response: { 204: noContent, ...problemResponses },
-      problems: [PatientNotFound, TestNotFound, TestStale]
+      problems: CHANGE_PROBLEMS
     },
     handler (request) {
       const ids = idsOf(request.params)
+      const condition = precondition(request.headers)
       return write({
         ...ids,
         async act () {
           const { patientId, id } = requireIds(ids)
           await requirePatient(patientId)
-          await tests.remove(testKey(patientId, id), precondition(request.headers))
+          await tests.remove(testKey(patientId, id), condition)
         },
         answer: (_done, reply) => reply.code(204).send()
       })
@@ -205,27 +226,6 @@ export const testResultRoutes: FastifyPluginAsync<Parts & { tests: TestResults }
   })
 
   async function requirePatient (id: string) {
-    if (!await patients.exists(patientKey(id))) noPatient()
+    if (!await patients.exists(patientKey(id))) throwPatientNotFound()
   }
-}
-
-interface Ids {
-  id?: string
-  patientId?: string
-}
-
-function idsOf ({ patientId, testId }: { patientId: string, testId: string }): Ids {
-  return { id: known(testId), patientId: known(patientId) }
-}
-
-function requireIds ({ id, patientId }: Ids) {
-  return { patientId: patientId ?? noPatient(), id: id ?? noTest() }
-}
-
-function noPatient (): never {
-  throw new PatientNotFound()
-}
-
-function noTest (): never {
-  throw new TestNotFound()
 }

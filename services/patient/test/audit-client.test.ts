@@ -1,57 +1,154 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { randomUUIDv7 } from 'node:crypto'
 import { once } from 'node:events'
-import type { RequestListener } from 'node:http'
+import { createServer, type RequestListener } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import pino from 'pino'
 import { test, type Test } from 'tap'
-import { replicas } from '../../common/test/replicas.ts'
 import { vault } from '../../common/test/secrets.ts'
 import { AuditClient } from '../audit-client.ts'
 
 const request = { headers: {} } as FastifyRequest
+const unavailable = { code: 'AUDIT_UNAVAILABLE' }
 
-/** A client of three replicas of the Audit service. */
-async function client (t: Test, answer: (number: number) => RequestListener) {
-  const audit = await replicas(t, 3, answer)
-  const secret = vault(t)
-  secret.add('1')
-  const hostKey = secret.reader(String)
-  await hostKey.loaded
-  const client = new AuditClient(audit.origin, hostKey, pino({ level: 'silent' }) as FastifyBaseLogger, async () => audit.ips)
-  t.teardown(() => client.close())
-  return {
-    ...audit,
-    record: () => client.record(randomUUIDv7(), { resource: { type: 'patient', operation: 'load' } }, request, 5_000)
-  }
+const accept: RequestListener = (request, response) => {
+  request.resume().once('end', () => response.writeHead(201).end('{}'))
 }
 
-const take: RequestListener = (request, response) => { request.resume().once('end', () => response.writeHead(201).end('{}')) }
-
-test('records are spread over the replicas of the Audit service', async (t) => {
-  const { record, calls, connections } = await client(t, () => take)
-  for (let i = 0; i < 60; i++) await record()
-  t.strictSame(calls, [20, 20, 20])
-  t.strictSame(connections, [1, 1, 1])
-  await Promise.all(Array.from({ length: 30 }, record))
-  t.strictSame(calls, [30, 30, 30])
-})
-
-test('a replica that is gone or breaks off costs no record', async (t) => {
-  const { record, calls, servers } = await client(t, (number) => number === 1 ? ({ socket }) => socket.destroy() : take)
-  await once(servers[1]!.close(), 'close')
-  await Promise.all(Array.from({ length: 30 }, record))
-  for (let i = 0; i < 30; i++) await record()
-  t.equal(calls[2], 60)
-})
-
-test('calls that others follow change to another client, and none of them is lost', async (t) => {
-  let refused = 0
-  const { record, calls } = await client(t, () => (request, response) => {
-    // Some are under way while it changes
-    if (refused++ % 50 === 0) request.socket.destroy()
-    else setTimeout(take, 2, request, response)
+/** A client with `keys`, the newest last, of an audit service that answers with `answer`. */
+async function start (t: Test, answer: RequestListener, keys = ['1']) {
+  const sockets = new Set<Socket>()
+  const ids: unknown[] = []
+  const server = createServer(answer)
+    .on('connection', (socket) => sockets.add(socket))
+    .on('request', ({ headers }) => ids.push(headers['idempotency-key']))
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  t.teardown(() => {
+    server.closeAllConnections()
+    server.close()
   })
-  for (let i = 0; i < 20; i++) await Promise.all(Array.from({ length: 30 }, record))
-  t.ok(calls.reduce((a, b) => a + b) >= 600)
-  t.ok(calls.every((count) => count > 150))
+  const secret = vault(t)
+  for (const key of keys) secret.add(key)
+  const hostKey = secret.reader(String)
+  await hostKey.loaded
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const client = new AuditClient(url, hostKey, pino({ level: 'silent' }) as FastifyBaseLogger)
+  t.teardown(() => client.close())
+  const record = (ms = 30_000) => client.record(
+    randomUUIDv7(), { resource: { type: 'patient', operation: 'load' } }, request, ms)
+  return { server, sockets, ids, client, record }
+}
+
+test('records go over kept connections, of which there is a limit', async (t) => {
+  const { record, sockets, ids } = await start(t, accept)
+  for (let i = 0; i < 50; i++) await record()
+  t.ok(sockets.size <= 2, `${sockets.size} connections for calls one after another`)
+  await Promise.all(Array.from({ length: 500 }, () => record()))
+  t.equal(ids.length, 550)
+  t.ok(sockets.size <= 128, `${sockets.size} connections`)
+})
+
+test('a connection that breaks costs no record, and the record is sent again under its id', async (t) => {
+  let calls = 0
+  const { record, ids } = await start(t, (request, response) => {
+    // Some are under way when it breaks
+    if (calls++ % 50 === 0) request.socket.destroy()
+    else setTimeout(accept, 2, request, response)
+  })
+  for (let i = 0; i < 20; i++) await Promise.all(Array.from({ length: 30 }, () => record()))
+  t.equal(new Set(ids).size, 600)
+  t.ok(ids.length > 600)
+})
+
+test('a record is sent four times at the most', async (t) => {
+  const { record, ids } = await start(t, ({ socket }) => socket.destroy())
+  await t.rejects(record(), unavailable)
+  t.equal(ids.length, 4)
+  t.equal(new Set(ids).size, 1)
+})
+
+test('a service that cannot be reached, or answers with anything but 201, has not stored the record', async (t) => {
+  let status = 500
+  const { record, server, ids } = await start(t, (request, response) => {
+    request.resume().once('end', () => response.writeHead(status).end())
+  })
+  for (status of [200, 400, 403, 500, 503]) await t.rejects(record(), unavailable)
+  t.equal(ids.length, 5)
+  server.closeAllConnections()
+  await once(server.close(), 'close')
+  await t.rejects(record(), unavailable)
+})
+
+test('a key that is refused has each other version tried once, under the same id', async (t) => {
+  const keys: unknown[] = []
+  let valid = 'value-of-1'
+  const { record, ids } = await start(t, (request, response) => {
+    const key = request.headers['x-functions-key']
+    keys.push(key)
+    request.resume().once('end', () => response.writeHead(key === valid ? 201 : 401).end())
+  }, ['1', '2'])
+  await record()
+  t.strictSame(keys, ['value-of-2', 'value-of-1'])
+  t.equal(new Set(ids).size, 1)
+  keys.length = 0
+  valid = 'none'
+  await t.rejects(record(), unavailable)
+  t.strictSame(keys, ['value-of-2', 'value-of-1', 'value-of-2'], 'and the current one again after a refresh')
+})
+
+test('a connection without a call is let go of after 4 s, before the service closes it', { timeout: 60_000 }, async (t) => {
+  const { record, server, sockets } = await start(t, accept)
+  server.keepAliveTimeout = 600_000
+  await record()
+  const [socket] = sockets
+  await once(socket!, 'close')
+  await record()
+  t.equal(sockets.size, 2)
+})
+
+test('the deadline covers all attempts', async (t) => {
+  const { record, ids } = await start(t, () => {})
+  await t.rejects(record(50), unavailable)
+  t.equal(ids.length, 1)
+})
+
+test('nothing is sent after its caller was refused', async (t) => {
+  let delay = 0
+  const { record, ids } = await start(t, (request, response) => { setTimeout(accept, delay, request, response) })
+  await Promise.all(Array.from({ length: 200 }, () => record()))
+  delay = 1_000
+  const refusals = await Promise.allSettled(Array.from({ length: 500 }, () => record(300)))
+  t.ok(refusals.every(({ status }) => status === 'rejected'))
+  // What was sent before that may arrive now
+  let sent
+  do {
+    sent = ids.length
+    await sleep(100)
+  } while (ids.length > sent)
+  delay = 0
+  // Waits its turn behind all that were queued
+  await record()
+  await sleep(1_500)
+  t.equal(ids.length, sent + 1)
+})
+
+test('a call that cannot be made is refused at once, and nothing of it is left', async (t) => {
+  const rejected: unknown[] = []
+  const listener = (reason: unknown) => { rejected.push(reason) }
+  process.on('unhandledRejection', listener)
+  t.teardown(() => { process.off('unhandledRejection', listener) })
+  const { record, ids } = await start(t, accept, ['a key that\nno header can hold'])
+  await t.rejects(record(300), unavailable)
+  await sleep(600)
+  t.strictSame(rejected, [])
+  t.strictSame(ids, [])
+})
+
+test('a client that closes gives up what is under way', async (t) => {
+  const arrived = Promise.withResolvers<void>()
+  const { client, record } = await start(t, () => arrived.resolve())
+  const recorded = record()
+  await arrived.promise
+  await Promise.all([client.close(), t.rejects(recorded, unavailable)])
 })

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'tap'
 import { audited } from '../audited.ts'
 import type { AuditClient } from '../audit-client.ts'
@@ -76,3 +77,51 @@ test('a write that the database refuses is a 503 with a record of the failure', 
   t.match(failure, { outcome: 'failure', attemptOf: attempt!.id })
   t.same((await stored()).patients, [])
 })
+
+test('an attempt whose record comes late has a record of its failure in the end', embeddedOnly, async (t) => {
+  const { call, stored, failAudit, records } = await patient(t)
+  await call('POST', '/patient', ada)
+  const before = await stored()
+  await failAudit({ times: 1 }, { failCommands: ['insert'], blockConnection: true, blockTimeMS: 3_000 })
+  t.match((await call('POST', '/patient', ada)).json(), { status: 503, code: 'AUDIT_UNAVAILABLE' })
+  t.same(await stored(), before)
+  const [, attempt, failure] = await untilThere(async () => (await records()).length >= 3 ? await records() : undefined)
+  t.match(failure, { outcome: 'failure', attemptOf: attempt!.id, resource: attempt!.resource, actor: 'a-subscription' })
+})
+
+test('a failure that the register does not take is sent until it stands', embeddedOnly, async (t) => {
+  const { app, call, failAudit, failCommand, records } = await patient(t)
+  const { id } = (await call('POST', '/patient', ada)).json()
+  await failCommand({ times: 1 }, { failCommands: ['insert'], errorCode: 13 })
+  await failAudit({ skip: 1 }, { failCommands: ['insert'], errorCode: 13 })
+  t.match((await call('POST', '/patient', ada)).json(), { status: 503, code: 'DATABASE_UNAVAILABLE' }, 'the code of what failed first')
+  t.match((await call('GET', `/patient/${id}`)).json(), { status: 503, code: 'AUDIT_UNAVAILABLE' })
+  await failAudit('off', {})
+  const stored = await untilThere(async () => (await records()).length >= 4 ? await records() : undefined)
+  const [, attempt, ...failures] = stored
+  t.equal(failures.filter(({ outcome }) => outcome === 'failure').length, 2)
+  t.ok(failures.some(({ attemptOf }) => attemptOf === attempt!.id))
+  await app.close()
+  t.equal((await records()).length, 4)
+})
+
+test('what waits is sent when the service closes', embeddedOnly, async (t) => {
+  const { app, call, failAudit, failCommand, records } = await patient(t)
+  await call('POST', '/patient', ada)
+  await failCommand({ times: 1 }, { failCommands: ['insert'], errorCode: 13 })
+  await failAudit({ skip: 1 }, { failCommands: ['insert'], errorCode: 13 })
+  await call('POST', '/patient', ada)
+  await sleep(2_000)
+  await failAudit('off', {})
+  await app.close()
+  const [, attempt, failure] = await records()
+  t.match(failure, { outcome: 'failure', attemptOf: attempt!.id })
+})
+
+async function untilThere<T> (find: () => Promise<T | undefined>): Promise<T> {
+  for (const giveUp = Date.now() + 60_000; Date.now() < giveUp; await sleep(50)) {
+    const found = await find()
+    if (found) return found
+  }
+  throw new Error('not there')
+}

@@ -18,7 +18,7 @@ test('a deleted patient leaves a tombstone without health data, and no tests', a
   const { call, path, stored } = await withTests(t)
   t.equal((await call('DELETE', path)).statusCode, 204)
   const { patients: [tombstone], tests } = await stored()
-  t.same(Object.keys(tombstone!).sort(), ['_audit', '_deleted', '_id', '_shardKey'])
+  t.same(Object.keys(tombstone!).sort(), ['_audit', '_deleted', '_finished', '_id', '_shardKey'])
   t.same(tests, [])
   for (const method of ['GET', 'DELETE'] as const) t.equal((await call(method, path)).statusCode, 404)
   t.equal((await call('PUT', path, ada)).statusCode, 404)
@@ -48,4 +48,14 @@ test('the sweep forgets old tombstones and leaves patients alone', async (t) => 
   await db.collection('patients').updateOne({ _deleted: { $ne: null } }, { $set: { _deleted: new Date(0) } })
   await deletion.sweep()
   t.same((await stored()).patients.map(({ _id }) => `/patient/${_id}`), [other])
+})
+
+test('a deletion that is finished is not repeated by a sweep', async (t) => {
+  const { call, path, deletion, db } = await withTests(t)
+  await call('DELETE', path)
+  const [, , id] = path.split('/') as [string, string, string]
+  // Stands for what a repeated deletion would remove
+  await db.collection<{ _id: string }>('tests').insertOne({ _id: 'x', _shardKey: id } as never)
+  await deletion.sweep()
+  t.equal(await db.collection('tests').countDocuments(), 1)
 })

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { test } from 'tap'
 import { ada, observation, patient } from './app.ts'
 
@@ -71,6 +72,17 @@ test('a claim that another run of this replica left is finished at once', async 
   await db.collection('claims').updateMany({}, { $set: { done: false, lastUpdated: new Date(), 'owner.run': 'an earlier one' } })
   t.equal((await call('POST', '/patient', ada, key)).statusCode, 201)
   t.equal((await call('GET', first.headers.location as string)).statusCode, 200)
+})
+
+test('a claim of another process of this host is finished once that has ended, and not before', async (t) => {
+  const { call, db } = await patient(t)
+  await call('POST', '/patient', ada, key)
+  const { pid: ended } = spawnSync(process.execPath, ['--version'])
+  const left = (pid: number) => ({ done: false, lastUpdated: new Date(Date.now() + 60_000), 'owner.run': 'another', 'owner.pid': pid })
+  await db.collection('claims').updateMany({}, { $set: left(process.ppid) })
+  t.match((await call('POST', '/patient', ada, key)).json(), { status: 409, code: 'REQUEST_UNDER_WAY' })
+  await db.collection('claims').updateMany({}, { $set: left(ended) })
+  t.equal((await call('POST', '/patient', ada, key)).statusCode, 201)
 })
 
 test('an expired key is free again', async (t) => {

@@ -57,7 +57,7 @@ t.test('each operation tells what it does, what it takes and how it is refused',
     for (const { content = {} } of [requestBody, ...Object.values(responses)].filter((part) => part !== undefined)) {
       for (const media of Object.values(content)) t.ok(media.example, `${name} has examples`)
     }
-    const problems = ['500', '503', ...(requestBody ? ['400', '413'] : []), ...(inPath.length > 0 ? ['404'] : []), ...(/^(?:PUT|PATCH|DELETE) /.test(name) ? ['412'] : [])]
+    const problems = ['500', '503', ...(requestBody ? ['400', '413', '415'] : []), ...(inPath.length > 0 ? ['404'] : []), ...(/^(?:PUT|PATCH|DELETE) /.test(name) ? ['412'] : [])]
     for (const status of problems) {
       const { schema, example } = responses[status]!.content!['application/problem+json']!
       t.equal(schema.$ref, '#/components/schemas/Problem', `${name} ${status}`)

@@ -34,3 +34,19 @@ test('each criterion matches exactly', async (t) => {
   }
   t.match((await call('POST', '/patient/search', { id: id.toUpperCase() })).json(), [{ id }])
 })
+
+test('/patient/search has no other operation than the search', async (t) => {
+  const { call } = await patient(t)
+  for (const method of ['GET', 'PUT', 'PATCH', 'DELETE'] as const) {
+    t.match((await call(method, '/patient/search')).json(), { status: 404, code: 'ROUTE_NOT_FOUND' }, method)
+  }
+})
+
+test('If-None-Match: * on a patient that exists says so', async (t) => {
+  const { call } = await patient(t)
+  const { headers: { location } } = await call('POST', '/patient', ada)
+  for (const method of ['PUT', 'PATCH', 'DELETE'] as const) {
+    const answer = await call(method, location as string, method === 'DELETE' ? undefined : ada, { 'if-none-match': '*' })
+    t.match(answer.json(), { status: 412, code: 'PATIENT_EXISTS' }, method)
+  }
+})

@@ -28,7 +28,7 @@ for (const follow of ['azure-asyncoperation', 'location'] as const) {
   t.test(`the idle key is regenerated, and the end of it awaited by ${follow}`, async (t) => {
     Object.assign(account.behaviour, { follow, pending: 1 })
     const before = { ...account.keys }
-    const renewed = await keys.renew(connectionOf('primary'))
+    const renewed = await keys.createValue(connectionOf('primary'))
     t.equal(renewed, connectionOf('secondary'))
     t.not(account.keys.secondary, before.secondary)
     t.strictSame({ ...account.keys, secondary: before.secondary }, before, 'no other key is')
@@ -123,7 +123,7 @@ t.test('rotations at the same time end with a version that works', async (t) => 
 
 t.test('an account that tells no MongoDB connection strings is refused', async (t) => {
   account.behaviour.refusals = { listConnectionStrings: { status: 200, body: { connectionStrings: [] } } }
-  await t.rejects(keys.renew(connectionOf('primary')), { name: 'RotationError', message: 'the account records does not tell its connection strings' })
+  await t.rejects(keys.createValue(connectionOf('primary')), { name: 'RotationError', message: 'the account records lists no MongoDB connection strings' })
   account.behaviour.refusals = {}
 })
 
@@ -138,7 +138,7 @@ t.test('what goes wrong in Azure is told by its code alone', async (t) => {
   account.behaviour.follow = 'azure-asyncoperation'
   for (const [call, status, body, told] of refusals) {
     account.behaviour.refusals = { [call]: { status, body } }
-    await t.rejects(keys.renew(connectionOf('primary')), { name: 'RotationError', message: `the account records cannot be changed (${told})` })
+    await t.rejects(keys.createValue(connectionOf('primary')), { name: 'RotationError', message: `the account records cannot be changed (${told})` })
   }
   account.behaviour.refusals = {}
 })
@@ -157,7 +157,7 @@ t.test('the command asks the management API that its settings name, as its ident
   const rotated = await run([NAME, 'audit-db-viewer-connection'], { env })
   t.equal(rotated.code, 1)
   t.match(rotated.stdout, new RegExp(`^${NAME}: ${(await read(NAME)).id} added, active from [^\n]*\n$`))
-  t.equal(rotated.stderr, 'audit-db-viewer-connection: a Cosmos DB account has no user of its own for it\n')
+  t.equal(rotated.stderr, 'audit-db-viewer-connection: a Cosmos DB account has no separate user for it\n')
   t.strictSame(await kinds(), ['secondary', 'primary'])
   t.strictSame(calls().filter((call) => call !== LIST), [REGENERATE('secondary')])
 

@@ -1,7 +1,8 @@
 import { MongoClient } from 'mongodb'
 import t, { type Test } from 'tap'
-import { DatabaseUsers, withCredentials } from '../database-users.ts'
-import { random } from '../renewal.ts'
+import { withCredentials } from '../connection-string.ts'
+import { DatabaseUsers } from '../database-users.ts'
+import { randomSecret } from '../strategy.ts'
 import { rotate } from '../rotate.ts'
 import { codeOf, connect, interruption, Interrupted, loginOf, startRotation, startUsers, vaultClient } from './rotation.ts'
 
@@ -50,9 +51,9 @@ t.test('the two users take turns', async (t) => {
 })
 
 t.test('a password has 256 bits, and all characters of users and passwords come through', async (t) => {
-  await admin.db('other').command({ createUser: '@:/-b', pwd: random(), roles: [] })
+  await admin.db('other').command({ createUser: '@:/-b', pwd: randomSecret(), roles: [] })
   const connection = 'mongodb://%40%3A%2F-a:x%25y@localhost:1,localhost:2/base?authSource=other&replicaSet=one'
-  const renewed = await new DatabaseUsers(admin).renew(connection)
+  const renewed = await new DatabaseUsers(admin).createValue(connection)
   t.match(renewed, /^mongodb:\/\/%40%3A%2F-b:[\w-]{43}@localhost:1,localhost:2\/base\?authSource=other&replicaSet=one$/)
   t.equal(withCredentials('mongodb+srv://a:b@host/', '@:/?', 'ü%'), 'mongodb+srv://%40%3A%2F%3F:%C3%BC%25@host/')
 })
@@ -181,31 +182,31 @@ t.test('what cannot be changed is told in one line each, and nothing changes', a
     await set('audit-db-connection', `mongodb://${address}/audit`)
     for (const turn of ['a', 'b']) await admin.db('audit').command({ dropUser: `audit-viewer-${turn}` })
     await fail(t, {
-      [NAME]: /^there is no patient-db-admin-connection to change its users by: connection strings that were given by hand are changed by hand$/,
-      'audit-db-connection': /^this connection string was set by hand, so it is to be changed by hand$/,
-      'audit-db-viewer-connection': /^its users are not there$/
+      [NAME]: /^patient-db-admin-connection does not exist: connection strings set by hand are changed by hand$/,
+      'audit-db-connection': /^this connection string was set by hand; change it by hand$/,
+      'audit-db-viewer-connection': /^the database has neither of its users$/
     })
     await recover('patient-db-admin-connection')
   })
 
   t.test('an admin that may not change users, and one that the database does not know', async (t) => {
-    const password = random()
+    const password = randomSecret()
     await admin.db('admin').command({ createUser: 'reader', pwd: password, roles: ['readAnyDatabase'] })
     await set('patient-db-admin-connection', withCredentials(adminConnection, 'reader', password))
-    await set('audit-db-admin-connection', withCredentials(adminConnection, 'root', random()))
+    await set('audit-db-admin-connection', withCredentials(adminConnection, 'root', randomSecret()))
     await begin(NAME)
-    const refused = /^audit-db-admin-connection: the database does not let it in \(18\)$/
+    const refused = /^audit-db-admin-connection: the database refuses the login \(18\)$/
     await fail(t, { [NAME]: /^the database refuses the change \(13\)$/, 'audit-db-connection': refused, 'audit-db-viewer-connection': refused })
   })
 })
 
 t.test('a connection string that was set by hand is left to whoever set it', async (t) => {
   const users = new DatabaseUsers(admin)
-  const byHand = { name: 'RotationError', message: 'this connection string was set by hand, so it is to be changed by hand' }
-  for (const connection of [`mongodb://service:${random()}@${address}/patient`, `mongodb://patient-a@${address}/patient`, `mongodb://${address}/patient`]) {
-    await t.rejects(users.renew(connection), byHand)
-    await t.rejects(users.apply(connection, false), byHand)
-    await t.rejects(users.endOthers(connection), byHand)
+  const byHand = { name: 'RotationError', message: 'this connection string was set by hand; change it by hand' }
+  for (const connection of [`mongodb://service:${randomSecret()}@${address}/patient`, `mongodb://patient-a@${address}/patient`, `mongodb://${address}/patient`]) {
+    await t.rejects(users.createValue(connection), byHand)
+    await t.rejects(users.activate(connection, false), byHand)
+    await t.rejects(users.revokeOthers(connection), byHand)
   }
 })
 

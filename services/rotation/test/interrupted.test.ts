@@ -1,5 +1,5 @@
 import t from 'tap'
-import { random } from '../renewal.ts'
+import { randomSecret } from '../strategy.ts'
 import { loginOf, startRotation, startUsers } from './rotation.ts'
 
 const rotation = await startRotation(t)
@@ -10,7 +10,7 @@ const keys = ['patient-host-key', 'audit-host-key', 'patient-data-key']
 const connections = ['patient-db-connection', 'audit-db-connection', 'audit-db-viewer-connection']
 
 async function beginKey (name: string) {
-  const value = random()
+  const value = randomSecret()
   return { value, id: await set(name, value) }
 }
 

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { random } from '../renewal.ts'
-import { allNames, secretNames } from '../renewals.ts'
+import { randomSecret } from '../strategy.ts'
+import { allNames, secretNames } from '../strategies.ts'
 import { GRACE_MS, HOUR_MS, REFRESH_MS, startRotation, startUsers } from './rotation.ts'
 
 const KEY = /^[\w-]{43}$/
@@ -11,8 +11,8 @@ const { run, set, read, change, remove, recover, chain, counts, activate, validV
 await startUsers(t, rotation)
 
 const first = new Map<string, string>()
-for (const name of ['patient-host-key', 'audit-host-key', 'patient-data-key']) first.set(name, await set(name, random(), { owner: 'team' }))
-const subscriptions = { one: { product: 'client', key: random() }, two: { product: 'reader', key: random() } }
+for (const name of ['patient-host-key', 'audit-host-key', 'patient-data-key']) first.set(name, await set(name, randomSecret(), { owner: 'team' }))
+const subscriptions = { one: { product: 'client', key: randomSecret() }, two: { product: 'reader', key: randomSecret() } }
 await set('gateway-subscription-keys', JSON.stringify(subscriptions))
 
 // The SDK tries it again for some seconds
@@ -74,7 +74,7 @@ t.test('repeated at once it adds no version, and says that one is under way', as
   t.strictSame([await counts(), await Promise.all(allNames.map(chain))], before)
   for (const name of allNames) {
     const [newest, previous] = await chain(name)
-    t.match(stdout, `${name}: ${newest!.id} is being rotated in already, active from ${newest!.notBefore!.toISOString()}; ${previous!.id} is accepted until ${previous!.expiresOn!.toISOString()}\n`)
+    t.match(stdout, `${name}: ${newest!.id} is not active yet, active from ${newest!.notBefore!.toISOString()}; ${previous!.id} is accepted until ${previous!.expiresOn!.toISOString()}\n`)
   }
 })
 
@@ -107,11 +107,11 @@ t.test('each subscription gets a new key and keeps its product', async (t) => {
 t.test('what it does not understand changes nothing', async (t) => {
   const before = await counts()
   const wrong: Array<[what: string, args: string[], stderr: RegExp, env?: NodeJS.ProcessEnv]> = [
-    ['names that cannot be rotated are named', ['nonsense', 'patient-host-key', 'patient-db-admin-connection'], /^npm run rotate: nonsense, patient-db-admin-connection cannot be rotated; what can: patient-host-key, [^\n]*\n$/],
+    ['names that cannot be rotated are named', ['nonsense', 'patient-host-key', 'patient-db-admin-connection'], /^npm run rotate: nonsense, patient-db-admin-connection cannot be rotated; choose from patient-host-key, [^\n]*\n$/],
     ['no name gets the usage', [], /^Rotates keys and connection strings.*\n\nnpm run rotate -- NAME… \| --all \[--leaked \| --older-than DAYS\]\n/],
     ['--all with names does as well', ['--all', 'patient-host-key'], /^Rotates keys and connection strings.*\n/],
     ['an option that there is not is named', ['patient-host-key', '--leak'], /^npm run rotate: Unknown option '--leak'[^\n]*\n$/],
-    ['an age beside --leaked is refused', ['patient-host-key', '--leaked', '--older-than', '1'], /^npm run rotate: --leaked and --older-than do not go together\n$/],
+    ['an age beside --leaked is refused', ['patient-host-key', '--leaked', '--older-than', '1'], /^npm run rotate: --leaked and --older-than exclude each other\n$/],
     ['a grace time under three refresh intervals is refused', ['patient-host-key'], /^npm run rotate: Settings: KEY_GRACE_SECONDS must be at least three times KEY_REFRESH_SECONDS\n$/, { KEY_GRACE_SECONDS: '179' }],
     ['no vault is refused', ['patient-host-key'], /^npm run rotate: Settings: KEY_VAULT_URI is missing\n$/, { KEY_VAULT_URI: '' }]
   ]
@@ -128,7 +128,7 @@ t.test('what it does not understand changes nothing', async (t) => {
 t.test('what is younger than it was told stays as it is', async (t) => {
   const names = ['patient-host-key', 'gateway-subscription-keys', 'patient-data-key']
   await activate('patient-host-key', 'gateway-subscription-keys')
-  await set('patient-data-key', random())
+  await set('patient-data-key', randomSecret())
   const before = [await counts(), await Promise.all(names.map(chain))]
   const { code, stdout, stderr } = await run([...names, '--older-than', '0.5'], { env: { KEY_GRACE_SECONDS: '100000' } })
   t.equal(code, 0, stderr)
@@ -140,11 +140,11 @@ t.test('a secret that cannot be rotated is named with its reason, and the others
   await activate('patient-host-key', 'audit-host-key', 'patient-data-key', 'gateway-subscription-keys')
   await change('audit-host-key', { enabled: false })
   await remove('patient-data-key')
-  await set('gateway-subscription-keys', `{ "one": ${random()}`)
+  await set('gateway-subscription-keys', `{ "one": ${randomSecret()}`)
   const { 'patient-data-key': _, ...before } = await counts()
   const { code, stdout, stderr } = await run(['audit-host-key', 'patient-data-key', 'gateway-subscription-keys', 'patient-host-key'])
   t.equal(code, 1)
-  t.match(stderr, /^audit-host-key: the newest version is disabled; .*\npatient-data-key: the vault refuses it \(404 SecretNotFound\)\ngateway-subscription-keys: SyntaxError\n$/)
+  t.match(stderr, /^audit-host-key: the newest version is disabled; .*\npatient-data-key: the vault refuses the request \(404 SecretNotFound\)\ngateway-subscription-keys: SyntaxError\n$/)
   t.match(stdout, /^patient-host-key: [0-9a-f]{32} added, [^\n]*\n$/)
   await recover('patient-data-key')
   const { 'patient-data-key': __, ...after } = await counts()
@@ -162,7 +162,7 @@ t.test('when a key has leaked the new one is active at once, and all before are 
   const pending = await chain('patient-host-key')
   t.ok(pending[0]!.notBefore! > new Date(), 'one is not active yet')
   t.ok(pending[1]!.expiresOn! > new Date(), 'one is in its grace time')
-  const alone = await set('audit-host-key', random())
+  const alone = await set('audit-host-key', randomSecret())
   const began = Date.now()
   const { code, stdout, stderr } = await run(['patient-host-key', 'audit-host-key', '--leaked'])
   const ended = Date.now()

@@ -9,8 +9,8 @@ import { Secret } from '#common/secrets/secrets.ts'
 import { startDatabase } from '../../emulators/mongodb/server.ts'
 import { dataDirectory } from '../../emulators/mongodb/test/helper.ts'
 import { access, sdk, startVault, type Vault } from '../../emulators/vault/test/vault.ts'
-import { random } from '../renewal.ts'
-import { secretNames } from '../renewals.ts'
+import { randomSecret } from '../strategy.ts'
+import { secretNames } from '../strategies.ts'
 
 const MAIN = fileURLToPath(import.meta.resolve('../main.ts'))
 const LOCALHOST = import.meta.resolve('../../emulators/processes/localhost.ts')
@@ -197,7 +197,7 @@ export function interruption (last = Infinity) {
 
 /** A database that asks for passwords, with two users for each connection string, of which the vault names the first. */
 export async function startUsers (t: Test, { set }: Pick<Rotation, 'set'>) {
-  const root = { user: 'root', password: random() }
+  const root = { user: 'root', password: randomSecret() }
   const database = await startDatabase({ dataDir: dataDirectory(t), auth: true, root, logger: silent })
   t.teardown(() => database.close())
   const address = `127.0.0.1:${database.port}`
@@ -206,13 +206,13 @@ export async function startUsers (t: Test, { set }: Pick<Rotation, 'set'>) {
   await set('patient-db-admin-connection', adminConnection)
   await set('audit-db-admin-connection', adminConnection)
   for (const { user, database, role } of Object.values(USERS)) {
-    for (const turn of ['a', 'b']) await admin.db(database).command({ createUser: `${user}-${turn}`, pwd: random(), roles: [role] })
+    for (const turn of ['a', 'b']) await admin.db(database).command({ createUser: `${user}-${turn}`, pwd: randomSecret(), roles: [role] })
   }
 
   /** Has one of the two users log in, and the vault say so in a version that supersedes none. */
   async function begin (name: string, turn = 'a') {
     const { user, database } = USERS[name]!
-    const password = random()
+    const password = randomSecret()
     await admin.db(database).command({ updateUser: `${user}-${turn}`, pwd: password })
     const value = `mongodb://${user}-${turn}:${password}@${address}/${database}?authSource=${database}`
     return { value, id: await set(name, value) }

@@ -35,10 +35,13 @@ export interface Details {
   preferredContactNumber?: string
 }
 
-export type Api = Awaited<ReturnType<typeof startApi>>
+export type Api = Awaited<ReturnType<typeof start>>
 
 const MARK = 'zq'
 const SECRET = new RegExp(`${MARK}[0-9a-z]{14}|[0-9a-f]{8}-[0-9a-f-]{27}|\\d{15}`, 'g')
+
+// As .taprc has it, for a run without it: tap's own 30 s are short on a busy machine
+t.setTimeout(600_000)
 
 const secrets = new Set<string>()
 
@@ -92,12 +95,35 @@ interface Call {
   headers?: Headers
 }
 
+let shared: { system?: Promise<Api> } | undefined
+
+/** Has all files that `run` imports use one system, which the first of them starts. */
+export async function shareSystem (run: () => Promise<void>) {
+  shared = {}
+  const sharing = shared
+  try {
+    await run()
+  } finally {
+    shared = undefined
+    // Only now: once it has a teardown, tap ends where there is no test for a moment, as between two files
+    t.teardown(async () => (await sharing.system)?.close())
+  }
+  if (sharing.system) testLogs(await sharing.system)
+}
+
 /**
- * A system of this file's own, as its clients see it. It ends with the file.
+ * A system as its clients see it: the one that is shared, or one of this file's own. It ends with the process.
  *
- * `wired` has the services reach their databases over a wire of ours; where that cannot be, the file is skipped.
+ * `wired` puts a proxy between the services and their databases; where that is impossible, the file is skipped.
  */
-export async function startApi ({ wired = false, ...options }: Options & { wired?: boolean } = {}) {
+export async function startApi (options: Options & { wired?: boolean } = {}) {
+  if (shared) return await (shared.system ??= start(options))
+  const api = await start(options)
+  t.teardown(api.close)
+  return api
+}
+
+async function start ({ wired = false, ...options }: Options & { wired?: boolean }) {
   if (wired && !isWirable(process.env)) {
     t.plan(0, 'no wire can be put before MONGODB_URI')
     process.exit()
@@ -107,13 +133,6 @@ export async function startApi ({ wired = false, ...options }: Options & { wired
   const system = await startSystem({ ...options, env: { ...ingestion.settings, ...options.env, ...wire?.settings } })
   const pool = new Pool(system.baseUrl, { connections: 128 })
   const stores = await openStores(system.run, wire?.uri)
-  t.teardown(async () => {
-    await pool.destroy()
-    await stores.close()
-    await system.stop()
-    await ingestion.close()
-    await wire?.close()
-  })
 
   async function call (method: Method, path: string, { body, headers = {} }: Call = {}): Promise<Answer> {
     const trace = randomBytes(16).toString('hex')
@@ -164,7 +183,15 @@ export async function startApi ({ wired = false, ...options }: Options & { wired
     },
 
     /** The records of one request, in the order in which they were taken. */
-    recordsOf: ({ trace }: Answer) => stores.records({ 'records.operationId': trace }, (record) => record.operationId === trace)
+    recordsOf: ({ trace }: Answer) => stores.records({ 'records.operationId': trace }, (record) => record.operationId === trace),
+
+    async close () {
+      await pool.destroy()
+      await stores.close()
+      await system.stop()
+      await ingestion.close()
+      await wire?.close()
+    }
   }
 
   return api
@@ -194,8 +221,12 @@ export function requestsAbout (api: Api, { patient, path, etag }: { patient: any
   return requests
 }
 
-/** The last test of each file: what it stored, sent or was told is in no line of any process, and in no telemetry. */
+/**
+ * The last tests of each file, or of all that share a system: no log line of any process and no telemetry holds what
+ * was stored, sent or received.
+ */
 export function testLogs (api: Api) {
+  if (shared) return
   const { system, ingestion } = api
   t.test('no log line holds a value or an id of a patient or a test result', async (t) => {
     t.ok(secrets.size > 0)

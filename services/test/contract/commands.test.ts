@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Document } from 'mongodb'
 import { test } from 'tap'
@@ -10,6 +11,9 @@ const { patient: { database: patientDb }, audit: { database: auditDb } } = api.s
 const patients = api.patientDb.collection<any>('patients')
 const ofPatient = ({ $db }: Document) => $db === patientDb
 const isWrite = (command: Document) => 'insert' in command || 'update' in command || 'delete' in command || 'findAndModify' in command
+
+const collections: Record<string, Record<string, { indexes: string[][] }>> =
+  JSON.parse(await readFile(new URL('../../../terraform/collections.json', import.meta.url), 'utf8'))
 
 const CRITERIA = ['id', 'firstName', 'lastName', 'fullName', 'gender', 'postCode', 'insuranceNumber', 'preferredContactNumber'] as const
 const SORTS = ['id', 'lastName', 'dateOfBirth', 'lastUpdated'].flatMap((sort) => [sort, `-${sort}`])
@@ -59,6 +63,31 @@ test('each criterion by each sort, and each next page, is answered from an index
     const plan = JSON.stringify(queryPlanner?.winningPlan)
     t.match(plan, /"(IXSCAN|IDHACK|EXPRESS_IXSCAN|CLUSTERED_IXSCAN)"/, JSON.stringify({ filter: Object.keys(filter), sort }))
     t.notMatch(plan, '"COLLSCAN"')
+  }
+})
+
+test('each sort by several fields that was sent has an index of exactly these, here and in Terraform', async (t) => {
+  const { path } = await api.create()
+  for (let i = 0; i < 3; i++) await api.createTest(path)
+  for (const sort of ['id', '-id', 'lastUpdated', '-lastUpdated']) {
+    const page = await api.get(`${path}/tests?limit=1&sort=${sort}`)
+    const [, next] = /^<([^>]+)>/.exec(page.headers.link ?? '') ?? []
+    t.equal((await api.get(next!)).status, 200)
+  }
+  const finds = wire.commands.filter(({ find, $db, sort }) => find && sort && ($db === patientDb || $db === auditDb))
+  const sorts = finds.filter(({ sort }) => Object.keys(sort).length > 1)
+  for (const collection of ['patients', 'tests']) t.ok(sorts.some(({ find }) => find === collection), collection)
+  for (const { $db, find, sort } of sorts) {
+    const db = $db === patientDb ? api.patientDb : api.auditDb
+    const names = Object.keys(sort).join()
+    const directions = Object.values(sort)
+    // An index is read in both directions
+    const found = (await db.collection(find).indexes()).find(({ key }) => Object.keys(key).join() === names)
+    t.ok(found, `${find}: ${names}`)
+    const sameWay = Object.values(found!.key).every((direction, i) => direction === directions[i])
+    t.ok(sameWay || Object.values(found!.key).every((direction, i) => direction === -directions[i]!), `${find}: ${names}`)
+    const { indexes } = collections[$db === patientDb ? 'patient' : 'audit']![find]!
+    t.ok(indexes.some((fields) => fields.join() === names), `${find}: ${names} in Terraform`)
   }
 })
 

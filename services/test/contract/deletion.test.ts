@@ -15,7 +15,7 @@ test('a deleted patient leaves a tombstone without health data, and no test resu
   const deletion = await api.delete(path)
   t.equal(deletion.status, 204)
   const { _id, _shardKey, ...rest } = await patients.findOne({ _id: id })
-  t.strictSame(Object.keys(rest).sort(), ['_audit', '_deleted'])
+  t.strictSame(Object.keys(rest).sort(), ['_audit', '_deleted', '_finished'])
   holdsNoSecret(t, JSON.stringify(rest))
   const [record] = await api.recordsOf(deletion)
   t.equal(rest._audit, record!.id)

@@ -305,7 +305,8 @@ t.test('a client that goes away ends the call to the service', async (t) => {
   const { url: gateway, accessLog } = await startGateway(t, url)
   const abort = new AbortController()
   const unending = new Readable({ read () {} })
-  unending.push('the beginning')
+  // More than is read before the service is called
+  unending.push(Buffer.alloc(2 * MIB))
   const calls = [
     request(`${gateway}/patient/1`, { headers: asClient, signal: abort.signal }),
     request(`${gateway}/patient`, { method: 'POST', body: '{}', headers: asClient, signal: abort.signal }),
@@ -316,6 +317,17 @@ t.test('a client that goes away ends the call to the service', async (t) => {
   for (const call of calls) await t.rejects(call)
   await Promise.all(gone)
   for (const line of await accessLog(3)) t.match(line, { aborted: true, msg: 'request aborted' })
+})
+
+t.test('a body whose client goes away before its end is not sent', async (t) => {
+  let calls = 0
+  const { url } = await startRaw(t, () => calls++)
+  const { url: gateway, accessLog } = await startGateway(t, url)
+  const socket = connect(Number(new URL(gateway).port), '127.0.0.1')
+  socket.write(`POST /patient HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\nocp-apim-subscription-key: ${CLIENT_KEY}\r\n\r\nthe beginning`)
+  setTimeout(() => socket.destroy(), 100)
+  t.match(await accessLog(1), [{ aborted: true }])
+  t.equal(calls, 0)
 })
 
 t.test('an answer that breaks off breaks off at the client too', async (t) => {

@@ -2,7 +2,6 @@ import Fastify, { type FastifyInstance } from 'fastify'
 import type { AddressInfo } from 'node:net'
 import type { Test } from 'tap'
 import { Pool, type Dispatcher } from 'undici'
-import type { Lookup } from '#common/http/upstream.ts'
 import { buildApp } from '../app.ts'
 import { loadConfig } from '../config.ts'
 
@@ -37,8 +36,8 @@ export async function startService (t: Test) {
 
 export const urlOf = (app: FastifyInstance) => `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
 
-/** The gateway on a socket, before the service at `serviceUrl`, whose host `lookup` knows. */
-export async function startGateway (t: Test, serviceUrl: string, settings: NodeJS.ProcessEnv = {}, lookup?: Lookup, policies: Pick<Parameters<typeof buildApp>[1] & {}, 'sendRequest' | 'namedValues'> = {}) {
+/** The gateway on a socket, before the service at `serviceUrl`. */
+export async function startGateway (t: Test, serviceUrl: string, settings: NodeJS.ProcessEnv = {}, policies: Pick<Parameters<typeof buildApp>[1] & {}, 'sendRequest' | 'namedValues'> = {}) {
   const logs: string[] = []
   const config = loadConfig({
     HOST: '127.0.0.1',
@@ -48,7 +47,7 @@ export async function startGateway (t: Test, serviceUrl: string, settings: NodeJ
     GATEWAY_SUBSCRIPTION_KEYS: SUBSCRIPTION_KEYS,
     ...settings
   })
-  const app = await buildApp(config, { logStream: { write: (line) => { logs.push(line) } }, lookup, ...policies })
+  const app = await buildApp(config, { logStream: { write: (line) => { logs.push(line) } }, ...policies })
   await app.listen({ host: '127.0.0.1', port: 0 })
   t.teardown(() => app.close())
   const url = urlOf(app)

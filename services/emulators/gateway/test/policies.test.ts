@@ -19,7 +19,7 @@ const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 async function start (t: Test, dir: string | undefined, settings: NodeJS.ProcessEnv = {}, cacheSeconds = 60) {
   const vault = vaultOf('one')
   const service = await startGuarded(t, 'one')
-  const gateway = await startGateway(t, service.url, { ...dir && { POLICIES_DIR: dir }, ...settings }, undefined, {
+  const gateway = await startGateway(t, service.url, { ...dir && { POLICIES_DIR: dir }, ...settings }, {
     sendRequest: vault.request,
     namedValues: { 'host-key-cache-seconds': String(cacheSeconds), 'gateway-identity-client-id': 'the-identity', 'key-vault-uri': 'https://a-vault.vault.azure.net' }
   })

@@ -9,6 +9,9 @@ import { Pool } from 'undici'
 import { asClient, startGateway } from '../../gateway/test/gateway.ts'
 import { startIngress } from './ingress.ts'
 
+// As .taprc has it, for a run without it: tap's own 30 s are short on a busy machine
+t.setTimeout(600_000)
+
 type Ingress = Awaited<ReturnType<typeof startIngress>>
 
 const pidOf = async (answer: ReturnType<Ingress['call']>) => (await answer).json().pid as number

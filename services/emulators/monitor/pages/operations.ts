@@ -4,30 +4,29 @@ import type { Summary } from '../operations.ts'
 import { page } from './layout.ts'
 import { breakable, byRole, count, ms, number, percent, roleTag, time } from './text.ts'
 
-/** How many of a list are shown. */
-const SHOWN = 50
+/** The maximum number of rows in a list. */
+const MAX_ROWS = 50
 
-interface Shown {
-  summaries: Summary[]
-  roles: Array<Figures & { role: string }>
-}
+type RoleFigures = Figures & { role: string }
 
-/** The last operations, the failed first. */
-export function operationsPage ({ summaries, roles }: Shown) {
+/** The last operations, failed ones first. */
+export function operationsPage (summaries: Summary[], roles: RoleFigures[]) {
   const failed = summaries.filter((summary) => summary.failed)
   const succeeded = summaries.filter((summary) => !summary.failed && !summary.background)
   const background = summaries.filter((summary) => !summary.failed && summary.background)
+  const tiles = roles.length > 0 && html`<ul class="tiles">${roles.toSorted(byRole).map(tile)}</ul>`
+  const lists = [list('Failed', failed), list('Succeeded', succeeded), list('In the background', background)]
   return page({
     title: failed.length > 0 ? `${number(failed.length)} failed · Operations` : 'Operations',
     section: 'operations',
     content: html`<h1>Operations</h1>
-<section id="now" data-live aria-label="The last five minutes">${roles.length > 0 && html`<ul class="tiles">${roles.toSorted(byRole).map(tile)}</ul>`}</section>
-<div id="operations" data-live="hold">${summaries.length === 0 ? nothing : [list('Failed', failed), list('Succeeded', succeeded), list('In the background', background)]}</div>`
+<section id="now" data-live aria-label="The last five minutes">${tiles}</section>
+<div id="operations" data-live="hold">${summaries.length === 0 ? empty : lists}</div>`
   })
 }
 
-/** What begins with the id that was asked for, where that is not exactly one operation. */
-export function foundPage (search: string, summaries: Summary[]) {
+/** The operations whose ids begin with `search`, unless it is exactly one. */
+export function searchPage (search: string, summaries: Summary[]) {
   return page({
     title: 'Search',
     section: 'operations',
@@ -35,15 +34,17 @@ export function foundPage (search: string, summaries: Summary[]) {
     content: html`<h1>Search</h1>
 <div id="operations" data-live="hold">${summaries.length === 0
   ? html`<div class="empty"><p><strong>No operation begins with <code>${search}</code>.</strong></p>
-<p>An operation id has 32 hexadecimal digits: it is the <code>traceId</code> of an error, and <code>operationId</code> in the audit register. Only the last operations are kept; telemetry comes a few seconds late.</p></div>`
+<p>An operation id has 32 hexadecimal digits: it is the <code>traceId</code> of an error, and
+<code>operationId</code> in the audit register. Only the last operations are kept, and telemetry arrives with
+a delay of a few seconds.</p></div>`
   : list('Found', summaries)}</div>`
   })
 }
 
-const nothing = html`<div class="empty"><p><strong>Nothing has arrived yet.</strong></p>
-<p>Telemetry comes in batches, a few seconds after a request was answered.</p></div>`
+const empty = html`<div class="empty"><p><strong>No telemetry has arrived yet.</strong></p>
+<p>Services export telemetry in batches, a few seconds after the response.</p></div>`
 
-function tile ({ role, requests, failures, p50, p95 }: Figures & { role: string }) {
+function tile ({ role, requests, failures, p50, p95 }: RoleFigures) {
   return html`<li>
 <h2>${roleTag(role)} <span class="faint">last 5 min</span></h2>
 <dl>
@@ -57,20 +58,22 @@ function tile ({ role, requests, failures, p50, p95 }: Figures & { role: string 
 
 function list (title: string, summaries: Summary[]) {
   if (summaries.length === 0) return undefined
-  const left = summaries.length - SHOWN
+  const hidden = summaries.length - MAX_ROWS
   return html`<section class="operations">
 <h2>${title} <span class="count">${number(summaries.length)}</span></h2>
-<div class="heads" aria-hidden="true"><span>Time, UTC</span><span>Operation</span><span>Result</span><span>Services</span><span class="figure">Duration</span></div>
-<ol>${summaries.slice(0, SHOWN).map(row)}</ol>
-${left > 0 && html`<p class="faint">${count(left, 'older one is', 'older ones are')} found by id.</p>`}
+<div class="heads" aria-hidden="true"><span>Time, UTC</span><span>Operation</span><span>Result</span>
+<span>Services</span><span class="figure">Duration</span></div>
+<ol>${summaries.slice(0, MAX_ROWS).map(row)}</ol>
+${hidden > 0 && html`<p class="faint">${count(hidden, 'older operation')} not listed: search by id.</p>`}
 </section>`
 }
 
 function row ({ id, name, resultCode, started, durationMs, failed, roles }: Summary) {
+  const link = html`<a href="/operations/${encodeURIComponent(id)}">${breakable(name || 'unnamed')}</a>`
   return html`<li${failed && html` class="failed"`}>
 <span class="when">${time(started)}</span>
-<span class="what"><a href="/operations/${encodeURIComponent(id)}">${breakable(name || 'unnamed')}</a> <span class="id">${id.slice(0, 12)}</span></span>
-<span class="result">${failed ? html`<span class="badge bad">Failed</span> ${resultCode}` : resultCode}</span>
+<span class="what">${link} <span class="id">${id.slice(0, 12)}</span></span>
+<span class="result">${failed && html`<span class="badge bad">Failed</span> `}${resultCode}</span>
 <span class="roles">${roles.map(roleTag)}</span>
 <span class="figure">${ms(durationMs)}</span>
 </li>`

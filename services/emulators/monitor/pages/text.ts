@@ -1,6 +1,7 @@
-import { html } from '../html.ts'
+import type { Item } from '../envelope.ts'
+import { html, type Html } from '../html.ts'
 
-// In the order in which an operation comes by them, each with a colour of its own
+// In the order of a request's way through them, each with its own colour
 const KNOWN_ROLES = ['gateway', 'patient', 'audit']
 const COLOURS = 6
 
@@ -12,22 +13,32 @@ export function colourOf (role: string) {
   return `role-${KNOWN_ROLES.length + sum % (COLOURS - KNOWN_ROLES.length)}`
 }
 
-/** Compares two roles by their place on the way of an operation. */
+/** Compares roles by their order on the way of a request. */
 export function byRole (a: { role: string }, b: { role: string }) {
-  const place = ({ role }: { role: string }) => KNOWN_ROLES.includes(role) ? KNOWN_ROLES.indexOf(role) : KNOWN_ROLES.length
-  return place(a) - place(b) || a.role.localeCompare(b.role)
+  const place = (role: string) => KNOWN_ROLES.includes(role) ? KNOWN_ROLES.indexOf(role) : KNOWN_ROLES.length
+  return place(a.role) - place(b.role) || a.role.localeCompare(b.role)
 }
 
 export function roleTag (role: string) {
   return html`<span class="role ${colourOf(role)}">${role}</span>`
 }
 
-/** A name that may break where its path does. */
+/** The name of an item for display. */
+export function nameOf ({ name, kind }: Item) {
+  return name || `unnamed ${kind}`
+}
+
+/** The items of a definition list; those without a value are left out. */
+export function definitions (entries: Array<[name: string, value: Html | string | undefined]>) {
+  return entries.map(([name, value]) => value && html`<div><dt>${name}</dt><dd>${value}</dd></div>`)
+}
+
+/** A name that may break after each slash of its path. */
 export function breakable (name: string) {
   return name.split('/').map((part, i) => html`${i > 0 && html`/<wbr>`}${part}`)
 }
 
-/** A duration as people compare them: three digits, or `decimals` of a millisecond. */
+/** A duration with about three digits, or with `decimals` of a millisecond. */
 export function ms (duration: number | undefined, decimals?: number) {
   if (duration === undefined) return '–'
   if (duration >= 10_000) return `${number(duration / 1_000, duration >= 100_000 ? 0 : 1)} s`

@@ -5,22 +5,36 @@ import type { AxeResults } from 'axe-core'
 import { chromium, type Page } from 'playwright-core'
 import t from 'tap'
 import { mongo } from '../../../common/test/mongo.ts'
-import { createPatient, dependency, failedCreate, message, newId, request, type Told } from './envelopes.ts'
+import { createPatient, dependency, failedCreate, message, newId, request } from './envelopes.ts'
+import type { ItemOptions } from './envelopes.ts'
 import { startMonitor } from './monitor.ts'
 
-const executablePath = process.env.CHROMIUM ?? ['chromium', 'chromium-browser', 'google-chrome'].flatMap((name) =>
-  process.env.PATH!.split(delimiter).map((dir) => join(dir, name))).find(existsSync)
-const artefacts = resolve(process.env.ARTEFACTS ?? join(import.meta.dirname, '../../../../.artefacts/monitor'))
+// As .taprc has it, for a run without it: tap's own 30 s are short on a busy machine
+t.setTimeout(600_000)
+
+const executablePath =
+  process.env.CHROMIUM ??
+  ['chromium', 'chromium-browser', 'google-chrome']
+    .flatMap((name) => process.env.PATH!.split(delimiter).map((dir) => join(dir, name)))
+    .find(existsSync)
+const artefacts = resolve(
+  process.env.ARTEFACTS ?? join(import.meta.dirname, '../../../../.artefacts/monitor')
+)
 
 if (!executablePath) {
-  process.stderr.write('NO BROWSER: Chromium is not on the PATH and CHROMIUM does not name it; the pages of the monitor were NOT looked at\n')
+  process.stderr.write(
+    '*** NOT TESTED: the pages of the monitor; put Chromium on the PATH or set CHROMIUM ***\n'
+  )
   t.plan(0, 'there is no Chromium here')
   process.exit()
 }
 mkdirSync(artefacts, { recursive: true })
 
 const { connection, db } = await mongo(t)
-const monitor = await startMonitor(t, { AUDIT_DB_VIEWER_CONNECTION: connection, DATABASE_NAME: db.databaseName })
+const monitor = await startMonitor(t, {
+  AUDIT_DB_VIEWER_CONNECTION: connection,
+  DATABASE_NAME: db.databaseName
+})
 const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] })
 t.teardown(() => browser.close())
 
@@ -29,21 +43,43 @@ const failed = newId()
 const now = Date.now()
 
 // Older and newer ones around the two that are looked at, some of them of routes with long names
-const others = ['GET /patient/:patientId', 'PUT /patient/:patientId', 'POST /patient/search', 'GET /patient/:patientId/tests/:testId', 'POST /patient/:patientId/tests'].flatMap((name, i) =>
+const others = [
+  'GET /patient/:patientId',
+  'PUT /patient/:patientId',
+  'POST /patient/search',
+  'GET /patient/:patientId/tests/:testId',
+  'POST /patient/:patientId/tests'
+].flatMap((name, i) =>
   Array.from({ length: 8 }, (_, j) => {
     const operationId = newId()
     const [gateway, call] = [newId(16), newId(16)]
-    const of = (role: string, at: number, ms: number, more: Told = {}): Told => ({ role, operationId, time: now - 90_000 + i * 700 + j * 9_000 + at, ms, ...more })
-    const took = 4 + (i * 7 + j * 13) % 23
+    const of = (role: string, at: number, ms: number, more: ItemOptions = {}): ItemOptions => ({
+      role,
+      operationId,
+      time: now - 90_000 + i * 700 + j * 9_000 + at,
+      ms,
+      ...more
+    })
+    const took = 4 + ((i * 7 + j * 13) % 23)
     const code = j === 5 && i === 0 ? { success: false, code: '404' } : {}
     return [
       request(name, of('gateway', 0, took + 1.52, { id: gateway, ...code })),
-      dependency(name, 'Http', 'patient', of('gateway', 1, took + 0.71, { id: call, parentId: gateway, ...code })),
+      dependency(
+        name,
+        'Http',
+        'patient',
+        of('gateway', 1, took + 0.71, { id: call, parentId: gateway, ...code })
+      ),
       request(name, of('patient', 1, took, { parentId: call, ...code })),
       request('POST /audit', of('audit', 2, took / 3))
     ]
-  }).flat())
-await monitor.track([...createPatient(created, now - 4_000), ...failedCreate(failed, now - 62_000), ...others])
+  }).flat()
+)
+await monitor.track([
+  ...createPatient(created, now - 4_000),
+  ...failedCreate(failed, now - 62_000),
+  ...others
+])
 await monitor.track([dependency('GET /secrets/patient-host-key', 'Http', 'vault', { time: now - 1_000 })])
 const patientId = '5b8f9dd2-9a3a-4a4e-8f2e-5d1a6b1f6c01'
 await db.collection<{ _id: string }>('blocks').insertOne({
@@ -51,69 +87,107 @@ await db.collection<{ _id: string }>('blocks').insertOne({
   _shardKey: 'chain',
   chain: 'chain',
   firstSeq: 1,
-  records: [{
-    id: '0198a6f2-6d5e-7c0e-9f43-2a4c15a1b001', seq: 1, createdDate: new Date(now - 3_998), operationId: created, sourceSystemName: 'patient', resource: { type: 'patient', id: patientId, operation: 'create' }, actor: 'local-client', clientAddress: '127.0.0.1', requestId: '2d5f9c5e-1c4b-4c79-8d5e-9b6cf0a4e6aa'
-  }]
+  records: [
+    {
+      id: '0198a6f2-6d5e-7c0e-9f43-2a4c15a1b001',
+      seq: 1,
+      createdDate: new Date(now - 3_998),
+      operationId: created,
+      sourceSystemName: 'patient',
+      resource: { type: 'patient', id: patientId, operation: 'create' },
+      actor: 'local-client',
+      clientAddress: '127.0.0.1',
+      requestId: '2d5f9c5e-1c4b-4c79-8d5e-9b6cf0a4e6aa'
+    }
+  ]
 } as never)
 await monitor.app.database.connected
 
 interface View {
   scheme: 'light' | 'dark'
   width: number
-  /** Barriers follow from colours and from the layout: looking at each of them once is enough. */
+  /** Whether axe runs: once for each colour scheme and each layout is enough. */
   barriers?: boolean
 }
 
 const views: View[] = [
-  { scheme: 'light', width: 1280, barriers: true }, { scheme: 'dark', width: 1280 }, { scheme: 'light', width: 360 }, { scheme: 'dark', width: 360, barriers: true }
+  { scheme: 'light', width: 1280, barriers: true },
+  { scheme: 'dark', width: 1280 },
+  { scheme: 'light', width: 360 },
+  { scheme: 'dark', width: 360, barriers: true }
 ]
 
-/** A page whose every complaint is noted: errors of the script, what the security policy refused, what did not load. */
+/** A page, with its script errors, violations of the security policy and failed requests as `complaints`. */
 async function open ({ scheme, width }: View, options: object = {}) {
-  const context = await browser.newContext({ colorScheme: scheme, viewport: { width, height: width > 500 ? 900 : 780 }, ...options })
+  const context = await browser.newContext({
+    colorScheme: scheme,
+    viewport: { width, height: width > 500 ? 900 : 780 },
+    ...options
+  })
   const page = await context.newPage()
   const complaints: string[] = []
-  page.on('console', (entry) => { if (['error', 'warning'].includes(entry.type())) complaints.push(entry.text()) })
+  page.on('console', (entry) => {
+    if (['error', 'warning'].includes(entry.type())) complaints.push(entry.text())
+  })
   page.on('pageerror', (error) => complaints.push(error.message))
-  // What a page had under way when it was left is not missed
-  page.on('requestfailed', (request) => { if (request.failure()?.errorText !== 'net::ERR_ABORTED') complaints.push(request.url()) })
+  // Navigation aborts the requests of the page before
+  page.on('requestfailed', (request) => {
+    if (request.failure()?.errorText !== 'net::ERR_ABORTED') complaints.push(request.url())
+  })
   return { page, complaints, close: () => context.close() }
 }
 
-const overflow = (page: Page) => page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth')
+const overflow = (page: Page) =>
+  page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth')
 
-/** What axe finds wrong by the criteria of WCAG 2.2 A and AA. */
+/** The violations of WCAG 2.2 A and AA that axe finds. */
 async function barriers (page: Page) {
-  // What the browser is told from outside its page's security policy does not hold up
+  // Run by the browser itself, which the security policy of the page does not restrict
   await page.evaluate(axe.source)
-  const { violations } = await page.evaluate<AxeResults>("axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })")
-  return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).slice(0, 3).join(' ')}`)
+  const { violations } = await page.evaluate<AxeResults>(
+    "axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })"
+  )
+  return violations.map(
+    ({ id, nodes }) =>
+      `${id}: ${nodes
+        .map(({ html }) => html)
+        .slice(0, 3)
+        .join(' ')}`
+  )
 }
 
 for (const view of views) {
   const name = `${view.scheme}-${view.width}`
-  t.test(`every page is whole in ${view.scheme} at ${view.width} pixels`, async (t) => {
+  t.test(`every page renders in ${view.scheme} at ${view.width} pixels`, async (t) => {
     const { page, complaints, close } = await open(view)
     t.teardown(close)
     const pages: Array<[name: string, path: string]> = [
-      ['operations', '/'], ['routes', '/routes'], ['created', `/operations/${created}`], ['failed', `/operations/${failed}`], ['not-found', '/?id=00ff']
+      ['operations', '/'],
+      ['routes', '/routes'],
+      ['created', `/operations/${created}`],
+      ['failed', `/operations/${failed}`],
+      ['not-found', '/?id=00ff']
     ]
     for (const [what, path] of pages) {
       await page.goto(monitor.url + path)
       if (what === 'failed') await page.locator('summary', { hasText: 'RegisterUnavailable' }).click()
       await page.screenshot({ path: join(artefacts, `${what}-${name}.png`), fullPage: true })
       t.equal(await overflow(page), 0, `${what} does not scroll sideways`)
-      if (view.barriers) t.same(await barriers(page), [], `${what} has no barrier`)
+      if (view.barriers) t.same(await barriers(page), [], `${what} has no accessibility violation`)
     }
     t.same(complaints, [])
   })
 }
 
-t.test('shows the failed first, and each operation behind a link that the keyboard reaches', async (t) => {
+t.test('shows failed operations first, and reaches each by the keyboard', async (t) => {
   const { page, complaints, close } = await open(views[0]!)
   t.teardown(close)
   await page.goto(monitor.url)
-  t.same(await page.locator('.operations h2').allInnerTexts(), ['Failed 2', 'Succeeded 40', 'In the background 1'])
+  t.same(await page.locator('.operations h2').allInnerTexts(), [
+    'Failed 2',
+    'Succeeded 40',
+    'In the background 1'
+  ])
   t.match(await page.locator('.operations li').first().innerText(), /GET \/patient\/:patientId[^]*Failed 404/)
   t.match(await page.locator('.operations li').nth(1).innerText(), /POST \/patient[^]*Failed 503/)
 
@@ -123,10 +197,18 @@ t.test('shows the failed first, and each operation behind a link that the keyboa
   await page.keyboard.press('Tab')
   t.equal(await page.locator(':focus').innerText(), 'GET /patient/:patientId')
   await page.keyboard.press('Tab')
-  t.not(await page.locator('li:focus-within').evaluate('getComputedStyle(document.querySelector("li:focus-within")).outlineStyle'), 'none')
+  t.not(
+    await page
+      .locator('li:focus-within')
+      .evaluate('getComputedStyle(document.querySelector("li:focus-within")).outlineStyle'),
+    'none'
+  )
   await page.keyboard.press('Enter')
   await page.waitForURL(`**/operations/${failed}`)
-  t.match((await page.locator('.failures').innerText()).replace(/\s+/g, ' '), 'patient POST /audit failed 2 times: ECONNREFUSED patient RegisterUnavailable was thrown')
+  t.match(
+    (await page.locator('.failures').innerText()).replace(/\s+/g, ' '),
+    'patient POST /audit failed 2 times: ECONNREFUSED patient RegisterUnavailable was thrown'
+  )
   t.equal(await page.locator('.badge', { hasText: 'Failed here' }).count(), 3)
 
   // An item opens by the keyboard, and stays open while the page renews itself
@@ -140,7 +222,7 @@ t.test('shows the failed first, and each operation behind a link that the keyboa
   t.same(complaints, [])
 })
 
-t.test('finds an operation by its id, and puts its audit record beside it', async (t) => {
+t.test('finds an operation by its id, and shows its audit record beside it', async (t) => {
   const { page, complaints, close } = await open(views[0]!)
   t.teardown(close)
   await page.goto(monitor.url)
@@ -148,17 +230,27 @@ t.test('finds an operation by its id, and puts its audit record beside it', asyn
   await page.keyboard.press('Enter')
   await page.waitForURL(`**/operations/${created}`)
   t.same(await page.locator('.waterfall .name').allInnerTexts(), [
-    'POST /patient', 'POST /patient', 'POST /patient', 'POST /audit', 'POST /audit', 'insert blocks', 'batch stored', 'insert patients'
+    'POST /patient',
+    'POST /patient',
+    'POST /patient',
+    'POST /audit',
+    'POST /audit',
+    'insert blocks',
+    'batch stored',
+    'insert patients'
   ])
   t.equal(await page.locator('.waterfall ol ol ol ol ol ol').count(), 1, 'as a tree')
   const register = page.getByRole('complementary')
   t.match(await register.innerText(), patientId)
-  const [beside, waterfall] = await Promise.all([register.boundingBox(), page.locator('.waterfall').boundingBox()])
+  const [beside, waterfall] = await Promise.all([
+    register.boundingBox(),
+    page.locator('.waterfall').boundingBox()
+  ])
   t.ok(beside!.x >= waterfall!.x + waterfall!.width, 'beside the waterfall')
   t.same(complaints, [])
 })
 
-t.test('renews itself, until it is paused', async (t) => {
+t.test('refreshes itself until it is paused', async (t) => {
   const { page, complaints, close } = await open(views[0]!)
   t.teardown(close)
   await page.goto(`${monitor.url}/routes`)
@@ -171,7 +263,7 @@ t.test('renews itself, until it is paused', async (t) => {
   t.same(complaints, [])
 })
 
-t.test('is whole without its script', async (t) => {
+t.test('works without JavaScript', async (t) => {
   const { page, close } = await open(views[0]!, { javaScriptEnabled: false })
   t.teardown(close)
   await page.goto(monitor.url)

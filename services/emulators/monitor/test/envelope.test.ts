@@ -14,29 +14,82 @@ t.test('reads time spans with and without days', async (t) => {
 })
 
 t.test('reads requests and dependencies with their place in the operation', async (t) => {
-  const told = { role: 'audit', operationId: newId(), parentId: newId(16), id: newId(16), time: 1_764_000_000_123, ms: 12.345 }
-  t.match(item(request('POST /audit', { ...told, code: '201', sampleRate: 10 })), {
-    kind: 'request', ...own(told), name: 'POST /audit', durationMs: 12.345, failed: false, resultCode: '201', weight: 10, attributes: [['url', 'http://audit/audit']]
+  const options = {
+    role: 'audit',
+    operationId: newId(),
+    parentId: newId(16),
+    id: newId(16),
+    time: 1_764_000_000_123,
+    ms: 12.345
+  }
+  t.match(item(request('POST /audit', { ...options, code: '201', sampleRate: 10 })), {
+    kind: 'request',
+    ...own(options),
+    name: 'POST /audit',
+    durationMs: 12.345,
+    failed: false,
+    resultCode: '201',
+    weight: 10,
+    attributes: [['url', 'http://audit/audit']]
   })
-  t.match(item(dependency('insert blocks', 'mongodb', 'audit', { ...told, success: false, code: '0', properties: { 'db.collection.name': 'blocks' } })), {
-    kind: 'dependency', ...own(told), type: 'mongodb', target: 'audit', failed: true, resultCode: undefined, weight: 1, attributes: [['type', 'mongodb'], ['target', 'audit'], ['db.collection.name', 'blocks']]
-  })
+  t.match(
+    item(
+      dependency('insert blocks', 'mongodb', 'audit', {
+        ...options,
+        success: false,
+        code: '0',
+        properties: { 'db.collection.name': 'blocks' }
+      })
+    ),
+    {
+      kind: 'dependency',
+      ...own(options),
+      type: 'mongodb',
+      target: 'audit',
+      failed: true,
+      resultCode: undefined,
+      weight: 1,
+      attributes: [
+        ['type', 'mongodb'],
+        ['target', 'audit'],
+        ['db.collection.name', 'blocks']
+      ]
+    }
+  )
 })
 
 t.test('reads exceptions, messages and events', async (t) => {
-  t.match(item(exception('TypeError', 'at handler')), { kind: 'exception', name: 'TypeError', failed: true, severity: 'Error', attributes: [['message', 'TypeError'], ['stack', 'at handler']] })
-  t.match(item(message('repeating work')), { kind: 'message', name: 'repeating work', failed: false, severity: 'Warning' })
-  t.match(item(event('key rotated', { properties: { secret: 'patient-host-key' } })), { kind: 'event', name: 'key rotated', attributes: [['secret', 'patient-host-key']] })
+  t.match(item(exception('TypeError', 'at handler')), {
+    kind: 'exception',
+    name: 'TypeError',
+    failed: true,
+    severity: 'Error',
+    attributes: [
+      ['message', 'TypeError'],
+      ['stack', 'at handler']
+    ]
+  })
+  t.match(item(message('repeating work')), {
+    kind: 'message',
+    name: 'repeating work',
+    failed: false,
+    severity: 'Warning'
+  })
+  t.match(item(event('key rotated', { properties: { secret: 'patient-host-key' } })), {
+    kind: 'event',
+    name: 'key rotated',
+    attributes: [['secret', 'patient-host-key']]
+  })
 })
 
-t.test('takes what it does not keep', async (t) => {
+t.test('accepts and drops metrics and unknown types', async (t) => {
   t.equal(readEnvelope(metric('audit.batch.size', 7)), undefined)
   t.equal(readEnvelope(changed(request('GET /'), ['data', 'baseType'], 'AvailabilityData')), undefined)
 })
 
-t.test('refuses what is malformed, by the names of properties alone', async (t) => {
+t.test('refuses malformed items with names of properties and no values', async (t) => {
   const secret = 'secret-value'
-  const cases: Array<[path: string[], value: unknown, told: RegExp]> = [
+  const cases: Array<[path: string[], value: unknown, options: RegExp]> = [
     [['time'], secret, /^#\/time must be a date$/],
     [['time'], undefined, /^#\/time is required$/],
     [['iKey'], '', /^#\/iKey /],
@@ -49,13 +102,13 @@ t.test('refuses what is malformed, by the names of properties alone', async (t) 
     [['data', 'baseData', 'success'], 'true', /^#\/data\/baseData\/success /],
     [['data', 'baseData', 'url'], 'x'.repeat(64 * 1024), /^# must not be larger than 64 KiB$/]
   ]
-  for (const [path, value, told] of cases) {
+  for (const [path, value, options] of cases) {
     try {
       readEnvelope(changed(request('GET /'), path, value))
       t.fail(path.join('/'))
     } catch (error) {
       t.ok(error instanceof MalformedItem)
-      t.match((error as Error).message, told)
+      t.match((error as Error).message, options)
       t.notMatch((error as Error).message, secret)
     }
   }

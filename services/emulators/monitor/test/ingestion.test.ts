@@ -8,16 +8,24 @@ const { track } = monitor
 const json = { 'content-type': 'application/json' }
 const stream = { 'content-type': 'application/x-json-stream' }
 const gzip = { ...json, 'content-encoding': 'gzip' }
-const all = (itemsReceived: number) => ({ statusCode: 200, answer: { itemsReceived, itemsAccepted: itemsReceived, errors: [] } })
+const all = (itemsReceived: number) => ({
+  statusCode: 200,
+  answer: { itemsReceived, itemsAccepted: itemsReceived, errors: [] }
+})
 const isThere = async (id: string) => (await monitor.page(`/api/operations/${id}`)).status === 200
 
-t.test('takes a JSON array, one item, and one item a line, packed or not, at either path', async (t) => {
-  const bodies: Array<[headers: Record<string, string>, body: (items: object[]) => string | Buffer, path?: string]> = [
+t.test('accepts a JSON array, one item, and one item a line, gzipped or not, at either path', async (t) => {
+  const bodies: Array<
+    [headers: Record<string, string>, body: (items: object[]) => string | Buffer, path?: string]
+  > = [
     [json, (items) => JSON.stringify(items)],
     [json, (items) => JSON.stringify(items), '/v2/track'],
     [stream, (items) => items.map((item) => JSON.stringify(item)).join('\n') + '\r\n'],
     [gzip, (items) => gzipSync(JSON.stringify(items))],
-    [{ ...stream, 'content-encoding': 'gzip' }, (items) => gzipSync(items.map((item) => JSON.stringify(item)).join('\n'))]
+    [
+      { ...stream, 'content-encoding': 'gzip' },
+      (items) => gzipSync(items.map((item) => JSON.stringify(item)).join('\n'))
+    ]
   ]
   for (const [headers, body, path] of bodies) {
     const operationId = newId()
@@ -28,18 +36,31 @@ t.test('takes a JSON array, one item, and one item a line, packed or not, at eit
   t.same(await track([metric('key.age_days', 7)]), all(1))
 })
 
-t.test('takes the good items of a body, and tells of the others by their index', async (t) => {
+t.test('stores the valid items of a batch, and reports the index of each other', async (t) => {
   const operationId = newId()
   const { statusCode, answer } = await track([{}, request('GET /', { operationId }), 'text'])
   t.equal(statusCode, 206)
-  t.match(answer, { itemsReceived: 3, itemsAccepted: 1, errors: [{ index: 0, statusCode: 400 }, { index: 2, statusCode: 400 }] })
+  t.match(answer, {
+    itemsReceived: 3,
+    itemsAccepted: 1,
+    errors: [
+      { index: 0, statusCode: 400 },
+      { index: 2, statusCode: 400 }
+    ]
+  })
   t.ok(await isThere(operationId))
   const lines = await track(`{"broken\n${JSON.stringify(request('GET /'))}\n`, stream)
-  t.match(lines, { statusCode: 206, answer: { itemsReceived: 2, itemsAccepted: 1, errors: [{ index: 0, message: '# must be JSON' }] } })
+  t.match(lines, {
+    statusCode: 206,
+    answer: { itemsReceived: 2, itemsAccepted: 1, errors: [{ index: 0, message: '# must be JSON' }] }
+  })
 })
 
-t.test('refuses a body of which nothing can be taken', async (t) => {
-  const refused = (statusCode: number) => ({ statusCode, answer: { itemsAccepted: 0, errors: statusCode === 400 ? [] : [{ statusCode }] } })
+t.test('refuses a body without any valid item', async (t) => {
+  const refused = (statusCode: number) => ({
+    statusCode,
+    answer: { itemsAccepted: 0, errors: statusCode === 400 ? [] : [{ statusCode }] }
+  })
   const tooMany = '[' + '0,'.repeat(10_000) + '0]'
   const cases: Array<[body: string | Buffer, headers: Record<string, string>, statusCode: number]> = [
     ['', json, 400],
@@ -58,10 +79,13 @@ t.test('refuses a body of which nothing can be taken', async (t) => {
   t.notMatch(monitor.logs(), '"level":"error"')
 })
 
-t.test('keeps an item once that is sent again', async (t) => {
+t.test('stores an item once that is sent again', async (t) => {
   const operationId = newId()
   const items = createPatient(operationId, Date.now()).filter(({ data }) => data.baseType !== 'EventData')
-  const routes = async () => (await monitor.json('/api/routes')).routes.find(({ role, route }: Record<string, string>) => role === 'gateway' && route === 'POST /patient').total.requests
+  const routes = async () =>
+    (await monitor.json('/api/routes')).routes.find(
+      ({ role, route }: Record<string, string>) => role === 'gateway' && route === 'POST /patient'
+    ).total.requests
   await track(items)
   const before = await routes()
   t.same(await track(items), all(7))
@@ -69,7 +93,7 @@ t.test('keeps an item once that is sent again', async (t) => {
   t.equal(await routes(), before)
 })
 
-t.test('answers on its own port alone', async (t) => {
+t.test('receives telemetry on its own port only', async (t) => {
   t.equal((await fetch(`${monitor.url}/v2.1/track`, { method: 'POST', body: '[]' })).status, 404)
   const { statusCode } = await monitor.ingestion.request({ method: 'GET', path: '/api/operations' })
   t.equal(statusCode, 404)

@@ -13,25 +13,43 @@ const ORPHAN = import.meta.resolve('../../processes/orphan.ts')
 const { settings } = await certificates(t)
 
 function run (env: NodeJS.ProcessEnv) {
-  const child = spawn(process.execPath, ['--import', ORPHAN, MAIN], { env, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+  const child = spawn(process.execPath, ['--import', ORPHAN, MAIN], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc']
+  })
   t.teardown(() => child.kill('SIGKILL'))
   let output = ''
-  for (const stream of [child.stdout!, child.stderr!]) stream.setEncoding('utf8').on('data', (chunk) => { output += chunk })
+  for (const stream of [child.stdout!, child.stderr!]) {
+    stream.setEncoding('utf8').on('data', (chunk) => {
+      output += chunk
+    })
+  }
   return { child, closed: once(child, 'close'), output: () => output }
 }
 
-t.test('listens on this machine alone, with telemetry on a port of its own, and ends in order', async (t) => {
-  const [port, ingestion] = await freePorts(2) as [number, number]
-  const { child, closed, output } = run({ ...settings, PORT: String(port), INGESTION_PORT: String(ingestion) })
-  while (!output().includes('"listening"')) await Promise.race([once(child.stdout!, 'data'), closed.then(() => { throw new Error(output()) })])
+t.test('listens on the loopback address, with telemetry on its own port, and stops on SIGTERM', async (t) => {
+  const [port, ingestion] = (await freePorts(2)) as [number, number]
+  const { child, closed, output } = run({
+    ...settings,
+    PORT: String(port),
+    INGESTION_PORT: String(ingestion)
+  })
+  while (!output().includes('"listening"')) {
+    await Promise.race([
+      once(child.stdout!, 'data'),
+      closed.then(() => {
+        throw new Error(output())
+      })
+    ])
+  }
   t.equal((await fetch(`http://127.0.0.1:${port}/health/ready`)).status, 200)
-  t.match(await (await fetch(`http://localhost:${port}/`)).text(), 'Nothing has arrived yet.')
+  t.match(await (await fetch(`http://localhost:${port}/`)).text(), 'No telemetry has arrived yet.')
   child.kill('SIGTERM')
   t.same(await closed, [0, null])
 })
 
 t.test('ends with one line where a port is taken', async (t) => {
-  const [port, ingestion] = await freePorts(2) as [number, number]
+  const [port, ingestion] = (await freePorts(2)) as [number, number]
   const first = run({ ...settings, PORT: String(port), INGESTION_PORT: String(ingestion) })
   while (!first.output().includes('"listening"')) await once(first.child.stdout!, 'data')
   const second = run({ ...settings, LOG_LEVEL: 'silent', PORT: '0', INGESTION_PORT: String(ingestion) })
@@ -49,7 +67,13 @@ t.test('names the settings that are wrong, and no value', async (t) => {
     }
   }
   t.match(refused({}), /TLS_CERT_FILE is missing; TLS_KEY_FILE is missing/)
-  t.match(refused({ ...settings, TLS_KEY_FILE: '/nothing/here' }), 'TLS_CERT_FILE and TLS_KEY_FILE cannot be used (ENOENT)')
-  t.equal(refused({ ...settings, MAX_OPERATIONS: '0', AUDIT_DB_VIEWER_CONNECTION: 'secret' })?.includes('secret'), false)
+  t.match(
+    refused({ ...settings, TLS_KEY_FILE: '/nothing/here' }),
+    'TLS_CERT_FILE and TLS_KEY_FILE cannot be used (ENOENT)'
+  )
+  t.equal(
+    refused({ ...settings, MAX_OPERATIONS: '0', AUDIT_DB_VIEWER_CONNECTION: 'secret' })?.includes('secret'),
+    false
+  )
   t.match(loadConfig(settings), { HOST: '127.0.0.1', INGESTION_HOST: '127.0.0.1', secrets: undefined })
 })

@@ -8,20 +8,29 @@ import { makeCertificates } from '../../../cli/system/certificates.ts'
 import { buildApp } from '../app.ts'
 import { loadConfig } from '../config.ts'
 
-/** The files that the settings of a monitor name. */
+/** A certificate, and the settings that name its files. */
 export async function certificates (t: Test) {
   const dir = mkdtempSync(join(tmpdir(), 'monitor-'))
   t.teardown(() => rmSync(dir, { recursive: true, force: true }))
   await makeCertificates(dir, ['monitor'])
-  return { ca: join(dir, 'ca.pem'), settings: { TLS_CERT_FILE: join(dir, 'monitor.pem'), TLS_KEY_FILE: join(dir, 'monitor-key.pem') } }
+  return {
+    ca: join(dir, 'ca.pem'),
+    settings: { TLS_CERT_FILE: join(dir, 'monitor.pem'), TLS_KEY_FILE: join(dir, 'monitor-key.pem') }
+  }
 }
 
-/** A monitor on ports of its own, with what a test sends and asks it. */
+/** A monitor on free ports, with functions to send telemetry and to read its pages. */
 export async function startMonitor (t: Test, settings: NodeJS.ProcessEnv = {}) {
   const { ca, settings: files } = await certificates(t)
   const lines: string[] = []
   const config = loadConfig({ PORT: '0', INGESTION_PORT: '0', ...files, ...settings })
-  const app = await buildApp(config, { logStream: { write: (line: string) => { lines.push(line) } } })
+  const app = await buildApp(config, {
+    logStream: {
+      write: (line: string) => {
+        lines.push(line)
+      }
+    }
+  })
   t.teardown(() => app.close())
   const url = await app.listen({ host: config.HOST, port: config.PORT })
   const { port } = app.ingestion.server.address() as AddressInfo
@@ -29,15 +38,31 @@ export async function startMonitor (t: Test, settings: NodeJS.ProcessEnv = {}) {
   t.teardown(() => ingestion.close())
 
   /** Posts telemetry as it is, or as a JSON array. */
-  async function track (content: unknown[] | string | Buffer, headers: Record<string, string> = { 'content-type': 'application/json' }, path = '/v2.1/track') {
+  async function track (
+    content: unknown[] | string | Buffer,
+    headers: Record<string, string> = { 'content-type': 'application/json' },
+    path = '/v2.1/track'
+  ) {
     const body = Array.isArray(content) ? JSON.stringify(content) : content
     const response = await ingestion.request({ method: 'POST', path, body, headers })
-    return { statusCode: response.statusCode, answer: await response.body.json() as { itemsReceived: number, itemsAccepted: number, errors: Array<{ index: number, statusCode: number, message: string }> } }
+    return {
+      statusCode: response.statusCode,
+      answer: (await response.body.json()) as {
+        itemsReceived: number
+        itemsAccepted: number
+        errors: Array<{ index: number; statusCode: number; message: string }>
+      }
+    }
   }
 
   async function page (path: string) {
     const response = await fetch(url + path)
-    return { status: response.status, url: response.url.slice(url.length), headers: response.headers, text: await response.text() }
+    return {
+      status: response.status,
+      url: response.url.slice(url.length),
+      headers: response.headers,
+      text: await response.text()
+    }
   }
 
   async function json (path: string): Promise<any> {

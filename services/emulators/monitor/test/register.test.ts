@@ -15,11 +15,11 @@ import { certificates } from './monitor.ts'
 
 const MAIN = fileURLToPath(import.meta.resolve('../main.ts'))
 
-t.test('reads the register of a running system as its viewer, by what the vault tells', async (t) => {
+t.test('reads the register of a running system with the connection string of the viewer', async (t) => {
   const system = await startSystem()
   t.teardown(() => system.stop())
   const { vault, audit } = system.run
-  const [port, ingestion] = await freePorts(2) as [number, number]
+  const [port, ingestion] = (await freePorts(2)) as [number, number]
   const { settings } = await certificates(t)
   const monitor = spawn(process.execPath, [...preloads, MAIN], {
     env: {
@@ -34,15 +34,20 @@ t.test('reads the register of a running system as its viewer, by what the vault 
   })
   const closed = once(monitor, 'close')
   let logs = ''
-  monitor.stdout!.setEncoding('utf8').on('data', (chunk) => { logs += chunk })
+  monitor.stdout!.setEncoding('utf8').on('data', (chunk) => {
+    logs += chunk
+  })
 
   const operationId = newId()
   const response = await fetch(`${system.baseUrl}/patient`, {
     method: 'POST',
-    headers: { 'ocp-apim-subscription-key': system.subscriptionKey, traceparent: `00-${operationId}-${newId(16)}-01` },
+    headers: {
+      'ocp-apim-subscription-key': system.subscriptionKey,
+      traceparent: `00-${operationId}-${newId(16)}-01`
+    },
     body: JSON.stringify({ firstName: 'Ada', gender: 'female', dateOfBirth: '1815', postCode: 'W1S4' })
   })
-  const { id } = await response.json() as { id: string }
+  const { id } = (await response.json()) as { id: string }
 
   const page = async () => (await fetch(`http://127.0.0.1:${port}/operations/${operationId}`)).text()
   let text = ''

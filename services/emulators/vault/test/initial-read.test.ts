@@ -75,6 +75,6 @@ t.test('where the first look meets what it does not know, the SDK looks at once'
 t.test('where there is no token for the first look, the SDK tells why', async (t) => {
   const { vault, asked } = await filled(t)
   const { logs } = await startAudit(t, vault, { IDENTITY_HEADER: 'wrong' })
-  while (!logs().includes('the vault does not tell this key')) await sleep(50)
+  while (!logs().includes('Key Vault cannot be read')) await sleep(50)
   t.strictSame(asked().filter(({ statusCode }) => statusCode === 200), [])
 })

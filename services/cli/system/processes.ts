@@ -1,0 +1,139 @@
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { accepts, answers } from '../../emulators/processes/probes.ts'
+import type { Config } from './config.ts'
+import { settingsOf, type Identity } from './identity.ts'
+
+export const HOST = '127.0.0.1'
+
+/** In the order in which they are stopped. */
+export const NAMES = ['gateway', 'patient', 'audit', 'database', 'monitor', 'vault'] as const
+export type Name = typeof NAMES[number]
+export type Service = 'patient' | 'audit'
+
+/** What the processes of one system have in common. */
+export interface System {
+  config: Config
+  /** Whether each service runs behind an ingress, which starts and stops its replicas. */
+  scaleToZero: boolean
+  /** Whether the local monitor receives the telemetry. */
+  monitored: boolean
+  ports: Record<Name | 'ingestion', number>
+  /** The names of the databases. */
+  databases: Record<Service, string>
+  /** The header by which the vault knows each identity. */
+  headers: Record<Identity, string>
+  /** The directory of the certificates. */
+  certificates: string
+  /** A file of the certificate authorities that the processes trust. */
+  authorities: string
+  path: (name: string) => string
+}
+
+export interface Definition {
+  module: URL
+  settings: NodeJS.ProcessEnv
+  isReady: () => Promise<boolean>
+}
+
+export const urlOf = ({ ports }: System, name: Name) => `http://${HOST}:${ports[name]}`
+
+// The SDK requires that a vault's host name ends in that of the resource of its tokens
+export const vaultUrlOf = ({ ports }: System) => `https://local.vault.localhost:${ports.vault}`
+
+/** The settings by which a process opens the vault as `identity`. */
+export function identitySettings (system: System, identity: Identity): NodeJS.ProcessEnv {
+  return {
+    ...settingsOf(identity, vaultUrlOf(system), system.headers[identity]),
+    NODE_EXTRA_CA_CERTS: system.authorities,
+    KEY_REFRESH_SECONDS: String(system.config.KEY_REFRESH_SECONDS)
+  }
+}
+
+/** The processes of a system: what each runs, its settings beside those of all, and when it is ready. */
+export function processesOf (system: System): Record<Name, Definition> {
+  const { config, ports, databases, path } = system
+  const telemetry = telemetrySettings(system)
+  return {
+    vault: {
+      module: moduleOf('emulators/vault'),
+      settings: {
+        DATA_DIR: path('vault'),
+        UNSEAL_KEY_FILE: path('unseal-key'),
+        IDENTITIES_FILE: path('identities/digests.json'),
+        ...certificateSettings(system, 'vault')
+      },
+      isReady: () => accepts(ports.vault)
+    },
+    database: {
+      module: moduleOf('emulators/mongodb'),
+      settings: { DATA_DIR: path('database') },
+      isReady: () => accepts(ports.database)
+    },
+    monitor: {
+      module: moduleOf('emulators/monitor'),
+      settings: {
+        ...identitySettings(system, 'viewer'),
+        ...certificateSettings(system, 'monitor'),
+        INGESTION_PORT: String(ports.ingestion),
+        DATABASE_NAME: databases.audit
+      },
+      isReady: () => accepts(ports.ingestion)
+    },
+    audit: service(system, 'audit', telemetry),
+    patient: service(system, 'patient', { ...telemetry, AUDIT_URL: urlOf(system, 'audit') }),
+    gateway: {
+      module: moduleOf('emulators/gateway'),
+      settings: {
+        ...identitySettings(system, 'gateway'),
+        ...telemetry,
+        PATIENT_URL: urlOf(system, 'patient'),
+        RATE_LIMIT: String(config.RATE_LIMIT)
+      },
+      isReady: () => answers(`${urlOf(system, 'gateway')}/status-0123456789abcdef`)
+    }
+  }
+}
+
+function service (system: System, name: Service, more: NodeJS.ProcessEnv): Definition {
+  const { config, scaleToZero, databases, ports } = system
+  const module = config.BUNDLE_DIR ? pathToFileURL(`${config.BUNDLE_DIR}/${name}/main.mjs`) : moduleOf(name)
+  const settings = {
+    ...identitySettings(system, name),
+    ...more,
+    ALLOWED_CALLERS: '127.0.0.1/32,::1/128',
+    CALLER_ADDRESS: scaleToZero ? 'forwarded' : 'peer',
+    DATABASE_NAME: databases[name]
+  }
+  if (!scaleToZero) return { module, settings, isReady: () => answers(`${urlOf(system, name)}/health/ready`) }
+  const { IDLE_SECONDS, MAX_REPLICAS, CONCURRENT_REQUESTS } = config
+  return {
+    module: moduleOf('emulators/ingress'),
+    settings: {
+      ...settings,
+      IDLE_SECONDS: String(IDLE_SECONDS),
+      MAX_REPLICAS: String(MAX_REPLICAS),
+      CONCURRENT_REQUESTS: String(CONCURRENT_REQUESTS),
+      APP_NAME: name,
+      APP_MODULE: fileURLToPath(module)
+    },
+    // A request would start the service
+    isReady: () => accepts(ports[name])
+  }
+}
+
+function telemetrySettings ({ config, monitored, ports }: System): NodeJS.ProcessEnv {
+  const local = 'InstrumentationKey=00000000-0000-0000-0000-000000000000;' +
+    `IngestionEndpoint=https://localhost:${ports.ingestion}/`
+  return {
+    APPLICATIONINSIGHTS_CONNECTION_STRING: monitored ? local : config.APPLICATIONINSIGHTS_CONNECTION_STRING,
+    TELEMETRY_SAMPLING: String(config.TELEMETRY_SAMPLING)
+  }
+}
+
+function certificateSettings ({ certificates }: System, name: string): NodeJS.ProcessEnv {
+  return { TLS_CERT_FILE: `${certificates}/${name}.pem`, TLS_KEY_FILE: `${certificates}/${name}-key.pem` }
+}
+
+function moduleOf (folder: string) {
+  return new URL(`../../${folder}/main.ts`, import.meta.url)
+}

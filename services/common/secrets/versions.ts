@@ -1,0 +1,85 @@
+/** One version of a secret as Key Vault stores it. */
+export interface StoredVersion {
+  id: string
+  value: string
+  enabled: boolean
+  createdOn?: Date
+  notBefore?: Date
+  expiresOn?: Date
+  /** The id of the version that this one supersedes. */
+  previous?: string
+}
+
+/** Reads a version of one secret by its id, or the newest. */
+export type ReadVersion = (id?: string) => Promise<StoredVersion>
+
+/** A version with what is derived from its value: a digest or a key, where the value itself is not needed. */
+export interface Version<T> extends Omit<StoredVersion, 'value' | 'enabled' | 'previous'> {
+  value: T
+}
+
+export interface ReaderOptions<T> {
+  read: ReadVersion
+  /** Derives what is kept from a value; throws if the value is malformed. */
+  derive: (value: string) => T
+  maxVersions: number
+  /** Reports a version whose value is malformed. */
+  onMalformed: (id: string) => void
+  /** The time in ms since the epoch. */
+  date: () => number
+}
+
+/** Reads the valid versions of a secret one by one, which needs no right to list them. */
+export class VersionReader<T> {
+  #options: ReaderOptions<T>
+  /** A version that has expired stays so, and is not read again. */
+  #expired = new Set<string>()
+
+  constructor (options: ReaderOptions<T>) {
+    this.#options = options
+  }
+
+  /**
+   * The newest version and those it supersedes, newest first, up to one that is disabled or has expired.
+   * If the newest is disabled or malformed, the chain starts at the newest of the `cached` ones that is not.
+   */
+  async readChain (cached: Array<Version<T>>): Promise<Array<Version<T>>> {
+    const { read } = this.#options
+    for (const id of [undefined, ...cached.map(({ id }) => id)]) {
+      const stored = await read(id)
+      const first = this.#versionOf(stored, cached)
+      if (first) return [first, ...await this.#superseded(stored, cached)]
+    }
+    return []
+  }
+
+  async #superseded ({ previous }: StoredVersion, cached: Array<Version<T>>) {
+    const { read, maxVersions } = this.#options
+    const versions: Array<Version<T> | undefined> = []
+    while (previous && versions.length < maxVersions - 1 && !this.#expired.has(previous)) {
+      const stored: StoredVersion = await read(previous)
+      if (!stored.enabled || this.#hasExpired(stored)) break
+      versions.push(this.#versionOf(stored, cached))
+      previous = stored.previous
+    }
+    return versions.filter((version) => version !== undefined)
+  }
+
+  #hasExpired ({ id, expiresOn }: StoredVersion) {
+    if (!expiresOn || expiresOn.getTime() > this.#options.date()) return false
+    this.#expired.add(id)
+    return true
+  }
+
+  // The value of a version never changes, so it is derived once
+  #versionOf ({ value, enabled, previous, ...version }: StoredVersion, cached: Array<Version<T>>) {
+    if (!enabled) return undefined
+    const known = cached.find(({ id }) => id === version.id)
+    if (known) return { ...version, value: known.value }
+    try {
+      return { ...version, value: this.#options.derive(value) }
+    } catch {
+      this.#options.onMalformed(version.id)
+    }
+  }
+}

@@ -1,0 +1,37 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
+import { InvalidRequest, Problem } from '#common/http/problems.ts'
+import { entityTag, notModified } from '../preconditions.ts'
+import type { Stored } from '../repositories/documents.ts'
+
+export const problemResponses = { '4xx': Problem, '5xx': Problem }
+export const noContent = Type.Null()
+
+/** A stored document as the schema of the response takes it, which leaves out what begins with `_`. */
+export const toResponse = <T extends Stored>(document: T) => ({ ...document, id: document._id })
+
+export const disclosure = ({ _id, _audit }: Stored) => ({ id: _id, version: _audit })
+
+export function sendDocument (document: Stored, reply: FastifyReply) {
+  return reply.header('etag', entityTag(document._audit)).send(toResponse(document))
+}
+
+export function sendCreated (document: Stored, location: string, reply: FastifyReply) {
+  return sendDocument(document, reply.code(201).header('location', location))
+}
+
+/** Sends 304 where the client has this version already. */
+export function sendLoaded (document: Stored, request: FastifyRequest, reply: FastifyReply) {
+  if (!notModified(request.headers, document._audit)) return sendDocument(document, reply)
+  return reply.code(304).header('etag', entityTag(document._audit)).send()
+}
+
+/** @throws {InvalidRequest} the property has another id than the path */
+export function requireSameAsPath (property: string, inBody: string | undefined, inPath: string) {
+  if (inBody === undefined || inBody.toLowerCase() === inPath.toLowerCase()) return
+  throw invalid(property, 'must be that of the path')
+}
+
+export function invalid (property: string, message: string) {
+  return Object.assign(new InvalidRequest(), { violations: [{ pointer: `#/${property}`, message }] })
+}

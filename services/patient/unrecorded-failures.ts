@@ -1,0 +1,92 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import { runInOperations } from '#common/telemetry/operation.ts'
+import { withTimeout } from '#common/with-timeout.ts'
+import type { AuditClient, AuditEntry, AuditOrigin } from './audit-client.ts'
+import { OutOfTime } from './errors.ts'
+
+const MAX_WAITING = 10_000
+const SEND_MS = 10_000
+const MAX_BACKOFF_MS = 5_000
+const CLOSING_BACKOFF_MS = 100
+const CLOSING_MS = 5_000
+
+interface Failure {
+  /** The id of the record, the same in each attempt to send it. */
+  id: string
+  entry: AuditEntry
+  origin: AuditOrigin
+}
+
+/**
+ * Failures that could not be recorded before their response: sent in the background until the Audit service has
+ * stored them, so that no attempt in the register looks like a write that was done.
+ */
+export class UnrecordedFailures {
+  #audit: AuditClient
+  #log: FastifyBaseLogger
+  #waiting: Failure[] = []
+  /** Writes that go on after their response. */
+  #pending = new Set<Promise<void>>()
+  #sending: Promise<void> | undefined
+  #closing = new AbortController()
+  #stopped = false
+
+  constructor (audit: AuditClient, log: FastifyBaseLogger) {
+    this.#audit = audit
+    this.#log = log
+  }
+
+  add (id: string, entry: AuditEntry, request: FastifyRequest) {
+    if (this.#waiting.length >= MAX_WAITING) {
+      this.#log.error({ id }, 'failure not recorded: too many others wait for the audit service')
+      return
+    }
+    this.#waiting.push({ id, entry, origin: originOf(request) })
+    this.#sending ??= runInOperations([], () => this.#send())
+  }
+
+  /** Adds the failure where `act`, whose outcome is not known yet, fails. */
+  addIfFails (act: Promise<unknown>, id: string, entry: AuditEntry, request: FastifyRequest) {
+    const settled = act.then(() => {}, () => this.add(id, entry, request)).finally(() => this.#pending.delete(settled))
+    this.#pending.add(settled)
+  }
+
+  /** Sends what waits, for up to 5 s. */
+  async close () {
+    this.#closing.abort()
+    const flushed = Promise.all(this.#pending).then(() => this.#sending)
+    await withTimeout(CLOSING_MS, flushed, () => new OutOfTime()).catch(() => {
+      this.#log.error({ failures: this.#waiting.length }, 'failures not recorded before the service closed')
+    })
+    this.#stopped = true
+  }
+
+  async #send () {
+    for (let attempt = 0; this.#waiting.length > 0 && !this.#stopped;) {
+      const [{ id, entry, origin }] = this.#waiting as [Failure]
+      try {
+        await this.#audit.record(id, entry, origin, SEND_MS)
+        this.#waiting.shift()
+        attempt = 0
+      } catch {
+        // One that is refused must not hold up the others
+        this.#waiting.push(this.#waiting.shift()!)
+        await this.#backOff(attempt++)
+      }
+    }
+    this.#sending = undefined
+  }
+
+  async #backOff (attempt: number) {
+    if (this.#closing.signal.aborted) return sleep(CLOSING_BACKOFF_MS)
+    const ms = Math.min(MAX_BACKOFF_MS, 100 * 2 ** attempt)
+    await sleep(ms, undefined, { signal: this.#closing.signal, ref: false }).catch(() => {})
+  }
+}
+
+// Not the whole request: thousands may wait for long
+function originOf ({ id, headers }: FastifyRequest): AuditOrigin {
+  const kept = ['x-audit-actor', 'x-audit-client-address', 'x-audit-request-id'].map((name) => [name, headers[name]])
+  return { id, headers: Object.fromEntries(kept) }
+}

@@ -1,0 +1,3 @@
+import { runTogether } from './contract/together.ts'
+
+await runTogether('failing')
