@@ -1,4 +1,4 @@
-# The whole environment. Each module is one box of the picture; what connects them is here.
+# The whole environment: one module for each part, connected here.
 
 data "azurerm_client_config" "current" {}
 

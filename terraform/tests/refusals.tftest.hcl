@@ -1,4 +1,4 @@
-# What is refused before anything is asked of Azure.
+# Values that are refused before any request to Azure.
 
 mock_provider "azurerm" {
   source = "./tests/mocks"
