@@ -24,6 +24,8 @@ export interface AuditEntry {
 }
 
 const PATH = '/audit'
+const FIRST_ATTEMPT = 'x-audit-attempt'
+type Fields = Record<string, string>
 const MAX_RETRIES = 3
 
 /** What a record takes from the headers of a request, whose `id` is its trace id. */
@@ -58,16 +60,18 @@ export class AuditClient {
    * Stores the record `id` of `entry` and of the caller that `request` names. Fulfilled once the record is
    * durable, within `ms`.
    *
+   * `sent` says that the record may have been sent under this id before.
+   *
    * @throws {AuditUnavailable} it is not known whether the record is stored
    */
-  async record (id: string, entry: AuditEntry, request: AuditOrigin, ms: number) {
+  async record (id: string, entry: AuditEntry, request: AuditOrigin, ms: number, sent = false) {
     const { headers } = request
     const origin = {
       actor: field(headers['x-audit-actor']),
       clientAddress: field(headers['x-audit-client-address']),
       requestId: field(headers['x-audit-request-id'])
     }
-    await this.#post(id, { ...origin, ...entry }, traceHeaders(request), ms)
+    await this.#post(id, { ...origin, ...entry }, traceHeaders(request), ms, sent)
     this.#lastStored = performance.now()
   }
 
@@ -90,10 +94,16 @@ export class AuditClient {
     return this.#pool.destroy()
   }
 
-  async #post (id: string, content: object, trace: Record<string, string>, ms: number) {
+  async #post (id: string, content: object, trace: Record<string, string>, ms: number, sent = false) {
     const deadline = performance.now() + ms
     const signal = AbortSignal.timeout(Math.max(0, Math.ceil(ms)))
-    const headers = { 'content-type': 'application/json', 'idempotency-key': id, ...trace }
+    const headers: Fields = {
+      'content-type': 'application/json',
+      'idempotency-key': id,
+      ...trace,
+      // The audit service then need not search for an earlier record under this id
+      ...(!sent && { [FIRST_ATTEMPT]: '1' })
+    }
     const body = JSON.stringify({ sourceSystemName: 'patient', ...content })
     const key = this.#hostKey.current()
     if (key === undefined) throw unavailable(new KeysUnavailable())
@@ -111,13 +121,12 @@ export class AuditClient {
   }
 
   // The id is the idempotency key, so a request may be sent again when its connection breaks
-  async #send (key: string, headers: Record<string, string>, body: string, signal: AbortSignal) {
+  async #send (key: string, headers: Fields, body: string, signal: AbortSignal) {
     for (let attempt = 0; ; attempt++) {
       try {
         if (attempt > 0) await sleep(10 * 2 ** attempt, undefined, { signal })
-        // The audit service need not search for a record that is sent for the first time
-        const first = attempt === 0 && { 'x-audit-attempt': '1' }
-        const fields = { ...headers, 'x-functions-key': key, ...first }
+        const fields: Fields = { ...headers, 'x-functions-key': key }
+        if (attempt > 0) delete fields[FIRST_ATTEMPT]
         return await this.#request({ path: PATH, method: 'POST', headers: fields, body, signal })
       } catch (cause) {
         if (attempt === MAX_RETRIES || signal.aborted) throw unavailable(cause)

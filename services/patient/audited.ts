@@ -38,6 +38,9 @@ const START_BY = 3_500
 const DONE_BY = 4_500
 const ANSWERED_BY = 4_900
 
+/** The time that a record takes at the least. */
+const MIN_RECORD_MS = 50
+
 /**
  * Makes `app.audited` the only way to add a route to its scope: any other stops the start.
  * The order of record and act, and of record and response, is here and nowhere else.
@@ -190,8 +193,8 @@ class Recorder {
     try {
       await this.#record(id, entry, by)
     } catch (error) {
-      // It may be stored all the same, or yet be
-      this.#failures.add(randomUUIDv7(), this.#failure({ ...failure, attemptOf: id }), this.#request)
+      // It may be stored all the same, now or later
+      if (!(error instanceof OutOfTime)) this.#failures.add(randomUUIDv7(), this.#failure({ ...failure, attemptOf: id }), this.#request)
       throw error
     }
     return id
@@ -199,7 +202,10 @@ class Recorder {
 
   async #record (id: string, entry: AuditEntry, by: number) {
     const starting = this.#audit.mayBeStarting
-    await this.#audit.record(id, entry, this.#request, starting ? this.time.leftToStart : this.time.left(by))
+    const ms = starting ? this.time.leftToStart : this.time.left(by)
+    // The audit service is not to blame for what was late before
+    if (ms < MIN_RECORD_MS) throw new OutOfTime()
+    await this.#audit.record(id, entry, this.#request, ms)
     if (starting) this.time.restart()
   }
 

@@ -66,7 +66,7 @@ export class UnrecordedFailures {
     for (let attempt = 0; this.#waiting.length > 0 && !this.#stopped;) {
       const [{ id, entry, origin }] = this.#waiting as [Failure]
       try {
-        await this.#audit.record(id, entry, origin, SEND_MS)
+        await this.#audit.record(id, entry, origin, SEND_MS, true)
         this.#waiting.shift()
         attempt = 0
       } catch {

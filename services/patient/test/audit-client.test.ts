@@ -1,5 +1,6 @@
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { randomUUIDv7 } from 'node:crypto'
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
@@ -115,22 +116,31 @@ test('the deadline covers all attempts', async (t) => {
 
 test('nothing is sent after its caller was refused', async (t) => {
   let delay = 0
-  const { record, ids } = await start(t, (request, response) => { setTimeout(accept, delay, request, response) })
+  const { client, record } = await start(t, (request, response) => { setTimeout(accept, delay, request, response) })
   await Promise.all(Array.from({ length: 200 }, () => record()))
+  const refused = new Set<string>()
+  let sent = 0
+  let sentLate = 0
+  const onSend = (message: unknown) => {
+    const [, id] = /idempotency-key: (\S+)/.exec((message as { headers: string }).headers)!
+    sent++
+    if (refused.has(id!)) sentLate++
+  }
+  subscribe('undici:client:sendHeaders', onSend)
+  t.teardown(() => unsubscribe('undici:client:sendHeaders', onSend))
+
   delay = 1_000
-  const refusals = await Promise.allSettled(Array.from({ length: 500 }, () => record(300)))
-  t.ok(refusals.every(({ status }) => status === 'rejected'))
-  // What was sent before that may arrive now
-  let sent
-  do {
-    sent = ids.length
-    await sleep(100)
-  } while (ids.length > sent)
+  const entry = { resource: { type: 'patient', operation: 'load' } }
+  await Promise.all(Array.from({ length: 500 }, async () => {
+    const id = randomUUIDv7()
+    await t.rejects(client.record(id, entry, request, 300), unavailable)
+    refused.add(id)
+  }))
   delay = 0
   // Waits its turn behind all that were queued
   await record()
-  await sleep(1_500)
-  t.equal(ids.length, sent + 1)
+  t.ok(sent > 0 && sent < 500, `${sent} were sent`)
+  t.equal(sentLate, 0)
 })
 
 test('a call that cannot be made is refused at once, and nothing of it is left', async (t) => {
@@ -151,4 +161,19 @@ test('a client that closes gives up what is under way', async (t) => {
   const recorded = record()
   await arrived.promise
   await Promise.all([client.close(), t.rejects(recorded, unavailable)])
+})
+
+test('only the first attempt of a record says that it is the first', async (t) => {
+  const attempts: unknown[] = []
+  const { client } = await start(t, (request, response) => {
+    attempts.push(request.headers['x-audit-attempt'])
+    if (attempts.length === 1) request.socket.destroy()
+    else accept(request, response)
+  })
+  const record = (sent?: boolean) =>
+    client.record(randomUUIDv7(), { resource: { type: 'patient', operation: 'load' } }, request, 30_000, sent)
+  await record()
+  t.strictSame(attempts, ['1', undefined])
+  await record(true)
+  t.strictSame(attempts, ['1', undefined, undefined], 'nor does a record that may have been sent before')
 })
