@@ -25,6 +25,7 @@ const processes: Record<string, Process> = {
   audit: { module: 'audit/main.ts', threads: [exporter] },
   rotation: { module: 'rotation/main.ts' },
   gateway: { module: 'emulators/gateway/main.ts', threads: [exporter], files: policies },
+  ingress: { module: 'emulators/ingress/main.ts' },
   vault: { module: 'emulators/vault/main.ts' },
   monitor: { module: 'emulators/monitor/main.ts', files: pages },
   database: { module: 'emulators/mongodb/main.ts' },

@@ -3,7 +3,7 @@ import { cleanUp, operate, reach, use } from './lib/mix.ts'
 import { arrivals, thresholds, users } from './lib/scenarios.ts'
 import { duration, RATE, USERS } from './lib/settings.ts'
 
-// The usual mix: first by users who think, then at a rate that no slow answer lowers
+// The usual mix: first users with a think time, then a constant arrival rate (open model)
 
 const DURATION = duration('DURATION', '3m')
 

@@ -3,7 +3,7 @@ import { cleanUp, operateSealed, reach } from './lib/mix.ts'
 import { arrivals, thresholds } from './lib/scenarios.ts'
 import { duration, RATE } from './lib/settings.ts'
 
-// An even load while the keys rotate, which is done by whoever runs it: no request may notice
+// A constant load while the keys are rotated by the caller of this script: no request may fail
 
 export const options: Options = {
   scenarios: { arrivals: arrivals(RATE, duration('DURATION', '1m')) },

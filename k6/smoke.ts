@@ -2,7 +2,7 @@ import type { Options } from 'k6/options'
 import { cleanUp, mix, reach, sealed, type Run } from './lib/mix.ts'
 import { changeAndDelete, store } from './lib/operations.ts'
 
-// One client, every operation in turn
+// One client runs every operation
 
 export const options: Options = {
   vus: 1,

@@ -3,12 +3,12 @@ import { begin, cleanUp, operate } from './lib/mix.ts'
 import { sized, thresholds } from './lib/scenarios.ts'
 import { duration, whole } from './lib/settings.ts'
 
-// From nothing to the full rate in ten seconds. There is no setup that asks the gateway: it would wake what is scaled to
-// zero. The first requests wait for a start, so that failures count here, and not how long they took
+// From zero to the full rate in ten seconds. The setup sends no request, because it would start services that are
+// scaled to zero. The first requests wait for a start, so the thresholds are about failures rather than latency
 
 const RATE = whole('RATE', 100)
 
-/** Those of the whole rise may wait for the start. */
+/** All requests of the ramp-up may wait for the start. */
 const RISE_SECONDS = 10
 
 export const options: Options = {

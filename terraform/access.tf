@@ -1,13 +1,13 @@
-# Who opens what. services/access.json is the one table: the vault of one machine and this one follow it.
+# Access rights on secrets, defined by services/access.json for Key Vault and for the vault emulator.
 
 locals {
   table = jsondecode(file("${path.root}/../services/access.json"))
 
-  # What of it there is on Azure: API Management keeps its subscriptions' keys itself, and accounts of Cosmos DB have no users
+  # The secrets that exist on Azure: API Management stores subscription keys itself, and Cosmos DB accounts have no users
   secrets  = ["audit-db-connection", "audit-host-key", "patient-data-key", "patient-db-connection", "patient-host-key"]
   services = ["audit", "gateway", "patient", "rotation"]
 
-  # A vCore cluster's password is changed by hand, so the rotation has no business with its connection string
+  # The password of a vCore cluster is changed by hand, so rotation must not change its connection string
   unrotated = var.database_kind == "vcore" ? ["audit-db-connection", "patient-db-connection"] : []
 
   access = {

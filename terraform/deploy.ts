@@ -1,4 +1,4 @@
-// npm run deploy -- dev: the registry first, then the images by their digests, then the rest, then a smoke test.
+// npm run deploy -- dev: applies the registry, pushes the images, applies the rest, and runs a smoke test.
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -17,21 +17,21 @@ const VAULT_ATTEMPTS = 40
 const VAULT_WAIT_MS = 15_000
 const ADDRESS_URL = 'https://api.ipify.org'
 
-const USAGE = `Builds an environment in Azure, or brings it up to date. Asks before each change, unless told not to.
+const USAGE = `Creates or updates an environment in Azure. Asks before each change, except with --yes.
 
 npm run deploy -- ENVIRONMENT [--yes] [--inside] [--images JSON] [--untried] [--registry | --plan | --destroy]
 
-  ENVIRONMENT    a file of terraform/environments, without its ending
+  ENVIRONMENT    a file of terraform/environments, without its extension
   --yes          does not ask
-  --inside       from a runner in the virtual network: vault and registry stay closed
+  --inside       for a runner in the virtual network: vault and registry stay closed
   --images JSON  {"patient": "<registry>/patient@sha256:…", "audit": …, "rotation": …}, instead of building them
-  --untried      ends without the smoke test, which needs this machine's address among client_ip_ranges
-  --registry     makes the registry and what it stands on, for images that are brought there by other means
-  --plan         shows what would be changed, by what the state knows, and changes nothing
-  --destroy      takes the environment away
+  --untried      skips the smoke test, which needs this machine's address in client_ip_ranges
+  --registry     creates only the registry and its dependencies, for images that are pushed by other means
+  --plan         shows the changes, based on the state, and changes nothing
+  --destroy      deletes the environment
 
-az is logged in to the subscription. With STATE_RESOURCE_GROUP and STATE_STORAGE_ACCOUNT, as terraform/state made them,
-the state is kept there; without, it is on this machine. DEPLOYER_IP_RANGES is where this machine is seen to come from.
+az must be logged in to the subscription. STATE_RESOURCE_GROUP and STATE_STORAGE_ACCOUNT, created by terraform/state, name
+the storage of the state; without them it is stored on this machine. DEPLOYER_IP_RANGES sets this machine's public address.
 `
 
 class DeployError extends Error {}
@@ -62,7 +62,7 @@ async function main () {
     process.stdout.write(USAGE)
     return
   }
-  if (!environment || rest.length > 0 || [registry, plan, destroy].filter(Boolean).length > 1) throw new DeployError(`an environment, and what to do\n\n${USAGE}`)
+  if (!environment || rest.length > 0 || [registry, plan, destroy].filter(Boolean).length > 1) throw new DeployError(`name one environment and at most one of --registry, --plan and --destroy\n\n${USAGE}`)
   const variables = `environments/${environment}.tfvars`
   try {
     readFileSync(join(HERE, variables))
@@ -70,37 +70,37 @@ async function main () {
     throw new DeployError(`there is no terraform/${variables}`)
   }
 
-  process.env.ARM_SUBSCRIPTION_ID ??= await answer('az', 'account', 'show', '--query', 'id', '--output', 'tsv')
+  process.env.ARM_SUBSCRIPTION_ID ??= await outputOf('az', 'account', 'show', '--query', 'id', '--output', 'tsv')
   process.env.TF_IN_AUTOMATION = '1'
-  // First values of the keys: used where a secret is made, and never again
+  // First values of the keys: used only when a secret is created
   process.env.TF_VAR_secret_values = JSON.stringify(Object.fromEntries(['patient-host-key', 'audit-host-key', 'patient-data-key'].map((name) => [name, randomBytes(32).toString('base64url')])))
   process.env.TF_VAR_images = given ?? process.env.TF_VAR_images ?? JSON.stringify(Object.fromEntries(SERVICES.map((name) => [name, `unbuilt/${name}@sha256:${'0'.repeat(64)}`])))
-  const ranges = inside || registry || plan ? [] : await deployerRanges()
+  const ranges = inside || registry || plan ? [] : await findDeployerRanges()
 
   await initialise(environment)
   const change = (action: 'apply' | 'destroy' | 'plan', open: string[], ...args: string[]) =>
     run('terraform', `-chdir=${HERE}`, action, `-var-file=${variables}`, `-var=deployer_ip_ranges=${JSON.stringify(open)}`, ...(yes || action === 'plan' ? ['-input=false'] : []), ...(yes && action !== 'plan' ? ['-auto-approve'] : []), ...args)
-  const doors = ['-target=module.vault.azurerm_key_vault.main', '-target=module.registry.azurerm_container_registry.main']
+  const publicAccess = ['-target=module.vault.azurerm_key_vault.main', '-target=module.registry.azurerm_container_registry.main']
 
-  // Without a look at the vault, whose door stays closed
+  // Does not refresh, because the vault stays closed
   if (plan) return change('plan', ranges, '-refresh=false')
   if (registry) return change('apply', ranges, '-target=module.registry')
   if (destroy) {
-    // Secrets are taken away through the vault's own door
-    const isBuilt = (await answer('terraform', `-chdir=${HERE}`, 'state', 'list')).includes('module.vault.azurerm_key_vault.main')
-    if (isBuilt && ranges.length > 0) await change('apply', ranges, ...doors)
+    // Deleting secrets needs access to the vault
+    const isBuilt = (await outputOf('terraform', `-chdir=${HERE}`, 'state', 'list')).includes('module.vault.azurerm_key_vault.main')
+    if (isBuilt && ranges.length > 0) await change('apply', ranges, ...publicAccess)
     return change('destroy', ranges)
   }
 
-  await makeRole()
+  await createRole()
   try {
-    // The deployer's role comes along, since it takes minutes to hold
+    // Includes the deployer's role, which takes minutes to take effect
     await change('apply', ranges, '-target=module.registry', '-target=module.vault.azurerm_role_assignment.deployer')
     if (!given) process.env.TF_VAR_images = JSON.stringify(await buildImages(await output('registry_name'), await output('registry_login_server')))
-    await vaultOpens(await output('key_vault_name'))
+    await waitForVault(await output('key_vault_name'))
     await change('apply', ranges)
   } finally {
-    if (ranges.length > 0) await change('apply', [], ...doors, ...(yes ? [] : ['-input=false', '-auto-approve']))
+    if (ranges.length > 0) await change('apply', [], ...publicAccess, ...(yes ? [] : ['-input=false', '-auto-approve']))
   }
   if (!untried) await smokeTest()
 }
@@ -111,16 +111,16 @@ async function initialise (environment: string) {
     ? [`-backend-config=resource_group_name=${group}`, `-backend-config=storage_account_name=${account}`, '-backend-config=container_name=states', '-backend-config=key=terraform.tfstate', '-backend-config=use_azuread_auth=true']
     : []
   if (backend.length > 0) writeFileSync(join(HERE, 'backend_override.tf'), 'terraform {\n  backend "azurerm" {}\n}\n')
-  else process.stderr.write('*** The state is kept on this machine, in terraform/terraform.tfstate.d, and holds keys of the databases ***\n')
+  else process.stderr.write('*** The state is stored on this machine, in terraform/terraform.tfstate.d, and contains keys of the databases ***\n')
   await run('terraform', `-chdir=${HERE}`, 'init', '-input=false', '-reconfigure', ...backend)
   await run('terraform', `-chdir=${HERE}`, 'workspace', 'select', '-or-create', environment)
 }
 
-/** A new rule and a new role take a while to hold. */
-async function vaultOpens (vault: string) {
+/** Waits until a new rule and a new role take effect. */
+async function waitForVault (vault: string) {
   for (let attempt = 1; ; attempt++) {
     try {
-      return await answer('az', 'keyvault', 'secret', 'list', '--vault-name', vault, '--query', '[].name', '--output', 'tsv')
+      return await outputOf('az', 'keyvault', 'secret', 'list', '--vault-name', vault, '--query', '[].name', '--output', 'tsv')
     } catch (error) {
       if (attempt === VAULT_ATTEMPTS) throw error
       await sleep(VAULT_WAIT_MS)
@@ -129,24 +129,24 @@ async function vaultOpens (vault: string) {
 }
 
 /** The custom role belongs to the subscription, not to an environment. */
-async function makeRole () {
-  if (await answer('az', 'role', 'definition', 'list', '--custom-role-only', 'true', '--name', ROLE, '--query', '[].roleName', '--output', 'tsv')) return
+async function createRole () {
+  if (await outputOf('az', 'role', 'definition', 'list', '--custom-role-only', 'true', '--name', ROLE, '--query', '[].roleName', '--output', 'tsv')) return
   const role = { ...JSON.parse(readFileSync(join(HERE, 'roles/cosmos-key-rotation.json'), 'utf8')), AssignableScopes: [`/subscriptions/${process.env.ARM_SUBSCRIPTION_ID}`] }
   await run('az', 'role', 'definition', 'create', '--role-definition', JSON.stringify(role), '--output', 'none')
 }
 
-async function deployerRanges () {
+async function findDeployerRanges () {
   const given = process.env.DEPLOYER_IP_RANGES
   if (given) return given.split(',')
   const response = await fetch(ADDRESS_URL, { signal: AbortSignal.timeout(10_000) })
   const address = (await response.text()).trim()
-  if (!/^\d{1,3}(\.\d{1,3}){3}$/.test(address)) throw new DeployError(`${ADDRESS_URL} does not tell this machine's address; DEPLOYER_IP_RANGES does`)
+  if (!/^\d{1,3}(\.\d{1,3}){3}$/.test(address)) throw new DeployError(`${ADDRESS_URL} did not return an IPv4 address; set DEPLOYER_IP_RANGES`)
   return [`${address}/32`]
 }
 
-/** The images by their digests. Tagged by the commit, so that the registry's clean-up of what has no tag leaves them. */
+/** Builds and pushes the images, tagged with the commit, because the registry deletes untagged images. */
 async function buildImages (registry: string, server: string) {
-  const commit = await answer('git', '-C', ROOT, 'rev-parse', 'HEAD')
+  const commit = await outputOf('git', '-C', ROOT, 'rev-parse', 'HEAD')
   const directory = await mkdtemp(join(tmpdir(), 'images-'))
   try {
     await run('az', 'acr', 'login', '--name', registry)
@@ -162,20 +162,20 @@ async function buildImages (registry: string, server: string) {
   }
 }
 
-/** With a subscription of its own, which is made here and not by Terraform: its key would stand in the state. */
+/** Uses its own subscription, created here because Terraform would store its key in the state. */
 async function smokeTest () {
   const base = await output('gateway_url')
   const gateway = `https://management.azure.com${await output('gateway_id')}/subscriptions/smoke`
-  await answer('az', 'rest', '--method', 'put', '--url', `${gateway}?api-version=${APIM_VERSION}`, '--body', JSON.stringify({ properties: { displayName: 'smoke test', scope: '/products/client', state: 'active' } }))
-  const key = await answer('az', 'rest', '--method', 'post', '--url', `${gateway}/listSecrets?api-version=${APIM_VERSION}`, '--query', 'primaryKey', '--output', 'tsv')
+  await outputOf('az', 'rest', '--method', 'put', '--url', `${gateway}?api-version=${APIM_VERSION}`, '--body', JSON.stringify({ properties: { displayName: 'smoke test', scope: '/products/client', state: 'active' } }))
+  const key = await outputOf('az', 'rest', '--method', 'post', '--url', `${gateway}/listSecrets?api-version=${APIM_VERSION}`, '--query', 'primaryKey', '--output', 'tsv')
   await run(process.execPath, { BASE_URL: base, SUBSCRIPTION_KEY: key, RESOURCE_GROUP: await output('resource_group') }, join(HERE, 'smoke.ts'))
 }
 
 function output (name: string) {
-  return answer('terraform', `-chdir=${HERE}`, 'output', '-raw', name)
+  return outputOf('terraform', `-chdir=${HERE}`, 'output', '-raw', name)
 }
 
-/** Runs a command that speaks to whoever typed this one. */
+/** Runs a command that uses this terminal. */
 async function run (command: string, ...args: Array<string | Record<string, string>>) {
   const environment = args.filter((arg) => typeof arg === 'object')
   const words = args.filter((arg) => typeof arg === 'string')
@@ -183,8 +183,8 @@ async function run (command: string, ...args: Array<string | Record<string, stri
   await ended(child, command, words)
 }
 
-/** What a command writes, without the line break at its end. */
-async function answer (command: string, ...args: string[]) {
+/** The output of a command, without the trailing line break. */
+async function outputOf (command: string, ...args: string[]) {
   const child = spawn(command, args, { stdio: ['inherit', 'pipe', 'inherit'] })
   let text = ''
   child.stdout.setEncoding('utf8').on('data', (chunk) => { text += chunk })
@@ -194,7 +194,7 @@ async function answer (command: string, ...args: string[]) {
 
 function ended (child: ReturnType<typeof spawn>, command: string, args: string[]) {
   const { promise, resolve, reject } = Promise.withResolvers<void>()
-  child.once('error', () => reject(new DeployError(`${command} is not to be had`)))
+  child.once('error', () => reject(new DeployError(`${command} cannot be started`)))
   child.once('close', (status) => status === 0 ? resolve() : reject(new DeployError(`${command} ${args.find((arg) => !arg.startsWith('-'))} failed`)))
   return promise
 }

@@ -1,4 +1,4 @@
-# The whole environment. Each module is one box of the picture; what connects them is here.
+# The whole environment: one module for each part, connected here.
 
 data "azurerm_client_config" "current" {}
 
@@ -186,6 +186,7 @@ module "gateway" {
   identity_client_id  = module.identity.client_ids["gateway"]
   products            = var.products
   entra               = var.entra
+  cors_origins        = var.cors_origins
   documents           = { patient = jsondecode(file("${path.root}/../services/patient/openapi.json")) }
   patient_urls        = local.patient_urls
   policies            = { for name in ["global", "product", "patient", "echo"] : name => file("${path.root}/policies/${name}.xml") }

@@ -1,10 +1,10 @@
-# Every name, in one place. What must be unique in the world ends in a hash of the subscription.
+# All names. Globally unique names end in a hash of the subscription id.
 
 locals {
   system = "${var.name}-${var.environment}"
   suffix = substr(sha256("${data.azurerm_client_config.current.subscription_id}/${local.system}"), 0, 6)
 
-  # The first region's names are without its code, so that a region more changes none of them
+  # Names in the first region have no region code, so adding a region changes none of them
   regional = { for region in keys(local.regions) : region => region == "primary" ? local.system : "${local.system}-${region}" }
 
   names = {

@@ -24,7 +24,7 @@ output "key_vault_uri" {
 }
 
 output "log_analytics_workspace" {
-  description = "Id of the workspace as queries name it."
+  description = "Workspace id for queries."
   value       = module.monitor.workspace_guid
 }
 

@@ -1,4 +1,4 @@
-# What each process is told. None of it is a secret: those are in the vault, and the settings say where that is and as whom to open it.
+# Settings of each process. None is a secret: settings name the vault and the identity that reads it.
 
 locals {
   vault_settings = {
@@ -16,12 +16,12 @@ locals {
       LOG_LEVEL                = var.log_level
       TELEMETRY_AUTHENTICATION = "identity"
       TELEMETRY_SAMPLING       = tostring(var.telemetry_sampling)
-      # It names Application Insights, which takes telemetry from the identity alone
+      # Not a secret: Application Insights accepts telemetry from the identity only
       APPLICATIONINSIGHTS_CONNECTION_STRING = nonsensitive(module.monitor.connection_string)
     })
   }
 
-  # Addresses that Container Apps keeps for itself: there a call from app to app may seem to come from.
+  # Addresses reserved by Container Apps: calls between apps can come from them.
   # https://learn.microsoft.com/azure/container-apps/custom-virtual-networks
   platform_ranges = ["100.100.0.0/16"]
 
@@ -45,7 +45,7 @@ locals {
         image            = var.images.audit
         identity_id      = module.identity.ids["audit"]
         external_enabled = false
-        # Those that the service itself may refuse come as far as to its log
+        # The service refuses other callers itself, and logs them
         allowed_ranges = distinct(concat(local.audit_callers[region], local.platform_ranges))
         container      = var.app_container
         settings = merge(local.service_settings["audit"], {
@@ -55,15 +55,15 @@ locals {
     }
   }
 
-  # Every key that the rotation can do: those whose secret it may change
+  # Every key that rotation can rotate: those whose secret it may change
   rotated = [for opening in values(local.access) : opening.secret if opening.identity == "rotation"]
 
   rotation_arguments = {
-    # What is due
+    # Keys that are due
     rotation = concat(var.database_kind == "vcore" ? local.rotated : ["--all"], ["--older-than", tostring(var.key_rotation_days)])
-    # By hand: everything, with no failed request
+    # By hand: all keys, without failing a request
     rotation-now = var.database_kind == "vcore" ? local.rotated : ["--all"]
-    # By hand: everything, since others know it
+    # By hand: all keys, revoked immediately
     rotation-leaked = concat(var.database_kind == "vcore" ? local.rotated : ["--all"], ["--leaked"])
   }
 
@@ -74,7 +74,7 @@ locals {
         identity_id        = module.identity.ids["rotation"]
         schedule           = name == "rotation" ? var.rotation_schedule : null
         timeout_in_seconds = 3600
-        # What was interrupted is finished by the next run
+        # The next run completes an interrupted rotation
         retries   = 1
         args      = arguments
         container = { cpu = 0.25, memory = "0.5Gi" }
@@ -94,13 +94,13 @@ locals {
         args               = ["run", "/k6/${var.load_test.script}.ts"]
         container          = { cpu = 2, memory = "4Gi" }
         secrets            = { SUBSCRIPTION_KEY = "${module.vault.uri}secrets/${var.load_test.key_secret_name}" }
-        # k6 may reach the gateway, and nobody else
+        # k6 can reach the gateway only
         settings = { BASE_URL = module.gateway.url, K6_NO_USAGE_REPORT = "true", K6_AUTO_EXTENSION_RESOLUTION = "false" }
       }
     },
   )
 
-  # Secrets that are put into the vault by hand, and who reads them
+  # Secrets that are stored in the vault by hand, and the identities that read them
   foreign_secrets = merge(
     var.custom_domain == null ? {} : { "gateway/${var.custom_domain.certificate_name}" = { identity = "gateway", secret = var.custom_domain.certificate_name } },
     var.load_test == null ? {} : { "load-test/${var.load_test.key_secret_name}" = { identity = "load-test", secret = var.load_test.key_secret_name } },

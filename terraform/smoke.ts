@@ -1,15 +1,15 @@
-// Creates, loads, finds and deletes a made-up patient through the gateway; prints statuses, and the addresses that the
-// services saw, since those decide what their lists must hold.
+// Creates, loads, finds and deletes a made-up patient through the gateway. Prints the statuses, and the addresses that
+// the services saw, because the address lists must contain them.
 import { spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 
 const { BASE_URL, SUBSCRIPTION_KEY, RESOURCE_GROUP } = process.env
 if (!BASE_URL || !SUBSCRIPTION_KEY) {
-  process.stderr.write('BASE_URL and SUBSCRIPTION_KEY say where the gateway is, and who asks\n')
+  process.stderr.write('BASE_URL and SUBSCRIPTION_KEY must be set\n')
   process.exit(1)
 }
 
-// The first call meets services that scaled to zero, and rights that have just been given
+// The first call waits for services that are scaled to zero and for new access rights
 const PATIENCE_MS = 90_000
 const ATTEMPTS = 6
 
@@ -27,7 +27,7 @@ try {
   failed = true
   process.stderr.write(`${(error as Error).message}\n`)
 }
-if (RESOURCE_GROUP) await tellAddresses(RESOURCE_GROUP)
+if (RESOURCE_GROUP) await printAddresses(RESOURCE_GROUP)
 process.exitCode = failed ? 1 : 0
 
 async function expect (status: number, method: string, path: string, body?: object, id = '') {
@@ -49,14 +49,14 @@ async function expect (status: number, method: string, path: string, body?: obje
   }
 }
 
-/** From the services' own logs: whom they took calls from (with log_level debug), and whom they refused. */
-async function tellAddresses (group: string) {
+/** Reads from the logs whom the services accepted calls from (with log_level debug) and whom they refused. */
+async function printAddresses (group: string) {
   for (const app of ['patient', 'audit']) {
     const lines = await logsOf(app, group)
     const addresses = new Set(lines.filter(({ msg }) => msg === 'calls come from this address').map(({ address }) => address))
     const refused = new Set(lines.filter(({ msg, lack }) => msg === 'calls refused' && lack === 'caller-address').map(({ address }) => address ?? 'an unknown address'))
-    process.stdout.write(`${app}: takes calls from ${[...addresses].join(', ') || 'addresses that its log does not tell at this level'}; refused ${[...refused].join(', ') || 'none'}\n`)
-    if (refused.size > 0) process.stdout.write(`${app}: ${app === 'audit' ? 'audit_caller_ranges must hold them, if they are the environment\'s' : 'it is for the gateway\'s subnet alone'}\n`)
+    process.stdout.write(`${app}: accepts calls from ${[...addresses].join(', ') || 'unknown addresses (logged at level debug)'}; refused ${[...refused].join(', ') || 'none'}\n`)
+    if (refused.size > 0) process.stdout.write(`${app}: ${app === 'audit' ? 'add them to audit_caller_ranges if they belong to the environment' : 'it accepts only the subnet of the gateway'}\n`)
   }
 }
 

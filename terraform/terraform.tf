@@ -10,7 +10,7 @@ terraform {
 }
 
 provider "azurerm" {
-  # Only what the configuration is made of is registered, and nothing by default
+  # Register only the resource providers that this configuration uses
   resource_provider_registrations = "none"
   resource_providers_to_register = [
     "Microsoft.ApiManagement",
@@ -29,11 +29,11 @@ provider "azurerm" {
       purge_soft_delete_on_destroy = true
     }
     application_insights {
-      # A rule and its action group that nobody asked for would outlive an environment
+      # Otherwise Azure would create a rule and an action group that outlive the environment
       disable_generated_rule = true
     }
     key_vault {
-      # Purge protection forbids it; a vault that is made again under its old name is recovered
+      # Purge protection forbids purging; a vault that is recreated under its old name is recovered
       purge_soft_delete_on_destroy    = false
       recover_soft_deleted_key_vaults = true
       recover_soft_deleted_secrets    = true

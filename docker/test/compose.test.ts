@@ -21,7 +21,7 @@ t.setTimeout(600_000)
 const system = await startSystem(t)
 const { project, options, container } = system
 
-/** What a probe finds out: by name, and by each address, with a connection to `port`. */
+/** A script that connects to `port` of each host, and prints the results. */
 const probe = (hosts: string[], port: number) => `
   const { connect } = require('node:net')
   const tried = ${JSON.stringify(hosts)}.map((host) => new Promise((resolve) => {
@@ -74,9 +74,11 @@ t.test('from outside only the gateway\'s port answers, on loopback', async (t) =
 
 t.test('each container reaches what the picture allows, by name and by address, and nothing else', async (t) => {
   const allowed: Record<string, string[]> = {
-    gateway: ['patient', 'vault'],
-    patient: ['gateway', 'audit', 'vault', 'patient-db'],
-    audit: ['patient', 'vault', 'audit-db'],
+    gateway: ['patient-ingress', 'vault'],
+    'patient-ingress': ['gateway', 'patient'],
+    patient: ['patient-ingress', 'audit-ingress', 'vault', 'patient-db'],
+    'audit-ingress': ['patient', 'audit'],
+    audit: ['audit-ingress', 'vault', 'audit-db'],
     vault: ['gateway', 'patient', 'audit'],
     'patient-db': ['patient'],
     'audit-db': ['audit']
@@ -105,19 +107,41 @@ t.test('no container but the gateway has a way out', async (t) => {
   }
 })
 
-t.test('a caller from another network is refused by its address, whatever key and header it shows', async (t) => {
-  await docker('network', 'connect', `${project}_edge`, container('patient'))
+t.test('a caller from another network is refused, whatever key and header it sends', async (t) => {
   const key = (await system.secrets()).get('patient-host-key')
-  const { edge } = await system.addresses(container('patient'))
-  const call = `fetch('http://${edge}:8080/keys', { headers: { 'x-functions-key': '${key}', 'x-forwarded-for': '10.0.0.1' } }).then(async (r) => console.log(JSON.stringify({ status: r.status, body: await r.json() })))`
-  const refused = JSON.parse(await docker('run', '--rm', '--network', `${project}_edge`, '--entrypoint', '/nodejs/bin/node', `${project}-gateway`, '-e', call))
-  t.equal(refused.status, 403)
-  t.equal(refused.body.code, 'CALLER_REFUSED')
-  await docker('network', 'disconnect', `${project}_edge`, container('patient'))
+  const headers = { 'x-functions-key': key, 'x-forwarded-for': `${options.env.NETWORK_PREFIX}.2` }
+  const call = (address: string) => `
+    fetch('http://${address}:8080/keys', { headers: ${JSON.stringify(headers)} })
+      .then(async (response) => console.log(JSON.stringify({ status: response.status, body: await response.json() })))`
+  const node = ['--entrypoint', '/nodejs/bin/node', `${project}-gateway`, '-e']
+  // Beside the ingress, and through it
+  for (const name of ['patient', 'patient-ingress'] as const) {
+    await docker('network', 'connect', `${project}_edge`, container(name))
+    const { edge } = await system.addresses(container(name))
+    const refused = JSON.parse(await docker('run', '--rm', '--network', `${project}_edge`, ...node, call(edge!)))
+    t.equal(refused.status, 403, name)
+    t.equal(refused.body.code, 'CALLER_REFUSED')
+    await docker('network', 'disconnect', `${project}_edge`, container(name))
+  }
 
   // The gateway's own address is on the list, so the same call is answered from there
-  const { patient } = await system.addresses(container('patient'))
-  t.equal((await system.within(container('gateway'), call.replace(edge!, patient!))).status, 200)
+  const { patient } = await system.addresses(container('patient-ingress'))
+  t.equal((await system.within(container('gateway'), call(patient!))).status, 200)
+})
+
+t.test('telemetry is sent to a monitor only if it is started', async (t) => {
+  const own = 'InstrumentationKey=1;IngestionEndpoint=https://elsewhere.example/'
+  const connectionStrings = async (COMPOSE_PROFILES: string, APPLICATIONINSIGHTS_CONNECTION_STRING = '') => {
+    const env = { ...options.env, COMPOSE_PROFILES, APPLICATIONINSIGHTS_CONNECTION_STRING }
+    const { data: { config } } = await compose.config({ ...options, env }) as unknown as {
+      data: { config: { services: Record<string, { environment?: Record<string, string> }> } }
+    }
+    return ['gateway', 'patient', 'audit']
+      .map((name) => config.services[name]!.environment!.APPLICATIONINSIGHTS_CONNECTION_STRING)
+  }
+  for (const profiles of ['', 'load', 'tools']) t.strictSame(await connectionStrings(profiles), ['', '', ''], profiles)
+  for (const sent of await connectionStrings('observe')) t.match(sent, /ingestion\.monitor\.localhost/)
+  for (const profiles of ['', 'load', 'observe']) t.strictSame(await connectionStrings(profiles, own), [own, own, own])
 })
 
 t.test('each container is as closed as it can be', async (t) => {

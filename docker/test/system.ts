@@ -12,8 +12,10 @@ import { readSecrets } from '../../services/emulators/vault/store.ts'
 const run = promisify(execFile)
 const ROOT = new URL('../../', import.meta.url).pathname
 
-export type Name = 'gateway' | 'patient' | 'audit' | 'vault' | 'patient-db' | 'audit-db'
-export const names: Name[] = ['gateway', 'patient', 'audit', 'vault', 'patient-db', 'audit-db']
+export const names = [
+  'gateway', 'patient-ingress', 'patient', 'audit-ingress', 'audit', 'vault', 'patient-db', 'audit-db'
+] as const
+export type Name = typeof names[number]
 
 export async function docker (...args: string[]) {
   return (await run('docker', args, { maxBuffer: 2 ** 26 })).stdout.trim()
@@ -30,7 +32,14 @@ export type System = Awaited<ReturnType<typeof startSystem>>
 export async function startSystem (t: Test, { root = ROOT, files = [] }: { root?: string, files?: string[] } = {}) {
   const [port, monitorPort] = await freePorts(2)
   const project = `test-${process.pid}`
-  const env = { ...process.env, PORT: String(port), NETWORK_PREFIX: `10.${100 + process.pid % 100}.${process.pid % 250}`, KEY_REFRESH_SECONDS: '2', COMPOSE_PROFILES: 'observe', MONITOR_PORT: String(monitorPort) }
+  const env = {
+    ...process.env,
+    PORT: String(port),
+    NETWORK_PREFIX: `10.${100 + process.pid % 100}.${process.pid % 250}`,
+    KEY_REFRESH_SECONDS: '2',
+    COMPOSE_PROFILES: 'observe',
+    MONITOR_PORT: String(monitorPort)
+  }
   const offline = process.env.MONGO_IMAGE ? [] : ['docker/compose.offline.yaml']
   const options = { cwd: root, config: ['compose.yaml', ...offline, ...files], composeOptions: ['--project-name', project], env }
   t.teardown(() => compose.down({ ...options, commandOptions: ['--volumes', '--timeout', '0', '--remove-orphans', '--rmi', 'local'] }))

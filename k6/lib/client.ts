@@ -17,20 +17,20 @@ export const routes = {
 export type Route = typeof routes[keyof typeof routes]
 
 export interface Call {
-  /** Of the path. */
+  /** Parameters of the path. */
   ids?: { patientId: string, testId?: string }
-  /** With its question mark. */
+  /** Including the question mark. */
   query?: string
   body?: object | string
   headers?: Record<string, string>
-  /** Any other status makes a failed request. */
+  /** With any other status, the request counts as failed. */
   expected?: number
 }
 
 /**
- * One request, told by its route: no id comes into a tag.
+ * Sends a request, tagged with its route, so that no tag contains an id.
  *
- * Where the gateway refuses the subscription key the whole run ends, as every further request would be refused too.
+ * Aborts the run if the gateway refuses the subscription key.
  */
 export function call (method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', route: Route, { ids, query = '', body, headers, expected = 200 }: Call = {}) {
   const path = route.replace(/:(\w+)/g, (_, name: 'patientId' | 'testId') => ids![name]!)
@@ -45,7 +45,7 @@ export function call (method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', route
 
 export type Answer = ReturnType<typeof call>
 
-/** The body as JSON, its properties in their order; undefined where it is none, so that a check fails and the user goes on. */
+/** The parsed body; undefined if it is not JSON, so that a check fails and the user continues. */
 export function json ({ body }: Answer): any {
   try {
     return JSON.parse(body as string)

@@ -1,2 +1,2 @@
-// Since k6 1.0 beside those that its types tell
+// Available since k6 1.0, but missing in its types
 declare const crypto: { randomUUID (): string }

@@ -6,7 +6,7 @@ import type { Own } from './operations.ts'
 
 type Operation = (own: Own) => void
 
-/** One of ten is the other one. */
+/** `tenth` replaces `usual` in one of ten runs. */
 interface Step {
   usual: Operation
   tenth?: Operation
@@ -24,31 +24,31 @@ export const mix: Step[] = [
   { usual: operations.loadTest, tenth: operations.loadUnknownTest }
 ]
 
-/** What holds through a change of the data key. */
+/** Operations whose results must survive a rotation of the data key. */
 export const sealed: Step[] = [{ usual: operations.createOnce }, { usual: operations.nextPage }]
 
 export interface Run {
-  /** Of all patients of this run. */
+  /** The last name of all patients of this run. */
   lastName: string
 }
 
-/** Begins a run without a request. */
+/** Starts a run without sending a request. */
 export const begin = (): Run => ({ lastName: `Load-${crypto.randomUUID()}` })
 
-/** Begins a run where the gateway answers with this key. @throws otherwise */
+/** Starts a run. @throws if the gateway does not answer or refuses the key */
 export function reach () {
   const { status, error } = call('GET', routes.echo, { query: '?param1=sample' })
   if (status !== 200) throw new Error(`the gateway at BASE_URL ${status === 0 ? `does not answer: ${error}` : `answers ${status}`}`)
   return begin()
 }
 
-/** One operation of the mix: they take turns within a scenario, so that a short run has all of them in the right shares too. */
+/** One operation of the mix, in turn within a scenario, so that short runs have the right shares too. */
 export const operate = turns(mix)
 
-/** The same with those operations that the data key is for. */
+/** The same, including the operations that use the data key. */
 export const operateSealed = turns([...mix, ...sealed])
 
-/** A while of thinking, and then one operation: users who all began with one would be a spike. */
+/** Think time, then one operation: users who all started with an operation would cause a spike. */
 export function use (run: Run) {
   sleep(1 + 4 * Math.random())
   operate(run)
@@ -57,7 +57,7 @@ export function use (run: Run) {
 function turns (steps: Step[]) {
   let own: Own | undefined
   return ({ lastName }: Run) => {
-    // What a user does first
+    // The first operation of a user
     if (!own) {
       own = operations.store(lastName)
       return
@@ -65,7 +65,7 @@ function turns (steps: Step[]) {
     const turn = exec.scenario.iterationInTest
     const { usual, tenth = usual } = steps[turn % steps.length]!
     const round = Math.floor(turn / steps.length)
-    // Not all of them in the same round
+    // Spread over the rounds
     const isTenth = (round + turn % steps.length) % 10 === 9
     ;(isTenth ? tenth : usual)(own)
   }

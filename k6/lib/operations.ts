@@ -2,7 +2,7 @@ import { check } from 'k6'
 import { call, json, routes, type Answer } from './client.ts'
 import { invalidPatient, invalidTest, newPatient, newTest, unknownId } from './samples.ts'
 
-/** What a user works with: a patient of its own with one test result, and the patient that it created last. */
+/** The data of one user: its own patient with one test result, and the patient that it created last. */
 export interface Own {
   lastName: string
   patient: Answer
@@ -17,7 +17,7 @@ const isProblem = (answer: Answer, status: number, pointer?: string) => {
 
 const ids = ({ patient, test }: Own) => ({ patientId: json(patient).id, testId: json(test).id })
 
-/** A patient and a test result of its own; undefined where they could not be stored. */
+/** Stores a patient and a test result; undefined if that failed. */
 export function store (lastName: string): Own | undefined {
   const patient = call('POST', routes.patients, { body: newPatient(lastName), expected: 201 })
   const patientId = json(patient)?.id
@@ -28,7 +28,7 @@ export function store (lastName: string): Own | undefined {
 }
 
 export function echo () {
-  // What Microsoft's echo tells beside the status is not the gateway's
+  // Microsoft's echo service, not the gateway, decides the rest of the response
   check(call('GET', routes.echo, { query: '?param1=sample' }), { 'echo: 200': ({ status }) => status === 200 })
 }
 
@@ -56,7 +56,7 @@ export function loadUnknownPatient () {
   check(answer, { 'load, unknown: 404': () => isProblem(answer, 404) })
 }
 
-/** Loads, then puts the same body. */
+/** Loads a patient and puts the same body. */
 export function updatePatient (own: Own) {
   const loaded = call('GET', routes.patient, { ids: ids(own) })
   if (!check(loaded, { 'load before an update: 200 as it was stored': ({ status, body }) => status === 200 && body === own.patient.body })) return
@@ -115,7 +115,7 @@ export function loadUnknownTest (own: Own) {
   check(answer, { 'load test, unknown: 404': () => isProblem(answer, 404) })
 }
 
-/** Creates one patient by two requests: what tells that they are one is sealed with the data key. */
+/** Creates one patient with two requests and one Idempotency-Key, which the data key protects. */
 export function createOnce ({ lastName }: Own) {
   const call201 = () => call('POST', routes.patients, { body: newPatient(lastName), headers, expected: 201 })
   const headers = { 'Idempotency-Key': crypto.randomUUID() }
@@ -123,7 +123,7 @@ export function createOnce ({ lastName }: Own) {
   check(second, { 'create again with the same Idempotency-Key: 201 with the same patient': ({ status, body }) => status === 201 && body === first.body })
 }
 
-/** Turns a page, by a cursor that is sealed with the data key. */
+/** Loads the next page with a cursor, which the data key encrypts. */
 export function nextPage ({ lastName }: Own) {
   const first = call('POST', routes.search, { query: '?limit=1', body: { lastName } })
   const found = json(first)
@@ -134,7 +134,7 @@ export function nextPage ({ lastName }: Own) {
   check(second, { 'next page: 200 with another one': ({ status }) => status === 200 && json(second)?.length === 1 && json(second)[0].id !== found[0].id })
 }
 
-/** Changes, and gets rid of, the patient and its test result, each where it is as it was stored. */
+/** Changes and deletes the patient and its test result, each with If-Match. */
 export function changeAndDelete (own: Own) {
   const ifAsStored = ({ headers }: Answer) => ({ 'If-Match': headers.Etag! })
   const patched = call('PATCH', routes.patient, { ids: ids(own), body: { lastName: null, fullName: own.lastName }, headers: ifAsStored(own.patient) })

@@ -1,6 +1,6 @@
-// People who do not exist
+// Made-up patients
 
-/** The patients of one run have one last name, by which they are found and deleted in the end. */
+/** All patients of a run have the same last name, so that the run can find and delete them at the end. */
 export const newPatient = (lastName: string) => ({ firstName: 'Ada', lastName, gender: 'female', dateOfBirth: '1815-12-10', postCode: 'W1S4' })
 
 export const invalidPatient = (lastName: string) => ({ ...newPatient(lastName), postCode: 'W1S 4AA' })

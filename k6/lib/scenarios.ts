@@ -2,7 +2,7 @@ import type { Scenario } from 'k6/options'
 import { routes } from './client.ts'
 import { P95_MS, USERS } from './settings.ts'
 
-/** Users who wait for each answer and think before the next request (a closed model). */
+/** Users with a think time, who wait for each response (closed model). */
 export const users = (duration: string): Scenario => ({
   executor: 'constant-vus',
   exec: 'user',
@@ -10,7 +10,7 @@ export const users = (duration: string): Scenario => ({
   duration
 })
 
-/** Operations that begin at `rate` a second, whether or not the ones before are answered (an open model). */
+/** Operations that start at `rate` a second, regardless of pending responses (open model). */
 export const arrivals = (rate: number, duration: string, startTime = '0s', seconds = 2): Scenario => ({
   executor: 'constant-arrival-rate',
   exec: 'arrival',
@@ -20,10 +20,10 @@ export const arrivals = (rate: number, duration: string, startTime = '0s', secon
   ...sized(rate, seconds)
 })
 
-/** Enough for answers that take so many seconds. k6 makes more where they take longer, but leaves out an operation for each. */
+/** Enough users for responses that take this many seconds. k6 adds users if needed, but drops an operation for each. */
 export const sized = (rate: number, seconds: number) => ({ preAllocatedVUs: Math.ceil(rate * seconds) + 1, maxVUs: 20 * rate + 1 })
 
-/** Of each scenario: every check holds, no request fails and none is left out, and each route is answered in time. */
+/** For each scenario: every check passes, no request fails or is dropped, and each route is fast enough. */
 export function thresholds (scenarios: string[], bound = `p(95)<${P95_MS}`) {
   return Object.fromEntries(scenarios.flatMap((name) => [
     [`checks{scenario:${name}}`, ['rate==1']],

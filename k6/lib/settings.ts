@@ -1,22 +1,22 @@
-// What a run is told by its environment
+// Settings of a run, from environment variables
 
-/** Users at the same time, each of whom thinks between two requests; 0 leaves them out. */
+/** Concurrent users with a think time between requests; 0: no users. */
 export const USERS = whole('USERS', 50)
 
-/** Requests that come in a second, however long the answers take; 0 leaves them out. */
+/** Requests a second, regardless of the response times; 0: no such requests. */
 export const RATE = whole('RATE', 20)
 
-/** The bound of the 95th percentile of each route. */
+/** Threshold for the 95th percentile of each route, in ms. */
 export const P95_MS = whole('P95_MS', 500)
 
-/** The length of a scenario, as k6 writes it. */
+/** The duration of a scenario in the syntax of k6. */
 export function duration (name: string, fallback: string) {
   const value = __ENV[name] || fallback
   if (!/^(?:\d+(?:ms|s|m|h))+$/.test(value)) throw new Error(`${name} must be a duration, such as 90s or 3m`)
   return value
 }
 
-/** @throws where the setting is something else than a whole number */
+/** @throws if the setting is not a whole number */
 export function whole (name: string, fallback: number) {
   const value = __ENV[name] || String(fallback)
   if (!/^\d{1,6}$/.test(value)) throw new Error(`${name} must be a whole number`)

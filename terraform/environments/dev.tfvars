@@ -1,4 +1,5 @@
-# Cheap at idle: services scale to zero, databases are billed by request, and the gateway is the Developer tier, without an SLA.
+# Cheap when idle: services scale to zero, databases are billed by request, and the gateway has the Developer tier,
+# without an SLA.
 environment = "dev"
 location    = "westeurope"
 
@@ -7,7 +8,7 @@ publisher = {
   email = "operators@example.org"
 }
 
-# Who may call: the addresses of the clients
+# Addresses of the clients that can call the API
 client_ip_ranges = []
 
 log_level          = "debug"

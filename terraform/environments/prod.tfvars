@@ -1,4 +1,4 @@
-# Nothing that a zone, a region's neighbour or one wrong command can take away. What it costs: README.md.
+# Survives the loss of an availability zone and an accidental deletion. For the cost, see docs/azure.md.
 environment   = "prod"
 location      = "westeurope"
 address_space = "10.80.0.0/24"
@@ -19,7 +19,7 @@ backup_tier             = "Continuous30Days"
 delete_lock_enabled     = true
 vault_sku               = "premium"
 
-# A cold start is for nobody
+# No request waits for a cold start
 app_scale = {
   min_replicas        = 2
   max_replicas        = 30

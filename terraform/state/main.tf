@@ -1,5 +1,5 @@
-# Where the states of the environments are kept: made once, before the first of them, with a state of its own on the
-# machine of whoever makes it. Blobs are locked by leases while Terraform runs.
+# Storage of the Terraform states of all environments. Created once, before the first environment; its own state stays
+# on the machine that created it. Terraform locks states with blob leases.
 
 terraform {
   required_version = ">= 1.11"
@@ -27,10 +27,10 @@ resource "azurerm_resource_group" "main" {
 
 resource "azurerm_storage_account" "main" {
   # checkov:skip=CKV_AZURE_33: it has no queues
-  # checkov:skip=CKV_AZURE_36: no service of the platform has a business with states
-  # checkov:skip=CKV_AZURE_59: reached from deployer_ip_ranges, by identities alone
-  # checkov:skip=CKV2_AZURE_1: made before there is a vault; encrypted twice by the platform
-  # checkov:skip=CKV2_AZURE_33: made before there is a network
+  # checkov:skip=CKV_AZURE_36: no Azure service needs access to states
+  # checkov:skip=CKV_AZURE_59: reachable from deployer_ip_ranges only, with Entra ID authentication only
+  # checkov:skip=CKV2_AZURE_1: created before the vault exists; the platform encrypts it twice
+  # checkov:skip=CKV2_AZURE_33: created before the network exists
 
   name                     = var.storage_account_name
   location                 = var.location
@@ -45,7 +45,7 @@ resource "azurerm_storage_account" "main" {
   allow_nested_items_to_be_public   = false
   cross_tenant_replication_enabled  = false
   local_user_enabled                = false
-  # Identities alone: a state holds keys of databases
+  # Entra ID authentication only, because states contain keys of databases
   shared_access_key_enabled       = false
   default_to_oauth_authentication = true
   public_network_access_enabled   = true
@@ -70,14 +70,14 @@ resource "azurerm_storage_account" "main" {
 }
 
 resource "azurerm_storage_container" "main" {
-  # checkov:skip=CKV2_AZURE_21: made before there is a workspace; changes are in the versions of the blobs
+  # checkov:skip=CKV2_AZURE_21: created before the workspace exists; blob versions show changes
 
   name                  = "states"
   storage_account_id    = azurerm_storage_account.main.id
   container_access_type = "private"
 }
 
-# Whoever deploys reads and writes states; being an owner of the subscription is not enough
+# The deployer needs a data role: owner of the subscription is not enough
 resource "azurerm_role_assignment" "deployer" {
   scope                = azurerm_storage_container.main.id
   role_definition_name = "Storage Blob Data Contributor"

@@ -1,4 +1,4 @@
-# The environment and what runs in it.
+# The Container Apps environment, its apps and its jobs.
 
 mock_provider "azurerm" {
   source = "./tests/mocks"
@@ -86,47 +86,47 @@ run "environment_and_jobs" {
 
   assert {
     condition     = azurerm_private_dns_zone.main.name == azurerm_container_app_environment.main.default_domain && azurerm_private_dns_a_record.main.name == "*" && azurerm_private_dns_a_record.main.records == toset([azurerm_container_app_environment.main.static_ip_address]) && azurerm_private_dns_a_record.main.private_dns_zone_id == azurerm_private_dns_zone.main.id
-    error_message = "All names below the environment's domain lead to its address."
+    error_message = "All names in the domain of the environment resolve to its address."
   }
 
   assert {
     condition     = azurerm_private_dns_zone_virtual_network_link.main.virtual_network_id == var.virtual_network_id && !azurerm_private_dns_zone_virtual_network_link.main.registration_enabled
-    error_message = "The virtual network knows these names."
+    error_message = "The virtual network resolves these names."
   }
 
   assert {
     condition     = output.urls == { patient = "https://patient.mock-0123abcd.westeurope.azurecontainerapps.io", audit = "https://audit.internal.mock-0123abcd.westeurope.azurecontainerapps.io" }
-    error_message = "An app that is not external has its host below internal."
+    error_message = "The host name of an app that is not external contains internal."
   }
 
   assert {
     condition     = azurerm_container_app_job.main["rotation"].schedule_trigger_config[0].cron_expression == "17 3 * * *" && azurerm_container_app_job.main["rotation"].schedule_trigger_config[0].parallelism == 1 && length(azurerm_container_app_job.main["rotation"].manual_trigger_config) == 0
-    error_message = "The rotation runs at its time, alone."
+    error_message = "Rotation runs on its schedule, one run at a time."
   }
 
   assert {
     condition     = azurerm_container_app_job.main["rotation"].template[0].container[0].args == tolist(["--all", "--older-than", "60"]) && strcontains(azurerm_container_app_job.main["rotation"].template[0].container[0].image, "/rotation@sha256:")
-    error_message = "The rotation runs the project's command."
+    error_message = "Rotation runs the command of the project."
   }
 
   assert {
     condition     = alltrue([for job in azurerm_container_app_job.main : job.identity[0].type == "UserAssigned" && job.registry[0].identity == one(job.identity[0].identity_ids) && job.registry[0].server == "crmock.azurecr.io"]) && endswith(one(azurerm_container_app_job.main["rotation"].identity[0].identity_ids), "/id-rotation")
-    error_message = "A job pulls its image and opens the vault with its own identity."
+    error_message = "A job uses its own identity to pull its image and to read the vault."
   }
 
   assert {
     condition     = length(azurerm_container_app_job.main["rotation"].secret) == 0 && alltrue([for setting in azurerm_container_app_job.main["rotation"].template[0].container[0].env : setting.secret_name == null || setting.secret_name == ""])
-    error_message = "The rotation has no secret in a setting."
+    error_message = "No setting of rotation contains a secret."
   }
 
   assert {
     condition     = length(azurerm_container_app_job.main["load-test"].manual_trigger_config) == 1 && length(azurerm_container_app_job.main["load-test"].schedule_trigger_config) == 0
-    error_message = "The load test starts by hand."
+    error_message = "The load test is started by hand."
   }
 
   assert {
     condition     = [for secret in azurerm_container_app_job.main["load-test"].secret : "${secret.name} ${secret.key_vault_secret_id} ${basename(secret.identity)}"] == ["subscription-key https://kv-mock.vault.azure.net/secrets/load-test id-load"]
-    error_message = "The load test's key is the vault's, read with its own identity."
+    error_message = "The load test reads its key from the vault with its own identity."
   }
 }
 
@@ -153,17 +153,17 @@ run "patient" {
 
   assert {
     condition     = [for rule in azurerm_container_app.main.template[0].http_scale_rule : rule.concurrent_requests] == ["50"]
-    error_message = "An app scales by its requests."
+    error_message = "An app scales by concurrent requests."
   }
 
   assert {
     condition     = azurerm_container_app.main.ingress[0].external_enabled && !azurerm_container_app.main.ingress[0].allow_insecure_connections && azurerm_container_app.main.ingress[0].target_port == 8080
-    error_message = "The ingress is external as it is told, and takes https alone."
+    error_message = "The ingress is external if configured, and accepts https only."
   }
 
   assert {
     condition     = [for rule in azurerm_container_app.main.ingress[0].ip_security_restriction : "${rule.action} ${rule.ip_address_range}"] == ["Allow 10.1.0.32/27", "Allow 10.2.0.32/27"]
-    error_message = "The ingress has a list of whom it allows, and no Deny beside."
+    error_message = "The ingress has a list of Allow rules and no Deny rule."
   }
 
   assert {
@@ -173,22 +173,22 @@ run "patient" {
 
   assert {
     condition     = azurerm_container_app.main.template[0].container[0].liveness_probe[0].path == "/health/live" && azurerm_container_app.main.template[0].container[0].startup_probe[0].path == "/health/live" && azurerm_container_app.main.template[0].container[0].readiness_probe[0].path == "/health/ready"
-    error_message = "Probes ask the health routes."
+    error_message = "Probes request the health routes."
   }
 
   assert {
     condition     = alltrue([for probe in concat(azurerm_container_app.main.template[0].container[0].liveness_probe, azurerm_container_app.main.template[0].container[0].startup_probe, azurerm_container_app.main.template[0].container[0].readiness_probe) : probe.port == 8080 && probe.transport == "HTTP" && probe.failure_count_threshold <= 10])
-    error_message = "Probes ask the port that serves, and give up after ten failures at most, as Container Apps wants it."
+    error_message = "Probes use the port of the service and at most ten failures, the maximum of Container Apps."
   }
 
   assert {
     condition     = azurerm_container_app.main.template[0].container[0].cpu == 0.5 && azurerm_container_app.main.template[0].container[0].memory == "1Gi"
-    error_message = "A replica has its CPU and memory."
+    error_message = "A replica has the configured CPU and memory."
   }
 
   assert {
     condition     = strcontains(azurerm_container_app.main.template[0].container[0].image, "@sha256:")
-    error_message = "The image is named by its digest."
+    error_message = "The image is referenced by digest."
   }
 
   assert {
@@ -198,7 +198,7 @@ run "patient" {
 
   assert {
     condition     = length(azurerm_container_app.main.secret) == 0 && tomap({ for setting in azurerm_container_app.main.template[0].container[0].env : setting.name => setting.value }) == var.settings
-    error_message = "Settings are as they are told, and none is a secret."
+    error_message = "Settings are those that are configured, and none is a secret."
   }
 
   assert {
@@ -208,7 +208,7 @@ run "patient" {
 
   assert {
     condition     = azurerm_container_app.main.template[0].termination_grace_period_seconds == 30
-    error_message = "A replica has the time to finish what it began."
+    error_message = "A replica has time to finish its requests."
   }
 }
 

@@ -1,4 +1,4 @@
-// The collections of both databases as Terraform wants them, taken from the services. Written anew by:
+// The collections of both databases for Terraform, generated from the services:
 //   node terraform/tests/collections.ts > terraform/collections.json
 import { pathToFileURL } from 'node:url'
 import { registerIndexes } from '../../services/audit/register.ts'
@@ -21,7 +21,7 @@ function byCollection (indexes: Index[]) {
   const collections: Record<string, Collection> = {}
   for (const { collection, key, options } of indexes) {
     const { indexes } = collections[collection] ??= { indexes: [] }
-    // Terraform's provider knows neither descending nor partial ones
+    // The Terraform provider supports neither descending nor partial indexes
     const directions = Object.values(key)
     if (directions.some((direction) => direction !== 1)) throw new Error(`${collection}: only ascending indexes can be made by Terraform`)
     indexes.push(Object.keys(key))

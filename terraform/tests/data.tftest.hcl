@@ -1,4 +1,4 @@
-# The databases: private, strong, and with the collections of the services.
+# The databases: private, with Strong consistency, and with the collections of the services.
 
 mock_provider "azurerm" {
   source = "./tests/mocks"
@@ -80,7 +80,7 @@ run "serverless" {
 
   assert {
     condition     = alltrue([for account in azurerm_cosmosdb_account.main : account.consistency_policy[0].consistency_level == "Strong" && !account.multiple_write_locations_enabled && length(account.geo_location) == 1])
-    error_message = "Consistency is Strong, with one region that writes."
+    error_message = "Consistency is Strong, with one write region."
   }
 
   assert {
@@ -90,12 +90,12 @@ run "serverless" {
 
   assert {
     condition     = alltrue([for account in azurerm_cosmosdb_account.main : !account.public_network_access_enabled && !account.network_acl_bypass_for_azure_services && length(coalesce(account.ip_range_filter, [])) == 0])
-    error_message = "The accounts have no public access, and no exception."
+    error_message = "The accounts have no public access and no exceptions."
   }
 
   assert {
     condition     = alltrue([for account in azurerm_cosmosdb_account.main : !account.access_key_metadata_writes_enabled])
-    error_message = "A key changes documents, not the account."
+    error_message = "Keys give access to documents, not to the settings of the account."
   }
 
   assert {
@@ -111,12 +111,12 @@ run "serverless" {
       endswith(azurerm_private_endpoint.main["${service}/primary"].subnet_id, "/snet-endpoints") &&
       endswith(azurerm_private_endpoint.main["${service}/primary"].private_dns_zone_group[0].private_dns_zone_ids[0], "/privatelink.mongo.cosmos.azure.com")
     ])
-    error_message = "Each account has a private endpoint that its name leads to."
+    error_message = "The name of each account resolves to its private endpoint."
   }
 
   assert {
     condition     = alltrue([for service, database in azurerm_cosmosdb_mongo_database.main : database.name == service && length(database.autoscale_settings) == 0])
-    error_message = "Each account holds its service's database, without throughput where it is serverless."
+    error_message = "Each account has the database of its service, without a throughput setting if it is serverless."
   }
 
   assert {
@@ -142,22 +142,22 @@ run "serverless" {
 
   assert {
     condition     = { for service, assignment in azurerm_role_assignment.rotation : service => "${assignment.scope} ${assignment.role_definition_name} ${assignment.principal_id}" } == { for service, account in azurerm_cosmosdb_account.main : service => "${account.id} Cosmos DB key rotation 00000000-0000-0000-0000-000000000a02" }
-    error_message = "The rotation regenerates the keys of each account, and may do nothing else there."
+    error_message = "Rotation can regenerate the keys of each account and do nothing else with it."
   }
 
   assert {
     condition     = alltrue([for setting in azurerm_monitor_diagnostic_setting.main : [for log in setting.enabled_log : log.category] == ["ControlPlaneRequests"] && [for metric in setting.enabled_metric : metric.category] == ["Requests"]]) && length(azurerm_monitor_diagnostic_setting.main) == 2
-    error_message = "Diagnostics hold no text of commands: that is health data."
+    error_message = "Diagnostics contain no text of commands, which is health data."
   }
 
   assert {
     condition     = output.connection_strings["patient"] == "mongodb://cosmos-patient:patient%2Fkey%2Bof%3D%3D@cosmos-patient.mongo.cosmos.azure.com:10255/?ssl=true"
-    error_message = "The key in a connection string is percent-encoded, as drivers ask."
+    error_message = "The key in a connection string is percent-encoded, as drivers require."
   }
 
   assert {
     condition     = length(azurerm_management_lock.main) == 0 && alltrue([for account in azurerm_cosmosdb_account.main : account.key_vault_key_id == null && length(account.identity) == 0])
-    error_message = "Lock and customer-managed key are options."
+    error_message = "Lock and customer-managed key are optional."
   }
 }
 
@@ -185,27 +185,27 @@ run "autoscale_in_two_regions" {
     condition = alltrue([
       for account in azurerm_cosmosdb_account.main : { for place in account.geo_location : place.location => "${place.failover_priority} ${place.zone_redundant}" } == { westeurope = "0 true", northeurope = "1 true" }
     ])
-    error_message = "Each region has a replica, over its zones."
+    error_message = "Each region has a replica, spread over its availability zones."
   }
 
   assert {
     condition     = alltrue([for account in azurerm_cosmosdb_account.main : account.automatic_failover_enabled && !account.multiple_write_locations_enabled && account.consistency_policy[0].consistency_level == "Strong"])
-    error_message = "One region writes, and another takes over by itself."
+    error_message = "There is one write region, with automatic failover."
   }
 
   assert {
     condition     = alltrue([for account in azurerm_cosmosdb_account.main : account.backup[0].tier == "Continuous30Days"])
-    error_message = "Every moment of 30 days can be restored."
+    error_message = "Any point in time of the last 30 days can be restored."
   }
 
   assert {
     condition     = alltrue([for account in azurerm_cosmosdb_account.main : account.key_vault_key_id == "https://kv-mock.vault.azure.net/keys/databases" && endswith(account.default_identity_type, "/id-databases") && startswith(account.default_identity_type, "UserAssignedIdentity=") && endswith(one(account.identity[0].identity_ids), "/id-databases")])
-    error_message = "A key of the vault encrypts the databases."
+    error_message = "A key in the vault encrypts the databases."
   }
 
   assert {
     condition     = { for service, lock in azurerm_management_lock.main : service => "${lock.lock_level} ${lock.scope}" } == { for service, account in azurerm_cosmosdb_account.main : service => "CanNotDelete ${account.id}" }
-    error_message = "The accounts are locked against deletion."
+    error_message = "The accounts have delete locks."
   }
 }
 
@@ -235,11 +235,11 @@ run "vcore" {
 
   assert {
     condition     = output.connection_strings["patient"] == "mongodb+srv://operator:a%2Fpassword+of+16%2B@cosmos-patient.mongocluster.cosmos.azure.com/?tls=true&authMechanism=SCRAM-SHA-256&retrywrites=false&maxIdleTimeMS=120000"
-    error_message = "The password in a connection string is percent-encoded, as drivers ask."
+    error_message = "The password in a connection string is percent-encoded, as drivers require."
   }
 
   assert {
     condition     = length(azurerm_role_assignment.rotation) == 0
-    error_message = "A cluster has no keys to regenerate."
+    error_message = "Rotation has no role on a cluster, which has no keys."
   }
 }

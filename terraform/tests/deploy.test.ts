@@ -9,7 +9,7 @@ import t, { type Test } from 'tap'
 const DEPLOY = join(import.meta.dirname, '../deploy.ts')
 const DIGEST = `sha256:${'a'.repeat(64)}`
 
-// Each command writes down how it was called. What this machine has no subscription for answers as little as is needed
+// Each stub logs its arguments and prints the minimum that deploy.ts needs
 const COMMANDS = {
   az: `case "$*" in
   "account show"*) echo 00000000-0000-0000-0000-000000000001 ;;
@@ -63,7 +63,7 @@ async function deploy (t: Test, args: string[], environment: Record<string, stri
   return { status, output, calls: read(calls), secrets: read(secrets) }
 }
 
-/** A gateway that knows one patient, and wakes up at the third call. */
+/** A gateway with one patient, which is available from the third call on. */
 async function gateway (t: Test) {
   let calls = 0
   const server = createServer((request, response) => {
@@ -80,7 +80,7 @@ async function gateway (t: Test) {
 
 const changes = (calls: string[]) => calls.filter((call) => /^terraform .* (apply|destroy|plan) /.test(call))
 
-t.test('builds the registry, then the images, then the rest, closes the doors, and tries the gateway', async (t) => {
+t.test('applies the registry, pushes the images, applies the rest, closes public access, and runs the smoke test', async (t) => {
   const { status, output, calls } = await deploy(t, ['dev', '--yes'], { GATEWAY: await gateway(t) })
   t.equal(status, 0, output)
   const [registry, rest, doors, ...more] = changes(calls)
@@ -91,22 +91,22 @@ t.test('builds the registry, then the images, then the rest, closes the doors, a
   t.same(more, [])
   const pushes = calls.filter((call) => call.startsWith('docker buildx build'))
   t.equal(pushes.length, 3)
-  const looks = calls.filter((call) => call.startsWith('az keyvault secret list --vault-name kv'))
-  t.ok(looks.length === 1 && calls.indexOf(looks[0]!) < calls.indexOf(rest!), 'secrets are made when the vault lets in whoever makes them')
+  const lookups = calls.filter((call) => call.startsWith('az keyvault secret list --vault-name kv'))
+  t.ok(lookups.length === 1 && calls.indexOf(lookups[0]!) < calls.indexOf(rest!), 'secrets are created after the vault accepts the deployer')
   t.ok(calls.indexOf(pushes[0]!) > calls.indexOf(registry!) && calls.indexOf(pushes[2]!) < calls.indexOf(rest!))
   t.ok(calls.some((call) => call.startsWith('images ') && call.includes(`cr.azurecr.io/rotation@${DIGEST}`)), 'images are named by their digests')
   t.notOk(calls.some((call) => call.includes('role definition create')), 'a role that is there stays')
 })
 
-t.test('tells the statuses, and the addresses that the services saw', async (t) => {
+t.test('prints the statuses, and the addresses that the services saw', async (t) => {
   const { output } = await deploy(t, ['dev', '--yes'], { GATEWAY: await gateway(t) })
   t.match(output, 'POST /patient 503\nPOST /patient 503\nPOST /patient 201\nGET /patient/{patientId} 200\nPOST /patient/search 200\nDELETE /patient/{patientId} 204\n')
-  t.match(output, 'audit: takes calls from 100.100.0.9; refused 100.100.0.7')
+  t.match(output, 'audit: accepts calls from 100.100.0.9; refused 100.100.0.7')
   t.notMatch(output, '7c9e6679', 'no id of a patient')
   t.notMatch(output, 'the-subscription-key', 'no key')
 })
 
-t.test('has other keys at each run, and none of them in a command', async (t) => {
+t.test('generates new keys at each run, and none of them is in a command', async (t) => {
   const { calls, secrets } = await deploy(t, ['dev', '--yes'], { GATEWAY: await gateway(t) })
   const again = await deploy(t, ['dev', '--yes'], { GATEWAY: await gateway(t) })
   const keys = Object.values<string>(JSON.parse(secrets[0]!.slice('secrets '.length)))
@@ -116,19 +116,19 @@ t.test('has other keys at each run, and none of them in a command', async (t) =>
   t.notOk(calls.some((call) => keys.some((key) => call.includes(key)) || call.includes('the-subscription-key')))
 })
 
-t.test('closes the doors where something failed, and says so', async (t) => {
+t.test('closes public access after a failure, and reports it', async (t) => {
   const { status, output, calls } = await deploy(t, ['dev', '--yes'], { FAILS: '192.0.2.1/32"] -input=false -auto-approve -target' })
   t.equal(status, 1)
   t.match(output, /npm run deploy: terraform apply failed/)
   t.match(changes(calls).at(-1), /deployer_ip_ranges=\[\]/)
 })
 
-t.test('makes the custom role where there is none', async (t) => {
+t.test('creates the custom role if it does not exist', async (t) => {
   const { calls } = await deploy(t, ['dev', '--yes'], { ROLE_EXISTS: '', GATEWAY: await gateway(t) })
   t.ok(calls.some((call) => call.startsWith('az role definition create') && call.includes('regenerateKey/action') && call.includes('/subscriptions/00000000-0000-0000-0000-000000000001')))
 })
 
-t.test('takes images that are built, and leaves the doors closed inside of the network', async (t) => {
+t.test('uses existing images, and does not open public access from inside the network', async (t) => {
   const images = JSON.stringify({ patient: 'p', audit: 'a', rotation: 'r' })
   const { calls } = await deploy(t, ['prod', '--yes', '--inside', '--images', images], { GATEWAY: await gateway(t) })
   t.notOk(calls.some((call) => call.startsWith('docker')))
@@ -137,13 +137,13 @@ t.test('takes images that are built, and leaves the doors closed inside of the n
   t.equal(changes(calls).length, 2)
 })
 
-t.test('asks before it changes anything, unless told not to', async (t) => {
+t.test('asks before each change, except with --yes', async (t) => {
   const { calls } = await deploy(t, ['dev'], { GATEWAY: await gateway(t) })
   const [registry, rest] = changes(calls)
   for (const change of [registry, rest]) t.notMatch(change, /-auto-approve|-input=false/)
 })
 
-t.test('opens the doors to take an environment away', async (t) => {
+t.test('opens public access to delete an environment', async (t) => {
   const { status, calls } = await deploy(t, ['dev', '--yes', '--destroy'])
   t.equal(status, 0)
   const [open, away] = changes(calls)
@@ -151,25 +151,25 @@ t.test('opens the doors to take an environment away', async (t) => {
   t.match(away, /destroy .*dev\.tfvars/)
 })
 
-t.test('shows what it would change', async (t) => {
+t.test('shows the changes', async (t) => {
   const { calls } = await deploy(t, ['dev', '--plan'])
   t.equal(changes(calls).length, 1)
   t.match(changes(calls)[0], / plan .*deployer_ip_ranges=\[\] .*-refresh=false/)
 })
 
-t.test('makes the registry alone, closed', async (t) => {
+t.test('creates only the registry, closed', async (t) => {
   const { calls } = await deploy(t, ['dev', '--yes', '--registry'])
   t.equal(changes(calls).length, 1)
   t.match(changes(calls)[0], /apply .*deployer_ip_ranges=\[\] .*-target=module\.registry$/)
 })
 
-t.test('ends without the smoke test where it is told to', async (t) => {
+t.test('skips the smoke test with --untried', async (t) => {
   const { status, output } = await deploy(t, ['dev', '--yes', '--untried'])
   t.equal(status, 0)
   t.notMatch(output, 'POST')
 })
 
-t.test('refuses an environment that there is not', async (t) => {
+t.test('refuses an unknown environment', async (t) => {
   const { status, output, calls } = await deploy(t, ['nowhere'])
   t.same([status, calls], [1, []])
   t.match(output, 'there is no terraform/environments/nowhere.tfvars')

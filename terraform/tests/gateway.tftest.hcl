@@ -1,4 +1,4 @@
-# API Management: in the virtual network, for keys alone, and silent about what goes through.
+# API Management: in the virtual network, with subscription keys, and without content in its logs.
 
 mock_provider "azurerm" {
   source = "./tests/mocks"
@@ -13,6 +13,7 @@ variables {
     diagnostic_setting = "log-analytics"
   }
   additional_locations = []
+  cors_origins         = []
   custom_domain        = null
   documents = {
     patient = {
@@ -59,7 +60,7 @@ run "keys" {
 
   assert {
     condition     = azurerm_api_management.main.virtual_network_type == "External" && endswith(azurerm_api_management.main.virtual_network_configuration[0].subnet_id, "/snet-gateway") && azurerm_api_management.main.sku_name == "Developer_1"
-    error_message = "API Management stands in the virtual network, in external mode."
+    error_message = "API Management is in the virtual network, in external mode."
   }
 
   assert {
@@ -69,7 +70,7 @@ run "keys" {
 
   assert {
     condition     = azurerm_public_ip.main.sku == "Standard" && azurerm_api_management.main.public_ip_address_id == azurerm_public_ip.main.id
-    error_message = "API Management has an address of its own."
+    error_message = "API Management has its own public address."
   }
 
   assert {
@@ -81,7 +82,7 @@ run "keys" {
       azurerm_api_management.main.security[0].frontend_tls10_enabled,
       azurerm_api_management.main.security[0].frontend_tls11_enabled,
     ])
-    error_message = "TLS 1.2 and later is spoken, on both sides."
+    error_message = "TLS 1.2 or later is used on both sides."
   }
 
   assert {
@@ -103,27 +104,27 @@ run "keys" {
 
   assert {
     condition     = azurerm_api_management_api.patient.subscription_required && azurerm_api_management_api.echo.subscription_required && alltrue([for product in azurerm_api_management_product.main : product.subscription_required && product.approval_required && product.published])
-    error_message = "Every API and every product asks for a subscription."
+    error_message = "Every API and every product requires a subscription."
   }
 
   assert {
     condition     = azurerm_api_management_api.patient.protocols == toset(["https"]) && azurerm_api_management_api.echo.protocols == toset(["https"])
-    error_message = "APIs are offered over https alone."
+    error_message = "APIs are available over https only."
   }
 
   assert {
     condition     = alltrue([for api in [azurerm_api_management_api.patient, azurerm_api_management_api.echo] : api.subscription_key_parameter_names[0].header == "Ocp-Apim-Subscription-Key" && api.subscription_key_parameter_names[0].query == "subscription-key"])
-    error_message = "A key comes in Ocp-Apim-Subscription-Key or subscription-key."
+    error_message = "A key is sent in Ocp-Apim-Subscription-Key or subscription-key."
   }
 
   assert {
     condition     = azurerm_api_management_api.patient.import[0].content_format == "openapi+json" && toset(keys(jsondecode(azurerm_api_management_api.patient.import[0].content_value).paths)) == toset(["/", "/{patientId}/tests"]) && azurerm_api_management_api.patient.path == "patient"
-    error_message = "The Patient API is imported, its operations below its own path."
+    error_message = "The patient API is imported, with its operations relative to its path."
   }
 
   assert {
     condition     = !can(jsondecode(azurerm_api_management_api.patient.import[0].content_value).servers) && azurerm_api_management_api.patient.service_url == "https://patient.mock.example/patient"
-    error_message = "Behind the Patient API is the patient service, whatever its document says."
+    error_message = "The backend of the patient API is the patient service, regardless of the OpenAPI document."
   }
 
   assert {
@@ -133,12 +134,12 @@ run "keys" {
 
   assert {
     condition     = { for key, opening in azurerm_api_management_product_api.main : key => opening.api_name } == { "client/patient" = "patient", "client/echo" = "echo", "tester/echo" = "echo" }
-    error_message = "Each product opens its APIs, and none opens Audit."
+    error_message = "Each product includes its APIs, and none includes audit."
   }
 
   assert {
     condition     = azurerm_api_management_policy.main.xml_content == var.policies.global && azurerm_api_management_api_policy.patient.xml_content == var.policies.patient && azurerm_api_management_api_policy.echo.xml_content == var.policies.echo
-    error_message = "Policies are the documents as they are."
+    error_message = "Policies are the documents without changes."
   }
 
   assert {
@@ -160,7 +161,7 @@ run "keys" {
       tester-calls-per-day    = "100"
       tester-calls-per-minute = "10"
     } && !anytrue([for value in azurerm_api_management_named_value.main : value.secret])
-    error_message = "What differs by environment enters the policies as named values, none of them secret."
+    error_message = "Named values hold what differs between environments, and none is secret."
   }
 
   assert {
@@ -168,7 +169,7 @@ run "keys" {
       for diagnostic in azurerm_api_management_diagnostic.main :
       [for parameter in concat(diagnostic.frontend_request[0].data_masking[0].query_params, diagnostic.backend_request[0].data_masking[0].query_params) : "${parameter.mode} ${parameter.value}"] == ["Hide *", "Hide *"]
     ]) && toset(keys(azurerm_api_management_diagnostic.main)) == toset(["applicationinsights", "azuremonitor"])
-    error_message = "Diagnostics hide query parameters."
+    error_message = "Diagnostics mask query parameters."
   }
 
   assert {
@@ -177,12 +178,12 @@ run "keys" {
         for part in concat(diagnostic.frontend_request, diagnostic.frontend_response, diagnostic.backend_request, diagnostic.backend_response) : part.body_bytes == 0 && length(part.headers_to_log) == 0
       ]) && !diagnostic.log_client_ip && diagnostic.verbosity == "information"
     ])
-    error_message = "Diagnostics hold no body, no header and no client's address."
+    error_message = "Diagnostics contain no bodies, headers or client addresses."
   }
 
   assert {
     condition     = azurerm_api_management_diagnostic.main["applicationinsights"].http_correlation_protocol == "W3C" && azurerm_api_management_diagnostic.main["applicationinsights"].always_log_errors && azurerm_api_management_diagnostic.main["applicationinsights"].operation_name_format == "Name"
-    error_message = "Traces are W3C's, and named by the operation."
+    error_message = "Traces use W3C trace context, and are named by operation."
   }
 
   assert {
@@ -197,8 +198,64 @@ run "keys" {
 
   assert {
     condition     = length(azurerm_api_management.main.hostname_configuration) == 0 && length(azurerm_api_management.main.additional_location) == 0 && length(coalesce(azurerm_api_management.main.zones, [])) == 0 && output.url == "https://apim-mock.azure-api.net"
-    error_message = "Custom domain, regions and zones are options."
+    error_message = "Custom domain, regions and availability zones are optional."
   }
+}
+
+run "origins" {
+  module {
+    source = "./modules/gateway"
+  }
+
+  variables {
+    cors_origins = ["https://a.example", "https://b.example:8443"]
+    policies = {
+      global  = file("policies/global.xml")
+      product = "<policies />"
+      patient = "<policies />"
+      echo    = "<policies />"
+    }
+  }
+
+  assert {
+    condition     = strcontains(azurerm_api_management_policy.main.xml_content, "<origin>https://a.example</origin><origin>https://b.example:8443</origin>") && !strcontains(azurerm_api_management_policy.main.xml_content, "cors-origins}}")
+    error_message = "Each allowed origin is in the cors statement, and no other."
+  }
+}
+
+run "no_origins" {
+  module {
+    source = "./modules/gateway"
+  }
+
+  variables {
+    policies = {
+      global  = file("policies/global.xml")
+      product = "<policies />"
+      patient = "<policies />"
+      echo    = "<policies />"
+    }
+  }
+
+  assert {
+    condition     = !strcontains(azurerm_api_management_policy.main.xml_content, "<cors") && !strcontains(azurerm_api_management_policy.main.xml_content, "<origin>") && strcontains(azurerm_api_management_policy.main.xml_content, "<set-header name=\"x-functions-key\" exists-action=\"delete\" />")
+    error_message = "Without allowed origins there is no cors statement, and all else stays."
+  }
+}
+
+run "a_policy_without_a_place_for_origins_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/gateway"
+  }
+
+  variables {
+    cors_origins = ["https://a.example"]
+    policies     = { global = "<policies />", product = "<policies />", patient = "<policies />", echo = "<policies />" }
+  }
+
+  expect_failures = [azurerm_api_management_policy.main]
 }
 
 run "tokens_beside_keys" {
@@ -212,12 +269,12 @@ run "tokens_beside_keys" {
 
   assert {
     condition     = strcontains(azurerm_api_management_api_policy.patient.xml_content, "<base />\n<validate-azure-ad-token tenant-id=\"00000000-0000-0000-0000-000000007e4a\"") && strcontains(azurerm_api_management_api_policy.patient.xml_content, "<application-id>00000000-0000-0000-0000-00000000c11f</application-id>") && strcontains(azurerm_api_management_api_policy.patient.xml_content, "<audience>api://patients</audience>")
-    error_message = "Tokens are checked before anything else is done."
+    error_message = "Tokens are validated before anything else."
   }
 
   assert {
     condition     = azurerm_api_management_api.patient.subscription_required && strcontains(azurerm_api_management_api_policy.patient.xml_content, "@(context.Subscription.Id)") && !strcontains(azurerm_api_management_api_policy.patient.xml_content, "by-key")
-    error_message = "Beside tokens, keys hold as ever."
+    error_message = "With tokens, keys are still required."
   }
 }
 
@@ -232,17 +289,17 @@ run "tokens_instead_of_keys" {
 
   assert {
     condition     = !azurerm_api_management_api.patient.subscription_required && strcontains(azurerm_api_management_api_policy.patient.xml_content, "<validate-azure-ad-token ")
-    error_message = "Tokens take the place of keys."
+    error_message = "Tokens replace keys."
   }
 
   assert {
     condition     = strcontains(azurerm_api_management_api_policy.patient.xml_content, "<rate-limit-by-key calls=\"{{calls-per-minute}}\"") && strcontains(azurerm_api_management_api_policy.patient.xml_content, "<quota-by-key calls=\"{{calls-per-day}}\"")
-    error_message = "Limits are counted by application."
+    error_message = "Limits apply to each application."
   }
 
   assert {
     condition     = !strcontains(azurerm_api_management_api_policy.patient.xml_content, "context.Subscription") && strcontains(azurerm_api_management_api_policy.patient.xml_content, "<value>@(((Jwt)context.Variables[\"token\"]).Claims.GetValueOrDefault(\"azp\", ((Jwt)context.Variables[\"token\"]).Claims.GetValueOrDefault(\"appid\", \"\")))</value>")
-    error_message = "The register's actor is the application."
+    error_message = "The actor in audit records is the application."
   }
 }
 
@@ -288,12 +345,12 @@ run "regions_zones_and_a_domain" {
 
   assert {
     condition     = azurerm_api_management.main.zones == toset(["1", "2", "3"])
-    error_message = "Units spread over the zones."
+    error_message = "Units are spread over the availability zones."
   }
 
   assert {
     condition     = azurerm_api_management.main.hostname_configuration[0].proxy[0].host_name == "api.example.org" && azurerm_api_management.main.hostname_configuration[0].proxy[0].key_vault_certificate_id == "https://kv-mock.vault.azure.net/secrets/certificate" && azurerm_api_management.main.hostname_configuration[0].proxy[0].ssl_keyvault_identity_client_id == var.identity_client_id && output.url == "https://api.example.org"
-    error_message = "The gateway has its own name, with the vault's certificate, which renews itself."
+    error_message = "The gateway has its custom host name, with a certificate in the vault that is renewed automatically."
   }
 
   assert {

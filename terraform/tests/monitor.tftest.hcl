@@ -1,4 +1,4 @@
-# Logs, metrics, traces, and what watches them.
+# Logs, metrics, traces and alerts.
 
 mock_provider "azurerm" {
   source = "./tests/mocks"
@@ -41,17 +41,17 @@ run "watches" {
 
   assert {
     condition     = !azurerm_application_insights.main.local_authentication_enabled
-    error_message = "Telemetry is taken from identities alone."
+    error_message = "Only identities can send telemetry."
   }
 
   assert {
     condition     = azurerm_application_insights.main.ip_masking_enabled && !azurerm_log_analytics_workspace.main.allow_resource_only_permissions
-    error_message = "Addresses are masked, and logs are read by those who may read the workspace."
+    error_message = "Addresses are masked, and reading logs requires access to the workspace."
   }
 
   assert {
     condition     = azurerm_log_analytics_workspace.main.retention_in_days == 90 && azurerm_application_insights.main.retention_in_days == 90
-    error_message = "Logs are kept as long as they should be."
+    error_message = "Logs are kept for the configured time."
   }
 
   assert {
@@ -61,7 +61,7 @@ run "watches" {
 
   assert {
     condition     = toset(keys(azurerm_monitor_scheduled_query_rules_alert_v2.main)) == toset(["key-age", "p95", "refused", "rotation-failed", "rotation-missing", "throttled"])
-    error_message = "Latency, refused calls, throttling and keys are watched."
+    error_message = "There are alerts for latency, refused calls, throttling and keys."
   }
 
   assert {
@@ -73,7 +73,7 @@ run "watches" {
       rotation-missing = "LessThan 1"
       throttled        = "GreaterThan 100"
     }
-    error_message = "Alerts are raised at their thresholds; a key's age is its period and two days."
+    error_message = "Alerts have the configured thresholds; that of a key's age is its rotation period plus two days."
   }
 
   assert {
@@ -81,32 +81,32 @@ run "watches" {
       for name, metric in { p95 = "percentile(duration, 95)", refused = "'refused_calls'", throttled = "'database.throttled'", key-age = "'key.age_days'", rotation-failed = "job-mock-rotation", rotation-missing = "job-mock-rotation" } :
       strcontains(azurerm_monitor_scheduled_query_rules_alert_v2.main[name].criteria[0].query, metric)
     ])
-    error_message = "Alerts ask for what the services tell."
+    error_message = "Alerts query metrics that the services export."
   }
 
   assert {
     condition     = [for dimension in azurerm_monitor_scheduled_query_rules_alert_v2.main["key-age"].criteria[0].dimension : dimension.name] == ["secret"]
-    error_message = "An old key is named."
+    error_message = "The alert names the old key."
   }
 
   assert {
     condition     = alltrue([for alert in azurerm_monitor_scheduled_query_rules_alert_v2.main : alert.action[0].action_groups == tolist([azurerm_monitor_action_group.main.id]) && coalesce(alert.enabled, true)]) && azurerm_monitor_action_group.main.email_receiver[0].email_address == "operator@example.org"
-    error_message = "Alerts reach the operators."
+    error_message = "Alerts are sent to the operators."
   }
 
   assert {
     condition     = azurerm_monitor_metric_alert.failures.scopes == toset([var.gateway.id]) && azurerm_monitor_metric_alert.failures.criteria[0].metric_name == "Requests" && azurerm_monitor_metric_alert.failures.criteria[0].dimension[0].values == tolist(["5xx"]) && azurerm_monitor_metric_alert.failures.criteria[0].threshold == 5
-    error_message = "Answers of the gateway with 5xx are watched."
+    error_message = "There is an alert for 5xx responses of the gateway."
   }
 
   assert {
     condition     = alltrue([for title in ["Requests by route", "Latency by route", "Cold starts", "Throttled", "Audit records", "Outcome"] : strcontains(azurerm_application_insights_workbook.main.data_json, title)])
-    error_message = "The workbook shows requests, latency, cold starts, throttling, and the register's volume and outcome."
+    error_message = "The workbook shows requests, latency, cold starts, throttling, and volume and outcome of audit records."
   }
 
   assert {
     condition     = length(azurerm_application_insights_standard_web_test.main) == 0 && length(azurerm_consumption_budget_resource_group.main) == 0
-    error_message = "Availability test and budget are options."
+    error_message = "Availability test and budget are optional."
   }
 }
 
@@ -122,16 +122,16 @@ run "options" {
 
   assert {
     condition     = azurerm_application_insights_standard_web_test.main["gateway"].request[0].url == "https://apim-mock.azure-api.net/status-0123456789abcdef" && azurerm_application_insights_standard_web_test.main["gateway"].enabled
-    error_message = "The availability test asks the gateway's own health."
+    error_message = "The availability test requests the health of the gateway itself."
   }
 
   assert {
     condition     = length(azurerm_monitor_metric_alert.availability) == 1
-    error_message = "A gateway that does not answer is told."
+    error_message = "There is an alert for a gateway that does not answer."
   }
 
   assert {
     condition     = azurerm_consumption_budget_resource_group.main["primary"].amount == 200 && azurerm_consumption_budget_resource_group.main["primary"].time_period[0].start_date == "2026-01-01T00:00:00Z" && length(azurerm_consumption_budget_resource_group.main["primary"].notification) == 2
-    error_message = "What is spent, and what will be, is told."
+    error_message = "There are notifications for actual and forecast cost."
   }
 }

@@ -1,5 +1,5 @@
-// npm run test:mutations: changes one sentence of the configuration at a time, and sees to it that a test breaks.
-// MUTATIONS=<words> runs those whose sentence holds them.
+// npm run test:mutations: changes one setting of the configuration at a time, and expects a test to fail.
+// MUTATIONS=<words> runs the mutations whose description contains these words.
 /* eslint-disable no-template-curly-in-string -- they are Terraform's */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -12,7 +12,7 @@ import { initialise, isInstalled, test } from './terraform.ts'
 const HERE = join(import.meta.dirname, '..')
 const ROOT = join(HERE, '..')
 
-/** The tests that must notice, the file, what stands in it, what stands there instead, and what then no longer holds. */
+/** The tests that must fail, the file, the original text, its replacement, and the statement that becomes false. */
 type Mutation = [tests: string, file: string, from: string | RegExp, to: string, sentence: string]
 
 const network = (from: string | RegExp, to: string, sentence: string): Mutation => ['network', 'modules/network/main.tf', from, to, sentence]
@@ -28,16 +28,16 @@ const whole = (file: string, from: string | RegExp, to: string, sentence: string
 const refusal = (from: string | RegExp, to: string, sentence: string): Mutation => ['refusals', 'variables.tf', from, to, sentence]
 
 const mutations: Mutation[] = [
-  network('cidrsubnet(var.address_space, 27 - local.prefix_length, index)', 'cidrsubnet(var.address_space, 28 - local.prefix_length, index)', 'subnets are a /27 each'),
+  network('cidrsubnet(var.address_space, 27 - local.prefix_length, index)', 'cidrsubnet(var.address_space, 28 - local.prefix_length, index)', 'each subnet is a /27'),
   network('"Microsoft.App/environments"', '"Microsoft.Web/serverFarms"', 'the environment\'s subnet is delegated to Container Apps'),
   network('environment = "Microsoft.App/environments"', 'endpoints = "Microsoft.App/environments"', 'the environment\'s subnet alone is delegated'),
-  network('private_endpoint_network_policies = "Enabled"', 'private_endpoint_network_policies = "Disabled"', 'private endpoints obey the rules'),
+  network('private_endpoint_network_policies = "Enabled"', 'private_endpoint_network_policies = "Disabled"', 'the rules apply to private endpoints'),
   network('local.rules[each.key], local.denials', 'local.rules[each.key], []', 'every list ends with a deny'),
   network('network_security_group_id = azurerm_network_security_group.main[each.key].id', 'network_security_group_id = azurerm_network_security_group.main["gateway"].id', 'every subnet has its own rules'),
-  network('registration_enabled = false', 'registration_enabled = true', 'nothing registers itself'),
+  network('registration_enabled = false', 'registration_enabled = true', 'zones have no automatic registration'),
   network('"privatelink.vaultcore.azure.net"', '"privatelink.vault.azure.net"', 'the vault has a private DNS zone'),
   network('enable = true', 'enable = false', 'the DDoS plan protects the network'),
-  network('subnet_id      = azurerm_subnet.main["environment"].id', 'subnet_id      = azurerm_subnet.main["gateway"].id', 'the NAT gateway serves the environment'),
+  network('subnet_id      = azurerm_subnet.main["environment"].id', 'subnet_id      = azurerm_subnet.main["gateway"].id', 'the environment uses the NAT gateway'),
   rules('from = var.client_ip_ranges, to', 'from = ["Internet"], to', 'clients\' ranges alone reach the gateway'),
   rules('from = ["ApiManagement"], to = local.gateway, ports = ["3443"]', 'from = ["Internet"], to = local.gateway, ports = ["3443"]', '3443 is for the control plane'),
   rules('["443", "31443"]', '["443", "31443", "80"]', 'the gateway reaches 443 and 31443'),
@@ -100,7 +100,7 @@ const mutations: Mutation[] = [
   environment('app.external_enabled ? "" : "internal"', '""', 'audit\'s host lies below internal'),
   environment('args   = each.value.args', 'args   = ["--help"]', 'the job rotates'),
 
-  gateway('main', 'virtual_network_type = "External"', 'virtual_network_type = "None"', 'the gateway stands in the network'),
+  gateway('main', 'virtual_network_type = "External"', 'virtual_network_type = "None"', 'the gateway is in the virtual network'),
   gateway('main', 'frontend_tls10_enabled = false', 'frontend_tls10_enabled = true', 'TLS 1.0 is off'),
   gateway('main', 'backend_tls11_enabled  = false', 'backend_tls11_enabled  = true', 'TLS 1.1 is off behind the gateway'),
   gateway('main', 'triple_des_ciphers_enabled                          = false', 'triple_des_ciphers_enabled                          = true', 'old ciphers are off'),
@@ -122,9 +122,9 @@ const mutations: Mutation[] = [
 
   monitor('main', /(application_type[\s\S]*?local_authentication_enabled = )false/, '$1true', 'telemetry is taken from identities alone'),
   monitor('main', 'workspace_id        = azurerm_log_analytics_workspace.main.id', 'workspace_id        = null', 'Application Insights keeps its data in the workspace'),
-  monitor('alerts', 'threshold   = var.key_rotation_days + 2', 'threshold   = 10000', 'an old key is told'),
-  monitor('alerts', "name == 'refused_calls'", "name == 'calls'", 'refused calls are told'),
-  monitor('alerts', 'values   = ["5xx"]', 'values   = ["4xx"]', '5xx are told'),
+  monitor('alerts', 'threshold   = var.key_rotation_days + 2', 'threshold   = 10000', 'there is an alert for an old key'),
+  monitor('alerts', "name == 'refused_calls'", "name == 'calls'", 'there is an alert for refused calls'),
+  monitor('alerts', 'values   = ["5xx"]', 'values   = ["4xx"]', 'there is an alert for 5xx responses'),
   monitor('alerts', '/status-0123456789abcdef', '/patient', 'the availability test wakes no service'),
   monitor('workbook', '"Cold starts"', '"Starts"', 'the workbook shows cold starts'),
 
@@ -154,7 +154,7 @@ const mutations: Mutation[] = [
   whole('policies/product.xml', '{{calls-per-minute}}', '60', 'limits are named values'),
 
   refusal('"smoke", "soak"', '"smoke", "lib/client", "soak"', 'the load test has one of the scripts'),
-  refusal('&& !endswith(range, "/0")])\n    error_message = "Each must be an IPv4 range in CIDR notation, and not the whole internet."\n  }\n}\n\nvariable "cosmos_key_role_name"', '])\n    error_message = "Each must be an IPv4 range in CIDR notation, and not the whole internet."\n  }\n}\n\nvariable "cosmos_key_role_name"', 'the whole internet is no client'),
+  refusal('&& !endswith(range, "/0")])\n    error_message = "Each entry must be an IPv4 range in CIDR notation, and not the whole internet."\n  }\n}\n\nvariable "cosmos_key_role_name"', '])\n    error_message = "Each entry must be an IPv4 range in CIDR notation, and not the whole internet."\n  }\n}\n\nvariable "cosmos_key_role_name"', 'the whole internet is no client'),
   refusal('tonumber(split("/", range)[1]) >= 24', 'tonumber(split("/", range)[1]) >= 0', 'the deployer is not everybody'),
   refusal('@sha256:[0-9a-f]{64}$", image', '.*$", image', 'images are named by their digests'),
   refusal('var.host_key_cache_seconds < var.key_grace_seconds / 2', 'var.host_key_cache_seconds <= var.key_grace_seconds / 2', 'a host key is kept for less than half of its grace'),
@@ -167,12 +167,12 @@ if (!isInstalled) {
   t.pass('skipped: no terraform', { skip: 'no terraform on this machine' })
 }
 
-// A copy has what this directory fetched
+// A copy contains the providers and modules of this directory
 if (isInstalled) await initialise(HERE)
 
 for (const [tests, file, from, to, sentence] of isInstalled ? mutations : []) {
   if (process.env.MUTATIONS && !sentence.includes(process.env.MUTATIONS) && process.env.MUTATIONS !== tests) continue
-  await t.test(`notices where it no longer holds that ${sentence}`, async (t) => {
+  await t.test(`fails if it is no longer true that ${sentence}`, async (t) => {
     const directory = await mkdtemp(join(tmpdir(), 'mutation-'))
     t.teardown(() => rm(directory, { recursive: true, force: true }))
     const copy = join(directory, 'terraform')
@@ -187,8 +187,8 @@ for (const [tests, file, from, to, sentence] of isInstalled ? mutations : []) {
       let output = ''
       child.stdout.setEncoding('utf8').on('data', (text) => { output += text })
       const [status] = await once(child, 'close')
-      t.match(output, /^ok \d+ - is valid/m, 'what is left is valid')
-      t.not(status, 0, 'a test breaks')
+      t.match(output, /^ok \d+ - is valid/m, 'the changed configuration is valid')
+      t.not(status, 0, 'a test fails')
     } else {
       const problems = (await test(copy, `-filter=tests/${tests}.tftest.hcl`)).flatMap(({ problems }) => problems)
       t.ok(problems.length > 0 && problems.every((problem) => /^(Test assertion failed|Missing expected failure|Invalid index|Resource precondition failed)/.test(problem)), `a test breaks\n${problems.join('\n')}`)

@@ -1,4 +1,4 @@
-# Who may talk to whom.
+# Network access.
 
 mock_provider "azurerm" {
   source = "./tests/mocks"
@@ -54,17 +54,17 @@ run "closed_by_default" {
 
   assert {
     condition     = { for name, subnet in azurerm_subnet.main : name => subnet.address_prefixes[0] } == { environment = "10.1.0.0/27", gateway = "10.1.0.32/27", endpoints = "10.1.0.64/27" }
-    error_message = "Environment, gateway and endpoints have a /27 each."
+    error_message = "Environment, gateway and endpoints each have a /27."
   }
 
   assert {
     condition     = azurerm_subnet.main["environment"].delegation[0].service_delegation[0].name == "Microsoft.App/environments" && length(azurerm_subnet.main["gateway"].delegation) == 0 && length(azurerm_subnet.main["endpoints"].delegation) == 0
-    error_message = "The environment's subnet alone is delegated, to Container Apps."
+    error_message = "Only the subnet of the environment is delegated, to Container Apps."
   }
 
   assert {
     condition     = alltrue([for subnet in azurerm_subnet.main : subnet.private_endpoint_network_policies == "Enabled"])
-    error_message = "Private endpoints must obey the rules of their subnet."
+    error_message = "The rules of the subnet apply to private endpoints."
   }
 
   assert {
@@ -82,12 +82,12 @@ run "closed_by_default" {
         for rule in group.security_rule : "${rule.direction} ${rule.protocol} ${rule.source_address_prefix}:${rule.source_port_range} ${rule.destination_address_prefix}:${rule.destination_port_range}" if rule.priority == 4096 && rule.access == "Deny"
       ]) == toset(["Inbound * *:* *:*", "Outbound * *:* *:*"])
     ])
-    error_message = "Every list ends with a deny of all else, in and out."
+    error_message = "Every list ends with a deny rule, inbound and outbound."
   }
 
   assert {
     condition     = alltrue(flatten([for group in azurerm_network_security_group.main : [for rule in group.security_rule : rule.priority == 4096 || rule.access == "Allow"]]))
-    error_message = "What comes before the deny at the end are permissions."
+    error_message = "All rules before the last one allow traffic."
   }
 
   assert {
@@ -116,7 +116,7 @@ run "closed_by_default" {
       "Outbound Tcp 10.1.0.32/27 AzureMonitor:1886,443",
       "Outbound Tcp 10.1.0.32/27 Internet:80",
     ])
-    error_message = "The gateway's 443 is for the clients' ranges alone, its 3443 for the control plane."
+    error_message = "Port 443 of the gateway is open to the ranges of the clients only, and port 3443 to the control plane."
   }
 
   assert {
@@ -135,7 +135,7 @@ run "closed_by_default" {
       "Outbound Tcp 10.1.0.0/27 MicrosoftContainerRegistry:443",
       "Outbound Tcp 10.1.0.0/27 AzureFrontDoor.FirstParty:443",
     ])
-    error_message = "The environment's 443 and 31443 are for API Management's subnet alone."
+    error_message = "Ports 443 and 31443 of the environment are open to the subnet of API Management only."
   }
 
   assert {
@@ -146,7 +146,7 @@ run "closed_by_default" {
       "Inbound Tcp 10.1.0.0/27 10.1.0.64/27:10255,443",
       "Inbound Tcp 10.1.0.32/27 10.1.0.64/27:443",
     ])
-    error_message = "Of the private endpoints, the gateway reaches those on 443 alone, and nothing goes out from them."
+    error_message = "The gateway reaches private endpoints on port 443 only, and they have no outbound traffic."
   }
 
   assert {
@@ -156,12 +156,12 @@ run "closed_by_default" {
 
   assert {
     condition     = toset(keys(azurerm_private_dns_zone_virtual_network_link.main)) == toset(keys(azurerm_private_dns_zone.main)) && alltrue([for link in azurerm_private_dns_zone_virtual_network_link.main : link.virtual_network_id == azurerm_virtual_network.main.id && !link.registration_enabled])
-    error_message = "Each zone is linked to the virtual network, and nothing registers itself."
+    error_message = "Each zone is linked to the virtual network, without automatic registration."
   }
 
   assert {
     condition     = length(azurerm_nat_gateway.main) == 0 && length(azurerm_virtual_network.main.ddos_protection_plan) == 0 && output.egress_address == null
-    error_message = "NAT gateway and DDoS plan are options."
+    error_message = "NAT gateway and DDoS protection plan are optional."
   }
 }
 
@@ -176,7 +176,7 @@ run "no_clients" {
 
   assert {
     condition     = length([for rule in azurerm_network_security_group.main["gateway"].security_rule : rule if rule.direction == "Inbound" && rule.destination_port_range == "443"]) == 0
-    error_message = "Without clients nobody reaches the gateway."
+    error_message = "Without client ranges, the gateway is unreachable."
   }
 }
 
@@ -199,26 +199,26 @@ run "options" {
     condition = toset([
       for rule in azurerm_network_security_group.main["gateway"].security_rule : rule.source_address_prefix if rule.direction == "Inbound" && rule.destination_port_range == "443"
     ]) == toset(["ApplicationInsightsAvailability", "AzureTrafficManager", "203.0.113.7/32"])
-    error_message = "Availability test, Traffic Manager and load test reach the gateway where they are wanted."
+    error_message = "Availability test, Traffic Manager and load test can reach the gateway if they are enabled."
   }
 
   assert {
     condition     = azurerm_virtual_network.main.ddos_protection_plan[0].enable
-    error_message = "The DDoS plan protects the virtual network."
+    error_message = "The DDoS protection plan covers the virtual network."
   }
 
   assert {
     condition     = azurerm_subnet_nat_gateway_association.environment["nat"].subnet_id == azurerm_subnet.main["environment"].id && output.egress_address == "203.0.113.7"
-    error_message = "What leaves the environment comes from the NAT gateway's address."
+    error_message = "Outbound traffic of the environment has the address of the NAT gateway."
   }
 
   assert {
     condition     = azurerm_subnet.main["runner"].address_prefixes[0] == "10.1.0.96/27" && contains([for rule in azurerm_network_security_group.main["endpoints"].security_rule : rule.source_address_prefix], "10.1.0.96/27")
-    error_message = "A runner reaches vault and registry."
+    error_message = "A runner can reach the vault and the registry."
   }
 
   assert {
     condition     = length([for rule in azurerm_network_security_group.main["runner"].security_rule : rule if rule.direction == "Inbound" && rule.access == "Allow"]) == 0
-    error_message = "Nobody reaches the runner."
+    error_message = "The runner is unreachable."
   }
 }

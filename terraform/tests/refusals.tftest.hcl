@@ -1,4 +1,4 @@
-# What is refused before anything is asked of Azure.
+# Values that are refused before any request to Azure.
 
 mock_provider "azurerm" {
   source = "./tests/mocks"
@@ -198,6 +198,7 @@ run "domains_tokens_and_names_without_their_form" {
   command = plan
 
   variables {
+    cors_origins       = ["https://a.example", "https://b.example/"]
     custom_domain      = { host_name = "https://api.example.org", certificate_name = "api" }
     deployer_object_id = "somebody"
     environment        = "production"
@@ -205,5 +206,5 @@ run "domains_tokens_and_names_without_their_form" {
     publisher          = { name = "", email = "mock@example.org" }
   }
 
-  expect_failures = [var.custom_domain, var.deployer_object_id, var.entra, var.environment, var.publisher]
+  expect_failures = [var.cors_origins, var.custom_domain, var.deployer_object_id, var.entra, var.environment, var.publisher]
 }

@@ -1,4 +1,4 @@
-# The registry: closed, and pulled from by identity.
+# The registry: private, with pull access for identities.
 
 mock_provider "azurerm" {
   source = "./tests/mocks"
@@ -36,22 +36,22 @@ run "closed_by_default" {
 
   assert {
     condition     = !azurerm_container_registry.main.admin_enabled && !azurerm_container_registry.main.anonymous_pull_enabled && !azurerm_container_registry.main.export_policy_enabled
-    error_message = "The registry has no password, no anonymous readers, and lets nothing out."
+    error_message = "The registry has no admin password, no anonymous pull and no export."
   }
 
   assert {
     condition     = azurerm_container_registry.main.network_rule_set[0].default_action == "Deny" && length(azurerm_container_registry.main.network_rule_set[0].ip_rule) == 0
-    error_message = "The registry's firewall lets nobody in."
+    error_message = "The firewall of the registry has no exceptions."
   }
 
   assert {
     condition     = azurerm_private_endpoint.main["primary"].private_service_connection[0].private_connection_resource_id == azurerm_container_registry.main.id && azurerm_private_endpoint.main["primary"].private_service_connection[0].subresource_names[0] == "registry" && endswith(azurerm_private_endpoint.main["primary"].private_dns_zone_group[0].private_dns_zone_ids[0], "/privatelink.azurecr.io")
-    error_message = "The registry has a private endpoint that its name leads to."
+    error_message = "The name of the registry resolves to its private endpoint."
   }
 
   assert {
     condition     = azurerm_role_assignment.pull["patient"].role_definition_name == "AcrPull" && azurerm_role_assignment.pull["patient"].scope == azurerm_container_registry.main.id && azurerm_role_assignment.pull["patient"].principal_id == "00000000-0000-0000-0000-000000000a01"
-    error_message = "An app pulls with its identity, and pushes nothing."
+    error_message = "An app pulls with its identity and cannot push."
   }
 
   assert {
@@ -73,11 +73,11 @@ run "options" {
 
   assert {
     condition     = azurerm_container_registry.main.public_network_access_enabled && azurerm_container_registry.main.network_rule_set[0].default_action == "Deny" && [for rule in azurerm_container_registry.main.network_rule_set[0].ip_rule : "${rule.action} ${rule.ip_range}"] == ["Allow 192.0.2.1/32"]
-    error_message = "Opened to the deployer, the registry is open to the deployer alone."
+    error_message = "If the registry is open to the deployer, it is open to nobody else."
   }
 
   assert {
     condition     = azurerm_container_registry.main.georeplications[0].location == "northeurope" && azurerm_container_registry.main.georeplications[0].zone_redundancy_enabled && azurerm_container_registry.main.zone_redundancy_enabled
-    error_message = "Each region has a copy, over its zones."
+    error_message = "Each region has a copy, spread over its availability zones."
   }
 }

@@ -5,7 +5,7 @@ import { collections } from './collections.ts'
 import { initialise, isInstalled, terraform, test } from './terraform.ts'
 import { whatAlwaysHolds } from './whole.ts'
 
-// A copy that was changed on purpose can be given, and which of its tests are run
+// The mutation tests set a changed copy, and the tests to run in it
 const directory = resolve(process.env.TERRAFORM_DIR ?? join(import.meta.dirname, '..'))
 const filters = process.env.TEST_FILES?.split(',').map((file) => `-filter=tests/${file}.tftest.hcl`) ?? []
 
@@ -41,7 +41,7 @@ if (!isInstalled) {
     }
   })
 
-  t.test('makes an environment of each file of variables alone', { skip: filters.length > 0 }, async (t) => {
+  t.test('creates an environment from each file of variables', { skip: filters.length > 0 }, async (t) => {
     const files = readdirSync(join(directory, 'environments')).filter((file) => file.endsWith('.tfvars'))
     t.ok(files.length > 1)
     for (const file of files) {
@@ -50,7 +50,7 @@ if (!isInstalled) {
     }
   })
 
-  t.test('keeps the state of its own in a valid configuration', { skip: filters.length > 0 }, async (t) => {
+  t.test('has a valid configuration for the storage of states', { skip: filters.length > 0 }, async (t) => {
     const state = join(directory, 'state')
     await initialise(state)
     const { output } = await terraform(state, 'validate', '-json')
@@ -58,11 +58,11 @@ if (!isInstalled) {
   })
 }
 
-t.test('collections.json is what the services say', async (t) => {
+t.test('collections.json matches the services', async (t) => {
   t.same(JSON.parse(readFileSync(join(directory, 'collections.json'), 'utf8')), collections)
 })
 
-t.test('the custom role allows what the rotation calls on an account, and to follow it', async (t) => {
+t.test('the custom role allows the operations that rotation calls on an account', async (t) => {
   const source = readFileSync(new URL('../../services/rotation/cosmos-keys.ts', import.meta.url), 'utf8')
   const calls = [...source.matchAll(/this\.#accounts\.(\w+)\(/g)].map(([, name]) => `Microsoft.DocumentDB/databaseAccounts/${name}/action`)
   const { Actions, ...rest } = JSON.parse(readFileSync(join(directory, 'roles/cosmos-key-rotation.json'), 'utf8'))
@@ -70,7 +70,7 @@ t.test('the custom role allows what the rotation calls on an account, and to fol
   t.same([rest.DataActions, rest.NotActions, rest.NotDataActions], [[], [], []])
 })
 
-t.test('every variable has a type and a description, and one that is free to choose is checked', async (t) => {
+t.test('every variable has a type and a description, and those without fixed values are validated', async (t) => {
   const blocks = [...readFileSync(join(directory, 'variables.tf'), 'utf8').matchAll(/^variable "(\w+)" \{\n([\s\S]*?)^\}/gm)]
   t.ok(blocks.length > 30)
   for (const [, name = '', body = ''] of blocks) {

@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 
-/** A resource that a run made, with the values of its attributes. */
+/** A resource of a run, with the values of its attributes. */
 export interface Resource {
   address: string
   mode: 'managed' | 'data'
@@ -11,7 +11,7 @@ export interface Resource {
   values: Record<string, any>
 }
 
-/** A run of a .tftest.hcl file: whether it passed, why not, and what it made. */
+/** A run of a .tftest.hcl file: its result, its problems and its resources. */
 export interface Run {
   file: string
   name: string
@@ -29,7 +29,7 @@ const TERRAFORM = process.env.TERRAFORM ?? 'terraform'
 
 export const isInstalled = spawnSync(TERRAFORM, ['version']).status === 0
 
-/** Runs Terraform in `directory`, and answers what it wrote, whatever came of it. */
+/** Runs Terraform in `directory` and returns its output, even if it fails. */
 export function terraform (directory: string, ...args: string[]): Promise<{ status: number | null, output: string, errors: string }> {
   const child = spawn(TERRAFORM, [`-chdir=${directory}`, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TF_IN_AUTOMATION: '1', CHECKPOINT_DISABLE: '1' } })
   const { promise, resolve, reject } = Promise.withResolvers<{ status: number | null, output: string, errors: string }>()
@@ -42,15 +42,15 @@ export function terraform (directory: string, ...args: string[]): Promise<{ stat
   return promise
 }
 
-/** Fetches providers and modules; no state is touched. A provider that the CLI configuration overrides is there already. */
+/** Installs providers and modules without touching a state. The CLI configuration can override a provider. */
 export function initialise (directory: string) {
-  // Terraform too goes on without a file that is not there
+  // Terraform also ignores a missing file
   const { TF_CLI_CONFIG_FILE: file = '' } = process.env
   const overridden = existsSync(file) && readFileSync(file, 'utf8').includes('dev_overrides')
   return overridden ? terraform(directory, 'get') : terraform(directory, 'init', '-backend=false', '-input=false')
 }
 
-/** Runs the tests that `args` choose. What went wrong outside of a run is a run of its own, named by its file or `terraform`. */
+/** Runs the tests that `args` select. A problem outside a run becomes a run named by its file or `terraform`. */
 export async function test (directory: string, ...args: string[]): Promise<Run[]> {
   const { output } = await terraform(directory, 'test', '-json', '-verbose', ...args)
   const runs = new Map<string, Run>()

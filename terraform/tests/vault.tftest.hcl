@@ -1,4 +1,4 @@
-# The vault: closed, and each identity opens only its own.
+# The vault: private, with access for each identity to its own secrets only.
 
 mock_provider "azurerm" {
   source = "./tests/mocks"
@@ -52,7 +52,7 @@ run "closed_by_default" {
 
   assert {
     condition     = azurerm_key_vault.main.rbac_authorization_enabled && azurerm_key_vault.main.purge_protection_enabled && azurerm_key_vault.main.soft_delete_retention_days == 90
-    error_message = "The vault has roles, and nothing in it is lost for 90 days."
+    error_message = "The vault uses roles and keeps deleted items for 90 days."
   }
 
   assert {
@@ -62,7 +62,7 @@ run "closed_by_default" {
 
   assert {
     condition     = azurerm_key_vault.main.network_acls[0].default_action == "Deny" && azurerm_key_vault.main.network_acls[0].bypass == "None" && length(coalesce(azurerm_key_vault.main.network_acls[0].ip_rules, [])) == 0
-    error_message = "The vault's firewall lets nobody in."
+    error_message = "The firewall of the vault has no exceptions."
   }
 
   assert {
@@ -72,7 +72,7 @@ run "closed_by_default" {
       endswith(azurerm_private_endpoint.main["primary"].subnet_id, "/snet-endpoints") &&
       endswith(azurerm_private_endpoint.main["primary"].private_dns_zone_group[0].private_dns_zone_ids[0], "/privatelink.vaultcore.azure.net")
     )
-    error_message = "The vault has a private endpoint that its name leads to."
+    error_message = "The name of the vault resolves to its private endpoint."
   }
 
   assert {
@@ -90,22 +90,22 @@ run "closed_by_default" {
 
   assert {
     condition     = azurerm_role_assignment.deployer.scope == azurerm_key_vault.main.id && azurerm_role_assignment.deployer.principal_id == "00000000-0000-0000-0000-0000000deb10" && azurerm_role_assignment.deployer.role_definition_name == "Key Vault Secrets Officer"
-    error_message = "The deployer's is the one role on the whole vault."
+    error_message = "The deployer has the only role on the whole vault."
   }
 
   assert {
     condition     = alltrue([for secret in azurerm_key_vault_secret.main : secret.value == null && secret.value_wo == null && secret.value_wo_version == 1])
-    error_message = "No secret's value is in the state."
+    error_message = "The state contains no value of a secret."
   }
 
   assert {
     condition     = azurerm_monitor_diagnostic_setting.main.target_resource_id == azurerm_key_vault.main.id && contains([for log in azurerm_monitor_diagnostic_setting.main.enabled_log : log.category], "AuditEvent") && endswith(azurerm_monitor_diagnostic_setting.main.log_analytics_workspace_id, "/log-mock")
-    error_message = "Who opened what goes to Log Analytics."
+    error_message = "Access to secrets is logged in Log Analytics."
   }
 
   assert {
     condition     = length(azurerm_key_vault_key.databases) == 0 && length(azurerm_management_lock.main) == 0 && length(azurerm_role_assignment.foreign_secret) == 0
-    error_message = "Customer-managed key, lock and foreign secrets are options."
+    error_message = "Customer-managed key, lock and secrets that are stored by hand are optional."
   }
 }
 
@@ -125,36 +125,36 @@ run "options" {
 
   assert {
     condition     = azurerm_key_vault.main.public_network_access_enabled && azurerm_key_vault.main.network_acls[0].default_action == "Deny" && azurerm_key_vault.main.network_acls[0].ip_rules == toset(["192.0.2.1/32"])
-    error_message = "Opened to the deployer, the vault is open to the deployer alone."
+    error_message = "If the vault is open to the deployer, it is open to nobody else."
   }
 
   assert {
     condition     = azurerm_key_vault.main.network_acls[0].bypass == "AzureServices"
-    error_message = "Cosmos DB and API Management come to their key and certificate as services of the platform."
+    error_message = "Cosmos DB and API Management access their key and certificate as trusted Azure services."
   }
 
   assert {
     condition     = azurerm_role_assignment.foreign_secret["gateway/certificate"].scope == "${azurerm_key_vault.main.id}/secrets/certificate" && azurerm_role_assignment.foreign_secret["gateway/certificate"].role_definition_name == "Key Vault Secrets User"
-    error_message = "The gateway reads its certificate, and that alone."
+    error_message = "The gateway can read its certificate only."
   }
 
   assert {
     condition     = azurerm_key_vault_key.databases["databases"].key_type == "RSA-HSM" && azurerm_key_vault_key.databases["databases"].rotation_policy[0].automatic[0].time_after_creation == "P1Y"
-    error_message = "The key of the databases is in hardware, and rotates itself."
+    error_message = "The key of the databases is in an HSM and is rotated automatically."
   }
 
   assert {
     condition     = azurerm_role_assignment.databases_key["databases"].scope == azurerm_key_vault_key.databases["databases"].resource_versionless_id && azurerm_role_assignment.databases_key["databases"].role_definition_name == "Key Vault Crypto Service Encryption User" && azurerm_role_assignment.databases_key["databases"].principal_id == "00000000-0000-0000-0000-000000000a03"
-    error_message = "The databases' identity uses that key, and that alone."
+    error_message = "The identity of the databases can use this key only."
   }
 
   assert {
     condition     = azurerm_role_assignment.deployer.role_definition_name == "Key Vault Administrator"
-    error_message = "Making a key asks for more than the secrets' role."
+    error_message = "Creating a key requires another role than creating secrets."
   }
 
   assert {
     condition     = azurerm_management_lock.main["delete"].scope == azurerm_key_vault.main.id && azurerm_management_lock.main["delete"].lock_level == "CanNotDelete"
-    error_message = "The vault is locked against deletion."
+    error_message = "The vault has a delete lock."
   }
 }

@@ -1,4 +1,4 @@
-# All of it together. terraform.test.ts looks at what these runs made, resource by resource.
+# The whole configuration. terraform.test.ts checks each resource of these runs.
 
 mock_provider "azurerm" {
   source = "./tests/mocks"
@@ -137,7 +137,7 @@ run "defaults" {
       "rotation/patient-db-connection" = "Key Vault Secrets Officer"
       "rotation/patient-host-key"      = "Key Vault Secrets Officer"
     }
-    error_message = "Each identity opens its own, and nothing else."
+    error_message = "Each identity can open its own secrets only."
   }
 
   assert {
@@ -147,17 +147,17 @@ run "defaults" {
 
   assert {
     condition     = local.apps["primary"].patient.external_enabled && local.apps["primary"].patient.allowed_ranges == ["10.64.0.32/27"] && local.apps["primary"].patient.settings["ALLOWED_CALLERS"] == "10.64.0.32/27"
-    error_message = "Patient is for the gateway's subnet alone."
+    error_message = "Patient accepts the subnet of the gateway only."
   }
 
   assert {
     condition     = !local.apps["primary"].audit.external_enabled && local.apps["primary"].audit.settings["ALLOWED_CALLERS"] == "10.64.0.0/27" && tolist(local.apps["primary"].audit.allowed_ranges) == tolist(["10.64.0.0/27", "100.100.0.0/16"])
-    error_message = "Audit is for the environment alone."
+    error_message = "Audit accepts the environment only."
   }
 
   assert {
     condition     = local.jobs["rotation"].args == ["--all", "--older-than", "60"] && local.jobs["rotation"].schedule == "17 3 * * *" && tolist(local.jobs["rotation-now"].args) == tolist(["--all"]) && local.jobs["rotation-leaked"].args == ["--all", "--leaked"] && local.jobs["rotation-now"].schedule == null && local.jobs["rotation-leaked"].schedule == null && keys(local.jobs) == ["rotation", "rotation-leaked", "rotation-now"]
-    error_message = "The rotation does every key that is 60 days old, once a day, and all of them when it is asked to."
+    error_message = "Rotation rotates keys that are 60 days old, once a day, and all keys when it is started by hand."
   }
 
   assert {
@@ -166,22 +166,22 @@ run "defaults" {
       host-key-cache-seconds     = "120"
       gateway-identity-client-id = "00000000-0000-0000-0000-000000000c02"
     })
-    error_message = "Policies know the vault, the gateway's identity, and how long a host key is kept."
+    error_message = "Policies have the vault, the identity of the gateway, and the cache time of a host key."
   }
 
   assert {
     condition     = var.host_key_cache_seconds < var.key_grace_seconds / 2
-    error_message = "The gateway keeps a host key for less than half of the grace time."
+    error_message = "The gateway caches a host key for less than half of the grace period."
   }
 
   assert {
     condition     = var.app_scale.min_replicas == 0 && length(var.client_ip_ranges) == 0 && length(var.deployer_ip_ranges) == 0 && var.gateway_sku == "Developer_1" && var.database_kind == "serverless"
-    error_message = "It is cheap at idle, and locked down."
+    error_message = "The defaults are cheap when idle, and closed."
   }
 
   assert {
     condition     = local.names.vault.vault == "kv-patients-test-${local.suffix}" && length(local.names.vault.vault) <= 24 && length(local.suffix) == 6 && length(local.names.registry.registry) <= 50
-    error_message = "Names have their forms."
+    error_message = "Names have the expected form."
   }
 }
 
@@ -217,7 +217,7 @@ run "everything" {
 
   assert {
     condition     = keys(module.network) == ["northeurope", "primary"] && keys(module.apps) == ["northeurope", "primary"] && module.network["northeurope"].subnet_prefixes["gateway"] == "10.65.0.32/27"
-    error_message = "Each region has a network and an environment of its own."
+    error_message = "Each region has its own network and environment."
   }
 
   assert {
@@ -227,17 +227,17 @@ run "everything" {
 
   assert {
     condition     = local.apps["northeurope"].patient.allowed_ranges == ["10.65.0.32/27"] && local.apps["northeurope"].audit.settings["ALLOWED_CALLERS"] == "100.100.8.0/24"
-    error_message = "Each region's services are for that region's callers."
+    error_message = "The services of each region accept callers of that region."
   }
 
   assert {
     condition     = local.foreign_secrets == tomap({ "gateway/api-example-org" = { identity = "gateway", secret = "api-example-org" }, "load-test/load-test-subscription-key" = { identity = "load-test", secret = "load-test-subscription-key" } })
-    error_message = "What others put into the vault has a reader each."
+    error_message = "Each secret that is stored by hand has a reader."
   }
 
   assert {
     condition     = toset(local.identities) == toset(["audit", "databases", "gateway", "load-test", "patient", "rotation"])
-    error_message = "What the options need has an identity of its own."
+    error_message = "Optional parts have their own identities."
   }
 }
 
@@ -249,11 +249,11 @@ run "vcore" {
 
   assert {
     condition     = toset(local.rotated) == toset(["audit-host-key", "patient-data-key", "patient-host-key"]) && !contains(keys(local.jobs["rotation"].settings), "PATIENT_COSMOS_ACCOUNT") && slice(local.jobs["rotation"].args, 0, 3) == ["audit-host-key", "patient-data-key", "patient-host-key"]
-    error_message = "The password of a cluster is changed by hand: the rotation has nothing to do with it."
+    error_message = "The password of a cluster is changed by hand: rotation has no access to it."
   }
 
   assert {
     condition     = local.database == { zone = "privatelink.mongocluster.cosmos.azure.com", port = 10260 }
-    error_message = "Clusters have a zone and a port of their own."
+    error_message = "Clusters have their own DNS zone and port."
   }
 }

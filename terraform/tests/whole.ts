@@ -14,10 +14,10 @@ const IDENTITIES = ['audit', 'gateway', 'patient', 'rotation']
 const READ = 'Key Vault Secrets User'
 const MANAGE = 'Key Vault Secrets Officer'
 
-// What whole.tftest.hcl gives, and what its mocked accounts answer
+// The values in whole.tftest.hcl, and those of its mocked accounts
 const VALUES = ['0'.repeat(43), '1'.repeat(43), '2'.repeat(43), 'mock+key/with==', encodeURIComponent('mock+key/with==')]
 
-/** What holds of every environment, whatever its variables. */
+/** Checks what is true for every environment, regardless of its variables. */
 export function whatAlwaysHolds (t: Test, resources: Resource[], directory: string) {
   const of = (type: string) => resources.filter((resource) => resource.type === type)
   const one = (type: string) => {
@@ -29,7 +29,7 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
   const roles = of('azurerm_role_assignment').map(({ values, address }) => ({ ...values, address })) as Array<Record<'scope' | 'role_definition_name' | 'principal_id' | 'address', string>>
   const identities = new Map(of('azurerm_user_assigned_identity').map(({ index, values }) => [values.principal_id, index as string]))
 
-  t.test('each identity opens what services/access.json lets it open', async (t) => {
+  t.test('each identity can open the secrets in services/access.json', async (t) => {
     const wanted = loadAccess().filter(({ name }) => IDENTITIES.includes(name)).flatMap(({ name, read, manage }) => [
       ...[...read].map((secret) => [name, READ, secret]),
       ...[...manage].map((secret) => [name, MANAGE, secret])
@@ -39,17 +39,17 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
     t.same(given.map(String).sort(), wanted.map(String).sort())
   })
 
-  t.test('one role holds for the whole vault, and it is the deployer\'s', async (t) => {
+  t.test('only the deployer has a role on the whole vault', async (t) => {
     const wide = roles.filter(({ scope }) => scope === vault.id || !scope.includes('/providers/'))
     t.same(wide.map(({ address }) => address), ['module.vault.azurerm_role_assignment.deployer'])
   })
 
-  t.test('every secret that a table entry opens is made, and no other', async (t) => {
+  t.test('every secret in the table is created, and no other', async (t) => {
     t.same(of('azurerm_key_vault_secret').map(({ values }) => values.name).sort(), SECRETS_ON_AZURE)
     t.same([...allNames].sort(), SECRETS_ON_AZURE, 'and the rotation does them all')
   })
 
-  t.test('no value of a secret is in the state, but the keys that Cosmos DB\'s accounts tell of themselves', async (t) => {
+  t.test('the state contains no value of a secret except the keys of the Cosmos DB accounts', async (t) => {
     const holders = resources.filter(({ values }) => VALUES.some((value) => JSON.stringify(values).includes(value)))
     t.same([...new Set(holders.map(({ type }) => type))], ['azurerm_cosmosdb_account'])
   })
@@ -63,7 +63,7 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
     t.same(of('azurerm_container_app').flatMap(({ values }) => values.secret), [], 'apps read theirs themselves')
   })
 
-  t.test('services and rotation take the settings that they are given', async (t) => {
+  t.test('services and rotation accept their settings', async (t) => {
     const loaders = { patient: loadPatientConfig, audit: loadAuditConfig, rotation: loadRotationConfig }
     for (const [name, load] of Object.entries(loaders)) {
       const all = resources.filter(({ type, index, values }) => (type === 'azurerm_container_app' && values.name === name) || (type === 'azurerm_container_app_job' && String(index).split('-')[0] === name))
@@ -81,7 +81,7 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
     }
   })
 
-  t.test('patient calls audit below the environment\'s own domain, and both name their databases', async (t) => {
+  t.test('patient calls audit in the domain of the environment, and both name their databases', async (t) => {
     for (const { values } of of('azurerm_container_app')) {
       const env = settingsOf(values)
       t.equal(env.DATABASE_NAME, values.name)
@@ -90,7 +90,7 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
     }
   })
 
-  t.test('nothing has public access but the gateway', async (t) => {
+  t.test('only the gateway has public access', async (t) => {
     for (const { address, type, values } of resources) {
       const open = values.public_network_access_enabled === true || values.public_network_access === 'Enabled'
       if (type === 'azurerm_api_management') continue
@@ -101,13 +101,13 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
     t.same([...new Set(addresses)].filter((address) => !['module.gateway.azurerm_public_ip.main', 'module.gateway.azurerm_public_ip.additional', 'module.network.azurerm_public_ip.nat'].includes(address)), [])
   })
 
-  t.test('no allow-list has a Deny beside an Allow', async (t) => {
+  t.test('no list of addresses combines Allow and Deny', async (t) => {
     for (const { address, values } of of('azurerm_container_app')) {
       t.same([...new Set(values.ingress[0].ip_security_restriction.map(({ action }: { action: string }) => action))], ['Allow'], address)
     }
   })
 
-  t.test('the lists of ingress and service hold the subnet of the region\'s own gateway', async (t) => {
+  t.test('the lists of ingress and service contain the subnet of the gateway of the same region', async (t) => {
     for (const { address, values } of of('azurerm_container_app')) {
       const ranges = values.ingress[0].ip_security_restriction.map(({ ip_address_range: range }: { ip_address_range: string }) => range)
       const allowed = settingsOf(values).ALLOWED_CALLERS!.split(',')
@@ -118,7 +118,7 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
     }
   })
 
-  t.test('environments and gateways stand in their subnets, databases, vault and registry have an endpoint in each region', async (t) => {
+  t.test('environments and gateways are in their subnets; databases, vault and registry have an endpoint in each region', async (t) => {
     const regions = of('azurerm_virtual_network').map(({ address }) => /"(\w+)"/.exec(address)![1]!)
     for (const { address, values } of of('azurerm_container_app_environment')) t.match(values.infrastructure_subnet_id, `rg-mock-${/"(\w+)"/.exec(address)![1]}/providers/Microsoft.Network/virtualNetworks/vnet-mock/subnets/snet-environment`)
     const gateway = one('azurerm_api_management')
@@ -132,7 +132,7 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
     }
   })
 
-  t.test('the gateway offers each operation of the services\' own document, and no other', async (t) => {
+  t.test('the gateway publishes the operations of the OpenAPI document, and no others', async (t) => {
     const operationsOf = ({ paths }: { paths: Record<string, Record<string, { operationId?: string }>> }) =>
       Object.values(paths).flatMap((item) => Object.values(item)).flatMap(({ operationId }) => operationId ?? []).sort()
     const document = JSON.parse(readFileSync(join(directory, '../services/patient/openapi.json'), 'utf8'))
@@ -143,20 +143,20 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
     t.same(Object.keys(imported.paths).map((path) => `/${api.path}${path}`.replace(/\/$/, '')).sort(), Object.keys(document.paths).sort())
   })
 
-  t.test('every {{name}} in a policy is a named value, and every named value is in a policy', async (t) => {
+  t.test('policies use every named value, and no other names', async (t) => {
     const named = of('azurerm_api_management_named_value').map(({ values }) => values.name).sort()
     const documents = [...of('azurerm_api_management_policy'), ...of('azurerm_api_management_api_policy'), ...of('azurerm_api_management_product_policy')].map(({ values }) => String(values.xml_content)).join('')
     const used = new Set([...documents.matchAll(/\{\{([\w-]+)\}\}/g)].map(([, name]) => name))
     t.same([...used].sort(), named)
   })
 
-  t.test('the gateway keeps a host key for less than half of the rotation\'s grace time', async (t) => {
+  t.test('the gateway caches a host key for less than half of the grace period', async (t) => {
     const cached = of('azurerm_api_management_named_value').find(({ index }) => index === 'host-key-cache-seconds')!.values.value
     const [rotation] = of('azurerm_container_app_job').filter(({ index }) => index === 'rotation')
     t.ok(Number(cached) < Number(settingsOf(rotation!.values).KEY_GRACE_SECONDS) / 2)
   })
 
-  t.test('the rotation finds the accounts whose keys it regenerates, with the one role for it', async (t) => {
+  t.test('rotation has the ids of the accounts whose keys it regenerates, and the role for it', async (t) => {
     const [rotation] = of('azurerm_container_app_job').filter(({ index }) => index === 'rotation')
     const env = settingsOf(rotation!.values)
     const accounts = Object.fromEntries(of('azurerm_cosmosdb_account').map(({ index, values }) => [index, values.id]))
@@ -177,7 +177,7 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
     t.same(sorted(made), sorted(collections))
   })
 
-  t.test('what is done to gateway, databases, vault and registry goes to Log Analytics', async (t) => {
+  t.test('operations on gateway, databases, vault and registry are logged in Log Analytics', async (t) => {
     const targets = ['azurerm_api_management', 'azurerm_cosmosdb_account', 'azurerm_key_vault', 'azurerm_container_registry'].flatMap((type) => of(type).map(({ values }) => values.id))
     const settings = of('azurerm_monitor_diagnostic_setting')
     t.same(settings.map(({ values }) => values.target_resource_id).sort(), targets.sort())
@@ -186,19 +186,19 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
     t.notMatch(JSON.stringify(settings), /MongoRequests|DataPlaneRequests|QueryRuntimeStatistics|allLogs/, 'and holds no text of commands')
   })
 
-  t.test('telemetry is sent by identities: the services\' and the gateway\'s', async (t) => {
+  t.test('the services and the gateway send telemetry with their identities', async (t) => {
     const publishers = roles.filter(({ role_definition_name: role }) => role === 'Monitoring Metrics Publisher').map(({ principal_id: principal }) => identities.get(principal))
     t.same(publishers.sort(), ['audit', 'gateway', 'patient'])
   })
 
-  t.test('no other role is given than those that this test knows', async (t) => {
+  t.test('there are no role assignments except those in this test', async (t) => {
     const known = ['AcrPull', 'Cosmos DB key rotation', 'Key Vault Administrator', 'Key Vault Crypto Service Encryption User', READ, MANAGE, 'Monitoring Metrics Publisher']
     t.same(roles.filter(({ role_definition_name: role }) => !known.includes(role)), [])
     const pullers = roles.filter(({ role_definition_name: role }) => role === 'AcrPull').map(({ principal_id: principal }) => identities.get(principal))
     t.same(pullers.filter((name) => name !== 'load-test').sort(), ['audit', 'patient', 'rotation'])
   })
 
-  t.test('each app runs its own image, by its digest', async (t) => {
+  t.test('each app runs its own image, referenced by digest', async (t) => {
     for (const { values, index } of [...of('azurerm_container_app'), ...of('azurerm_container_app_job')]) {
       const image = values.template[0].container[0].image
       t.match(image, /@sha256:[0-9a-f]{64}$/)
@@ -207,7 +207,7 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
     }
   })
 
-  t.test('the load test runs a script that there is', async (t) => {
+  t.test('the load test runs an existing script', async (t) => {
     for (const { values } of of('azurerm_container_app_job').filter(({ index }) => index === 'load-test')) {
       const [command, script] = values.template[0].container[0].args
       t.equal(command, 'run')
@@ -216,13 +216,13 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
     }
   })
 
-  t.test('every resource that can be tagged tells its system and environment', async (t) => {
+  t.test('every resource that supports tags has those of system and environment', async (t) => {
     const taggable = resources.filter(({ values }) => 'tags' in values && values.tags !== null)
     t.ok(taggable.length > 20)
     for (const { address, type, values } of taggable) if (!untagged.includes(type)) t.match(values.tags, { system: 'patients', environment: String }, address)
   })
 
-  t.test('a secret that the rotation changed stays as it is', async (t) => {
+  t.test('Terraform keeps the changes that rotation makes to a secret', async (t) => {
     const source = readFileSync(join(directory, 'modules/vault/main.tf'), 'utf8')
     const [, secret = ''] = /resource "azurerm_key_vault_secret" "main" \{([\s\S]*?)\n\}/.exec(source) ?? []
     const [, ignored = ''] = /ignore_changes = \[([^\]]*)\]/.exec(secret) ?? []
@@ -231,7 +231,7 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
   })
 }
 
-// A named value's tags are a list, and a secret's are the rotation's
+// Tags of a named value are a list, and tags of a secret belong to rotation
 const untagged = ['azurerm_api_management_named_value', 'azurerm_key_vault_secret']
 
 function settingsOf (values: Record<string, any>): Record<string, string> {

@@ -11,6 +11,8 @@ const Settings = Type.Object({
   SUBSCRIPTION_KEY: Type.Optional(Type.String({ pattern: '^[\\x21-\\x7e]{1,256}$' })),
   /** Calls a minute that a subscription may make; 0 is no limit. */
   RATE_LIMIT: Type.Integer({ default: 0, minimum: 0 }),
+  /** Origins of web pages that may call the gateway, separated by commas. */
+  CORS_ORIGINS: Type.Optional(Type.String()),
   /** A MongoDB server for both services, instead of the embedded one; or one for each. */
   MONGODB_URI: Type.Optional(Type.String({ format: 'mongodb-uri' })),
   PATIENT_DB_CONNECTION: Type.Optional(Type.String({ format: 'mongodb-uri' })),

@@ -87,7 +87,8 @@ export function processesOf (system: System): Record<Name, Definition> {
         ...identitySettings(system, 'gateway'),
         ...telemetry,
         PATIENT_URL: urlOf(system, 'patient'),
-        RATE_LIMIT: String(config.RATE_LIMIT)
+        RATE_LIMIT: String(config.RATE_LIMIT),
+        CORS_ORIGINS: config.CORS_ORIGINS
       },
       isReady: () => answers(`${urlOf(system, 'gateway')}/status-0123456789abcdef`)
     }

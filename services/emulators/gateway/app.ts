@@ -16,9 +16,10 @@ import { InvalidKey, MissingKey, NoOperation, answerError } from './errors.ts'
 import { forward, type Backends } from './forward.ts'
 import { subscriptionKey } from './keys.ts'
 import { operations, type Api } from './operations.ts'
+import { answerCors } from './policies/cors.ts'
 import { loadPolicies } from './policies/policies.ts'
 import type { SendRequest } from './policies/requests.ts'
-import type { Pipeline } from './policies/statements.ts'
+import type { Pipeline } from './policies/exchange.ts'
 import { Subscriptions, allows, findAmong, type Subscription } from './subscriptions.ts'
 import { traceOf, type Trace } from './trace.ts'
 import { connect } from './upstream.ts'
@@ -84,7 +85,8 @@ export async function buildApp (config: Config, dependencies: Dependencies = {})
   // API Management's own health
   app.get('/status-0123456789abcdef', { logLevel: 'warn' }, async () => {})
 
-  const { patient, echo, services } = await loadPolicies(app, config, { sendRequest, namedValues })
+  const { patient, echo, cors, services } = await loadPolicies(app, config, { sendRequest, namedValues })
+  if (cors) app.addHook('onRequest', answerCors(cors))
   const backends: Backends = {
     services: new Map(services.map((url) => [url, connect(url, config.TIMEOUT_MS)])),
     local: answerEcho,

@@ -14,6 +14,8 @@ const Settings = Type.Object({
   RATE_LIMIT: Type.Integer({ default: 0, minimum: 0 }),
   /** Calls a day for each subscription; 0 is no limit. */
   CALLS_PER_DAY: Type.Integer({ default: 0, minimum: 0 }),
+  /** Origins of web pages that may call the API, separated by commas: https://a.example,https://b.example */
+  CORS_ORIGINS: Type.Optional(Type.String({ pattern: '^https?://[^\\s,/*]+(,https?://[^\\s,/*]+)*$' })),
   /** The longest that the service may take to respond, whatever the policies say. */
   TIMEOUT_MS: Type.Integer({ default: 60_000, minimum: 1 }),
   /** How long superseded keys stay valid in a rotation; policies must cache keys for less than half of it. */

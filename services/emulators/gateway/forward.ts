@@ -6,7 +6,7 @@ import { answerError } from './errors.ts'
 import { deleteFields, requestFields, responseHeaders, setField } from './headers.ts'
 import { withoutParameter } from './keys.ts'
 import type { Section } from './policies/documents.ts'
-import type { Exchange, Pipeline, Step } from './policies/statements.ts'
+import type { Exchange, Pipeline, Step } from './policies/exchange.ts'
 import { isBroken } from './upstream.ts'
 
 const ServiceRefused = createError('SERVICE_REFUSED', 'The service refused the gateway\'s request: %s')
@@ -60,6 +60,10 @@ class Forwarding implements Exchange {
   get subscriptionId () { return this.request.subscription!.id }
 
   get clientAddress () { return this.request.ip.replace(/^::ffff:(?=\d+\.)/, '') }
+
+  get requestMethod () { return this.request.method }
+
+  get requestPath () { return this.request.raw.url!.split('?', 1)[0]! }
 
   responseField (name: string) {
     const value = this.#response?.headers[name]

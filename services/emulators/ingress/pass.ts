@@ -1,132 +1,108 @@
+import type { IncomingMessage } from 'node:http'
+import { PassThrough } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import createError from '@fastify/error'
 import { errors, type Dispatcher } from 'undici'
 import { fieldsWithout, HOP_BY_HOP } from '../gateway/headers.ts'
-import { Upload } from './upload.ts'
 import { answer, type answers } from './answers.ts'
-import { NoReplica, type Replicas } from './replicas.ts'
 import type { Replica } from './replica.ts'
+import { NoReplica, type Replicas } from './replicas.ts'
 
 const RESPONSE: ReadonlySet<string> = new Set(HOP_BY_HOP)
-const ClientGone = createError('CLIENT_GONE', 'The client went away')
+/** The ingress sets the forwarded ones itself, whatever a client sends. */
+const REQUEST: ReadonlySet<string> = new Set([
+  ...HOP_BY_HOP, 'expect', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port'
+])
 
-/** Told anew to the service, whatever a client says of it. */
-const OWN: ReadonlySet<string> = new Set([...HOP_BY_HOP, 'expect', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port'])
-
-/** Sends `request` to a replica as soon as there is one, which has `timeoutMs` to answer, and the answer back, both as they come. */
-export function pass (replicas: Replicas, timeoutMs: number, request: FastifyRequest, reply: FastifyReply) {
+/**
+ * Streams a request to a replica, as soon as one is ready, and its response back. A replica may pause for
+ * `timeoutMs` at the most. If no connection could be opened, nothing was sent and another replica is tried.
+ */
+export async function pass (
+  replicas: Replicas,
+  timeoutMs: number,
+  request: FastifyRequest,
+  reply: FastifyReply
+) {
   reply.hijack()
-  new Passage(replicas, timeoutMs, request, reply).begin()
+  const client = new AbortController()
+  replicas.arrived()
+  reply.raw.once('close', () => {
+    replicas.left()
+    client.abort()
+  })
+  const options: Dispatcher.RequestOptions = {
+    method: request.method,
+    path: request.originalUrl,
+    headers: requestFields(request),
+    headersTimeout: timeoutMs,
+    bodyTimeout: timeoutMs,
+    signal: client.signal
+  }
+  try {
+    while (!await sendTo(await replicas.nextReady(client.signal), options, request, reply));
+  } catch (error) {
+    if (!client.signal.aborted) answerError(error as Error, request, reply)
+  }
+  // Otherwise an unread rest of the body would block the connection
+  request.raw.resume()
 }
 
-class Passage implements Dispatcher.DispatchHandler {
-  #replicas: Replicas
-  #timeoutMs: number
-  #request: FastifyRequest
-  #reply: FastifyReply
-  #fields: string[]
-  #upload: Upload | undefined
-  #replica: Replica | undefined
-  #controller: Dispatcher.DispatchController | undefined
-  #gone = new AbortController()
-  /** Whether the replica's answer has begun. */
-  #answered = false
-
-  constructor (replicas: Replicas, timeoutMs: number, request: FastifyRequest, reply: FastifyReply) {
-    this.#replicas = replicas
-    this.#timeoutMs = timeoutMs
-    this.#request = request
-    this.#reply = reply
-    this.#upload = Upload.of(request.raw, true)
-    const { remoteAddress = '' } = request.socket
-    this.#fields = fieldsWithout(request.raw.rawHeaders, OWN)
-    this.#fields.push('x-forwarded-for', remoteAddress.replace(/^::ffff:(?=\d+\.)/, ''), 'x-forwarded-proto', 'http')
-    if (request.headers.host !== undefined) this.#fields.push('x-forwarded-host', request.headers.host)
-  }
-
-  begin () {
-    this.#replicas.arrived()
-    this.#reply.raw.once('close', () => {
-      this.#replicas.left()
-      if (this.#reply.raw.writableFinished) return
-      this.#gone.abort()
-      this.#controller?.abort(new ClientGone())
+/** Fulfilled with false if nothing could be sent to `replica`. */
+async function sendTo (
+  replica: Replica,
+  options: Dispatcher.RequestOptions,
+  { raw }: FastifyRequest,
+  reply: FastifyReply
+) {
+  const sent = { ...options, body: bodyOf(raw), responseHeaders: 'raw' } as const
+  replica.outstanding++
+  try {
+    await replica.pool.stream(sent, ({ statusCode, headers }) => {
+      const fields = fieldsWithout(headers as unknown as string[], RESPONSE)
+      if (reply.server.isClosing()) fields.push('connection', 'close')
+      return reply.raw.writeHead(statusCode, fields)
     })
-    this.#send()
-  }
-
-  onRequestStart (controller: Dispatcher.DispatchController) {
-    this.#controller = controller
-    if (this.#gone.signal.aborted) controller.abort(new ClientGone())
-  }
-
-  onResponseStart (controller: Dispatcher.DispatchController, statusCode: number) {
-    if (statusCode < 200) return
-    this.#answered = true
-    this.#upload?.forget()
-    const fields = fieldsWithout((controller.rawHeaders as Array<string | Buffer>).map((field) => field.toString('latin1')), RESPONSE)
-    if (this.#reply.server.isClosing()) fields.push('connection', 'close')
-    this.#reply.raw.writeHead(statusCode, fields)
-  }
-
-  onResponseData (controller: Dispatcher.DispatchController, chunk: Buffer) {
-    if (this.#reply.raw.write(chunk)) return
-    controller.pause()
-    this.#reply.raw.once('drain', () => controller.resume())
-  }
-
-  onResponseEnd () {
-    this.#leaveReplica()
-    this.#reply.raw.end()
-  }
-
-  onResponseError (_controller: Dispatcher.DispatchController, error: Error) {
-    const replica = this.#replica!
-    this.#leaveReplica()
-    if (this.#gone.signal.aborted) return
-    if (isUnconnected(error)) {
-      replica.failed()
-      // Nothing of it was sent
-      if (!this.#upload || this.#upload.isWhole) return this.#send()
-    }
-    if (this.#answered) return this.#reply.raw.destroy()
-    const { HeadersTimeoutError, BodyTimeoutError } = errors
-    this.#answer(error instanceof HeadersTimeoutError || error instanceof BodyTimeoutError ? 'late' : 'broken', error)
-  }
-
-  async #send () {
-    try {
-      const replica = this.#replicas.ready() ?? await this.#replicas.nextReady(this.#gone.signal)
-      this.#replica = replica
-      replica.outstanding++
-      replica.pool.dispatch({
-        method: this.#request.method,
-        path: this.#request.originalUrl,
-        headers: this.#fields,
-        body: this.#upload?.body() ?? null,
-        headersTimeout: this.#timeoutMs,
-        bodyTimeout: this.#timeoutMs
-      }, this)
-    } catch (error) {
-      if (!this.#gone.signal.aborted) this.#answer(error instanceof NoReplica ? error.reason : 'broken', error as Error)
-    }
-  }
-
-  #leaveReplica () {
-    if (this.#replica) this.#replica.outstanding--
-    this.#replica = undefined
-  }
-
-  #answer (name: keyof typeof answers, err: Error) {
-    this.#request.log.warn({ err, reason: name }, 'no answer of a replica')
-    this.#upload?.forget()
-    answer(this.#reply.raw, name, this.#reply.server.isClosing())
-    // What still comes of the body is read away
-    this.#request.raw.resume()
+    return true
+  } catch (error) {
+    if (!isUnsent(error as Error)) throw error
+    replica.failed()
+    return false
+  } finally {
+    replica.outstanding--
   }
 }
 
-/** Whether a connection did not come about, so that nothing was sent. */
-function isUnconnected (error: Error) {
-  return (error as NodeJS.ErrnoException).syscall === 'connect' || error instanceof errors.ConnectTimeoutError
+function requestFields ({ raw, socket, headers: { host } }: FastifyRequest) {
+  const { remoteAddress = '' } = socket
+  const fields = fieldsWithout(raw.rawHeaders, REQUEST)
+  fields.push('x-forwarded-for', remoteAddress.replace(/^::ffff:(?=\d+\.)/, ''), 'x-forwarded-proto', 'http')
+  if (host !== undefined) fields.push('x-forwarded-host', host)
+  return fields
+}
+
+/** The body of a request. Nothing of it is read before a connection to the replica is open. */
+function bodyOf (message: IncomingMessage) {
+  const { 'content-length': length, 'transfer-encoding': encoding } = message.headers
+  if (encoding === undefined && !Number(length)) return null
+  const body = new PassThrough()
+  return body.once('resume', () => message.pipe(body))
+}
+
+/** Whether nothing was sent. A closed pool is that of a replica that was removed meanwhile. */
+function isUnsent (error: NodeJS.ErrnoException) {
+  return error.syscall === 'connect' || error instanceof errors.ConnectTimeoutError ||
+    error instanceof errors.ClientClosedError
+}
+
+function answerError (err: Error, request: FastifyRequest, reply: FastifyReply) {
+  if (reply.raw.headersSent) return reply.raw.destroy()
+  const reason = reasonOf(err)
+  request.log.warn({ err, reason }, 'no replica answered a request')
+  answer(reply.raw, reason, reply.server.isClosing())
+}
+
+function reasonOf (error: Error): keyof typeof answers {
+  if (error instanceof NoReplica) return error.reason
+  const isLate = error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError
+  return isLate ? 'late' : 'broken'
 }

@@ -1,96 +1,67 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { pathToFileURL } from 'node:url'
 import { Pool } from 'undici'
-import { Child } from '../processes/child.ts'
-import { releasePort } from '../processes/probes.ts'
 import { connector } from '../gateway/upstream.ts'
-import type { Config } from './config.ts'
 
 const CONNECT_MS = 5_000
-/** As long as a start may take. */
-const START_MS = 60_000
-const PROBE_MS = 2_000
-/** Between two probes of one that is not ready. */
-const STARTING_MS = 10
+const PROBE_TIMEOUT_MS = 2_000
 
-/** One process of the service, started anew where it dies, and the connections to it. */
+interface Probing {
+  /** Between two probes of a replica that is ready. */
+  probeMs: number
+  /** Between two probes of one that is not. */
+  startingMs: number
+  /** Called each time the replica becomes ready. */
+  onReady: () => void
+}
+
+/** One replica of the app: its readiness, as its probe finds it, and the connections to it. */
 export class Replica {
-  readonly port: number
+  readonly origin: string
   readonly pool: Pool
-  /** Requests that it has not answered. */
+  /** Requests that it has not answered yet. */
   outstanding = 0
-  #child: Child
-  #probeMs: number
-  #graceMs: number
+  #probing: Probing
   #ready = false
-  #leaving = false
-  #onReady: () => void
+  #retired = false
 
-  constructor (port: number, config: Config, onReady: () => void) {
-    this.port = port
-    this.#probeMs = config.PROBE_SECONDS * 1_000
-    this.#graceMs = config.GRACE_SECONDS * 1_000
-    this.#onReady = onReady
-    const origin = `http://127.0.0.1:${port}`
+  constructor (origin: string, probing: Probing) {
+    this.origin = origin
     this.pool = new Pool(origin, { connect: connector(CONNECT_MS) })
-    const env = { ...config.replica, PORT: String(port) }
-    const output = { say: (line: string) => process.stdout.write(`${line}\n`) }
-    this.#child = new Child(`${config.APP_NAME} replica`, pathToFileURL(config.APP_MODULE), env, output, () => this.failed())
+    this.#probing = probing
   }
 
-  get pid () { return this.#child.pid }
+  get isReady () { return this.#ready && !this.#retired }
 
-  get isReady () { return this.#ready && !this.#leaving }
-
-  /**
-   * Starts it, and waits until it is ready.
-   *
-   * @throws {StartError}
-   */
-  async start () {
-    this.#child.start()
-    await this.#child.ready(() => this.#probe(), Date.now() + START_MS)
-    if (this.#leaving) return
-    this.#take(true)
-    this.#watch()
-  }
-
-  /** It is given no requests until it says again that it is ready. */
+  /** Gives it no requests until its probe succeeds again. */
   failed () {
     this.#ready = false
   }
 
-  /** It is given no more requests, and not started again. */
+  /** Gives it no more requests. */
   retire () {
-    this.#leaving = true
-    this.#child.retire()
+    this.#retired = true
   }
 
-  /** Has it finish the requests that it has, and end within the grace, or `graceMs`. */
-  async stop (graceMs = this.#graceMs) {
-    this.retire()
-    await this.#child.stop(Date.now() + graceMs)
-    await this.pool.destroy()
-    releasePort(this.port)
-  }
-
-  async #watch () {
-    while (!this.#leaving) {
-      await sleep(this.#ready ? this.#probeMs : STARTING_MS, undefined, { ref: false })
-      if (!this.#leaving) this.#take(await this.#probe())
+  /** Probes it until it is retired. */
+  async watch () {
+    while (!this.#retired) {
+      this.update(await this.probe())
+      const { probeMs, startingMs } = this.#probing
+      await sleep(this.#ready ? probeMs : startingMs, undefined, { ref: false })
     }
   }
 
-  #take (ready: boolean) {
+  protected update (ready: boolean) {
     const before = this.#ready
     this.#ready = ready
-    if (ready && !before) this.#onReady()
+    if (this.isReady && !before) this.#probing.onReady()
   }
 
-  /** As Container Apps' readiness probe. */
-  async #probe () {
+  /** Whether it takes requests, as the readiness probe of Container Apps asks. */
+  async probe () {
     try {
-      const { statusCode, body } = await this.pool.request({ method: 'GET', path: '/health/ready', signal: AbortSignal.timeout(PROBE_MS) })
+      const signal = AbortSignal.timeout(PROBE_TIMEOUT_MS)
+      const { statusCode, body } = await this.pool.request({ method: 'GET', path: '/health/ready', signal })
       await body.dump()
       return statusCode === 200
     } catch {

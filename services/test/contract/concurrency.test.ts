@@ -77,10 +77,16 @@ test('every write makes another ETag, even one that changes nothing', async (t) 
 
 test('If-Match compares strongly, takes lists and *, and refuses what it does not name', async (t) => {
   const { path, patient, etag } = await api.create()
-  for (const stale of ['"other"', `W/${etag}`, `"a", "b",W/${etag}`, etag.slice(1, -1), `${etag.slice(0, -2)}"`]) {
-    for (const answer of await Promise.all([
-      api.put(path, newPatient(), { 'if-match': stale }), api.patch(path, { lastName: secret() }, { 'if-match': stale }), api.delete(path, { 'if-match': stale })
-    ])) isProblem(t, answer, 412, 'PATIENT_STALE')
+  const write = (tags: string) => Promise.all([
+    api.put(path, newPatient(), { 'if-match': tags }),
+    api.patch(path, { lastName: secret() }, { 'if-match': tags }),
+    api.delete(path, { 'if-match': tags })
+  ])
+  for (const stale of ['"other"', `${etag.slice(0, -2)}"`, '"a", "b"']) {
+    for (const answer of await write(stale)) isProblem(t, answer, 412, 'PATIENT_STALE')
+  }
+  for (const malformed of [`W/${etag}`, `"a", "b",W/${etag}`, etag.slice(1, -1)]) {
+    for (const answer of await write(malformed)) isProblem(t, answer, 400, 'INVALID_PRECONDITION')
   }
   t.strictSame((await api.get(path)).body, patient)
   t.equal((await api.put(path, newPatient(), { 'if-match': '*' })).status, 200)

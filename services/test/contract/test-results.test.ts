@@ -172,10 +172,10 @@ test('writes are conditional on If-Match, and loads on If-None-Match', async (t)
   const { path: patient } = await api.create()
   const { result, path, etag } = await api.createTest(patient)
   t.equal((await api.get(path, { 'if-none-match': etag })).status, 304)
-  for (const stale of ['"other"', `W/${etag}`]) {
-    isProblem(t, await api.put(path, newTest(), { 'if-match': stale }), 412, 'TEST_STALE')
-    isProblem(t, await api.patch(path, {}, { 'if-match': stale }), 412, 'TEST_STALE')
-    isProblem(t, await api.delete(path, { 'if-match': stale }), 412, 'TEST_STALE')
+  for (const [tag, status, code] of [['"other"', 412, 'TEST_STALE'], [`W/${etag}`, 400, 'INVALID_PRECONDITION']] as const) {
+    isProblem(t, await api.put(path, newTest(), { 'if-match': tag }), status, code)
+    isProblem(t, await api.patch(path, {}, { 'if-match': tag }), status, code)
+    isProblem(t, await api.delete(path, { 'if-match': tag }), status, code)
   }
   t.strictSame((await api.get(path)).body, result)
   const put = await api.put(path, newTest(), { 'if-match': etag })

@@ -1,4 +1,4 @@
-# The environment of one region, its names, and what runs in it.
+# The Container Apps environment of one region, its DNS zone, its apps and its jobs.
 
 resource "azurerm_container_app_environment" "main" {
   name                               = var.names.environment
@@ -11,7 +11,7 @@ resource "azurerm_container_app_environment" "main" {
   logs_destination                   = "log-analytics"
   log_analytics_workspace_id         = var.log_analytics_workspace_id
   zone_redundancy_enabled            = var.zone_redundant
-  # What goes from app to app inside is encrypted too
+  # Also encrypts traffic between apps
   mutual_tls_enabled = true
   tags               = var.tags
 
@@ -21,7 +21,7 @@ resource "azurerm_container_app_environment" "main" {
   }
 }
 
-# An internal environment's domain is known to nobody: the virtual network is told
+# The domain of an internal environment has no public DNS records, so the virtual network needs a private zone
 resource "azurerm_private_dns_zone" "main" {
   name                = azurerm_container_app_environment.main.default_domain
   resource_group_name = var.resource_group_name
@@ -45,7 +45,7 @@ resource "azurerm_private_dns_a_record" "main" {
 }
 
 locals {
-  # An app that is not external has its host below "internal"
+  # The host name of an app that is not external contains "internal"
   urls = {
     for name, app in var.apps : name => join(".", compact([
       "https://${name}", app.external_enabled ? "" : "internal", azurerm_container_app_environment.main.default_domain

@@ -18,7 +18,7 @@ variable "jobs" {
   type = map(object({
     image       = string
     identity_id = string
-    # Null: started by hand
+    # Null: the job is started by hand
     schedule           = optional(string)
     timeout_in_seconds = number
     retries            = number
@@ -28,16 +28,16 @@ variable "jobs" {
       memory = string
     })
     settings = map(string)
-    # Name of a setting, and the versionless id of the vault's secret whose value it has
+    # Name of a setting, and the versionless id of the secret that holds its value
     secrets = optional(map(string), {})
   }))
-  description = "What runs beside the services, at its time or by hand."
+  description = "Jobs, which run on a schedule or are started by hand."
   nullable    = false
 }
 
 variable "location" {
   type        = string
-  description = "Azure region, as a code: westeurope."
+  description = "Azure region code, such as westeurope."
   nullable    = false
 }
 
@@ -52,7 +52,7 @@ variable "names" {
     environment                   = string
     infrastructure_resource_group = string
   })
-  description = "Names of what this module makes."
+  description = "Names of the resources in this module."
   nullable    = false
 }
 
@@ -74,7 +74,7 @@ variable "scale" {
     max_replicas        = number
     concurrent_requests = number
   })
-  description = "Replicas of each app, and how many requests at a time one of them gets before there is another."
+  description = "Minimum and maximum replicas of each app, and concurrent requests for each replica before another one is started."
   nullable    = false
 }
 
@@ -92,12 +92,12 @@ variable "tags" {
 
 variable "virtual_network_id" {
   type        = string
-  description = "Virtual network in which the environment's names resolve."
+  description = "Virtual network that resolves the names of the environment."
   nullable    = false
 }
 
 variable "zone_redundant" {
   type        = bool
-  description = "Whether the environment spreads over the region's zones."
+  description = "Whether the environment is spread over the availability zones of the region."
   nullable    = false
 }

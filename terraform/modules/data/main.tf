@@ -1,4 +1,4 @@
-# Two accounts with the API for MongoDB, one for each service: they share no data, no key and no right.
+# Two accounts with the API for MongoDB, one for each service. They share no data, keys or access rights.
 
 locals {
   services      = toset(keys(var.collections))
@@ -38,7 +38,7 @@ resource "azurerm_cosmosdb_account" "main" {
   network_acl_bypass_for_azure_services = false
   access_key_metadata_writes_enabled    = false
 
-  # Conditional writes hold on one writing region only
+  # Conditional writes need a single write region
   multiple_write_locations_enabled = false
   automatic_failover_enabled       = length(var.failover_locations) > 0
 
@@ -54,7 +54,7 @@ resource "azurerm_cosmosdb_account" "main" {
     }
   }
 
-  # A read after a write, and If-Match, must hold
+  # Reads must see earlier writes, and If-Match must be reliable
   consistency_policy {
     consistency_level = "Strong"
   }
@@ -97,7 +97,7 @@ resource "azurerm_cosmosdb_mongo_database" "main" {
   resource_group_name = var.resource_group_name
   account_name        = each.value.name
 
-  # Shared by the collections; a serverless account takes none
+  # Shared by the collections; serverless accounts have no throughput setting
   dynamic "autoscale_settings" {
     for_each = var.kind == "autoscale" ? [var.autoscale_max_throughput] : []
 
@@ -107,7 +107,7 @@ resource "azurerm_cosmosdb_mongo_database" "main" {
   }
 }
 
-# A vCore cluster needs none in advance: the services make collections and indexes at their start
+# Not for vCore clusters: there the services create collections and indexes when they start
 resource "azurerm_cosmosdb_mongo_collection" "main" {
   for_each = var.kind == "vcore" ? {} : local.collections
 
@@ -116,7 +116,7 @@ resource "azurerm_cosmosdb_mongo_collection" "main" {
   account_name        = azurerm_cosmosdb_account.main[each.value.service].name
   database_name       = azurerm_cosmosdb_mongo_database.main[each.value.service].name
   shard_key           = "_shardKey"
-  # Counted from the last write: Cosmos DB has no expiry by a field of one's own
+  # Cosmos DB counts the expiry time from the last write, not from a field
   default_ttl_seconds = each.value.ttl_seconds
 
   index {
@@ -202,7 +202,7 @@ resource "azurerm_role_assignment" "rotation" {
   description          = "rotation: keys of the ${each.key} account"
 }
 
-# MongoRequests and its like hold the text of commands, which is health data: control plane and metrics alone
+# MongoRequests and similar categories contain the text of commands, which is health data: control plane and metrics only
 resource "azurerm_monitor_diagnostic_setting" "main" {
   for_each = azurerm_cosmosdb_account.main
 
@@ -228,7 +228,7 @@ resource "azurerm_management_lock" "main" {
   lock_level = "CanNotDelete"
   notes      = "Health data and their register."
 
-  # Locks come last and go first
+  # Locks are created last and destroyed first
   depends_on = [
     azurerm_cosmosdb_mongo_collection.main,
     azurerm_monitor_diagnostic_setting.main,

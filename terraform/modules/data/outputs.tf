@@ -4,7 +4,7 @@ output "account_ids" {
 }
 
 output "connection_strings" {
-  description = "Connection strings, by service, as MongoDB's drivers take them: the key percent-encoded."
+  description = "Connection strings for MongoDB drivers, by service, with percent-encoded keys."
   sensitive   = true
   value = merge(
     {

@@ -1,12 +1,12 @@
 variable "autoscale_max_throughput" {
   type        = number
-  description = "Highest request units a second of each database, where they are provisioned."
+  description = "Maximum request units a second of each database, if it is provisioned."
   nullable    = false
 }
 
 variable "backup_tier" {
   type        = string
-  description = "How long every moment can be restored: Continuous7Days or Continuous30Days."
+  description = "Retention time of the continuous backup: Continuous7Days or Continuous30Days."
   nullable    = false
 }
 
@@ -15,7 +15,7 @@ variable "collections" {
     indexes     = list(list(string))
     ttl_seconds = optional(number)
   })))
-  description = "The collections of each service's database, with their indexes beside the one on _id."
+  description = "The collections of each service's database, with their indexes other than the one on _id."
   nullable    = false
 }
 
@@ -26,18 +26,18 @@ variable "customer_managed_key_id" {
 
 variable "customer_managed_key_identity_id" {
   type        = string
-  description = "Id of the identity that may use that key, or null."
+  description = "Id of the identity that can use this key, or null."
 }
 
 variable "delete_lock_enabled" {
   type        = bool
-  description = "Whether the accounts are locked against deletion."
+  description = "Whether the accounts have a delete lock."
   nullable    = false
 }
 
 variable "failover_locations" {
   type        = list(string)
-  description = "Further regions with a replica, in the order in which they take over."
+  description = "Additional regions with a replica, in failover order."
   nullable    = false
 }
 
@@ -49,7 +49,7 @@ variable "kind" {
 
 variable "location" {
   type        = string
-  description = "Azure region that writes, as a code: westeurope."
+  description = "Code of the Azure region that accepts writes, such as westeurope."
   nullable    = false
 }
 
@@ -66,7 +66,7 @@ variable "names" {
     lock               = string
     diagnostic_setting = string
   })
-  description = "Names of what this module makes; the accounts and their endpoints by service."
+  description = "Names of the resources in this module; accounts and their endpoints by service."
   nullable    = false
 }
 
@@ -77,7 +77,7 @@ variable "networks" {
     subnet_ids          = map(string)
     dns_zone_ids        = map(string)
   }))
-  description = "The network of each region, where the accounts have an endpoint."
+  description = "The network of each region in which the accounts have a private endpoint."
   nullable    = false
 }
 
@@ -92,7 +92,7 @@ variable "rotation" {
     principal_id = string
     role         = string
   })
-  description = "Who regenerates the keys of the accounts, and the custom role that allows just this."
+  description = "The identity that regenerates the keys of the accounts, and the custom role that allows only this."
   nullable    = false
 }
 
@@ -121,6 +121,6 @@ variable "vcore_passwords" {
 
 variable "zone_redundant" {
   type        = bool
-  description = "Whether the databases spread over the region's zones."
+  description = "Whether the databases are spread over the availability zones of the region."
   nullable    = false
 }

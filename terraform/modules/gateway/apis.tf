@@ -1,7 +1,7 @@
-# What is published, under which policies, and to whom.
+# APIs, their policies, and products.
 
 locals {
-  # API Management knows the operations below the API's own path, so that what lies elsewhere is unknown to it, key or not
+  # Operations are relative to the path of the API: requests for other paths get 404, with or without a key
   patient_document = merge(
     { for name, part in var.documents.patient : name => part if name != "servers" },
     {
@@ -23,7 +23,7 @@ locals {
     echo    = azurerm_api_management_api.echo.name
   }
 
-  # The first product's limits have the names that policies/product.xml writes
+  # policies/product.xml uses the names of the first product's limits
   first_product = keys(var.products)[0]
   limit_prefix  = { for product in keys(var.products) : product => product == local.first_product ? "" : "${product}-" }
 
@@ -40,6 +40,11 @@ locals {
       "{{calls-per-day}}", "{{${local.limit_prefix[product]}calls-per-day}}"
     )
   }
+
+  # A cors statement without origins is invalid, so it is left out then
+  global_policy = length(var.cors_origins) == 0 ? replace(var.policies.global, "/(?s)\\s*<cors .*</cors>/", "") : replace(
+    var.policies.global, "<origin>{{cors-origins}}</origin>", join("", [for origin in var.cors_origins : "<origin>${origin}</origin>"])
+  )
 
   openings = merge([
     for product, settings in var.products : { for api in settings.apis : "${product}/${api}" => { product = product, api = api } }
@@ -68,8 +73,8 @@ resource "azurerm_api_management_api" "patient" {
   }
 }
 
-# As API Management's own sample, which the provider takes away from a new service. Behind it is Microsoft's echo, over
-# http as there; what belongs to a subscription is taken away before.
+# The sample API of API Management, which the provider deletes from new services. Its backend is Microsoft's echo
+# service over http; the policy removes the subscription key first.
 resource "azurerm_api_management_api" "echo" {
   name                  = "echo"
   display_name          = "Echo API"
@@ -90,7 +95,7 @@ resource "azurerm_api_management_api" "echo" {
 resource "azurerm_api_management_api_operation" "retrieve_resource" {
   operation_id        = "retrieve-resource"
   display_name        = "Retrieve resource"
-  description         = "Answers with what it was asked."
+  description         = "Returns the request."
   resource_group_name = var.resource_group_name
   api_management_name = azurerm_api_management.main.name
   api_name            = azurerm_api_management_api.echo.name
@@ -113,7 +118,14 @@ resource "azurerm_api_management_api_operation" "retrieve_resource" {
 
 resource "azurerm_api_management_policy" "main" {
   api_management_id = azurerm_api_management.main.id
-  xml_content       = var.policies.global
+  xml_content       = local.global_policy
+
+  lifecycle {
+    precondition {
+      condition     = alltrue([for origin in var.cors_origins : strcontains(local.global_policy, "<origin>${origin}</origin>")])
+      error_message = "policies/global.xml has no place for the allowed origins."
+    }
+  }
 
   depends_on = [azurerm_api_management_named_value.main]
 }
@@ -127,12 +139,12 @@ resource "azurerm_api_management_api_policy" "patient" {
   lifecycle {
     precondition {
       condition     = alltrue([for place in var.additional_locations : strcontains(local.patient_policy, "{{patient-backend-url-${place.location}}}")])
-      error_message = "policies/patient.xml names no backend that each region could have its own of."
+      error_message = "policies/patient.xml sets no backend that could be replaced for each region."
     }
 
     precondition {
       condition     = var.entra == null || strcontains(local.patient_policy, "<validate-azure-ad-token ")
-      error_message = "policies/patient.xml has no place for the check of tokens."
+      error_message = "policies/patient.xml has no place for token validation."
     }
   }
 
@@ -148,7 +160,7 @@ resource "azurerm_api_management_api_policy" "echo" {
   depends_on = [azurerm_api_management_named_value.main, azurerm_api_management_api_operation.retrieve_resource]
 }
 
-# Subscriptions are not made here: their keys would stand in the state
+# Subscriptions are not created here, because the state would contain their keys
 resource "azurerm_api_management_product" "main" {
   for_each = var.products
 

@@ -1,7 +1,7 @@
-# What is told of requests: no body, no header, no query parameter. Paths hold ids of patients; who may read them is in THREATS.md.
+# Request logs without bodies, headers and query parameters. Paths contain ids of patients: THREATS.md says who can read them.
 
 locals {
-  # Traces to Application Insights, and the log of requests to Log Analytics
+  # Traces go to Application Insights, request logs to Log Analytics
   diagnostics = {
     applicationinsights = {
       logger_id   = azurerm_api_management_logger.insights.id

@@ -1,7 +1,7 @@
-# Tokens of Entra ID, where they are asked for: the check comes right after what the levels above do.
+# Validation of Entra ID tokens, if enabled. It follows the policies of the levels above.
 
 locals {
-  # Tokens of version 2 name the application azp, those of version 1 appid
+  # Version 2 tokens contain the application in azp, version 1 tokens in appid
   application = "((Jwt)context.Variables[\"token\"]).Claims.GetValueOrDefault(\"azp\", ((Jwt)context.Variables[\"token\"]).Claims.GetValueOrDefault(\"appid\", \"\"))"
 
   token_check = var.entra == null ? "" : join("\n", concat(
@@ -15,14 +15,14 @@ locals {
       "<audiences><audience>${var.entra.audience}</audience></audiences>",
       "</validate-azure-ad-token>",
     ],
-    # Without subscriptions there is no product, so its limits are counted by application here
+    # Without subscriptions there is no product, so the limits apply to each application
     local.keys_required ? [] : [
       "<rate-limit-by-key calls=\"{{calls-per-minute}}\" renewal-period=\"60\" counter-key=\"@(${local.application})\" />",
       "<quota-by-key calls=\"{{calls-per-day}}\" renewal-period=\"86400\" counter-key=\"@(${local.application})\" />",
     ],
   ))
 
-  # The register's actor is the application then
+  # The actor in audit records is the application
   actor = local.keys_required ? "context.Subscription.Id" : local.application
 
   patient_policy = var.entra == null ? local.regional_policy : replace(

@@ -1,4 +1,4 @@
-# API Management: the one thing that is open to the outside, to the clients' addresses alone.
+# API Management, the only public endpoint, open to the addresses of clients only.
 
 resource "azurerm_public_ip" "main" {
   name                = var.names.public_ip
@@ -6,7 +6,7 @@ resource "azurerm_public_ip" "main" {
   resource_group_name = var.resource_group_name
   allocation_method   = "Static"
   sku                 = "Standard"
-  # API Management asks for a name on its address
+  # API Management requires a domain name label on its address
   domain_name_label = var.names.domain_name_label
   zones             = length(var.zones) == 0 ? null : var.zones
   tags              = var.tags
@@ -26,7 +26,7 @@ resource "azurerm_public_ip" "additional" {
 }
 
 resource "azurerm_api_management" "main" {
-  # checkov:skip=CKV_AZURE_174: of the control plane, which cannot be created closed; the network rules open its port to Azure alone
+  # checkov:skip=CKV_AZURE_174: for the control plane only, which cannot be created without public access; network rules allow Azure only
 
   name                 = var.names.gateway
   location             = var.location
@@ -38,7 +38,7 @@ resource "azurerm_api_management" "main" {
   min_api_version      = "2021-08-01"
   virtual_network_type = "External"
   public_ip_address_id = azurerm_public_ip.main.id
-  # Of the control plane, which cannot be created closed; its port is open to Azure's own addresses alone
+  # For the control plane only, which cannot be created without public access; network rules allow Azure only
   public_network_access_enabled = true
   tags                          = var.tags
 
@@ -83,7 +83,7 @@ resource "azurerm_api_management" "main" {
     http2_enabled = true
   }
 
-  # TLS 1.2 and later, and no cipher without forward secrecy or with CBC
+  # TLS 1.2 or later, without ciphers that use CBC or lack forward secrecy
   security {
     backend_ssl30_enabled  = false
     backend_tls10_enabled  = false
@@ -115,7 +115,7 @@ resource "azurerm_api_management" "main" {
   }
 }
 
-# What the policies write as {{name}}
+# Named values: {{name}} in the policies
 resource "azurerm_api_management_named_value" "main" {
   for_each = merge(var.named_values, local.backends, local.limits)
 

@@ -9,6 +9,6 @@ output "name" {
 }
 
 output "url" {
-  description = "Address of the gateway, without a slash at its end."
+  description = "Address of the gateway, without a trailing slash."
   value       = var.custom_domain == null ? azurerm_api_management.main.gateway_url : "https://${var.custom_domain.host_name}"
 }

@@ -1,4 +1,4 @@
-# Where there are more regions, each gateway calls the services of its own.
+# With additional regions, each gateway calls the services of its own region.
 
 locals {
   backend = "<set-backend-service base-url=\"{{patient-backend-url}}\" />"

@@ -8,7 +8,13 @@ variable "additional_locations" {
     public_ip_name    = string
     domain_name_label = string
   }))
-  description = "Further regions with a gateway: the name that it has for its region, and where it stands."
+  description = "Additional regions with a gateway: the name that API Management uses for the region, and its network."
+  nullable    = false
+}
+
+variable "cors_origins" {
+  type        = list(string)
+  description = "Origins of web pages that may call the APIs; empty: no cross-origin calls."
   nullable    = false
 }
 
@@ -17,7 +23,7 @@ variable "custom_domain" {
     host_name = string
     secret_id = string
   })
-  description = "The gateway's own host name, and the versionless id of its certificate's secret in the vault; null: Azure's name alone."
+  description = "Custom host name of the gateway, and the versionless id of its certificate's secret in the vault; null: Azure's host name only."
 }
 
 variable "documents" {
@@ -35,7 +41,7 @@ variable "entra" {
     client_application_ids = list(string)
     replaces_keys          = bool
   })
-  description = "Tokens of Entra ID that clients must show, beside their key or instead of it; null: keys alone."
+  description = "Entra ID tokens that clients must send in addition to their key or instead of it; null: keys only."
 }
 
 variable "identity_client_id" {
@@ -61,7 +67,7 @@ variable "insights" {
 
 variable "location" {
   type        = string
-  description = "Azure region, as a code: westeurope."
+  description = "Azure region code, such as westeurope."
   nullable    = false
 }
 
@@ -73,7 +79,7 @@ variable "log_analytics_workspace_id" {
 
 variable "named_values" {
   type        = map(string)
-  description = "What differs by environment in the policies. None is secret."
+  description = "Named values of the policies, which differ between environments. None is secret."
   nullable    = false
 }
 
@@ -85,13 +91,13 @@ variable "names" {
     logger             = string
     diagnostic_setting = string
   })
-  description = "Names of what this module makes."
+  description = "Names of the resources in this module."
   nullable    = false
 }
 
 variable "patient_urls" {
   type        = map(string)
-  description = "Address of the patient service, with the path of its API: primary, and by location in further regions. Not among additional_locations, since API Management itself must not wait for it."
+  description = "Address of the patient service with the path of its API: primary, and by location in additional regions. Not part of additional_locations, because API Management must not wait for it."
   nullable    = false
 }
 
@@ -113,7 +119,7 @@ variable "products" {
     calls_per_day    = number
     apis             = list(string)
   }))
-  description = "Products: the APIs each opens, and how often a subscription may call."
+  description = "Products: the APIs that each includes, and the limits for each subscription."
   nullable    = false
 }
 
@@ -122,7 +128,7 @@ variable "publisher" {
     name  = string
     email = string
   })
-  description = "Who offers the APIs."
+  description = "Publisher of the APIs."
   nullable    = false
 }
 
@@ -134,7 +140,7 @@ variable "resource_group_name" {
 
 variable "sampling_percentage" {
   type        = number
-  description = "Share of requests that are traced; errors are always."
+  description = "Sampling ratio of traces; errors are always traced."
   nullable    = false
 }
 
@@ -158,6 +164,6 @@ variable "tags" {
 
 variable "zones" {
   type        = list(string)
-  description = "Zones over which the units spread; empty: none."
+  description = "Availability zones of the units; empty: none."
   nullable    = false
 }

@@ -1,4 +1,4 @@
-# User-assigned, so that rights are granted before what needs them exists: one apply suffices, and a recreated app keeps its rights.
+# User-assigned identities can get access rights before the apps exist: one apply is enough, and a recreated app keeps its rights.
 
 resource "azurerm_user_assigned_identity" "main" {
   for_each = var.names

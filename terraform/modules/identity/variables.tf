@@ -1,12 +1,12 @@
 variable "location" {
   type        = string
-  description = "Azure region, as a code: westeurope."
+  description = "Azure region code, such as westeurope."
   nullable    = false
 }
 
 variable "names" {
   type        = map(string)
-  description = "Names of the identities, by what they stand for."
+  description = "Names of the identities, by app."
   nullable    = false
 }
 

@@ -1,10 +1,10 @@
-# What somebody has to know about.
+# Alerts.
 
 locals {
-  # Names of metrics are the services' own: services/common
+  # Names of metrics are defined in services/common/telemetry/metrics.ts
   query_alerts = {
     p95 = {
-      description = "The 95th percentile of the time to answer, cold starts included."
+      description = "95th percentile of the response time, including cold starts."
       severity    = 2
       frequency   = "PT5M"
       window      = "PT15M"
@@ -16,7 +16,7 @@ locals {
       query       = "requests | where cloud_RoleName startswith 'patient' | summarize p95 = percentile(duration, 95) by bin(timestamp, 5m)"
     }
     refused = {
-      description = "Calls that a service refused: a wrong host key, or an address that is not on its list."
+      description = "Calls that a service refused: invalid host key, or address not on its list."
       severity    = 2
       frequency   = "PT5M"
       window      = "PT15M"
@@ -40,20 +40,20 @@ locals {
       query       = "customMetrics | where name == 'database.throttled' | project timestamp, commands = valueSum"
     }
     key-age = {
-      description = "A key is older than its period: the rotation does not reach it."
+      description = "A key is older than its rotation period: rotation does not work for it."
       severity    = 1
       frequency   = "PT1H"
       window      = "PT6H"
       scope       = azurerm_application_insights.main.id
       operator    = "GreaterThan"
-      # The rotation runs once a day, after the period
+      # Rotation runs once a day, after the period
       threshold   = var.key_rotation_days + 2
       aggregation = "Maximum"
       column      = "days"
       query       = "customMetrics | where name == 'key.age_days' | project timestamp, secret = tostring(customDimensions.secret), days = value"
     }
     rotation-failed = {
-      description = "The rotation could not do one of its secrets."
+      description = "Rotation failed for a secret."
       severity    = 1
       frequency   = "PT1H"
       window      = "PT6H"
@@ -64,9 +64,9 @@ locals {
       column      = null
       query       = "ContainerAppConsoleLogs_CL | where ContainerGroupName_s startswith '${var.rotation_job}' and Stream_s == 'stderr'"
     }
-    # Services that scale to zero tell no age of a key
+    # Services that are scaled to zero do not report the age of a key
     rotation-missing = {
-      description = "The rotation did not run for two days."
+      description = "Rotation has not run for two days."
       severity    = 1
       frequency   = "P1D"
       window      = "P2D"
@@ -92,7 +92,7 @@ resource "azurerm_monitor_scheduled_query_rules_alert_v2" "main" {
   window_duration         = each.value.window
   scopes                  = [each.value.scope]
   auto_mitigation_enabled = each.value.frequency != "P1D"
-  # Tables and metrics come with the first entry
+  # Tables and metrics are created with the first entry
   skip_query_validation = true
   tags                  = var.tags
 
@@ -122,7 +122,7 @@ resource "azurerm_monitor_scheduled_query_rules_alert_v2" "main" {
 resource "azurerm_monitor_metric_alert" "failures" {
   name                = "${var.names.alert}-5xx"
   resource_group_name = var.resource_group_name
-  description         = "Answers of the gateway with 5xx: the register or a database cannot take the work, or a defect."
+  description         = "5xx responses of the gateway: the audit service or a database is unavailable, or there is a defect."
   scopes              = [var.gateway.id]
   severity            = 1
   frequency           = "PT1M"
@@ -148,7 +148,7 @@ resource "azurerm_monitor_metric_alert" "failures" {
   }
 }
 
-# Its path is the gateway's own health, behind which no service is woken
+# Requests the health of the gateway itself, which starts no service
 resource "azurerm_application_insights_standard_web_test" "main" {
   for_each = toset(var.availability_test_enabled ? ["gateway"] : [])
 
@@ -180,7 +180,7 @@ resource "azurerm_monitor_metric_alert" "availability" {
 
   name                = "${var.names.alert}-availability"
   resource_group_name = var.resource_group_name
-  description         = "The gateway does not answer from two places at least."
+  description         = "The gateway does not answer from at least two locations."
   scopes              = [each.value.id, azurerm_application_insights.main.id]
   severity            = 1
   frequency           = "PT1M"

@@ -1,4 +1,4 @@
-# Where logs, metrics and traces go. What watches them is in alerts.tf and workbook.tf.
+# Storage of logs, metrics and traces. Alerts and the workbook are in alerts.tf and workbook.tf.
 
 resource "azurerm_log_analytics_workspace" "main" {
   name                = var.names.workspace
@@ -6,9 +6,9 @@ resource "azurerm_log_analytics_workspace" "main" {
   resource_group_name = var.resource_group_name
   sku                 = "PerGB2018"
   retention_in_days   = var.retention_in_days
-  # The environment of the apps sends its logs with the workspace's key
+  # The Container Apps environment authenticates with the key of the workspace
   local_authentication_enabled = true
-  # Who may see a resource does not therefore see its logs: paths in them hold ids of patients
+  # Access to a resource does not include its logs, because paths in them contain ids of patients
   allow_resource_only_permissions = false
   tags                            = var.tags
 }
@@ -19,7 +19,7 @@ resource "azurerm_application_insights" "main" {
   resource_group_name = var.resource_group_name
   application_type    = "web"
   workspace_id        = azurerm_log_analytics_workspace.main.id
-  # Telemetry is taken from the identities below alone
+  # Only the identities below can send telemetry
   local_authentication_enabled = false
   ip_masking_enabled           = true
   # The services sample themselves

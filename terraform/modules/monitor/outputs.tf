@@ -4,7 +4,7 @@ output "action_group_id" {
 }
 
 output "connection_string" {
-  description = "Connection string of Application Insights. It names it, and opens nothing: telemetry needs an identity."
+  description = "Connection string of Application Insights. Not a secret: sending telemetry requires an identity."
   value       = azurerm_application_insights.main.connection_string
   sensitive   = true
   depends_on  = [azurerm_role_assignment.publisher]
@@ -16,7 +16,7 @@ output "insights_id" {
 }
 
 output "workspace_guid" {
-  description = "The workspace's own id, as queries name it."
+  description = "Workspace id for queries."
   value       = azurerm_log_analytics_workspace.main.workspace_id
 }
 

@@ -1,12 +1,12 @@
 variable "alert_emails" {
   type        = list(string)
-  description = "Who is told of alerts; empty: they show in the portal alone."
+  description = "E-mail addresses that receive alerts; empty: alerts are visible in the portal only."
   nullable    = false
 }
 
 variable "availability_test_enabled" {
   type        = bool
-  description = "Whether the gateway's health is asked for from outside, every five minutes."
+  description = "Whether an availability test checks the health of the gateway every five minutes."
   nullable    = false
 }
 
@@ -15,7 +15,7 @@ variable "budget" {
     amount     = number
     start_date = string
   })
-  description = "Monthly budget of each resource group in the billing currency, and the first day of the month it starts with; null: none."
+  description = "Monthly budget of each resource group in the billing currency, and its start date, the first day of a month; null: no budget."
 }
 
 variable "gateway" {
@@ -29,13 +29,13 @@ variable "gateway" {
 
 variable "key_rotation_days" {
   type        = number
-  description = "The age at which a key is rotated."
+  description = "Age at which a key is rotated, in days."
   nullable    = false
 }
 
 variable "location" {
   type        = string
-  description = "Azure region, as a code: westeurope."
+  description = "Azure region code, such as westeurope."
   nullable    = false
 }
 
@@ -49,19 +49,19 @@ variable "names" {
     alert        = string
     availability = string
   })
-  description = "Names of what this module makes."
+  description = "Names of the resources in this module."
   nullable    = false
 }
 
 variable "publishers" {
   type        = map(string)
-  description = "Object ids of the identities that send telemetry, by what they stand for."
+  description = "Object ids of the identities that send telemetry, by app."
   nullable    = false
 }
 
 variable "resource_group_ids" {
   type        = map(string)
-  description = "Ids of the resource groups that the budget watches, by region."
+  description = "Ids of the resource groups that the budget covers, by region."
   nullable    = false
 }
 
@@ -73,7 +73,7 @@ variable "resource_group_name" {
 
 variable "retention_in_days" {
   type        = number
-  description = "How long logs are kept."
+  description = "Retention time of logs, in days."
   nullable    = false
 }
 
@@ -96,6 +96,6 @@ variable "thresholds" {
     refused   = number
     throttled = number
   })
-  description = "From where on an alert is raised: answers with 5xx in 5 minutes, the 95th percentile of the time to answer, refused calls and throttled commands in 15 minutes."
+  description = "Alert thresholds: 5xx responses in 5 minutes, 95th percentile of the response time, and refused calls and throttled commands in 15 minutes."
   nullable    = false
 }

@@ -1,4 +1,4 @@
-# What the operators look at.
+# Workbook for operators.
 
 locals {
   charts = [
@@ -55,7 +55,7 @@ locals {
 }
 
 resource "azurerm_application_insights_workbook" "main" {
-  # A UUID is asked for; this one is the same at every apply
+  # The name must be a UUID; this one is the same at every apply
   name                = uuidv5("dns", "${var.names.workbook}.${var.resource_group_name}")
   location            = var.location
   resource_group_name = var.resource_group_name

@@ -1,9 +1,9 @@
-# The network of one region: who may talk to whom, and a deny at the end of every list.
+# The network of one region. Every list of security rules ends with a deny rule.
 
 locals {
   prefix_length = tonumber(split("/", var.address_space)[1])
 
-  # The order is part of the addresses: append, do not insert
+  # Addresses depend on the order: append, do not insert
   subnet_order = ["environment", "gateway", "endpoints", "runner"]
 
   prefixes = {
@@ -46,7 +46,7 @@ resource "azurerm_subnet" "main" {
   resource_group_name  = var.resource_group_name
   virtual_network_name = azurerm_virtual_network.main.name
   address_prefixes     = [each.value]
-  # Private endpoints obey the lists below too
+  # The security rules below also apply to private endpoints
   private_endpoint_network_policies = "Enabled"
 
   dynamic "delegation" {

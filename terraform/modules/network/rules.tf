@@ -1,4 +1,4 @@
-# The rules of each subnet. Ports of the platforms:
+# Security rules of each subnet. Ports required by the platforms:
 # https://learn.microsoft.com/azure/api-management/virtual-network-reference
 # https://learn.microsoft.com/azure/container-apps/firewall-integration
 
@@ -7,13 +7,13 @@ locals {
   gateway     = local.prefixes.gateway
   endpoints   = local.prefixes.endpoints
 
-  # One, where it comes from a known address
+  # One address, if there is a NAT gateway
   load_test_addresses = var.load_test_enabled ? values(azurerm_public_ip.nat) : []
 
-  # 31443 is where the environment's own proxy listens, behind its load balancer
+  # The proxy of the environment listens on 31443, behind its load balancer
   environment_ports = ["443", "31443"]
 
-  # Direction, then whom, then what; a rule without any source is left out
+  # A rule without sources is omitted
   wanted = {
     gateway = [
       { name = "clients", direction = "Inbound", from = var.client_ip_ranges, to = local.gateway, ports = ["443"], protocol = "Tcp", description = "Clients" },
@@ -33,18 +33,18 @@ locals {
       { name = "to-sql", direction = "Outbound", from = [local.gateway], to = "Sql", ports = ["1433"], protocol = "Tcp", description = "API Management's own configuration" },
       { name = "to-key-vault", direction = "Outbound", from = [local.gateway], to = "AzureKeyVault", ports = ["443"], protocol = "Tcp", description = "API Management's own certificates" },
       { name = "to-monitor", direction = "Outbound", from = [local.gateway], to = "AzureMonitor", ports = ["443", "1886"], protocol = "Tcp", description = "Logs and metrics" },
-      { name = "to-certificate-lists", direction = "Outbound", from = [local.gateway], to = "Internet", ports = ["80"], protocol = "Tcp", description = "Revocation lists of certificates, and the Echo API" },
+      { name = "to-certificate-lists", direction = "Outbound", from = [local.gateway], to = "Internet", ports = ["80"], protocol = "Tcp", description = "Certificate revocation lists, and the Echo API" },
     ]
 
     environment = [
       { name = "gateway", direction = "Inbound", from = [local.gateway], to = local.environment, ports = local.environment_ports, protocol = "Tcp", description = "API Management" },
       { name = "load-balancer", direction = "Inbound", from = ["AzureLoadBalancer"], to = local.environment, ports = ["30000-32767"], protocol = "Tcp", description = "Health probes of the platform" },
-      { name = "within", direction = "Inbound", from = [local.environment], to = local.environment, ports = ["*"], protocol = "*", description = "The environment's own traffic, patient to audit with it" },
-      { name = "to-within", direction = "Outbound", from = [local.environment], to = local.environment, ports = ["*"], protocol = "*", description = "The environment's own traffic, patient to audit with it" },
+      { name = "within", direction = "Inbound", from = [local.environment], to = local.environment, ports = ["*"], protocol = "*", description = "Traffic within the environment, including from patient to audit" },
+      { name = "to-within", direction = "Outbound", from = [local.environment], to = local.environment, ports = ["*"], protocol = "*", description = "Traffic within the environment, including from patient to audit" },
       { name = "to-endpoints", direction = "Outbound", from = [local.environment], to = local.endpoints, ports = ["443", tostring(var.database_port)], protocol = "Tcp", description = "Key Vault, registry and databases" },
       { name = "to-entra-id", direction = "Outbound", from = [local.environment], to = "AzureActiveDirectory", ports = ["443"], protocol = "Tcp", description = "Tokens of the managed identities" },
       { name = "to-monitor", direction = "Outbound", from = [local.environment], to = "AzureMonitor", ports = ["443"], protocol = "Tcp", description = "Logs, metrics and traces" },
-      { name = "to-resource-manager", direction = "Outbound", from = [local.environment], to = "AzureResourceManager", ports = ["443"], protocol = "Tcp", description = "The rotation regenerates the keys of Cosmos DB" },
+      { name = "to-resource-manager", direction = "Outbound", from = [local.environment], to = "AzureResourceManager", ports = ["443"], protocol = "Tcp", description = "Rotation regenerates the keys of Cosmos DB" },
       { name = "to-gateway", direction = "Outbound", from = var.load_test_enabled ? [local.environment] : [], to = "Internet", ports = ["443"], protocol = "Tcp", description = "The load test" },
       { name = "to-platform-images", direction = "Outbound", from = [local.environment], to = "MicrosoftContainerRegistry", ports = ["443"], protocol = "Tcp", description = "Images of the platform" },
       { name = "to-platform-images-cdn", direction = "Outbound", from = [local.environment], to = "AzureFrontDoor.FirstParty", ports = ["443"], protocol = "Tcp", description = "Images of the platform" },
@@ -70,11 +70,11 @@ locals {
     ]
   }
 
-  # Before Azure's own rules, which let the whole virtual network and every way out pass
+  # Precedes Azure's default rules, which allow all traffic within the virtual network and all outbound traffic
   denials = [
     for direction in ["Inbound", "Outbound"] : {
       name        = "deny-${lower(direction)}"
-      description = "All else"
+      description = "Everything else"
       priority    = 4096
       direction   = direction
       access      = "Deny"

@@ -10,13 +10,13 @@ variable "address_space" {
 
 variable "availability_test_enabled" {
   type        = bool
-  description = "Whether the availability test of Application Insights may reach the gateway."
+  description = "Whether the availability test of Application Insights can reach the gateway."
   nullable    = false
 }
 
 variable "client_ip_ranges" {
   type        = list(string)
-  description = "IPv4 ranges of the clients that may reach the gateway; empty: none."
+  description = "IPv4 ranges of the clients that can reach the gateway; empty: none."
   nullable    = false
 }
 
@@ -39,19 +39,19 @@ variable "ddos_protection_plan_id" {
 
 variable "load_test_enabled" {
   type        = bool
-  description = "Whether the environment itself may call the gateway, from the address of the NAT gateway."
+  description = "Whether the environment can call the gateway, from the address of the NAT gateway."
   nullable    = false
 }
 
 variable "location" {
   type        = string
-  description = "Azure region, as a code: westeurope."
+  description = "Azure region code, such as westeurope."
   nullable    = false
 }
 
 variable "multiple_regions" {
   type        = bool
-  description = "Whether Traffic Manager has to reach the gateway."
+  description = "Whether Traffic Manager can reach the gateway."
   nullable    = false
 }
 
@@ -63,13 +63,13 @@ variable "names" {
     subnets         = map(string)
     security_groups = map(string)
   })
-  description = "Names of what this module makes."
+  description = "Names of the resources in this module."
   nullable    = false
 }
 
 variable "nat_gateway_enabled" {
   type        = bool
-  description = "Whether what leaves the environment comes from one known address."
+  description = "Whether outbound traffic of the environment has a fixed address (NAT gateway)."
   nullable    = false
 }
 
@@ -81,7 +81,7 @@ variable "resource_group_name" {
 
 variable "runner_enabled" {
   type        = bool
-  description = "Whether there is a subnet for a runner that deploys from inside the network."
+  description = "Whether to create a subnet for a build runner that deploys from inside the network."
   nullable    = false
 }
 

@@ -1,15 +1,15 @@
 # The images, pulled by digest with the identity of the app that runs them.
 
 resource "azurerm_container_registry" "main" {
-  # checkov:skip=CKV_AZURE_139: closed but while deployer_ip_ranges names whoever deploys
-  # checkov:skip=CKV_AZURE_164: content trust is no more in azurerm 5; images are signed with cosign and verified before they are copied here
+  # checkov:skip=CKV_AZURE_139: closed except while deployer_ip_ranges contains the address of a deployer
+  # checkov:skip=CKV_AZURE_164: azurerm 5 has no content trust; images are signed with cosign and verified before they are copied here
   # checkov:skip=CKV_AZURE_166: images are scanned and their provenance verified before they are copied here; quarantine is a preview
-  # checkov:skip=CKV_AZURE_233: by zone_redundant, as environments/prod.tfvars has it
+  # checkov:skip=CKV_AZURE_233: depends on zone_redundant, which environments/prod.tfvars sets
 
   name                = var.names.registry
   location            = var.location
   resource_group_name = var.resource_group_name
-  # The only one that has private endpoints
+  # The only SKU with private endpoints
   sku                           = "Premium"
   admin_enabled                 = false
   anonymous_pull_enabled        = false

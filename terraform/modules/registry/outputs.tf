@@ -4,7 +4,7 @@ output "id" {
 }
 
 output "login_server" {
-  description = "Host name of the registry; known once its pullers have their rights."
+  description = "Host name of the registry; available once the pull rights are assigned."
   value       = azurerm_container_registry.main.login_server
   depends_on  = [azurerm_role_assignment.pull, azurerm_private_endpoint.main]
 }

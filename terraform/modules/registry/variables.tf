@@ -1,12 +1,12 @@
 variable "deployer_ip_ranges" {
   type        = list(string)
-  description = "IPv4 ranges that reach the registry from outside; empty: none."
+  description = "IPv4 ranges that can reach the registry from outside; empty: none."
   nullable    = false
 }
 
 variable "location" {
   type        = string
-  description = "Azure region, as a code: westeurope."
+  description = "Azure region code, such as westeurope."
   nullable    = false
 }
 
@@ -22,7 +22,7 @@ variable "names" {
     endpoint           = string
     diagnostic_setting = string
   })
-  description = "Names of what this module makes."
+  description = "Names of the resources in this module."
   nullable    = false
 }
 
@@ -33,19 +33,19 @@ variable "networks" {
     subnet_ids          = map(string)
     dns_zone_ids        = map(string)
   }))
-  description = "The network of each region, where the registry has an endpoint."
+  description = "The network of each region in which the registry has a private endpoint."
   nullable    = false
 }
 
 variable "pullers" {
   type        = map(string)
-  description = "Object ids of the identities that pull images, by what they stand for."
+  description = "Object ids of the identities that pull images, by app."
   nullable    = false
 }
 
 variable "replica_locations" {
   type        = set(string)
-  description = "Further regions that hold a copy."
+  description = "Additional regions with a copy of the images."
   nullable    = false
 }
 
@@ -63,6 +63,6 @@ variable "tags" {
 
 variable "zone_redundant" {
   type        = bool
-  description = "Whether it spreads over the region's zones."
+  description = "Whether the registry is spread over the availability zones of the region."
   nullable    = false
 }

@@ -1,4 +1,4 @@
-# The vault, and who opens what in it.
+# The vault, its secrets, and the access rights on them.
 
 resource "azurerm_key_vault" "main" {
   name                          = var.names.vault
@@ -14,7 +14,7 @@ resource "azurerm_key_vault" "main" {
 
   network_acls {
     default_action = "Deny"
-    # Only Cosmos DB with a customer-managed key and API Management with a certificate come as services of the platform
+    # Only Cosmos DB with a customer-managed key and API Management with a certificate connect as trusted Azure services
     bypass   = var.customer_managed_key_enabled || var.certificate_enabled ? "AzureServices" : "None"
     ip_rules = var.deployer_ip_ranges
   }
@@ -42,16 +42,16 @@ resource "azurerm_private_endpoint" "main" {
   }
 }
 
-# The one role on the whole vault
+# The only role on the whole vault
 resource "azurerm_role_assignment" "deployer" {
   scope                = azurerm_key_vault.main.id
   role_definition_name = var.customer_managed_key_enabled ? "Key Vault Administrator" : "Key Vault Secrets Officer"
   principal_id         = var.deployer_object_id
-  description          = "Deployer: makes the secrets"
+  description          = "Deployer: creates the secrets"
 }
 
 resource "azurerm_key_vault_secret" "main" {
-  # checkov:skip=CKV_AZURE_41: a version expires when the rotation supersedes it; one that expired before would be an outage
+  # checkov:skip=CKV_AZURE_41: rotation sets the expiry of a version when it supersedes it; an earlier expiry would cause an outage
 
   for_each = var.secrets
 
@@ -62,14 +62,14 @@ resource "azurerm_key_vault_secret" "main" {
   content_type     = "text/plain"
 
   lifecycle {
-    # From here on they are the rotation's: it sets values, times, and the tag by which a version names the one before it
+    # From here on, rotation manages them: values, times, and the tag that names the previous version
     ignore_changes = [value_wo_version, content_type, expiration_date, not_before_date, tags]
   }
 
   depends_on = [azurerm_role_assignment.deployer, azurerm_private_endpoint.main]
 }
 
-# The scope is one secret, all its versions; the id of the secret itself would name one version
+# The scope is one secret with all its versions; the id of the secret resource names only one version
 resource "azurerm_role_assignment" "secret" {
   for_each = var.access
 
@@ -80,7 +80,7 @@ resource "azurerm_role_assignment" "secret" {
   description          = "${each.value.identity}: ${each.value.secret}"
 }
 
-# What others put into the vault: a certificate, whose secret holds its private key, or a subscription's key
+# Secrets that are stored by hand: the secret of a certificate, which contains its private key, or a subscription key
 resource "azurerm_role_assignment" "foreign_secret" {
   for_each = var.foreign_secrets
 
@@ -92,8 +92,8 @@ resource "azurerm_role_assignment" "foreign_secret" {
 }
 
 resource "azurerm_key_vault_key" "databases" {
-  # checkov:skip=CKV_AZURE_40: its rotation policy makes each version expire
-  # checkov:skip=CKV_AZURE_112: by vault_sku, as environments/prod.tfvars has it
+  # checkov:skip=CKV_AZURE_40: its rotation policy sets the expiry of each version
+  # checkov:skip=CKV_AZURE_112: depends on vault_sku, which environments/prod.tfvars sets
 
   for_each = toset(var.customer_managed_key_enabled ? ["databases"] : [])
 
@@ -152,6 +152,6 @@ resource "azurerm_management_lock" "main" {
   lock_level = "CanNotDelete"
   notes      = "Without the vault no service opens its database."
 
-  # Locks come last and go first
+  # Locks are created last and destroyed first
   depends_on = [azurerm_private_endpoint.main, azurerm_role_assignment.secret, azurerm_monitor_diagnostic_setting.main]
 }

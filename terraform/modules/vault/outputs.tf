@@ -1,5 +1,5 @@
 output "customer_managed_key_id" {
-  description = "Versionless id of the key that encrypts the databases, or null; known once Cosmos DB may use it."
+  description = "Versionless id of the key that encrypts the databases, or null; available once Cosmos DB has access to it."
   value       = one([for key in azurerm_key_vault_key.databases : key.versionless_id])
   depends_on  = [azurerm_role_assignment.databases_key]
 }
@@ -15,7 +15,7 @@ output "name" {
 }
 
 output "uri" {
-  description = "Address of the vault, with a slash at its end; known once its readers have their rights."
+  description = "Address of the vault, with a trailing slash; available once the read rights are assigned."
   value       = azurerm_key_vault.main.vault_uri
   depends_on  = [azurerm_role_assignment.secret, azurerm_role_assignment.foreign_secret, azurerm_private_endpoint.main]
 }

@@ -4,42 +4,42 @@ variable "access" {
     role     = string
     secret   = string
   }))
-  description = "Who opens what: one role of one identity on one secret each, by \"identity/secret\"."
+  description = "Access rights: one role of one identity on one secret each, by \"identity/secret\"."
   nullable    = false
 
   validation {
     condition     = alltrue([for assignment in var.access : contains(["Key Vault Secrets User", "Key Vault Secrets Officer"], assignment.role)])
-    error_message = "A role on a secret is Key Vault Secrets User or Key Vault Secrets Officer."
+    error_message = "A role on a secret must be Key Vault Secrets User or Key Vault Secrets Officer."
   }
 }
 
 variable "certificate_enabled" {
   type        = bool
-  description = "Whether the vault holds the certificate of the gateway's own domain."
+  description = "Whether the vault contains the certificate of the custom domain."
   nullable    = false
 }
 
 variable "customer_managed_key_enabled" {
   type        = bool
-  description = "Whether the vault holds a key that encrypts the databases."
+  description = "Whether the vault contains a key that encrypts the databases."
   nullable    = false
 }
 
 variable "delete_lock_enabled" {
   type        = bool
-  description = "Whether the vault is locked against deletion."
+  description = "Whether the vault has a delete lock."
   nullable    = false
 }
 
 variable "deployer_ip_ranges" {
   type        = list(string)
-  description = "IPv4 ranges that reach the vault from outside; empty: none."
+  description = "IPv4 ranges that can reach the vault from outside; empty: none."
   nullable    = false
 }
 
 variable "deployer_object_id" {
   type        = string
-  description = "Object id of whoever deploys."
+  description = "Object id of the user, group or application that deploys."
   nullable    = false
 }
 
@@ -48,19 +48,19 @@ variable "foreign_secrets" {
     identity = string
     secret   = string
   }))
-  description = "Secrets that are put into the vault by hand, and who reads them: by \"identity/secret\"."
+  description = "Secrets that are stored in the vault by hand, and the identities that read them, by \"identity/secret\"."
   nullable    = false
 }
 
 variable "identities" {
   type        = map(string)
-  description = "Object ids of the identities, by what they stand for."
+  description = "Object ids of the identities, by app."
   nullable    = false
 }
 
 variable "location" {
   type        = string
-  description = "Azure region, as a code: westeurope."
+  description = "Azure region code, such as westeurope."
   nullable    = false
 }
 
@@ -78,7 +78,7 @@ variable "names" {
     lock               = string
     diagnostic_setting = string
   })
-  description = "Names of what this module makes."
+  description = "Names of the resources in this module."
   nullable    = false
 }
 
@@ -89,7 +89,7 @@ variable "networks" {
     subnet_ids          = map(string)
     dns_zone_ids        = map(string)
   }))
-  description = "The network of each region, where the vault has an endpoint."
+  description = "The network of each region in which the vault has a private endpoint."
   nullable    = false
 }
 
@@ -101,7 +101,7 @@ variable "resource_group_name" {
 
 variable "secret_values" {
   type        = map(string)
-  description = "First values of the secrets. They are written once, when a secret is made, and are in no state and no plan."
+  description = "First values of the secrets. They are written once, when a secret is created, and are stored in no state and no plan."
   nullable    = false
   ephemeral   = true
 }

@@ -1,4 +1,4 @@
-# An environment is a file of variables and nothing else:
+# An environment is a file of variables only:
 #   terraform test -test-directory=tests/environments -var-file=environments/dev.tfvars
 
 mock_provider "azurerm" {
@@ -21,6 +21,6 @@ variables {
 run "whole" {
   assert {
     condition     = alltrue([for name in values(local.names.resource_groups) : startswith(name, "rg-patients-${var.environment}")]) && strcontains(local.names.vault.vault, "-${var.environment}-")
-    error_message = "Every name tells the environment."
+    error_message = "Every name contains the environment."
   }
 }

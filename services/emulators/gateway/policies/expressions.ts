@@ -19,6 +19,9 @@ export interface Context {
   readonly requestId: string
   readonly subscriptionId: string
   readonly clientAddress: string
+  readonly requestMethod: string
+  /** The path of the request as the client sent it, without its query. */
+  readonly requestPath: string
   readonly responseStatus: number | undefined
   /** A field of the response, by its name in lower case. */
   responseField (name: string): string | undefined
@@ -226,6 +229,12 @@ class Parser {
     if (this.#takesAll('RequestId')) return { type: 'Guid', evaluate: ({ requestId }) => requestId }
     if (this.#takesAll('Subscription', '.', 'Id')) return { type: 'string', evaluate: ({ subscriptionId }) => subscriptionId }
     if (this.#takesAll('Request', '.', 'IpAddress')) return { type: 'string', evaluate: ({ clientAddress }) => clientAddress }
+    if (this.#takesAll('Request', '.', 'Method')) {
+      return { type: 'string', evaluate: ({ requestMethod }) => requestMethod }
+    }
+    if (this.#takesAll('Request', '.', 'OriginalUrl', '.', 'Path')) {
+      return { type: 'string', evaluate: ({ requestPath }) => requestPath }
+    }
     if (this.#takesAll('LastError', '.', 'Section')) return { type: 'string', evaluate: ({ errorSection }) => errorSection }
     if (this.#takesAll('Response', '.', 'StatusCode')) {
       return {

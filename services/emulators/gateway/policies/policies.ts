@@ -2,10 +2,12 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import rateLimit from '@fastify/rate-limit'
 import type { Config } from '../config.ts'
 import { exceeded } from '../errors.ts'
+import type { CorsPolicy } from './cors.ts'
 import { PolicyError, readDocuments } from './documents.ts'
 import { namedValuesOf } from './named-values.ts'
 import { sender, settingsVault, type SendRequest } from './requests.ts'
-import { compile, type Engine, type Facts, type Pipeline } from './statements.ts'
+import type { Engine, Facts, Pipeline } from './exchange.ts'
+import { compile } from './statements.ts'
 
 /** What the services need at the most to answer or to give up, while something they need is starting. */
 const SERVICE_SECONDS = 50
@@ -13,6 +15,8 @@ const SERVICE_SECONDS = 50
 export interface Policies {
   patient: Pipeline
   echo: Pipeline
+  /** None if no origin is allowed. */
+  cors: CorsPolicy | undefined
   /** The URLs of the services that they call. */
   services: string[]
 }
@@ -25,12 +29,14 @@ export interface Policies {
 export async function loadPolicies (app: FastifyInstance, config: Config, { sendRequest = requestOf(config), namedValues }: { sendRequest?: SendRequest, namedValues?: Record<string, string> } = {}): Promise<Policies> {
   const documents = readDocuments(config.POLICIES_DIR, { ...namedValuesOf(config), ...namedValues })
   const services = new Set<string>()
+  let cors: CorsPolicy | undefined
   const limits = new Map<string, ReturnType<Engine['limit']>>()
   await app.register(rateLimit, { global: false })
   const engine: Engine = {
     cache: new Cache(),
     request: sendRequest,
     backend: (url) => services.add(url),
+    cors: (policy) => { cors = policy },
     limit (kind, calls, seconds) {
       // One count for all APIs of the product
       if (!limits.has(kind)) limits.set(kind, calls === 0 ? undefined : limiter(app, kind, calls, seconds))
@@ -40,7 +46,7 @@ export async function loadPolicies (app: FastifyInstance, config: Config, { send
   const pipelines = { patient: compile('patient', documents, engine), echo: compile('echo', documents, engine) }
   if (services.size === 0) throw new PolicyError(documents.patient, 'no <set-backend-service> says where the service is')
   for (const { facts } of Object.values(pipelines)) requireTimes(facts, config)
-  return { ...pipelines, services: [...services] }
+  return { ...pipelines, cors, services: [...services] }
 }
 
 /** @throws {PolicyError} a key would be shown for too long, or a service would have too little time */

@@ -4,7 +4,7 @@ import { azureCredential } from '#common/secrets/azure-credential.ts'
 import { recordDependency, now } from '#common/telemetry/operation.ts'
 import { PolicyResponse } from './expressions.ts'
 import { SETTINGS_VAULT } from './named-values.ts'
-import type { Engine } from './statements.ts'
+import type { Engine } from './exchange.ts'
 
 /** The resource of every vault of Azure's public cloud. */
 const AZURE_VAULTS = 'https://vault.azure.net'

@@ -1,67 +1,24 @@
-import type { FastifyRequest } from 'fastify'
-import { compileExpression, type Context, type Evaluate, type PolicyResponse, type SlotOf, type Type } from './expressions.ts'
+import { corsOf } from './cors.ts'
+import { compileExpression, type Evaluate, type SlotOf, type Type } from './expressions.ts'
+import {
+  isDeletion,
+  fieldName,
+  checkAttributes,
+  empty,
+  holding,
+  named,
+  expressionIn,
+  literal,
+  number,
+  seconded,
+  flag,
+  internal
+} from './elements.ts'
+import type { Engine, Facts, LimitKind, Pipeline, Step } from './exchange.ts'
 import { PolicyError, SECTIONS, type Documents, type Element, type Scope, type Section } from './documents.ts'
 
 // The documents become functions when the gateway starts. Each statement knows the one that follows it, so that a
 // request walks through them without looking at a document, and waits only where a statement has to.
-
-/** One request on its way through the policies: what statements do to it. */
-export interface Exchange extends Context {
-  readonly request: FastifyRequest
-  section: Section
-  readonly retries: number[]
-  deleteFields (names: ReadonlySet<string>): void
-  setField (name: string, value: string): void
-  deleteParameter (name: string): void
-  setBackend (backend: string): void
-  /** Goes on with `next` once the backend has begun its answer; without one it fails. */
-  forward (timeoutMs: number, buffer: boolean, next: Step): void
-  /** Answers the client in the place of the backend. */
-  answer (statusCode: number, fields: Array<[string, string]>, body: string): void
-  /** Passes the answer of the backend on. */
-  commit (): void
-  /** Goes on with `next` once `work` is done; fails where it does. */
-  wait<T> (work: Promise<T>, next: (result: T) => void): void
-  unanswered (error: unknown): void
-}
-
-export type Step = (exchange: Exchange) => void
-
-/** What a send-request asks. */
-export interface VaultRequest {
-  url: string
-  method: string
-  resource?: string
-  clientId?: string
-  timeoutMs: number
-}
-
-/** What the statements need of the gateway around them. */
-export interface Engine {
-  cache: { lookup (key: string): string | undefined, store (key: string, value: string, seconds: number): void }
-  request (request: VaultRequest): Promise<PolicyResponse>
-  /** Fulfilled where the subscription may make this call; none where nothing is limited. */
-  limit (kind: 'rate-limit' | 'quota', calls: number, seconds: number): ((exchange: Exchange) => Promise<void>) | undefined
-  /** Says that a backend is one of those that are called. */
-  backend (url: string): void
-}
-
-/** The effective policy of one API. */
-export interface Pipeline {
-  begin: Step
-  /** Where it does not answer, the gateway answers by itself. */
-  onError: Step
-  variables: number
-  retries: number
-  /** What is told of it to whoever checks it. */
-  facts: Facts
-}
-
-export interface Facts {
-  /** Cached values that inbound takes, and shows without a look at where they come from: how long each may stay. */
-  cached: Array<{ place: Element, seconds: number }>
-  forwards: Array<{ place: Element, seconds: number }>
-}
 
 const CHAINS: Record<'patient' | 'echo', Scope[]> = { patient: ['patient', 'product', 'global'], echo: ['echo', 'product', 'global'] }
 
@@ -299,12 +256,23 @@ class Compiler {
       'return-response': {
         compile: (element) => this.#returnResponse(element)
       },
+      cors: {
+        sections: ['inbound'],
+        scopes: ['global'],
+        required: ['allow-credentials', 'terminate-unmatched-request'],
+        compile: (element, next) => {
+          const policy = corsOf(element)
+          // On Azure the statement is left out then
+          if (policy.origins.length > 0) this.#engine.cors(policy)
+          return next
+        }
+      },
       'rate-limit': this.#limit('rate-limit'),
       quota: this.#limit('quota')
     }
   }
 
-  #limit (kind: 'rate-limit' | 'quota'): Statement {
+  #limit (kind: LimitKind): Statement {
     return {
       sections: ['inbound'],
       scopes: ['product'],
@@ -446,79 +414,4 @@ class Compiler {
   }
 
   #slotOf: SlotOf = (variable) => this.#slots.get(variable)
-}
-
-function isDeletion ({ name, attributes, children, text }: Element) {
-  return name === 'set-header' && attributes['exists-action'] === 'delete' && children.length === 0 && text === ''
-}
-
-function fieldName (element: Element) {
-  const name = literal(element, 'name')
-  if (!/^[\w-]+$/.test(name)) throw new PolicyError(element, 'name must be that of a header field')
-  return name.toLowerCase()
-}
-
-/** @throws {PolicyError} an attribute is missing, or not known */
-function checkAttributes (element: Element, required: string[], optional: string[] = []) {
-  const given = Object.keys(element.attributes)
-  const unknown = given.find((name) => !required.includes(name) && !optional.includes(name))
-  if (unknown) throw new PolicyError(element, `<${element.name}> has an attribute that is not known here: ${unknown}`)
-  const missing = required.find((name) => !given.includes(name))
-  if (missing) throw new PolicyError(element, `<${element.name}> lacks ${missing}`)
-}
-
-function empty (element: Element) {
-  if (element.children[0]) throw new PolicyError(element.children[0], `<${element.children[0].name}> is not known here`)
-  if (element.text) throw new PolicyError(element, `<${element.name}> holds text`)
-}
-
-/** The statements in an element that may hold nothing else. */
-function holding (element: Element) {
-  if (element.text) throw new PolicyError(element, `<${element.name}> holds text`)
-  return element.children
-}
-
-/** The children of an element, which must be these, in this order. */
-function named<N extends string> (element: Element, names: N[]): Record<N, Element> {
-  if (element.text) throw new PolicyError(element, `<${element.name}> holds text`)
-  const unknown = element.children.find(({ name }, i) => name !== names[i])
-  if (unknown) throw new PolicyError(unknown, `<${unknown.name}> is not known here`)
-  if (element.children.length < names.length) throw new PolicyError(element, `<${element.name}> lacks <${names[element.children.length]}>`)
-  return Object.fromEntries(element.children.map((child) => [child.name, child])) as Record<N, Element>
-}
-
-function expressionIn (element: Element, text: string) {
-  if (!text.includes('@(') && !text.includes('@{')) return undefined
-  if (!text.startsWith('@(') || !text.endsWith(')')) throw new PolicyError(element, `the form of the expression is not known: ${text}`)
-  return text.slice(2, -1)
-}
-
-/** An attribute that may not be an expression. */
-function literal (element: Element, name: string) {
-  const value = element.attributes[name]!
-  if (value === '' || expressionIn(element, value) !== undefined) throw new PolicyError(element, `${name} must be a text`)
-  return value
-}
-
-function number (element: Element, name: string) {
-  const value = element.attributes[name]!
-  if (!/^\d+(?:\.\d+)?$/.test(value)) throw new PolicyError(element, `${name} must be a number`)
-  return Number(value)
-}
-
-function seconded (element: Element, name: string) {
-  const seconds = number(element, name)
-  if (seconds <= 0) throw new PolicyError(element, `${name} must be more than 0 seconds`)
-  return seconds
-}
-
-function flag (element: Element, name: string) {
-  const value = element.attributes[name] ?? 'false'
-  if (value !== 'true' && value !== 'false') throw new PolicyError(element, `${name} must be true or false`)
-  return value === 'true'
-}
-
-/** The one cache that there is here. */
-function internal (element: Element) {
-  if (element.attributes['caching-type'] !== 'internal') throw new PolicyError(element, 'caching-type must be internal')
 }

@@ -30,6 +30,19 @@ t.test('what is no operation is a 404 behind the key', async (t) => {
   }
 })
 
+t.test('only POST searches: the path of a search is no patient', async (t) => {
+  for (const method of ['GET', 'PUT', 'PATCH', 'DELETE'] as const) {
+    for (const target of ['/patient/search', '/patient/search/', '/patient/search?after=x']) {
+      const { statusCode, headers, json } = await call(target, { method, headers: asClient })
+      t.equal(statusCode, 404, `${method} ${target}`)
+      t.match(headers['content-type'], /^application\/json/)
+      t.strictSame(json(), NO_OPERATION)
+    }
+  }
+  t.equal((await call('/patient/search')).statusCode, 401)
+  t.equal((await pass('/patient/search?after=x', { method: 'POST', body: '{}' })).url, '/patient/search?after=x')
+})
+
 t.test('a path that belongs to no API is a 404 without a key', async (t) => {
   for (const path of ['/', '/patients', '/patientx/1', '/health', '/health/ready', '/audit', '/api/auditrecord', '/echoes', '/%zz', '//patient', '/Patient/1']) {
     const { statusCode, json } = await call(path, { method: path === '/audit' ? 'POST' : 'GET' })

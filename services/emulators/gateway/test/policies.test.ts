@@ -53,6 +53,17 @@ const sentences: Record<string, Sentence> = {
     assert.equal(service.seen[0]!.headers['ocp-apim-subscription-key'], undefined)
     assert.equal(service.seen[0]!.url, '/patient/1?a=1')
   },
+  'only POST searches: the path of a search is no patient': async (t, dir) => {
+    const { call, service } = await start(t, dir)
+    for (const method of ['GET', 'PUT', 'PATCH', 'DELETE'] as const) {
+      for (const path of ['/patient/search', '/patient/search/']) {
+        assert.equal((await call(path, { method, headers: asClient })).statusCode, 404)
+      }
+    }
+    assert.equal(service.seen.length, 0)
+    assert.equal((await call('/patient/search', POST)).statusCode, 200)
+    assert.equal((await call('/patient/1', { headers: asClient })).statusCode, 200)
+  },
   'the service is shown its host key': async (t, dir) => {
     const { call, service } = await start(t, dir)
     assert.equal((await call('/patient/1', { headers: asClient })).statusCode, 200)
@@ -293,6 +304,9 @@ function spoiled (marker: string, from: RegExp | string, to: string): Change {
 const header = (name: string) => new RegExp(`<set-header name="${name}"[^]*?</set-header>`)
 
 const mutations: Array<[what: string, sentence: string, ...Change]> = [
+  ['every method searches', 'only POST searches: the path of a search is no patient', 'patient', 'context.Request.Method != "POST"', 'context.Request.Method == "TRACE"'],
+  ['no method searches', 'only POST searches: the path of a search is no patient', 'patient', 'context.Request.Method != "POST"', 'context.Request.Method != "GET"'],
+  ['a slash is forgotten', 'only POST searches: the path of a search is no patient', 'patient', ' || context.Request.OriginalUrl.Path == "/patient/search/"', ''],
   ...HEADERS.map((name): [string, string, ...Change] => [`${name} is not deleted`, `a client cannot set ${name}`, ...without('global', statement('global', 'set-header', `"${name}"`))]),
   ['the key in the header is not deleted', 'the subscription key reaches the service neither way', ...without('global', statement('global', 'set-header', 'Ocp-Apim'))],
   ['the key in the query is not deleted', 'the subscription key reaches the service neither way', ...without('global', statement('global', 'set-query-parameter', 'subscription-key'))],

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import { PolicyResponse } from '../policies/expressions.ts'
 import type { SendRequest } from '../policies/requests.ts'
-import type { VaultRequest } from '../policies/statements.ts'
+import type { VaultRequest } from '../policies/exchange.ts'
 
 const POLICIES = fileURLToPath(new URL('../../../../terraform/policies', import.meta.url))
 

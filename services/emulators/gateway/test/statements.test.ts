@@ -13,7 +13,7 @@ t.test('a start is refused by what the gateway does not know, named with its pla
   const retry = '<retry condition="@(context.Response.StatusCode == 401)" count="1"'
   const actor = '<value>@(context.Subscription.Id)</value>'
   const refused: Array<[document: string, from: string, to: string, problem: string]> = [
-    ['global', '<set-header name="baggage" exists-action="delete" />', '<cors />', '<cors> is not known here'],
+    ['global', '<set-header name="baggage" exists-action="delete" />', '<json-to-xml />', '<json-to-xml> is not known here'],
     ['global', '<set-header name="baggage" exists-action="delete" />', '<constructor />', '<constructor> is not known here'],
     ['global', 'name="baggage"', 'name="baggage" id="x"', '<set-header> has an attribute that is not known here: id'],
     ['global', 'name="baggage" ', '', '<set-header> lacks name'],
@@ -30,6 +30,10 @@ t.test('a start is refused by what the gateway does not know, named with its pla
     ['global', '<outbound />', '<outbound><forward-request timeout="60" /></outbound>', '<forward-request> may not stand in outbound'],
     ['global', '<on-error />', '<on-error><set-header name="a" exists-action="override"><value>b</value></set-header></on-error>', '<set-header> may not stand in on-error'],
     ['global', '<set-header name="baggage" exists-action="delete" />', '<rate-limit calls="1" renewal-period="60" />', '<rate-limit> may not stand in global.xml'],
+    ['global', '<cors allow-credentials="false"', '<cors allow-credentials="true"', 'allow-credentials must be false here'],
+    ['global', ' terminate-unmatched-request="false"', '', '<cors> lacks terminate-unmatched-request'],
+    ['global', '<method>PUT</method>', '<verb>PUT</verb>', '<verb> is not known here'],
+    ['global', '<header>Link</header>', '<header><b /></header>', '<header> must be a text'],
     ['product', '<rate-limit calls="{{calls-per-minute}}"', '<rate-limit calls="many"', 'calls must be a number'],
     ['product', '<rate-limit calls="{{calls-per-minute}}"', '<rate-limit calls="{{no-such-value}}"', 'the named value no-such-value is not known'],
     ['echo', '<backend>\n    <base />', '<backend>\n    <base />\n<base />', 'the backend section holds one statement'],
@@ -92,6 +96,8 @@ const context: Context = {
   requestId: '0198c1f2-7a3b-7000-8000-0f3f2f6a1c11',
   subscriptionId: 'client',
   clientAddress: '192.0.2.1',
+  requestMethod: 'GET',
+  requestPath: '/patient/search',
   responseStatus: 401,
   responseField: (name) => name === 'retry-after' ? '3' : undefined,
   errorSection: 'backend',
@@ -106,6 +112,8 @@ t.test('expressions mean what they mean in C#', async (t) => {
   const values: Array<[string, Type, unknown]> = [
     ['"a \\"quoted\\" \\\\ text"', 'string', 'a "quoted" \\ text'],
     ['context.Subscription.Id + "-" + context.Request.IpAddress', 'string', 'client-192.0.2.1'],
+    ['context.Request.Method != "POST"', 'bool', true],
+    ['context.Request.OriginalUrl.Path', 'string', '/patient/search'],
     ['context.RequestId.ToString()', 'string', context.requestId],
     ['context.Response.StatusCode == 401', 'bool', true],
     ['context.Response.StatusCode != 401', 'bool', false],

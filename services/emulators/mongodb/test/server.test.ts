@@ -108,7 +108,8 @@ test('a corrupted data file, a port in use and wrong settings each stop the star
 
   const wrong = await run(t, { PORT: 'x', LOG_LEVEL: 'loud' })
   t.equal(await wrong.exit, 1)
-  t.match(wrong.err(), /^[^\n]*DATA_DIR[^\n]*PORT[^\n]*LOG_LEVEL[^\n]*\n$/)
+  t.match(wrong.err(), /^[^\n]+\n$/)
+  for (const name of ['DATA_DIR', 'PORT', 'LOG_LEVEL']) t.match(wrong.err(), name)
 })
 
 test('a page damaged within a file is found at the start', async (t) => {

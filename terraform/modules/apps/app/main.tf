@@ -48,7 +48,7 @@ resource "azurerm_container_app" "main" {
   template {
     min_replicas = var.scale.min_replicas
     max_replicas = var.scale.max_replicas
-    # A service finishes within 25 s
+    # A service stops within 25 s
     termination_grace_period_seconds = 30
 
     http_scale_rule {
@@ -71,7 +71,7 @@ resource "azurerm_container_app" "main" {
         }
       }
 
-      # Often, since a cold start ends with the first success
+      # Frequent, because a cold start ends with the first success
       startup_probe {
         transport               = "HTTP"
         port                    = local.port

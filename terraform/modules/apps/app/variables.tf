@@ -1,11 +1,11 @@
 variable "allowed_ranges" {
   type        = list(string)
-  description = "IPv4 ranges that the ingress lets in."
+  description = "IPv4 ranges that the ingress accepts."
   nullable    = false
 
   validation {
     condition     = length(var.allowed_ranges) > 0
-    error_message = "An ingress without a list would let everybody in."
+    error_message = "An ingress without address ranges would accept every caller."
   }
 }
 
@@ -14,7 +14,7 @@ variable "container" {
     cpu    = number
     memory = string
   })
-  description = "What a replica has."
+  description = "CPU and memory of a replica."
   nullable    = false
 }
 
@@ -26,7 +26,7 @@ variable "environment_id" {
 
 variable "external_enabled" {
   type        = bool
-  description = "Whether callers outside the environment reach it; in an internal environment these are in the virtual network."
+  description = "Whether callers outside the environment can reach the app; in an internal environment, callers in the virtual network."
   nullable    = false
 }
 
@@ -38,13 +38,13 @@ variable "identity_id" {
 
 variable "image" {
   type        = string
-  description = "Image by its digest."
+  description = "Image with its digest."
   nullable    = false
 }
 
 variable "name" {
   type        = string
-  description = "Name of the app, and of its host below the environment's domain."
+  description = "Name of the app, and of its host in the domain of the environment."
   nullable    = false
 }
 
@@ -66,18 +66,18 @@ variable "scale" {
     max_replicas        = number
     concurrent_requests = number
   })
-  description = "Replicas, and how many requests at a time one of them gets before there is another."
+  description = "Minimum and maximum replicas, and concurrent requests for each replica before another one is started."
   nullable    = false
 }
 
 variable "settings" {
   type        = map(string)
-  description = "Environment variables. None is a secret: those stand in the vault."
+  description = "Environment variables. None is a secret: secrets are stored in the vault."
   nullable    = false
 
   validation {
     condition     = alltrue([for name, value in var.settings : !can(regex("(?i)(://[^/]*@|accountkey=|password|sig=)", value))])
-    error_message = "A setting holds a credential; secrets stand in the vault."
+    error_message = "A setting contains a credential; secrets belong in the vault."
   }
 }
 
