@@ -19,8 +19,8 @@ interface Login {
 }
 
 /**
- * The connection to database `name`. When the connection string changes, a new client connects and replaces the
- * current one, which is closed after its operations have finished.
+ * The connection to database `name`. When the connection string changes, a new client connects and replaces
+ * the current one, which is closed after its operations have finished.
  */
 export class DatabaseConnection {
   #connectionString: Secret<string>
@@ -125,7 +125,7 @@ function createClient (connectionString: string, appName: string) {
     maxPoolSize: 64,
     maxIdleTimeMS: 120_000, // Azure's load balancer drops connections that are idle for 4 minutes
     connectTimeoutMS: 4_000,
-    // Short, since `Database.run` retries: the driver must not start a write after its caller was answered 503
+    // Short, since `Database.run` retries: no write may start after its caller was answered 503
     serverSelectionTimeoutMS: 500,
     waitQueueTimeoutMS: 500,
     socketTimeoutMS: 4_500

@@ -1,4 +1,6 @@
-import { MongoError, MongoNetworkError, MongoServerError, MongoServerSelectionError, MongoWriteConcernError } from 'mongodb'
+import {
+  MongoError, MongoNetworkError, MongoServerError, MongoServerSelectionError, MongoWriteConcernError
+} from 'mongodb'
 import { DatabaseUnavailable } from './http/problems.ts'
 
 const DUPLICATE_KEY = 11_000

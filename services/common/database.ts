@@ -2,11 +2,14 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import fp from 'fastify-plugin'
-import { MongoClient, type Collection, type CreateIndexesOptions, type Document, type IndexSpecification } from 'mongodb'
+import {
+  MongoClient, type Collection, type CreateIndexesOptions, type Document, type IndexSpecification
+} from 'mongodb'
 import { Type } from 'typebox'
 import { DatabaseConnection } from './database-connection.ts'
 import {
-  databaseUnavailable, isDatabaseFailure, isDuplicateKey, isLoginRefused, isThrottled, retryDelay, toDriverError
+  databaseUnavailable, isDatabaseFailure, isDuplicateKey, isLoginRefused, isThrottled, retryDelay,
+  toDriverError
 } from './database-errors.ts'
 import { DatabaseUnavailable } from './http/problems.ts'
 import type { Secret, Secrets } from './secrets/secrets.ts'
@@ -16,7 +19,7 @@ import { STARTING_MS, withTimeout } from './with-timeout.ts'
 /** How long an operation is retried. */
 const RETRY_MS = 2_500
 
-/** The time (of `performance.now`) after which the current async context starts no more database operations. */
+/** The time (of `performance.now`) after which no operation of the current async context starts. */
 export const startDeadline = new AsyncLocalStorage<number>()
 
 /** The schema of a setting that holds the name of a database. */

@@ -11,11 +11,17 @@ async function guarded (t: Test, store: ReturnType<typeof vault>) {
   await key.loaded
   const { app, logs } = await service(t, async (app) => {
     await app.register(refusals, { record: async () => {} })
-    await app.register(allowList, { ALLOWED_CALLERS: '127.0.0.1/32', CALLER_ADDRESS: 'peer', PROXY_ADDRESSES: '127.0.0.0/8' })
+    await app.register(allowList, {
+      ALLOWED_CALLERS: '127.0.0.1/32',
+      CALLER_ADDRESS: 'peer',
+      PROXY_ADDRESSES: '127.0.0.0/8'
+    })
     await app.register(hostKey, { key })
     app.get('/', async () => 'in')
   })
-  const statusOf = async (shown?: string) => (await app.inject({ url: '/', headers: shown === undefined ? {} : { 'x-functions-key': shown } })).statusCode
+  const statusOf = async (shown?: string) =>
+    (await app.inject({ url: '/', headers: shown === undefined ? {} : { 'x-functions-key': shown } }))
+      .statusCode
   return { statusOf, logs }
 }
 

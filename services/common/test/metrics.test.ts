@@ -15,13 +15,16 @@ test('counters add up, gauges tell the last, histograms all', async (t) => {
     recordMetric('audit.batch.size', value)
     recordMetric('refused_calls', 1, { kind: value === 1 ? 'host-key' : 'caller-address' })
   }
-  t.strictSame(takeMetrics().map(({ name, dimensions, values }) => [name, ...Object.values(dimensions), ...values]), [
-    ['database.throttled', 3],
-    ['key.age_days', 'patient-host-key', 2],
-    ['audit.batch.size', 1, 2],
-    ['refused_calls', 'host-key', 1],
-    ['refused_calls', 'caller-address', 1]
-  ])
+  t.strictSame(
+    takeMetrics().map(({ name, dimensions, values }) => [name, ...Object.values(dimensions), ...values]),
+    [
+      ['database.throttled', 3],
+      ['key.age_days', 'patient-host-key', 2],
+      ['audit.batch.size', 1, 2],
+      ['refused_calls', 'host-key', 1],
+      ['refused_calls', 'caller-address', 1]
+    ]
+  )
   t.strictSame(takeMetrics(), [])
 })
 

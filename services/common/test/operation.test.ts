@@ -1,6 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import { test, type Test } from 'tap'
-import { beginOperation, recordDependency, isSampled, now, runInOperations, currentOperations, setExporter, type TelemetryItem } from '../telemetry/operation.ts'
+import {
+  beginOperation,
+  recordDependency,
+  isSampled,
+  now,
+  runInOperations,
+  currentOperations,
+  setExporter,
+  type TelemetryItem
+} from '../telemetry/operation.ts'
 
 const newTrace = () => randomBytes(16).toString('hex')
 
@@ -22,19 +31,39 @@ function traceThat (isTold: boolean, share: number) {
 
 test('where nothing is told there are no operations', async (t) => {
   t.equal(beginOperation('GET', '/patient', newTrace(), undefined), undefined)
-  t.equal(runInOperations([], () => currentOperations().length), 0)
+  t.equal(
+    runInOperations([], () => currentOperations().length),
+    0
+  )
 })
 
 test('calls are children of the request they were made for, and come with it', async (t) => {
   const items = told(t)
   const traceId = newTrace()
   const operation = beginOperation('GET', '/patient/:patientId', traceId, 'b7ad6b7169203331')!
-  runInOperations(operation.asList, () => recordDependency('find patients', now(), false, { 'db.operation.name': 'find' }))
+  runInOperations(operation.asList, () =>
+    recordDependency('find patients', now(), false, { 'db.operation.name': 'find' })
+  )
   t.equal(items.length, 0, 'not before it is known how the request ended')
   operation.end(200)
   t.match(items, [
-    { kind: 'dependency', name: 'find patients', traceId, parentId: operation.id, failed: false, rate: 100, operation: 'GET /patient/:patientId' },
-    { kind: 'request', name: 'GET /patient/:patientId', traceId, id: operation.id, parentId: 'b7ad6b7169203331', failed: false }
+    {
+      kind: 'dependency',
+      name: 'find patients',
+      traceId,
+      parentId: operation.id,
+      failed: false,
+      rate: 100,
+      operation: 'GET /patient/:patientId'
+    },
+    {
+      kind: 'request',
+      name: 'GET /patient/:patientId',
+      traceId,
+      id: operation.id,
+      parentId: 'b7ad6b7169203331',
+      failed: false
+    }
   ])
   operation.recordDependency('late', now(), false, {})
   t.equal(items.length, 3)
@@ -45,7 +74,10 @@ test('a call is told in each operation that shares it, and in one of its own whe
   const operations = [1, 2].map(() => beginOperation('POST', '/audit', newTrace(), undefined)!)
   runInOperations(operations, () => recordDependency('insert blocks', now(), false, {}))
   for (const operation of operations) operation.end(201)
-  t.strictSame(items.filter(({ kind }) => kind === 'dependency').map(({ traceId }) => traceId), operations.map(({ traceId }) => traceId))
+  t.strictSame(
+    items.filter(({ kind }) => kind === 'dependency').map(({ traceId }) => traceId),
+    operations.map(({ traceId }) => traceId)
+  )
   recordDependency('GET /secrets/patient-host-key', now(), false, {})
   t.equal(items.at(-1)!.parentId, undefined)
   runInOperations(operations, () => recordDependency('GET /secrets/patient-host-key', now(), false, {}))
