@@ -35,7 +35,7 @@ export const Receipt = Type.Object({
 })
 export type Receipt = Static<typeof Receipt>
 
-/** A record as the audit register stores it. It may be stored more than once with one id; readers drop repeats. */
+/** A stored record. It may be stored more than once with one id, so that readers have to drop repeats. */
 export interface StoredRecord extends Omit<AuditRecord, 'id' | 'createdDate'> {
   id: string
   /** Position in its chain, from 1, without gaps. */

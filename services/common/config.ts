@@ -16,7 +16,7 @@ export const ServerSettings = {
 /** For services that run as several replicas. */
 export const DrainSettings = {
   /**
-   * How long a replica accepts requests after SIGTERM. Callers close connections that are idle for 4 s, so that
+   * How long a replica accepts requests after SIGTERM. Callers close connections that are idle for 4 s, so
    * with more than that no request is lost when the replica closes.
    */
   DRAIN_SECONDS: Type.Number({ default: 5, minimum: 0, maximum: 20 })
@@ -142,12 +142,14 @@ export function loadWithSecrets<T extends TObject> (
       throw new SettingsError(`Settings: ${both.join(', ')} and KEY_VAULT_URI exclude each other`)
     }
     const vault = { ...KeyVaultSettings, ...KeyRefreshSettings }
-    const source = loadSettings(Type.Object({ ...schema.properties, ...vault }), env) as Static<T> & VaultSource
+    const all = Type.Object({ ...schema.properties, ...vault })
+    const source = loadSettings(all, env) as Static<T> & VaultSource
     return { ...without(source, Object.keys(vault)), secrets: { formats: secrets, source } }
   }
-  const keys = Object.fromEntries(names.map((name) => [settingOf(name), Type.String({ format: secrets[name] })]))
-  type Keys = Record<string, string>
-  const settings = loadSettings(Type.Object({ ...schema.properties, ...keys }), env) as Static<T> & Keys
+  const keys: Record<string, TSchema> = {}
+  for (const name of names) keys[settingOf(name)] = Type.String({ format: secrets[name] })
+  const all = Type.Object({ ...schema.properties, ...keys })
+  const settings = loadSettings(all, env) as Static<T> & Record<string, string>
   const source = Object.fromEntries(names.map((name) => [name, settings[settingOf(name)]!]))
   return { ...without(settings, Object.keys(keys)), secrets: { formats: secrets, source } }
 }

@@ -94,8 +94,8 @@ export class Database {
   }
 
   /**
-   * Inserts a document with a unique `_id` exactly once, however often it has to be sent. `sent` means that an
-   * earlier call may have inserted it already.
+   * Inserts a document with a unique `_id` exactly once, however often it has to be sent. `sent` means that
+   * an earlier call may have inserted it already.
    */
   insertOnce<T extends Document> (collection: string, document: T, sent = false): Promise<void> {
     return this.run(async () => {
@@ -120,7 +120,8 @@ export class Database {
       try {
         await this.run(() => this.collection(collection).createIndex(key, options))
       } catch (err) {
-        if (!this.#connection.closed) this.#log.warn({ err, collection, index: key }, 'cannot create an index')
+        if (this.#connection.closed) return
+        this.#log.warn({ err, collection, index: key }, 'cannot create an index')
       }
     }
   }
@@ -138,8 +139,9 @@ export const database = fp<DatabaseOptions>(async (app, options) => {
 }, { name: 'database' })
 
 /** A hook that holds requests until the first connection, for at most `STARTING_MS`. */
-export function waitForDatabase (request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction) {
-  const { is404, server: { database } } = request
+export function waitForDatabase (
+  { is404, server: { database } }: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction
+) {
   if (database.ready || is404) return done()
   const timeLeft = STARTING_MS - reply.elapsedTime
   withTimeout(timeLeft, database.connected, () => new DatabaseUnavailable()).then(() => done(), done)

@@ -25,8 +25,8 @@ const MAX_LOGGED = 100
  * Refuses callers whose address is not in ALLOWED_CALLERS, missing or malformed.
  *
  * With `CALLER_ADDRESS=forwarded`, the caller is the last entry of X-Forwarded-For, which the ingress of
- * Container Apps overwrites, and connections from anything but a proxy are refused. With `peer`, it is the peer
- * of the connection.
+ * Container Apps overwrites, and connections from anything but a proxy are refused. With `peer`, it is the
+ * peer of the connection.
  */
 export const allowList = fp<AllowListConfig>(async (app, config) => {
   const isForwarded = config.CALLER_ADDRESS === 'forwarded'

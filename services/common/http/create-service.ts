@@ -9,7 +9,7 @@ import { beginRequest, requests } from '../telemetry/requests.ts'
 import { traceId } from '../telemetry/trace.ts'
 import { serializerCompiler, validatorCompiler } from './validation.ts'
 
-/** Creates an app with what all services share: JSON bodies, errors, security headers, a log line per request. */
+/** Creates an app with what all services share: JSON bodies, errors, security headers, logs of requests. */
 export function createService (
   name: string, { LOG_LEVEL }: { LOG_LEVEL: string }, logStream?: DestinationStream
 ): FastifyInstance {

@@ -1,8 +1,8 @@
 import type { FastifyPluginAsync } from 'fastify'
 
 /**
- * `/health/live` answers 200 while the process runs, `/health/ready` once the service has started and until it
- * drains. A later outage of the database does not change readiness: requests then get a 503 with the reason.
+ * `/health/live` answers 200 while the process runs, `/health/ready` from when the service has started until
+ * it drains. A later outage of the database does not change readiness: requests then get a 503 that names it.
  */
 export const health: FastifyPluginAsync<{ ready: () => boolean }> = async (app, { ready }) => {
   app.get('/health/live', { logLevel: 'warn' }, async () => ({ status: 'live' }))

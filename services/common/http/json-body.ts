@@ -12,7 +12,7 @@ const ESCAPED = /\\u(?:0000|[dD][89a-fA-F])/
  * Parses every body as JSON in UTF-8, whatever its Content-Type.
  *
  * Refuses bodies that could not be stored unchanged: with duplicate names in an object, invalid UTF-8,
- * unpaired surrogates, which UTF-8 cannot encode, or NUL, which not every server with the MongoDB API can store.
+ * unpaired surrogates, which UTF-8 cannot encode, or NUL, which not every server with the MongoDB API stores.
  *
  * @throws {InvalidBody | UnstorableBody | EncodedBody}
  */

@@ -45,8 +45,9 @@ export function findUnstorable (value: unknown, path: Path = []): Path | undefin
 export function pointerTo (path: Path, schema: Schema | undefined) {
   let pointer = '#'
   for (const step of path) {
-    if (typeof step === 'number') schema = schema?.items
-    else schema = schema?.properties && Object.hasOwn(schema.properties, step) ? schema.properties[step] : undefined
+    const { properties = {}, items }: Schema = schema ?? {}
+    if (typeof step === 'number') schema = items
+    else schema = Object.hasOwn(properties, step) ? properties[step] : undefined
     if (!schema) break
     pointer += `/${step}`
   }

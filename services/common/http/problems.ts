@@ -8,16 +8,20 @@ import { describeError } from '../telemetry/logger.ts'
 import { violation, violations, type Violation } from './validation.ts'
 
 // Without a stack, since refused callers can send any number of requests
-export const HostKeyRefused = createError('HOST_KEY_REFUSED', 'The host key is missing or wrong', 401, Error, false)
-export const CallerRefused = createError('CALLER_REFUSED', 'The address of the caller is not allowed', 403, Error, false)
+export const HostKeyRefused =
+  createError('HOST_KEY_REFUSED', 'The host key is missing or wrong', 401, Error, false)
+export const CallerRefused =
+  createError('CALLER_REFUSED', 'The address of the caller is not allowed', 403, Error, false)
 export const InvalidBody = createError('INVALID_BODY', 'The body is not JSON in UTF-8', 400)
 export const UnstorableBody = createError('INVALID_BODY', 'The body cannot be stored as it was sent', 400)
-export const EncodedBody = createError('ENCODED_BODY', 'The body has a Content-Encoding other than identity', 415)
+export const EncodedBody =
+  createError('ENCODED_BODY', 'The body has a Content-Encoding other than identity', 415)
 export const InvalidRequest = createError('INVALID_REQUEST', 'The request does not fit its schema', 400)
 export const BodyTooLarge = createError('BODY_TOO_LARGE', 'The body is larger than 1 MiB', 413)
 export const RouteNotFound = createError('ROUTE_NOT_FOUND', 'There is no such operation', 404)
 export const KeysUnavailable = createError('KEYS_UNAVAILABLE', 'The service does not know its keys yet', 503)
-export const DatabaseUnavailable = createError('DATABASE_UNAVAILABLE', 'The database cannot take the work now', 503)
+export const DatabaseUnavailable =
+  createError('DATABASE_UNAVAILABLE', 'The database cannot take the work now', 503)
 export const Defect = createError('DEFECT', 'The service has a defect', 500)
 const BadRequest = createError('BAD_REQUEST', 'The request cannot be read', 400)
 
@@ -68,7 +72,8 @@ export function sendProblem (thrown: unknown, request: FastifyRequest, reply: Fa
     request.operation?.recordException(type, stack)
   }
   if (status >= 503) request.log.warn({ err: error.cause ?? thrown, instance, code }, 'unavailable')
-  else if (status < 500) request.log[isCountedRefusal(status) ? 'debug' : 'info']({ instance, code }, 'refused')
+  else if (isCountedRefusal(status)) request.log.debug({ instance, code }, 'refused')
+  else if (status < 500) request.log.info({ instance, code }, 'refused')
   const { retryAfter = status === 503 ? 1 : undefined } = error as { retryAfter?: number }
   if (retryAfter) reply.header('retry-after', retryAfter)
   if (error instanceof EncodedBody) reply.header('accept-encoding', 'identity')

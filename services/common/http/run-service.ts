@@ -20,8 +20,8 @@ interface ServiceConfig extends Partial<TelemetryConfig> {
  * Runs a service, which telemetry names `role`, from reading its settings to its end.
  *
  * At SIGTERM it still accepts requests for DRAIN_SECONDS, so that its callers can change to other replicas.
- * Then, or at SIGINT, it finishes the requests in flight and closes the app. Invalid settings and a port in use
- * end the process with status 1 and one line on stderr.
+ * Then, or at SIGINT, it finishes the requests in flight and closes the app. Invalid settings or a port in
+ * use end the process with status 1 and one line on stderr.
  */
 export async function runService<C extends ServiceConfig> (
   role: string, loadConfig: () => C, buildApp: (config: C) => Promise<FastifyInstance>
@@ -47,7 +47,8 @@ export async function runService<C extends ServiceConfig> (
     await app.listen({ host: config.HOST, port: config.PORT, listenTextResolver: () => 'listening' })
     telemetry?.start(app.log)
   } catch (error) {
-    if (!(error instanceof SettingsError || (error as NodeJS.ErrnoException).syscall === 'listen')) throw error
+    const isExpected = error instanceof SettingsError || (error as NodeJS.ErrnoException).syscall === 'listen'
+    if (!isExpected) throw error
     process.stderr.write(`${(error as Error).message}\n`)
     process.exit(1)
   }

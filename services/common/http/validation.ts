@@ -46,15 +46,17 @@ export function violations (schema: object, data: unknown): Violation[] {
   return (validate.errors ?? []).slice(0, MAX_VIOLATIONS).map(violation)
 }
 
+type ValidationError = Pick<ErrorObject, 'keyword' | 'instancePath' | 'params' | 'message'>
+
 /** What is wrong and where, without any value of the data. */
-export function violation (error: Pick<ErrorObject, 'keyword' | 'instancePath' | 'params' | 'message'>): Violation {
-  const { keyword, instancePath, params, message } = error
+export function violation ({ keyword, instancePath, params, message }: ValidationError): Violation {
+  const pointer = `#${instancePath}`
   switch (keyword) {
-    case 'required': return { pointer: `#${instancePath}/${params.missingProperty}`, message: 'is required' }
-    case 'additionalProperties': return { pointer: `#${instancePath}`, message: 'must not hold an unknown property' }
-    case 'not': return { pointer: `#${instancePath}`, message: 'must not be sent' }
-    case 'format': return { pointer: `#${instancePath}`, message: stringFormats[params.format]!.message }
-    default: return { pointer: `#${instancePath}`, message: message ?? 'is not valid' }
+    case 'required': return { pointer: `${pointer}/${params.missingProperty}`, message: 'is required' }
+    case 'additionalProperties': return { pointer, message: 'must not hold an unknown property' }
+    case 'not': return { pointer, message: 'must not be sent' }
+    case 'format': return { pointer, message: stringFormats[params.format]!.message }
+    default: return { pointer, message: message ?? 'is not valid' }
   }
 }
 
@@ -62,6 +64,8 @@ function validator (options: { coerceTypes: boolean, allErrors?: boolean }) {
   // TypeBox makes valid schemas, so that no start has to compile the meta-schema
   const unchecked = { strict: false, meta: false, validateSchema: false }
   const ajv = new Ajv({ ...options, ...unchecked, removeAdditional: false, useDefaults: true })
-  for (const [name, { validate }] of Object.entries(stringFormats)) ajv.addFormat(name, { type: 'string', validate })
+  for (const [name, { validate }] of Object.entries(stringFormats)) {
+    ajv.addFormat(name, { type: 'string', validate })
+  }
   return ajv
 }

@@ -29,7 +29,9 @@ test('a replica drains for 5 s unless told, and for no longer than leaves it tim
   const load = (env: NodeJS.ProcessEnv) => loadSettings(Type.Object(DrainSettings), env).DRAIN_SECONDS
   t.equal(load({}), 5)
   t.equal(load({ DRAIN_SECONDS: '0' }), 0)
-  for (const DRAIN_SECONDS of ['-1', '21', 'x']) { t.throws(() => load({ DRAIN_SECONDS }), { message: /^Settings: DRAIN_SECONDS must/ }) }
+  for (const DRAIN_SECONDS of ['-1', '21', 'x']) {
+    t.throws(() => load({ DRAIN_SECONDS }), { message: /^Settings: DRAIN_SECONDS must/ })
+  }
 })
 
 test('an empty variable is not set', async (t) => {
@@ -90,7 +92,9 @@ test('one message names every setting that is wrong, and no value', async (t) =>
     loadSettings(Settings, env)
   } catch (error) {
     const { message } = error as Error
-    for (const name of ['PORT', 'KEY', 'CALLERS', 'URL', 'LOG_LEVEL', 'CONNECTION is missing']) { t.match(message, name) }
+    for (const name of ['PORT', 'KEY', 'CALLERS', 'URL', 'LOG_LEVEL', 'CONNECTION is missing']) {
+      t.match(message, name)
+    }
     t.notMatch(message, /secret|10\.0/)
   }
 })

@@ -5,7 +5,9 @@ const isDate = stringFormats['partial-date']!.validate as (text: string) => bool
 const isDateTime = stringFormats['date-time']!.validate as (text: string) => boolean
 
 test('a partial date is a year, a month or a day that exists', async (t) => {
-  for (const date of ['1980', '1980-01', '1980-12', '1980-02-29', '2000-02-29', '2024-02-29', '1980-12-31']) { t.ok(isDate(date), date) }
+  for (const date of ['1980', '1980-01', '1980-12', '1980-02-29', '2000-02-29', '2024-02-29', '1980-12-31']) {
+    t.ok(isDate(date), date)
+  }
   for (const date of [
     '',
     '0000',

@@ -45,7 +45,7 @@ test('a key that is newer than what is known waits for the next look, and passes
   t.equal(await statusOf('value-of-second'), 200)
 })
 
-test('however many wrong keys are shown, there is one look a second, and at most a hundred wait for it', async (t) => {
+test('wrong keys cause at most one refresh a second, and at most a hundred requests wait', async (t) => {
   const clock = manualClock()
   const store = vault(t, clock)
   store.add('first')

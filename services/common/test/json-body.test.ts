@@ -136,5 +136,7 @@ test('a body with a Content-Encoding is a 415, unless it is identity', async (t)
     t.match(answer.json(), { status: 415, code: 'ENCODED_BODY' }, encoding)
     t.equal(answer.headers['accept-encoding'], 'identity')
   }
-  for (const encoding of ['identity', 'Identity', '']) { t.equal((await post(encoding)).statusCode, 200, encoding) }
+  for (const encoding of ['identity', 'Identity', '']) {
+    t.equal((await post(encoding)).statusCode, 200, encoding)
+  }
 })

@@ -5,7 +5,7 @@ import { test } from 'tap'
 import pino from 'pino'
 import { describeError, loggerOptions } from '../telemetry/logger.ts'
 
-test('an error is told by class, code and frames, a system error by its message too', async (t) => {
+test('an error is logged by class, code and frames, a system error by its message too', async (t) => {
   const error = Object.assign(new RangeError('confidential'), {
     code: 11000,
     cause: Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:1'), {
@@ -13,20 +13,20 @@ test('an error is told by class, code and frames, a system error by its message 
       code: 'ECONNREFUSED'
     })
   })
-  const told = describeError(error)
-  t.match(told, {
+  const described = describeError(error)
+  t.match(described, {
     type: 'RangeError',
     code: 11000,
     cause: { code: 'ECONNREFUSED', message: 'connect ECONNREFUSED 127.0.0.1:1' }
   })
-  t.notMatch(JSON.stringify(told), /confidential/)
+  t.notMatch(JSON.stringify(described), /confidential/)
 })
 
 test('an error whose message has lines like frames does not smuggle them in', async (t) => {
   t.notMatch(describeError(new Error('a\n    at confidential (confidential)')).stack, /confidential/)
 })
 
-test('what names a secret is redacted', async (t) => {
+test('secrets are redacted by name', async (t) => {
   let line = ''
   const log = pino(loggerOptions('test', 'info'), {
     write: (text: string) => {
@@ -44,7 +44,7 @@ test('what names a secret is redacted', async (t) => {
   t.notMatch(line, /confidential/)
 })
 
-test('lines that were gathered are out before their process has ended, whatever ends it', async (t) => {
+test('buffered lines are written before the process ends, whatever ends it', async (t) => {
   const logger = JSON.stringify(import.meta.resolve('../telemetry/logger.ts'))
   for (const end of [
     '',
@@ -52,7 +52,13 @@ test('lines that were gathered are out before their process has ended, whatever 
     'setTimeout(() => process.exit(0), 400)',
     "process.kill(process.pid, 'SIGTERM'); setTimeout(() => {}, 5_000)"
   ]) {
-    const script = `import pino from 'pino'; const { logDestination } = await import(${logger}); process.once('SIGTERM', () => process.exit(0)); const log = pino({}, logDestination()); for (let i = 0; i < 500; i++) log.info({ i }, 'x'); ${end}`
+    const script = `
+      import pino from 'pino'
+      const { logDestination } = await import(${logger})
+      process.once('SIGTERM', () => process.exit(0))
+      const log = pino({}, logDestination())
+      for (let i = 0; i < 500; i++) log.info({ i }, 'x')
+      ${end}`
     const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script])
     t.strictSame(
       stdout
@@ -65,9 +71,14 @@ test('lines that were gathered are out before their process has ended, whatever 
   }
 })
 
-test('a process whose lines nobody reads any more ends all the same', async (t) => {
+test('a process ends although nobody reads its output', async (t) => {
   const logger = JSON.stringify(import.meta.resolve('../telemetry/logger.ts'))
-  const script = `import pino from 'pino'; const { logDestination } = await import(${logger}); const log = pino({}, logDestination()); process.once('disconnect', () => { log.fatal('x'); process.exit(3) }); process.send('ready')`
+  const script = `
+    import pino from 'pino'
+    const { logDestination } = await import(${logger})
+    const log = pino({}, logDestination())
+    process.once('disconnect', () => { log.fatal('x'); process.exit(3) })
+    process.send('ready')`
   const child = spawn(process.execPath, ['--input-type=module', '-e', script], {
     stdio: ['ignore', 'pipe', 'inherit', 'ipc']
   })

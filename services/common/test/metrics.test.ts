@@ -1,12 +1,12 @@
 import { test } from 'tap'
 import { collectMetrics, recordMetric, takeMetrics } from '../telemetry/metrics.ts'
 
-test('where nothing is kept there is nothing to take', async (t) => {
+test('nothing is collected unless collection is enabled', async (t) => {
   recordMetric('database.throttled', 1)
   t.strictSame(takeMetrics(), [])
 })
 
-test('counters add up, gauges tell the last, histograms all', async (t) => {
+test('counters add up, gauges keep the last value, histograms all values', async (t) => {
   collectMetrics(true)
   t.teardown(() => collectMetrics(false))
   for (const value of [1, 2]) {
@@ -28,7 +28,7 @@ test('counters add up, gauges tell the last, histograms all', async (t) => {
   t.strictSame(takeMetrics(), [])
 })
 
-test('what is kept between two times has a bound', async (t) => {
+test('what is collected between two exports is bounded', async (t) => {
   collectMetrics(true)
   t.teardown(() => collectMetrics(false))
   for (let i = 0; i < 5_000; i++) {

@@ -102,5 +102,5 @@ test('messages of foreign errors reach neither the answer nor the log', async (t
   t.match(unavailable.json(), { status: 503, code: 'DATABASE_UNAVAILABLE' })
   t.equal(unavailable.headers['retry-after'], '1')
   t.notMatch([defect, unavailable].map(({ body }) => body).join('') + logs(), /secret/)
-  t.match(logs(), /"type":"TypeError"/, 'the log tells the class and the frames')
+  t.match(logs(), /"type":"TypeError"/, 'the log has the class and the frames')
 })

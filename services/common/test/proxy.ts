@@ -3,8 +3,8 @@ import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import type { Test } from 'tap'
 
 /**
- * A TCP proxy before the database of `connection` that can break connections as networks do: after the server carried
- * a command out and before its client hears of it, and while a command is being sent.
+ * A TCP proxy for the database of `connection` that can break connections: after the server has executed a
+ * command and before the client gets the reply, or while a command is being sent.
  */
 export async function proxy (t: Test, connection: string) {
   const { hostname, port } = new URL(connection)

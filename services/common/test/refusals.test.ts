@@ -27,7 +27,7 @@ async function guarded (t: Test, record: RecordRefusal = async () => {}) {
   return { app, logs, call, recorded, traces }
 }
 
-test('the first refused call of an address is recorded at once, in its trace; those that follow are counted', async (t) => {
+test('the first refused call of an address is recorded at once, later ones are counted', async (t) => {
   const { app, call, recorded, traces } = await guarded(t)
   await call('192.0.2.1', '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01')
   for (let i = 0; i < 50; i++) await call('192.0.2.1')
@@ -50,7 +50,7 @@ test('the first refused call of an address is recorded at once, in its trace; th
   )
 })
 
-test('however many addresses call, at most a hundred are told apart', async (t) => {
+test('at most a hundred addresses are counted separately', async (t) => {
   const { app, call, recorded } = await guarded(t)
   for (let i = 0; i < 300; i++) await call(`192.0.2.${i % 256}`)
   t.equal(recorded.length, 101)
@@ -63,7 +63,7 @@ test('however many addresses call, at most a hundred are told apart', async (t) 
   )
 })
 
-test('a register that is away, or slow, costs the refused call nothing', async (t) => {
+test('a failing or slow register does not affect the refused call', async (t) => {
   const { call, logs } = await guarded(t, async () => {
     throw new Error('away')
   })

@@ -1,7 +1,7 @@
 import { test } from 'tap'
 import { service } from './service.ts'
 
-test('every answer, the first and any other, tells browsers to keep off', async (t) => {
+test('every response has the security headers', async (t) => {
   const { app } = await service(t, (app) => {
     app.get('/there', async () => ({}))
     app.get('/broken', async () => {
