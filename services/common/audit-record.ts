@@ -3,7 +3,7 @@ import { Type, type Static } from 'typebox'
 const name = Type.String({ minLength: 1, maxLength: 64 })
 const id = Type.String({ minLength: 1, maxLength: 256 })
 
-/** One interaction, as its caller describes it. It never holds a value of a patient or a test. */
+/** One interaction, as the caller describes it. It never has a value of a patient or a test. */
 export const AuditRecord = Type.Object({
   sourceSystemName: name,
   resource: Type.Object({
@@ -22,7 +22,7 @@ export const AuditRecord = Type.Object({
   )),
   outcome: Type.Optional(Type.Enum(['success', 'failure'], { type: 'string' })),
   attemptOf: Type.Optional(Type.String({ format: 'uuid' })),
-  /** The number of refused calls that one record stands for. */
+  /** How many refused calls the record counts. */
   count: Type.Optional(Type.Integer({ minimum: 1 })),
   id: Type.Optional(Type.Never()),
   createdDate: Type.Optional(Type.Never())
@@ -35,7 +35,7 @@ export const Receipt = Type.Object({
 })
 export type Receipt = Static<typeof Receipt>
 
-/** A record as the audit register stores it: at least once, under one id, so that readers drop repeats. */
+/** A stored record. It may be stored more than once with one id, so that readers have to drop repeats. */
 export interface StoredRecord extends Omit<AuditRecord, 'id' | 'createdDate'> {
   id: string
   /** Position in its chain, from 1, without gaps. */
@@ -45,14 +45,16 @@ export interface StoredRecord extends Omit<AuditRecord, 'id' | 'createdDate'> {
   operationId: string
 }
 
+type Result = Pick<AuditRecord, 'disclosed' | 'outcome' | 'attemptOf'>
+
 /** The result of an interaction in a word or two. */
-export function resultOf ({ disclosed, outcome, attemptOf }: Pick<AuditRecord, 'disclosed' | 'outcome' | 'attemptOf'>) {
+export function resultOf ({ disclosed, outcome, attemptOf }: Result) {
   if (outcome) return outcome
   if (disclosed) return disclosed.length === 0 ? 'nothing found' : `${disclosed.length} disclosed`
   return attemptOf ? 'repeat' : 'attempt'
 }
 
-/** The records whose id is not among those before them. */
+/** The first record of each id. */
 export function withoutRepeats<T extends { id: string }> (records: T[]) {
   return [...new Map(records.toReversed().map((record) => [record.id, record])).values()].reverse()
 }

@@ -6,7 +6,7 @@ import { Check, Errors } from 'typebox/schema'
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
-/** The settings that every process has. */
+/** The settings of every process. */
 export const ServerSettings = {
   HOST: Type.String({ default: '::', minLength: 1 }),
   PORT: Type.Integer({ default: 8080, minimum: 0, maximum: 65535 }),
@@ -16,7 +16,7 @@ export const ServerSettings = {
 /** For services that run as several replicas. */
 export const DrainSettings = {
   /**
-   * How long a replica accepts requests after SIGTERM. Callers close a connection after 4 s without a request, so
+   * How long a replica accepts requests after SIGTERM. Callers close connections that are idle for 4 s, so
    * with more than that no request is lost when the replica closes.
    */
   DRAIN_SECONDS: Type.Number({ default: 5, minimum: 0, maximum: 20 })
@@ -25,15 +25,15 @@ export const DrainSettings = {
 /** For processes that read their secrets from Key Vault rather than from settings. */
 export const KeyVaultSettings = {
   KEY_VAULT_URI: Type.String({ format: 'https-url' }),
-  /** The client id of the managed identity; without one, the developer's own login is used. */
+  /** The client id of the managed identity; without one, the developer's own credentials are used. */
   AZURE_CLIENT_ID: Type.Optional(Type.String({ format: 'guid' })),
-  /** The platform's token endpoint for managed identities, and the header that it requires. Container Apps sets both. */
+  /** The token endpoint for managed identities and the header that it requires; Container Apps sets both. */
   IDENTITY_ENDPOINT: Type.Optional(Type.String({ minLength: 1 })),
   IDENTITY_HEADER: Type.Optional(Type.String({ minLength: 1 }))
 }
 
 export const KeyRefreshSettings = {
-  /** How often secrets are read again; a revoked key is refused everywhere within this time. */
+  /** How often secrets are refreshed. A revoked key is refused by every replica after this time. */
   KEY_REFRESH_SECONDS: Type.Number({ default: 60, minimum: 1, maximum: 60 }),
   /** The age from which a warning about a key is logged. */
   KEY_ROTATION_DAYS: Type.Number({ default: 90, exclusiveMinimum: 0 })
@@ -44,7 +44,7 @@ export const TelemetrySettings = {
   APPLICATIONINSIGHTS_CONNECTION_STRING: Type.Optional(Type.String({ format: 'ingestion' })),
   /** The sampling ratio of operations, from 0 to 1; failures and refusals are always exported. */
   TELEMETRY_SAMPLING: Type.Number({ default: 1, minimum: 0, maximum: 1 }),
-  /** `identity`: telemetry is sent with tokens of the managed identity AZURE_CLIENT_ID. */
+  /** `identity`: ingestion is called with tokens of the managed identity AZURE_CLIENT_ID. */
   TELEMETRY_AUTHENTICATION: Type.Enum(['none', 'identity'], { default: 'none' })
 }
 
@@ -115,7 +115,7 @@ export function loadSettings<T extends TObject> (schema: T, env: NodeJS.ProcessE
   const problems: string[] = []
   for (const [name, property] of Object.entries<TSchema>(schema.properties)) {
     const value = valueOf(property, given[name])
-    // Interpreted, since compiling a schema that is used once takes longer
+    // Not compiled, since that takes longer for a schema that is used once
     if (value === undefined) problems.push(...schema.required?.includes(name) ? [`${name} is missing`] : [])
     else if (Check(property, value)) settings[name] = value
     else problems.push(`${name} ${problemOf(property, value)}`)
@@ -138,15 +138,20 @@ export function loadWithSecrets<T extends TObject> (
   const names = Object.keys(secrets)
   if (present.KEY_VAULT_URI !== undefined) {
     const both = names.map(settingOf).filter((name) => name in present)
-    if (both.length > 0) throw new SettingsError(`Settings: ${both.join(', ')} and KEY_VAULT_URI exclude each other`)
+    if (both.length > 0) {
+      throw new SettingsError(`Settings: ${both.join(', ')} and KEY_VAULT_URI exclude each other`)
+    }
     const vault = { ...KeyVaultSettings, ...KeyRefreshSettings }
-    const settings = loadSettings(Type.Object({ ...schema.properties, ...vault }), env) as Static<T> & VaultSource
-    return { ...without(settings, Object.keys(vault)), secrets: { formats: secrets, source: settings } }
+    const all = Type.Object({ ...schema.properties, ...vault })
+    const source = loadSettings(all, env) as Static<T> & VaultSource
+    return { ...without(source, Object.keys(vault)), secrets: { formats: secrets, source } }
   }
-  const values = Object.fromEntries(names.map((name) => [settingOf(name), Type.String({ format: secrets[name] })]))
-  const settings = loadSettings(Type.Object({ ...schema.properties, ...values }), env) as Static<T> & Record<string, string>
+  const keys: Record<string, TSchema> = {}
+  for (const name of names) keys[settingOf(name)] = Type.String({ format: secrets[name] })
+  const all = Type.Object({ ...schema.properties, ...keys })
+  const settings = loadSettings(all, env) as Static<T> & Record<string, string>
   const source = Object.fromEntries(names.map((name) => [name, settings[settingOf(name)]!]))
-  return { ...without(settings, Object.keys(values)), secrets: { formats: secrets, source } }
+  return { ...without(settings, Object.keys(keys)), secrets: { formats: secrets, source } }
 }
 
 /** Whether `value` has the format of the secret `name`. */
@@ -163,7 +168,7 @@ function without<T extends object> (settings: T, names: string[]) {
   return Object.fromEntries(Object.entries(settings).filter(([name]) => !names.includes(name))) as T
 }
 
-// An empty variable is how compose and shells write "not set"
+// Compose and shells set a variable without a value to an empty string
 function presentIn (env: NodeJS.ProcessEnv) {
   return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))
 }
@@ -174,11 +179,11 @@ interface Property {
   default?: unknown
 }
 
-// Number() also takes white space (as 0), hexadecimal and exponents
+// Number() also accepts white space (as 0), hexadecimal and exponents
 const DECIMAL = /^-?\d+(\.\d+)?$/
 
 function valueOf ({ type, format, default: fallback }: Property, text: string | undefined) {
-  // TypeBox accepts any text for a format that it does not know
+  // TypeBox accepts any string for an unknown format
   if (format !== undefined && !Format.Has(format)) throw new Error(`there is no format ${format}`)
   if (text === undefined) return fallback
   return (type === 'integer' || type === 'number') && DECIMAL.test(text) ? Number(text) : text

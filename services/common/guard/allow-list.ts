@@ -6,7 +6,7 @@ import { CallerRefused } from '../http/problems.ts'
 
 declare module 'fastify' {
   interface FastifyRequest {
-    /** Whose call it is; empty where that cannot be told. */
+    /** The address of the caller; empty where it is missing or malformed. */
     callerAddress: string
   }
 }
@@ -14,64 +14,47 @@ declare module 'fastify' {
 export const AllowListSettings = {
   ALLOWED_CALLERS: Type.String({ format: 'cidrs' }),
   CALLER_ADDRESS: Type.Enum(['forwarded', 'peer'], { default: 'forwarded' }),
-  /** From where `forwarded` is believed: this machine, and the shared address space (RFC 6598) that Container Apps' ingress has. */
+  /** Proxies whose `X-Forwarded-For` is trusted; by default localhost and the ingress of Container Apps. */
   PROXY_ADDRESSES: Type.String({ format: 'cidrs', default: '127.0.0.0/8,::1/128,100.64.0.0/10' })
 }
-
-const MOST_TOLD = 100
-const MOST_REMEMBERED = 100
-
 export type AllowListConfig = Static<TObject<typeof AllowListSettings>>
 
+const MAX_LOGGED = 100
+
 /**
- * Lets only callers pass whose address lies in ALLOWED_CALLERS.
+ * Refuses callers whose address is not in ALLOWED_CALLERS, missing or malformed.
  *
- * Behind the ingress of Container Apps, which overwrites X-Forwarded-For, the caller is that header's last
- * entry (`forwarded`), believed only where the connection comes from a proxy; without a proxy it is the peer of
- * the connection (`peer`). Where the address is missing or unreadable, the call is refused.
+ * With `CALLER_ADDRESS=forwarded`, the caller is the last entry of X-Forwarded-For, which the ingress of
+ * Container Apps overwrites, and connections from anything but a proxy are refused. With `peer`, it is the
+ * peer of the connection.
  */
-export const allowList = fp<AllowListConfig>(async (app, { ALLOWED_CALLERS, CALLER_ADDRESS, PROXY_ADDRESSES }) => {
-  const isAllowed = membership(ALLOWED_CALLERS)
-  const isProxy = membership(PROXY_ADDRESSES)
-  const told = new Set<string>()
+export const allowList = fp<AllowListConfig>(async (app, config) => {
+  const isForwarded = config.CALLER_ADDRESS === 'forwarded'
+  const allowed = blockList(config.ALLOWED_CALLERS)
+  const proxies = blockList(config.PROXY_ADDRESSES)
+  const logged = new Set<string>()
   app.decorateRequest('callerAddress', '')
 
   app.addHook('onRequest', (request, _reply, done) => {
     const peer = request.socket.remoteAddress ?? ''
-    const address = CALLER_ADDRESS === 'forwarded' && isProxy(peer) ? forwardedAddress(request) : peer
+    const isBehindProxy = isForwarded && includes(proxies, peer)
+    const address = isBehindProxy ? forwardedAddress(request) : peer
     if (isIP(address)) request.callerAddress = address.replace(/^::ffff:(?=\d+\.)/i, '')
-    // Beside the ingress nobody has a business, whatever address it comes from
-    if (isAllowed(address) && (CALLER_ADDRESS === 'peer' || isProxy(peer))) {
-      tellOnce(request.callerAddress)
+    if (includes(allowed, address) && isBehindProxy === isForwarded) {
+      logOnce(request.callerAddress)
       return done()
     }
     app.refusals.count('caller-address', request)
     done(new CallerRefused())
   })
 
-  // Whoever sets up a list has to know what a platform shows
-  function tellOnce (address: string) {
-    if (told.has(address) || told.size === MOST_TOLD) return
-    told.add(address)
+  // Helps operators to set ALLOWED_CALLERS: it depends on the platform which address a service sees
+  function logOnce (address: string) {
+    if (logged.has(address) || logged.size === MAX_LOGGED) return
+    logged.add(address)
     app.log.debug({ address }, 'calls come from this address')
   }
 }, { name: 'allow-list', dependencies: ['refusals'] })
-
-/** Tells whether an address is in `cidrs`. Those of the few who call are remembered: a look into the list takes longer than all else here. */
-function membership (cidrs: string) {
-  const list = blockList(cidrs)
-  const remembered = new Map<string, boolean>()
-  return (address: string) => {
-    const known = remembered.get(address)
-    if (known !== undefined) return known
-    const version = isIP(address)
-    if (version === 0) return false
-    const isMember = list.check(address, version === 4 ? 'ipv4' : 'ipv6')
-    if (remembered.size === MOST_REMEMBERED) remembered.clear()
-    remembered.set(address, isMember)
-    return isMember
-  }
-}
 
 function blockList (cidrs: string) {
   const list = new BlockList()
@@ -80,6 +63,11 @@ function blockList (cidrs: string) {
     list.addSubnet(address, Number(prefix), isIP(address) === 4 ? 'ipv4' : 'ipv6')
   }
   return list
+}
+
+function includes (list: BlockList, address: string) {
+  const version = isIP(address)
+  return version !== 0 && list.check(address, version === 4 ? 'ipv4' : 'ipv6')
 }
 
 function forwardedAddress ({ headers }: FastifyRequest) {

@@ -14,9 +14,8 @@ export interface GuardOptions {
 }
 
 /**
- * Checks the caller's address, then its host key, before every route of a service except health, and before a route
- * is found to be unknown. Adds `/keys`, which lists the valid versions of the service's keys, and `/log-level`, which
- * reads and sets the log level of this replica.
+ * Checks the caller's address and its host key before every route of the service but `/health`, and before
+ * answering 404. Adds `/keys`, which lists the valid versions of the service's secrets, and `/log-level`.
  */
 export const guard = fp<GuardOptions>(async (app, { config, key, record }) => {
   await app.register(refusals, { record })
@@ -25,6 +24,6 @@ export const guard = fp<GuardOptions>(async (app, { config, key, record }) => {
   await app.register(hostKey, { key })
   app.get('/keys', async () => ({ keys: app.secrets.describe() }))
   await app.register(logLevel)
-  // Set here, and not at the root: whoever has no key does not learn which routes exist
+  // Set here rather than at the root, so that callers without a key cannot find out which routes exist
   app.setNotFoundHandler(sendRouteNotFound)
 }, { name: 'guard', dependencies: ['secrets'] })

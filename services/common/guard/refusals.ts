@@ -4,28 +4,28 @@ import { recordMetric } from '../telemetry/metrics.ts'
 import { traceHeaders } from '../telemetry/trace.ts'
 import { withTimeout } from '../with-timeout.ts'
 
-/** What a caller lacked. */
+/** What was missing or wrong. */
 export type RefusalReason = 'host-key' | 'caller-address'
 
-/** Calls refused for one reason to one address, within a minute at the most. */
+/** Calls from one address that were refused for one reason, in at most a minute. */
 export interface Refusal {
   resource: { type: RefusalReason, operation: 'refuse' }
-  /** Not told where it is not known, or where too many addresses are refused to tell each. */
+  /** Undefined where it is unknown, or where too many addresses are refused to count each. */
   clientAddress?: string
   outcome: 'failure'
   count: number
 }
 
-/** Puts a refusal into the audit register; `headers` carry the trace of the last call it counts. */
+/** Stores a refusal in the audit register; `headers` continue the trace of the last call that it counts. */
 export type RecordRefusal = (refusal: Refusal, headers: Record<string, string>) => Promise<unknown>
 
-interface Counted {
+interface Counter {
   reason: RefusalReason
   address: string
   count: number
   /** The last call counted. */
   last?: FastifyRequest
-  ends?: NodeJS.Timeout
+  timer?: NodeJS.Timeout
 }
 
 const MINUTE_MS = 60_000
@@ -33,51 +33,50 @@ const MAX_ADDRESSES = 100
 const CLOSING_MS = 1_000
 
 /**
- * Counts refused calls and has them recorded: the first of an address at once, those that follow once a minute.
- * A caller who is refused must not be able to flood the register, nor this process with the addresses it uses.
+ * Counts and records refused calls: the first of an address at once, later ones once a minute. The number of
+ * addresses is bounded, so that refused callers can flood neither the register nor this process's memory.
  */
 export class Refusals {
-  #record: (counted: Counted) => Promise<unknown>
-  #counted = new Map<string, Counted>()
+  #record: (counter: Counter) => Promise<unknown>
+  #counters = new Map<string, Counter>()
 
-  constructor (record: (counted: Counted) => Promise<unknown>) {
+  constructor (record: (counter: Counter) => Promise<unknown>) {
     this.#record = record
   }
 
-  count (lack: RefusalReason, request: FastifyRequest) {
-    const { callerAddress: address } = request
-    recordMetric('refused_calls', 1, { kind: lack })
-    const counted = this.#of(lack, address) ?? this.#begin(lack, this.#counted.size < MAX_ADDRESSES ? address : '')
-    counted.count++
-    counted.last = request
-    if (!counted.ends) this.#tell(counted)
+  count (reason: RefusalReason, request: FastifyRequest) {
+    recordMetric('refused_calls', 1, { kind: reason })
+    const counter = this.#counterFor(reason, request.callerAddress)
+    counter.count++
+    counter.last = request
+    if (!counter.timer) this.#flush(counter)
   }
 
-  /** Has recorded what is counted but not told yet, as far as that goes in a second. */
+  /** Records what is not recorded yet; gives up after a second. */
   async close () {
-    const untold = [...this.#counted.values()].filter(({ count }) => count > 0)
-    for (const { ends } of this.#counted.values()) clearTimeout(ends)
-    this.#counted.clear()
-    await withTimeout(CLOSING_MS, Promise.all(untold.map(this.#record)), () => new Error()).catch(() => {})
+    const pending = [...this.#counters.values()].filter(({ count }) => count > 0)
+    for (const { timer } of this.#counters.values()) clearTimeout(timer)
+    this.#counters.clear()
+    await withTimeout(CLOSING_MS, Promise.all(pending.map(this.#record)), () => new Error()).catch(() => {})
   }
 
-  #of (lack: RefusalReason, address: string) {
-    return this.#counted.get(`${lack} ${address}`) ?? (this.#counted.size < MAX_ADDRESSES ? undefined : this.#counted.get(`${lack} `))
+  /** The counter of an address; once there are too many, one that all further addresses share. */
+  #counterFor (reason: RefusalReason, address: string): Counter {
+    const known = this.#counters.get(`${reason} ${address}`)
+    if (known) return known
+    if (this.#counters.size >= MAX_ADDRESSES && address !== '') return this.#counterFor(reason, '')
+    const counter: Counter = { reason, address, count: 0 }
+    this.#counters.set(`${reason} ${address}`, counter)
+    return counter
   }
 
-  #begin (lack: RefusalReason, address: string) {
-    const counted: Counted = { reason: lack, address, count: 0 }
-    this.#counted.set(`${lack} ${address}`, counted)
-    return counted
-  }
-
-  #tell (counted: Counted) {
-    this.#record({ ...counted })
-    counted.count = 0
-    counted.last = undefined
-    counted.ends = setTimeout(() => {
-      if (counted.count > 0) this.#tell(counted)
-      else this.#counted.delete(`${counted.reason} ${counted.address}`)
+  #flush (counter: Counter) {
+    this.#record({ ...counter })
+    counter.count = 0
+    counter.last = undefined
+    counter.timer = setTimeout(() => {
+      if (counter.count > 0) this.#flush(counter)
+      else this.#counters.delete(`${counter.reason} ${counter.address}`)
     }, MINUTE_MS).unref()
   }
 }
@@ -86,14 +85,16 @@ declare module 'fastify' {
   interface FastifyInstance { refusals: Refusals }
 }
 
-/** Decorates the app with its `refusals`, logged and recorded, as far as the register takes them. */
+/** Decorates the app with its `refusals`, which are logged and, if the register is available, recorded. */
 export const refusals = fp<{ record: RecordRefusal }>(async (app, { record }) => {
-  const refusals = new Refusals(async ({ reason: lack, address, count, last }) => {
-    app.log.warn({ lack, address: address || undefined, count }, 'calls refused')
+  const refusals = new Refusals(async ({ reason, address, count, last }) => {
+    const clientAddress = address || undefined
+    app.log.warn({ lack: reason, address: clientAddress, count }, 'calls refused')
+    const resource = { type: reason, operation: 'refuse' } as const
     try {
-      await record({ resource: { type: lack, operation: 'refuse' }, clientAddress: address || undefined, outcome: 'failure', count }, traceHeaders(last!))
+      await record({ resource, clientAddress, outcome: 'failure', count }, traceHeaders(last!))
     } catch (err) {
-      app.log.warn({ err }, 'a refusal is not recorded')
+      app.log.warn({ err }, 'cannot record refused calls')
     }
   })
   app.decorate('refusals', refusals)

@@ -3,14 +3,14 @@ import fp from 'fastify-plugin'
 declare module 'fastify' {
   interface FastifyInstance {
     isClosing: () => boolean
-    /** Says that the app is about to close, while it takes requests all the same. */
+    /** Announces that the app will close soon; it still answers requests. */
     drain: () => void
   }
 }
 
 /**
- * While the app drains and closes, each answer tells its client that the connection ends: clients let go of the
- * connections they keep, and none of them meets a request with its end or holds the close up.
+ * While the app drains or closes, responses have `Connection: close`, so that no client sends a request on a
+ * connection that is about to end, and no idle connection delays the close.
  */
 export const closing = fp(async (app) => {
   let closing = false

@@ -9,8 +9,10 @@ import { beginRequest, requests } from '../telemetry/requests.ts'
 import { traceId } from '../telemetry/trace.ts'
 import { serializerCompiler, validatorCompiler } from './validation.ts'
 
-/** An app with what every service has: JSON bodies, problem+json, security headers, one log line a request. */
-export function createService (name: string, { LOG_LEVEL }: { LOG_LEVEL: string }, logStream?: DestinationStream): FastifyInstance {
+/** Creates an app with what all services share: JSON bodies, errors, security headers, logs of requests. */
+export function createService (
+  name: string, { LOG_LEVEL }: { LOG_LEVEL: string }, logStream?: DestinationStream
+): FastifyInstance {
   const app = Fastify({
     logger: { ...loggerOptions(name, LOG_LEVEL), stream: logStream ?? logDestination() },
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'trace_id' }),
@@ -18,12 +20,14 @@ export function createService (name: string, { LOG_LEVEL }: { LOG_LEVEL: string 
     genReqId: (request) => traceId(request.headers),
     requestIdHeader: false,
     requestTimeout: 20_000,
-    // An id of any length is an unknown one
+    // Long ids are answered like any other unknown id
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 16_384 },
     exposeHeadRoutes: false,
     return503OnClosing: false,
     forceCloseConnections: 'idle',
-    frameworkErrors: (error, request, reply) => answerUnroutable(error, request as unknown as FastifyRequest, reply as unknown as FastifyReply)
+    frameworkErrors: (error, request, reply) => {
+      answerUnroutable(error, request as unknown as FastifyRequest, reply as unknown as FastifyReply)
+    }
   })
 
   app.setValidatorCompiler(validatorCompiler)
@@ -35,14 +39,15 @@ export function createService (name: string, { LOG_LEVEL }: { LOG_LEVEL: string 
   app.register(jsonBody)
   app.addHook('onResponse', (request, reply, done) => {
     const { method, routeOptions: { url: route } } = request
-    const { statusCode } = reply
-    request.log[isCountedRefusal(statusCode) ? 'debug' : 'info']({ method, route, statusCode, ms: Math.round(reply.elapsedTime * 10) / 10 }, 'request')
+    const { statusCode, elapsedTime } = reply
+    const level = isCountedRefusal(statusCode) ? 'debug' : 'info'
+    request.log[level]({ method, route, statusCode, ms: Math.round(elapsedTime * 10) / 10 }, 'request')
     done()
   })
   return app
 }
 
-/** Answers a path that the router cannot decode. */
+/** Answers a request whose path the router cannot decode; no hook runs for it. */
 function answerUnroutable (error: Error, request: FastifyRequest, reply: FastifyReply) {
   beginRequest(request, reply, request.id)
   sendProblem(error, request, reply)

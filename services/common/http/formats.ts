@@ -6,13 +6,13 @@ interface Format {
   validate: RegExp | ((text: string) => boolean)
 }
 
-// ajv-formats' own also takes a space for the T and offsets without minutes
+// That of ajv-formats also accepts a space in place of the T, and offsets without minutes
 const RFC_3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/
 const { validate: isDateTime } = fullFormats['date-time'] as { validate: (text: string) => boolean }
 
 const DAYS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
 
-// ajv-formats' own also takes the urn:uuid: form
+// That of ajv-formats also accepts the prefix urn:uuid:
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 /** The string formats of the API's schemas. */

@@ -1,9 +1,8 @@
 import type { FastifyPluginAsync } from 'fastify'
 
 /**
- * `/health/live` says that the process answers; `/health/ready` that it has what it needs to start work
- * and is neither draining nor closing. An outage of the database after the start does not change readiness: the service then
- * answers 503 itself, with its reason.
+ * `/health/live` answers 200 while the process runs, `/health/ready` from when the service has started until
+ * it drains. A later outage of the database does not change readiness: requests then get a 503 that names it.
  */
 export const health: FastifyPluginAsync<{ ready: () => boolean }> = async (app, { ready }) => {
   app.get('/health/live', { logLevel: 'warn' }, async () => ({ status: 'live' }))

@@ -9,15 +9,15 @@ import { EncodedBody, InvalidBody, UnstorableBody } from './problems.ts'
 const ESCAPED = /\\u(?:0000|[dD][89a-fA-F])/
 
 /**
- * Reads every body as JSON in UTF-8, whatever its Content-Type says or omits.
+ * Parses every body as JSON in UTF-8, whatever its Content-Type.
  *
- * Refuses what could not be stored as it was sent: a name twice in one object, bad UTF-8, unpaired surrogates,
- * which no UTF-8 can hold, and NUL, which not every server of the dialect stores.
+ * Refuses bodies that could not be stored unchanged: with duplicate names in an object, invalid UTF-8,
+ * unpaired surrogates, which UTF-8 cannot encode, or NUL, which not every server with the MongoDB API stores.
  *
  * @throws {InvalidBody | UnstorableBody | EncodedBody}
  */
 export const jsonBody = fp(async (app) => {
-  // Clients of the API send none, or any; a malformed one would be refused before it got to a parser
+  // Clients send various types or none, and Fastify would refuse a malformed one before it calls a parser
   app.addHook('onRequest', ({ headers }, _reply, done) => {
     headers['content-type'] = 'application/json'
     done()

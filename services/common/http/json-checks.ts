@@ -1,4 +1,4 @@
-/** The way to a value in a JSON text: names of properties and indexes of items. */
+/** The path of a value in JSON: names of properties and indexes of items. */
 export type Path = Array<string | number>
 
 interface Schema {
@@ -8,12 +8,12 @@ interface Schema {
 
 const TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],:]/g
 
-/** Whether an object in `text`, which is valid JSON of the parsed `value`, has two properties of one name. */
+/** Whether an object in `text`, which is valid JSON and was parsed to `value`, has duplicate names. */
 export function hasRepeatedName (text: string, value: unknown) {
   return countNames(text) !== countProperties(value)
 }
 
-/** The path of the first property in `text`, which is valid JSON, whose object has one of that name already. */
+/** The path of the first duplicate property in `text`, which is valid JSON. */
 export function findRepeatedName (text: string): Path | undefined {
   const holders: Array<{ names: Set<string>, key: string | number }> = []
   let string = ''
@@ -30,7 +30,7 @@ export function findRepeatedName (text: string): Path | undefined {
   }
 }
 
-/** The path of the first string, or of the object with the first name, that holds NUL or an unpaired surrogate. */
+/** The path of the first string that has NUL or an unpaired surrogate; for a name, the path of its object. */
 export function findUnstorable (value: unknown, path: Path = []): Path | undefined {
   if (typeof value === 'string') return isStorable(value) ? undefined : path
   if (typeof value !== 'object' || value === null) return undefined
@@ -41,12 +41,13 @@ export function findUnstorable (value: unknown, path: Path = []): Path | undefin
   }
 }
 
-/** A JSON Pointer as a URI fragment, as far as `schema` knows the names on its way: others could be health data. */
+/** A JSON Pointer as a URI fragment, up to the first name that `schema` lacks: it could be health data. */
 export function pointerTo (path: Path, schema: Schema | undefined) {
   let pointer = '#'
   for (const step of path) {
-    if (typeof step === 'number') schema = schema?.items
-    else schema = schema?.properties && Object.hasOwn(schema.properties, step) ? schema.properties[step] : undefined
+    const { properties = {}, items }: Schema = schema ?? {}
+    if (typeof step === 'number') schema = items
+    else schema = Object.hasOwn(properties, step) ? properties[step] : undefined
     if (!schema) break
     pointer += `/${step}`
   }
@@ -82,7 +83,7 @@ function isWhiteSpace (code: number) {
   return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09
 }
 
-// A list rather than recursion: a body may be nested deeper than the stack
+// Not recursive, since a body may be nested deeper than the stack allows
 function countProperties (value: unknown) {
   let count = 0
   const values = [value]

@@ -5,12 +5,13 @@ import { Problem } from './problems.ts'
 
 const LogLevel = Type.Object({ level: Type.Enum(LOG_LEVELS) }, { additionalProperties: false })
 
-/** The level of a replica's log, until it ends. */
+/** Adds `/log-level`, which reads and sets the log level of this replica until it ends. */
 export const logLevel: FastifyPluginAsyncTypebox = async (app) => {
   const { log } = app
   app.get('/log-level', async () => ({ level: log.level }))
-  app.put('/log-level', { schema: { body: LogLevel, response: { 200: LogLevel, '4xx': Problem } } }, async ({ body: { level } }) => {
-    log.warn({ level }, 'the level of this log was set')
+  const schema = { body: LogLevel, response: { 200: LogLevel, '4xx': Problem } }
+  app.put('/log-level', { schema }, async ({ body: { level } }) => {
+    log.warn({ level }, 'log level changed')
     log.level = level
     return { level }
   })

@@ -2,7 +2,7 @@ import { Pool } from 'undici'
 import { traceCalls, type CallNames } from '../telemetry/outgoing-calls.ts'
 import { telemetryEnabled } from '../telemetry/operation.ts'
 
-/** How long an idle connection is kept: for less time than the services keep it. */
+/** Shorter than the services keep idle connections, so that they never close one that is being used. */
 const KEEP_ALIVE_MS = 4_000
 
 /**

@@ -7,17 +7,21 @@ import { Type, type Static } from 'typebox'
 import { describeError } from '../telemetry/logger.ts'
 import { violation, violations, type Violation } from './validation.ts'
 
-// Whoever is refused decides how often, so that these must cost little: no stack
-export const HostKeyRefused = createError('HOST_KEY_REFUSED', 'The host key is missing or wrong', 401, Error, false)
-export const CallerRefused = createError('CALLER_REFUSED', 'The address of the caller is not allowed', 403, Error, false)
+// Without a stack, since refused callers can send any number of requests
+export const HostKeyRefused =
+  createError('HOST_KEY_REFUSED', 'The host key is missing or wrong', 401, Error, false)
+export const CallerRefused =
+  createError('CALLER_REFUSED', 'The address of the caller is not allowed', 403, Error, false)
 export const InvalidBody = createError('INVALID_BODY', 'The body is not JSON in UTF-8', 400)
 export const UnstorableBody = createError('INVALID_BODY', 'The body cannot be stored as it was sent', 400)
-export const EncodedBody = createError('ENCODED_BODY', 'The body has a Content-Encoding other than identity', 415)
+export const EncodedBody =
+  createError('ENCODED_BODY', 'The body has a Content-Encoding other than identity', 415)
 export const InvalidRequest = createError('INVALID_REQUEST', 'The request does not fit its schema', 400)
 export const BodyTooLarge = createError('BODY_TOO_LARGE', 'The body is larger than 1 MiB', 413)
 export const RouteNotFound = createError('ROUTE_NOT_FOUND', 'There is no such operation', 404)
 export const KeysUnavailable = createError('KEYS_UNAVAILABLE', 'The service does not know its keys yet', 503)
-export const DatabaseUnavailable = createError('DATABASE_UNAVAILABLE', 'The database cannot take the work now', 503)
+export const DatabaseUnavailable =
+  createError('DATABASE_UNAVAILABLE', 'The database cannot take the work now', 503)
 export const Defect = createError('DEFECT', 'The service has a defect', 500)
 const BadRequest = createError('BAD_REQUEST', 'The request cannot be read', 400)
 
@@ -34,10 +38,10 @@ export const Problem = Type.Object({
 })
 export type Problem = Static<typeof Problem>
 
-// Validation goes on past the first violation only where the body is small: a large one may hold any number of them
+// Up to this size all violations of a body are reported, then only the first: there could be any number
 const SMALL_BODY = 16_384
 
-/** Answers every error as problem+json. Only the project's own errors show their message. */
+/** Answers every error as problem+json; only errors of this project show their message. */
 export const problems = fp(async (app) => {
   app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply))
 }, { name: 'problems' })
@@ -68,26 +72,27 @@ export function sendProblem (thrown: unknown, request: FastifyRequest, reply: Fa
     request.operation?.recordException(type, stack)
   }
   if (status >= 503) request.log.warn({ err: error.cause ?? thrown, instance, code }, 'unavailable')
-  else if (status < 500) request.log[isCountedRefusal(status) ? 'debug' : 'info']({ instance, code }, 'refused')
+  else if (isCountedRefusal(status)) request.log.debug({ instance, code }, 'refused')
+  else if (status < 500) request.log.info({ instance, code }, 'refused')
   const { retryAfter = status === 503 ? 1 : undefined } = error as { retryAfter?: number }
   if (retryAfter) reply.header('retry-after', retryAfter)
   if (error instanceof EncodedBody) reply.header('accept-encoding', 'identity')
   return reply.code(status).type('application/problem+json').send(problem)
 }
 
-/** Whether a call was refused to its caller: those are counted, so that nobody can flood the log. */
+/** Whether the guard refused the caller: such calls are counted, so that nobody can flood the log. */
 export function isCountedRefusal (status: number) {
   return status === 401 || status === 403
 }
 
 interface RequestError {
-  /** What a handler found itself. */
+  /** Violations that a handler found. */
   violations?: Violation[]
   validation?: FastifySchemaValidationError[]
   validationContext?: string
 }
 
-/** The error of ours that stands for `thrown`; a framework's or driver's own message could quote the request. */
+/** The error to answer. Messages of other errors, by Fastify or a driver, could quote the request. */
 function toServiceError (thrown: unknown): FastifyError {
   if (thrown instanceof FastifyError && !thrown.code.startsWith('FST_')) return thrown
   const { validation, code, statusCode = 500 } = thrown as Partial<RequestError & FastifyError>
@@ -96,8 +101,9 @@ function toServiceError (thrown: unknown): FastifyError {
   return statusCode < 500 ? new BadRequest() : new Defect()
 }
 
-function violationsOf ({ violations: found, validation, validationContext }: RequestError, request: FastifyRequest) {
-  if (found) return found
+function violationsOf (error: RequestError, request: FastifyRequest) {
+  const { validation, validationContext } = error
+  if (error.violations) return error.violations
   const schema = request.routeOptions.schema?.body as object | undefined
   const small = Number(request.headers['content-length'] ?? Infinity) <= SMALL_BODY
   if (validationContext === 'body' && schema && small) return violations(schema, request.body)

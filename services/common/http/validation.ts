@@ -4,62 +4,68 @@ import type { FastifySchemaCompiler, FastifySerializerCompiler } from 'fastify'
 import { stringFormats } from './formats.ts'
 
 export interface Violation {
-  /** JSON Pointer (RFC 6901, as a URI fragment) of a property of the schema; an unknown one is told by what holds it. */
+  /** JSON Pointer (RFC 6901, as a URI fragment) of a property, or of the object that has an unknown one. */
   pointer: string
   message: string
 }
 
 const first = validator({ coerceTypes: false })
 const all = validator({ coerceTypes: false, allErrors: true })
-// The parts of a URL are text, so a number in a query has to be converted
-const ofText = validator({ coerceTypes: true })
+// Parameters in a URL are strings, so numbers have to be converted
+const coercing = validator({ coerceTypes: true })
 
-const MOST = 50
+const MAX_VIOLATIONS = 50
 const compiled = new WeakMap<object, ValidateFunction>()
 
 /**
- * Types are never coerced in a body, and unknown properties are refused, not dropped.
+ * Types in a body are never coerced, and unknown properties are refused, not dropped.
  *
- * A schema is compiled when it is first needed: a start waits for those of its first request alone.
+ * Schemas are compiled on first use, which shortens a cold start.
  */
 export const validatorCompiler: FastifySchemaCompiler<object> = ({ schema, httpPart }) => {
   let compiled: ValidateFunction | undefined
   return (data: unknown) => {
-    compiled ??= (httpPart === 'body' ? first : ofText).compile(schema)
+    compiled ??= (httpPart === 'body' ? first : coercing).compile(schema)
     return compiled(data) || { error: compiled.errors ?? [] }
   }
 }
 
 const serializers = SerializerSelector()({}, {})
 
-/** Likewise of answers. */
+/** Compiles the schemas of responses on first use. */
 export const serializerCompiler: FastifySerializerCompiler<unknown> = (route) => {
   let compiled: ReturnType<typeof serializers> | undefined
   return (data) => (compiled ??= serializers(route as Parameters<typeof serializers>[0]))(data)
 }
 
-/** The violations of `schema` in `data`, where validation itself stops at the first. */
+/** All violations of `schema` in `data`; the validators of routes stop at the first. */
 export function violations (schema: object, data: unknown): Violation[] {
   let validate = compiled.get(schema)
   if (!validate) compiled.set(schema, validate = all.compile(schema))
   validate(data)
-  return (validate.errors ?? []).slice(0, MOST).map(violation)
+  return (validate.errors ?? []).slice(0, MAX_VIOLATIONS).map(violation)
 }
 
-/** What is wrong and where, without any value. */
-export function violation ({ keyword, instancePath, params, message }: Pick<ErrorObject, 'keyword' | 'instancePath' | 'params' | 'message'>): Violation {
+type ValidationError = Pick<ErrorObject, 'keyword' | 'instancePath' | 'params' | 'message'>
+
+/** What is wrong and where, without any value of the data. */
+export function violation ({ keyword, instancePath, params, message }: ValidationError): Violation {
+  const pointer = `#${instancePath}`
   switch (keyword) {
-    case 'required': return { pointer: `#${instancePath}/${params.missingProperty}`, message: 'is required' }
-    case 'additionalProperties': return { pointer: `#${instancePath}`, message: 'must not hold an unknown property' }
-    case 'not': return { pointer: `#${instancePath}`, message: 'must not be sent' }
-    case 'format': return { pointer: `#${instancePath}`, message: stringFormats[params.format]!.message }
-    default: return { pointer: `#${instancePath}`, message: message ?? 'is not valid' }
+    case 'required': return { pointer: `${pointer}/${params.missingProperty}`, message: 'is required' }
+    case 'additionalProperties': return { pointer, message: 'must not hold an unknown property' }
+    case 'not': return { pointer, message: 'must not be sent' }
+    case 'format': return { pointer, message: stringFormats[params.format]!.message }
+    default: return { pointer, message: message ?? 'is not valid' }
   }
 }
 
 function validator (options: { coerceTypes: boolean, allErrors?: boolean }) {
-  // Schemas are checked by what makes them, and to compile what they must look like would hold up every start
-  const ajv = new Ajv({ ...options, removeAdditional: false, useDefaults: true, strict: false, meta: false, validateSchema: false })
-  for (const [name, { validate }] of Object.entries(stringFormats)) ajv.addFormat(name, { type: 'string', validate })
+  // TypeBox makes valid schemas, so that no start has to compile the meta-schema
+  const unchecked = { strict: false, meta: false, validateSchema: false }
+  const ajv = new Ajv({ ...options, ...unchecked, removeAdditional: false, useDefaults: true })
+  for (const [name, { validate }] of Object.entries(stringFormats)) {
+    ajv.addFormat(name, { type: 'string', validate })
+  }
   return ajv
 }

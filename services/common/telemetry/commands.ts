@@ -12,8 +12,8 @@ interface Started {
 }
 
 /**
- * Records each command of a client, which has `monitorCommands` set, by its name and collection as a dependency
- * of the operations that share it.
+ * Records each command of a client, which has `monitorCommands` set, by its name and collection as a
+ * dependency of the operations that share it.
  */
 export function traceCommands (client: MongoClient) {
   const commands = new Map<number, Started>()

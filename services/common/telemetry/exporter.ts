@@ -1,24 +1,26 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { metrics, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, TraceFlags, type ProxyTracerProvider } from '@opentelemetry/api'
+import {
+  metrics, ROOT_CONTEXT, SpanKind, SpanStatusCode, trace, TraceFlags, type ProxyTracerProvider
+} from '@opentelemetry/api'
 import { logs, SeverityNumber } from '@opentelemetry/api-logs'
 import applicationinsights from 'applicationinsights'
 import { azureCredential } from '../secrets/azure-credential.ts'
-import { metricDefinitions, type MetricValues } from './metrics.ts'
+import { metricDefinitions, type Dimensions } from './metrics.ts'
 import type { Attributes, RecordedException, TelemetryItem, Recorded } from './operation.ts'
 import type { ExporterOptions, Batch, ExportResult } from './telemetry.ts'
 
-// The thread of the SDK: takes parcels of what the process tells, and answers each when ingestion has it
+// The worker thread of the SDK: exports batches and answers each with an export result
 
 const { role, connectionString, authenticated, clientId } = workerData as ExporterOptions
 const EXPORT_MS = 5_000
 const none = { enabled: false }
 
 applicationinsights.useAzureMonitor({
-  // The process decides what is told, for it knows how an operation ended
+  // The process samples, since it knows how an operation ended
   tracesPerSecond: 0,
   samplingRatio: 1,
   enableLiveMetrics: false,
-  // Ingestion makes these of the requests themselves
+  // Application Insights derives them from the requests
   enableStandardMetrics: false,
   enablePerformanceCounters: false,
   // It would swallow unhandled rejections
@@ -26,69 +28,79 @@ applicationinsights.useAzureMonitor({
   azureMonitorExporterOptions: {
     connectionString,
     credential: authenticated ? await azureCredential(clientId) : undefined,
-    // Telemetry is not to lie on a disk
+    // No telemetry on disk
     disableOfflineStorage: true,
     retryOptions: { maxRetries: 0 },
-    additionalPolicies: [{ position: 'perRetry', policy: { name: 'timeout', sendRequest: (request, next) => next(Object.assign(request, { timeout: EXPORT_MS })) } }]
+    additionalPolicies: [{
+      position: 'perRetry',
+      policy: {
+        name: 'timeout',
+        sendRequest: (request, next) => next(Object.assign(request, { timeout: EXPORT_MS }))
+      }
+    }]
   },
-  // Operations are noted where they happen: nothing is patched
-  instrumentationOptions: { http: none, mongoDb: none, azureSdk: none, mySql: none, postgreSql: none, redis: none, redis4: none, bunyan: none, winston: none }
+  // The services record their operations themselves
+  instrumentationOptions: {
+    http: none,
+    mongoDb: none,
+    azureSdk: none,
+    mySql: none,
+    postgreSql: none,
+    redis: none,
+    redis4: none,
+    bunyan: none,
+    winston: none
+  }
 })
 
 const tracer = trace.getTracer(role)
 const logger = logs.getLogger(role)
 const meter = metrics.getMeter(role)
-const spans = (trace.getTracerProvider() as ProxyTracerProvider).getDelegate() as unknown as Flushed
-const defects = logs.getLoggerProvider() as unknown as Flushed
+const spanProvider = (trace.getTracerProvider() as ProxyTracerProvider).getDelegate() as unknown as Provider
+const logProvider = logs.getLoggerProvider() as unknown as Provider
 
-interface Flushed {
+interface Provider {
   forceFlush: () => Promise<void>
 }
 
-/** Names of attributes that leave: of any other an export knows nothing. */
+/** The attributes that are exported; any other is dropped. */
 const ALLOWED: ReadonlyArray<keyof Attributes> = [
-  'http.request.method', 'http.route', 'http.response.status_code', 'db.system.name', 'db.namespace', 'db.collection.name',
-  'db.operation.name', 'error.type', 'server.address', 'batch.size'
+  'http.request.method', 'http.route', 'http.response.status_code', 'db.system.name', 'db.namespace',
+  'db.collection.name', 'db.operation.name', 'error.type', 'server.address', 'batch.size'
 ]
 
 const instruments = Object.fromEntries(Object.entries(metricDefinitions).map(([name, { kind, unit }]) => {
-  if (kind === 'gauge') {
-    const gauge = meter.createGauge(name, { unit })
-    return [name, (value: number, dimensions: MetricValues['dimensions']) => gauge.record(value, dimensions)]
-  }
   if (kind === 'counter') {
     const counter = meter.createCounter(name, { unit })
-    return [name, (value: number, dimensions: MetricValues['dimensions']) => counter.add(value, dimensions)]
+    return [name, (value: number, dimensions: Dimensions) => counter.add(value, dimensions)]
   }
-  const histogram = meter.createHistogram(name, { unit })
-  return [name, (value: number, dimensions: MetricValues['dimensions']) => histogram.record(value, dimensions)]
+  const instrument = meter[kind === 'gauge' ? 'createGauge' : 'createHistogram'](name, { unit })
+  return [name, (value: number, dimensions: Dimensions) => instrument.record(value, dimensions)]
 }))
 
 parentPort!.on('message', async (message: Batch | 'close') => {
   if (message === 'close') return close()
-  for (const { name, dimensions, values } of message.measured) {
+  for (const { name, dimensions, values } of message.metrics) {
     for (const value of values) instruments[name]!(value, dimensions)
   }
   const items: TelemetryItem[] = JSON.parse(message.items)
-  const requestsAndCalls = items.filter((item) => item.kind !== 'defect')
-  for (const item of requestsAndCalls) end(item)
-  for (const item of items) if (item.kind === 'defect') log(item)
-  const lost = await flushed(spans) ? 0 : requestsAndCalls.length
-  const lostDefects = items.length === requestsAndCalls.length || await flushed(defects) ? 0 : items.length - requestsAndCalls.length
-  answer({ lost: lost + lostDefects })
+  const spans = items.filter((item) => item.kind !== 'defect')
+  const exceptions = items.filter((item) => item.kind === 'defect')
+  spans.forEach(recordSpan)
+  exceptions.forEach(recordException)
+  const lostSpans = await flush(spanProvider) ? 0 : spans.length
+  const lostExceptions = exceptions.length === 0 || await flush(logProvider) ? 0 : exceptions.length
+  parentPort!.postMessage({ lost: lostSpans + lostExceptions } satisfies ExportResult)
 })
 
-function answer (receipt: ExportResult) {
-  parentPort!.postMessage(receipt)
-}
-
 async function close () {
-  // Metrics of the last minute go out with it; what fails now is known to nobody
+  // Exports the metrics of the last minute; a failure can no longer be reported
   await applicationinsights.shutdownAzureMonitor().catch(() => {})
   process.exit()
 }
 
-async function flushed (provider: Flushed) {
+/** Exports what a provider holds; false if that fails. */
+async function flush (provider: Provider) {
   try {
     await provider.forceFlush()
     return true
@@ -97,24 +109,28 @@ async function flushed (provider: Flushed) {
   }
 }
 
-function end ({ kind, name, traceId, id, parentId, start, ms, failed, attributes, operation, rate }: Recorded & TelemetryItem) {
+function recordSpan (item: Recorded & TelemetryItem) {
+  const { kind, name, traceId, id, parentId, start, ms, failed, attributes, operation, rate } = item
+  const isRequest = kind === 'request'
   const span = tracer.startSpan(name, {
-    kind: kind === 'request' ? SpanKind.SERVER : SpanKind.CLIENT,
+    kind: isRequest ? SpanKind.SERVER : SpanKind.CLIENT,
     startTime: start,
     attributes: {
       ...allowed(attributes),
-      ...(kind === 'request' ? { 'url.scheme': 'http', 'server.address': role, 'url.path': attributes['http.route'] } : undefined),
+      ...(isRequest && {
+        'url.scheme': 'http', 'server.address': role, 'url.path': attributes['http.route']
+      }),
       ...(rate < 100 ? { 'microsoft.sample_rate': rate } : undefined),
       'ai.operation.name': operation
     }
   }, parentId ? contextOf(traceId, parentId) : ROOT_CONTEXT)
-  // Those who were called know it by its id already
+  // The ids that were sent with the calls
   Object.assign(span.spanContext(), { traceId, spanId: id })
   if (failed) span.setStatus({ code: SpanStatusCode.ERROR })
   span.end(start + ms)
 }
 
-function log ({ traceId, parentId, start, type, stack = '' }: RecordedException & TelemetryItem) {
+function recordException ({ traceId, parentId, start, type, stack = '' }: RecordedException & TelemetryItem) {
   logger.emit({
     timestamp: start,
     severityNumber: SeverityNumber.ERROR,
@@ -124,9 +140,11 @@ function log ({ traceId, parentId, start, type, stack = '' }: RecordedException 
 }
 
 function contextOf (traceId: string, spanId: string) {
-  return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags: TraceFlags.SAMPLED, isRemote: true })
+  const { SAMPLED } = TraceFlags
+  return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags: SAMPLED, isRemote: true })
 }
 
 function allowed (attributes: Attributes) {
-  return Object.fromEntries(ALLOWED.flatMap((name) => attributes[name] === undefined ? [] : [[name, attributes[name]]]))
+  const names = ALLOWED.filter((name) => attributes[name] !== undefined)
+  return Object.fromEntries(names.map((name) => [name, attributes[name]]))
 }

@@ -5,8 +5,8 @@ import { currentOperations } from './operation.ts'
 /**
  * Options of the logger of process `name`, which writes JSON lines.
  *
- * Health data is never logged: a request is logged by its route, not its URL, headers or body, and an error by
- * its class, code and stack frames, since messages of drivers and parsers quote values.
+ * Health data is never logged: a request is logged by its route, not its URL, headers or body, and an error
+ * by its class, code and stack frames, since messages of drivers and parsers quote values.
  */
 export function loggerOptions (name: string, level: string): LoggerOptions {
   return {
@@ -27,18 +27,18 @@ export function loggerOptions (name: string, level: string): LoggerOptions {
   }
 }
 
-/** Standard output, written synchronously: a pending write would keep a process alive if nobody reads it. */
+/** Standard output, written synchronously: a pending write that nobody reads would keep the process alive. */
 export function lineDestination () {
   return pino.destination({ dest: 1, sync: true })
 }
 
 /**
- * Standard output for services, which write several lines at once, since a write a line costs more than the rest
- * of logging. A line is written within 100 ms, and all are at exit; a SIGKILL loses what is buffered.
+ * Standard output for services, buffered, since one write per line costs more than the rest of logging. Lines
+ * are written after at most 100 ms and at exit; SIGKILL loses those in the buffer.
  */
 export function logDestination () {
   const output = pino.destination({ dest: 1, sync: true, minLength: 4_096, periodicFlush: 100 })
-  // flushSync, which pino calls for a fatal line, would repeat a failed write for ever once nobody reads the output
+  // pino calls flushSync for a fatal line, which retries forever if nobody reads the output
   output.flushSync = () => output.flush()
   process.once('exit', () => output.flush())
   return output
@@ -47,7 +47,9 @@ export function logDestination () {
 const hasTrace = new WeakSet<object>()
 
 /** A child logger whose bindings include the trace id. */
-export function childOfTrace<L extends FastifyBaseLogger> (logger: L, bindings: Bindings, options?: ChildLoggerOptions): L {
+export function childOfTrace<L extends FastifyBaseLogger> (
+  logger: L, bindings: Bindings, options?: ChildLoggerOptions
+): L {
   const child = logger.child(bindings, options) as L
   hasTrace.add(child)
   return child

@@ -1,4 +1,4 @@
-/** What processes measure, with the dimensions that a value may have; no other leaves. */
+/** The metrics of all processes, with their dimensions. */
 export const metricDefinitions = {
   'audit.batch.size': { kind: 'histogram', unit: '{record}', dimensions: [] },
   'audit.batch.wait': { kind: 'histogram', unit: 'ms', dimensions: [] },
@@ -21,32 +21,32 @@ export interface MetricValues {
   values: number[]
 }
 
-/** As many of a histogram as are told of one second. */
+/** Values of a histogram per export. */
 const MAX_VALUES = 1_000
 const MAX_SERIES = 200
 
-let measured: Map<string, MetricValues> | undefined
+let collected: Map<string, MetricValues> | undefined
 
-/** Has what is measured kept for `takeMeasured`, or not any more. */
-export function collectMetrics (keep: boolean) {
-  measured = keep ? new Map() : undefined
+/** Enables or disables the collection of metrics. */
+export function collectMetrics (enabled: boolean) {
+  collected = enabled ? new Map() : undefined
 }
 
-/** What was measured since the last time. */
+/** Returns what was recorded since the last call. */
 export function takeMetrics (): MetricValues[] {
-  if (!measured?.size) return []
-  const taken = [...measured.values()]
-  measured.clear()
+  if (!collected?.size) return []
+  const taken = [...collected.values()]
+  collected.clear()
   return taken
 }
 
-/** Notes a value. Where nothing is kept, it costs nothing. */
+/** Records a value, if collection is enabled. */
 export function recordMetric (name: MetricName, value: number, dimensions: Dimensions = {}) {
-  if (!measured) return
+  if (!collected) return
   const key = `${name} ${Object.values(dimensions).join(' ')}`
-  const series = measured.get(key)
+  const series = collected.get(key)
   if (!series) {
-    if (measured.size < MAX_SERIES) measured.set(key, { name, dimensions, values: [value] })
+    if (collected.size < MAX_SERIES) collected.set(key, { name, dimensions, values: [value] })
     return
   }
   const { kind } = metricDefinitions[name]

@@ -79,8 +79,8 @@ export function runInOperations<T> (operations: readonly Operation[], work: () =
 }
 
 /**
- * Records a call that took from `start` until now as a dependency of the current operations, or as an operation
- * of its own where there are none.
+ * Records a call that took from `start` until now as a dependency of the current operations, or as an
+ * operation of its own where there are none.
  */
 export function recordDependency (name: string, start: number, failed: boolean, attributes: Attributes) {
   if (!exporter) return

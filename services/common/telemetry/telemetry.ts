@@ -12,88 +12,90 @@ export interface TelemetryConfig {
   TELEMETRY_AUTHENTICATION: 'none' | 'identity'
 }
 
-/** What the exporter is started with. */
+/** The options of the exporter's thread. */
 export interface ExporterOptions {
   role: string
   connectionString: string
-  /** Of the managed identity that ingestion asks for, where it asks. */
-  clientId?: string
+  /** Whether ingestion requires tokens of a managed identity. */
   authenticated: boolean
+  /** The client id of that identity. */
+  clientId?: string
 }
 
-/** A part of what is told, as JSON: copying it costs less than copying its objects. */
+/** Items as JSON, which is cheaper to send to a thread than objects, and metrics. */
 export interface Batch {
   items: string
-  measured: MetricValues[]
+  metrics: MetricValues[]
 }
 
-/** The exporter's answer to a parcel. */
+/** The exporter's answer to a batch. */
 export interface ExportResult {
   lost: number
 }
 
 const BATCH_ITEMS = 512
 const MAX_BATCHES = 2
-/** Besides those that are on their way. */
+/** Items that are queued besides the batches that are being exported. */
 const MAX_QUEUED = 2_048
-const EVERY_MS = 1_000
-const LOST_EVERY_MS = 60_000
+const EXPORT_INTERVAL_MS = 1_000
+const LOG_INTERVAL_MS = 60_000
 const CLOSING_MS = 2_000
 const RESTART_MS = 30_000
-/** What the exporter and the SDK in it may take. */
+// Limits of the exporter's thread
 const HEAP_MB = 192
 const YOUNG_MB = 16
 
 /**
- * Tells Application Insights of every operation and measure of this process.
+ * Exports the operations and metrics of this process to Application Insights.
  *
- * The SDK works on a thread of its own: neither its start nor its exports hold up a request, its failures stay there,
- * and its memory has a bound. Items that find no room, or that ingestion does not take, are counted and dropped.
+ * The SDK runs on a worker thread with limited memory, so that its start, exports and failures do not affect
+ * requests. Items that exceed the queue or that ingestion refuses are dropped and counted.
  */
 export class Telemetry {
   #log?: FastifyBaseLogger
   #options: ExporterOptions
   #queue: TelemetryItem[] = []
   #worker: Worker | undefined
-  /** How many items each parcel has that is on its way. */
-  #sending: number[] = []
+  /** The number of items in each batch that is being exported. */
+  #exporting: number[] = []
   #lost = 0
-  #lostTold = -Infinity
+  #lostLogged = -Infinity
   #timer: NodeJS.Timeout
   #closing = false
 
   constructor (options: ExporterOptions, sampling: number) {
     this.#options = options
     collectMetrics(true)
-    setExporter({ sampling, export: (item) => this.#take(item) })
-    this.#timer = setInterval(() => this.#tick(), EVERY_MS).unref()
+    setExporter({ sampling, export: (item) => this.#enqueue(item) })
+    this.#timer = setInterval(() => this.#tick(), EXPORT_INTERVAL_MS).unref()
   }
 
-  /** Has the exporter start. */
+  /** Starts the exporter. */
   start (log: FastifyBaseLogger) {
     this.#log = log
-    this.#worker = new Worker(new URL(import.meta.url.endsWith('.ts') ? './exporter.ts' : './exporter.mjs', import.meta.url), {
+    const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'mjs'
+    const worker = new Worker(new URL(`./exporter.${extension}`, import.meta.url), {
       workerData: this.#options,
       env: environment(this.#options),
       resourceLimits: { maxOldGenerationSizeMb: HEAP_MB, maxYoungGenerationSizeMb: YOUNG_MB },
       stdout: true,
       stderr: true
     })
-    const worker = this.#worker
+    this.#worker = worker
     worker.unref()
-    // What the SDK prints says nothing that its receipts do not
+    // The SDK prints nothing that the export results do not say
     worker.stdout.resume()
     worker.stderr.resume()
-    worker.on('message', ({ lost }: ExportResult) => this.#arrived(lost))
-    worker.on('error', (err) => this.#log?.warn({ err }, 'the exporter of telemetry failed'))
+    worker.on('message', ({ lost }: ExportResult) => this.#onResult(lost))
+    worker.on('error', (err) => this.#log?.warn({ err }, 'the telemetry exporter failed'))
     worker.once('exit', () => {
       this.#worker = undefined
-      for (const items of this.#sending.splice(0)) this.#lose(items)
+      for (const items of this.#exporting.splice(0)) this.#lose(items)
       if (!this.#closing) setTimeout(() => this.start(log), RESTART_MS).unref()
     })
   }
 
-  /** Tells what is left, as far as that goes in 2 s. */
+  /** Exports what is queued; gives up after 2 s. */
   async close () {
     this.#closing = true
     clearInterval(this.#timer)
@@ -111,7 +113,7 @@ export class Telemetry {
     if (this.#lost > 0) this.#log?.warn({ lost: this.#lost }, 'telemetry was lost')
   }
 
-  #take (item: TelemetryItem) {
+  #enqueue (item: TelemetryItem) {
     if (this.#queue.length >= MAX_QUEUED) return this.#lose(1)
     this.#queue.push(item)
     if (this.#queue.length >= BATCH_ITEMS) this.#send()
@@ -119,25 +121,24 @@ export class Telemetry {
 
   #tick () {
     this.#send()
-    if (this.#lost === 0 || performance.now() - this.#lostTold < LOST_EVERY_MS) return
+    if (this.#lost === 0 || performance.now() - this.#lostLogged < LOG_INTERVAL_MS) return
     this.#log?.warn({ lost: this.#lost }, 'telemetry was lost')
     this.#lost = 0
-    this.#lostTold = performance.now()
+    this.#lostLogged = performance.now()
   }
 
-  #send (most = MAX_BATCHES) {
-    while (this.#worker && this.#sending.length < most) {
+  #send (maxBatches = MAX_BATCHES) {
+    while (this.#worker && this.#exporting.length < maxBatches) {
       const items = this.#queue.splice(0, BATCH_ITEMS)
-      const measured = takeMetrics()
-      if (items.length + measured.length === 0) return
-      this.#sending.push(items.length)
-      const parcel: Batch = { items: JSON.stringify(items), measured }
-      this.#worker.postMessage(parcel)
+      const metrics = takeMetrics()
+      if (items.length + metrics.length === 0) return
+      this.#exporting.push(items.length)
+      this.#worker.postMessage({ items: JSON.stringify(items), metrics } satisfies Batch)
     }
   }
 
-  #arrived (lost: number) {
-    this.#sending.shift()
+  #onResult (lost: number) {
+    this.#exporting.shift()
     if (lost > 0) this.#lose(lost)
     if (this.#queue.length >= BATCH_ITEMS) this.#send()
   }
@@ -148,24 +149,25 @@ export class Telemetry {
   }
 }
 
-/** The settings of the SDK that are to be had as variables alone. */
+/** The settings of the SDK that exist only as environment variables. */
 function environment ({ role, connectionString }: ExporterOptions): NodeJS.ProcessEnv {
   const { IDENTITY_ENDPOINT = 'http://localhost', HTTPS_PROXY } = process.env
   const [, ingestion = 'https://localhost'] = /IngestionEndpoint=([^;]+)/i.exec(connectionString) ?? []
+  const direct = [ingestion, IDENTITY_ENDPOINT]
   return {
     ...process.env,
-    // Telemetry of the SDK about itself, to others
+    // The SDK's telemetry about itself, which goes to Microsoft
     APPLICATION_INSIGHTS_NO_STATSBEAT: '1',
     APPLICATIONINSIGHTS_SDKSTATS_DISABLED: 'true',
-    // The SDK asks a host of its maker's for settings, and nothing turns that off: it must not get there
+    // The SDK fetches settings from a host of Microsoft's; only an unreachable proxy prevents that
     HTTPS_PROXY: HTTPS_PROXY ?? 'http://127.0.0.1:9',
-    NO_PROXY: HTTPS_PROXY ? process.env.NO_PROXY : [ingestion, IDENTITY_ENDPOINT].map((url) => new URL(url).hostname).join(),
-    // No ids and addresses of the machine
+    NO_PROXY: HTTPS_PROXY ? process.env.NO_PROXY : direct.map((url) => new URL(url).hostname).join(),
+    // No ids or addresses of the machine
     OTEL_NODE_RESOURCE_DETECTORS: 'env',
     OTEL_SERVICE_NAME: role,
-    // Else the SDK asks the system for it once an item
+    // Otherwise the SDK looks it up for each item
     OTEL_RESOURCE_ATTRIBUTES: `service.instance.id=${encodeURIComponent(hostname())}`,
-    // A parcel is exported as a whole when it comes, and not before: then it is known what became of it
+    // So that a batch is exported only when it is flushed, and the result is known
     OTEL_BSP_MAX_EXPORT_BATCH_SIZE: String(2 * BATCH_ITEMS)
   }
 }

@@ -21,7 +21,9 @@ export function traceId (headers: IncomingHttpHeaders) {
 }
 
 /** The headers that continue the trace of a request, whose `id` is the trace id, in another service. */
-export function traceHeaders ({ id, headers }: Pick<FastifyRequest, 'id' | 'headers'>): Record<string, string> {
+export function traceHeaders (
+  { id, headers }: Pick<FastifyRequest, 'id' | 'headers'>
+): Record<string, string> {
   const parent = parseTraceparent(headers.traceparent)
   const traceparent = `00-${id}-${newSpanId()}-${parent?.flags ?? '01'}`
   if (!parent || !headers.tracestate) return { traceparent }

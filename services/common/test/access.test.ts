@@ -15,7 +15,11 @@ const env = {
 test('each service may read the secrets that its settings name, and no others', async (t) => {
   const configs = { patient: loadPatient(env), audit: loadAudit(env), gateway: loadGateway(env) }
   for (const [name, { secrets }] of Object.entries(configs)) {
-    t.strictSame(access[name as keyof typeof configs].read.toSorted(), Object.keys(secrets.formats).toSorted(), name)
+    t.strictSame(
+      access[name as keyof typeof configs].read.toSorted(),
+      Object.keys(secrets.formats).toSorted(),
+      name
+    )
   }
 })
 

@@ -13,6 +13,6 @@ test('a write whose connection breaks while it is being sent is repeated', async
   // More than the buffers of a connection take
   await app.database.insertOnce('large', { _id: 'large', text: 'x'.repeat(15_000_000) })
   t.ok(network.stalled())
-  t.match(logs(), /repeating work on the database/)
+  t.match(logs(), /retrying a database operation/)
   t.equal(await db.collection('large').countDocuments(), 1)
 })

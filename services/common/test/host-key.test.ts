@@ -11,11 +11,17 @@ async function guarded (t: Test, store: ReturnType<typeof vault>) {
   await key.loaded
   const { app, logs } = await service(t, async (app) => {
     await app.register(refusals, { record: async () => {} })
-    await app.register(allowList, { ALLOWED_CALLERS: '127.0.0.1/32', CALLER_ADDRESS: 'peer', PROXY_ADDRESSES: '127.0.0.0/8' })
+    await app.register(allowList, {
+      ALLOWED_CALLERS: '127.0.0.1/32',
+      CALLER_ADDRESS: 'peer',
+      PROXY_ADDRESSES: '127.0.0.0/8'
+    })
     await app.register(hostKey, { key })
     app.get('/', async () => 'in')
   })
-  const statusOf = async (shown?: string) => (await app.inject({ url: '/', headers: shown === undefined ? {} : { 'x-functions-key': shown } })).statusCode
+  const statusOf = async (shown?: string) =>
+    (await app.inject({ url: '/', headers: shown === undefined ? {} : { 'x-functions-key': shown } }))
+      .statusCode
   return { statusOf, logs }
 }
 
@@ -39,7 +45,7 @@ test('a key that is newer than what is known waits for the next look, and passes
   t.equal(await statusOf('value-of-second'), 200)
 })
 
-test('however many wrong keys are shown, there is one look a second, and at most a hundred wait for it', async (t) => {
+test('wrong keys cause at most one refresh a second, and at most a hundred requests wait', async (t) => {
   const clock = manualClock()
   const store = vault(t, clock)
   store.add('first')

@@ -21,6 +21,8 @@ test('the level of a log is read and set while the service runs', async (t) => {
   await app.inject('/')
   t.match(logs(), 'a detail')
 
-  for (const payload of [{}, { level: 'loud' }, { level: 'info', more: 1 }]) t.equal((await set(payload)).statusCode, 400)
+  for (const payload of [{}, { level: 'loud' }, { level: 'info', more: 1 }]) {
+    t.equal((await set(payload)).statusCode, 400)
+  }
   t.same((await app.inject('/log-level')).json(), { level: 'debug' })
 })

@@ -1,12 +1,12 @@
 import { test } from 'tap'
 import { collectMetrics, recordMetric, takeMetrics } from '../telemetry/metrics.ts'
 
-test('where nothing is kept there is nothing to take', async (t) => {
+test('nothing is collected unless collection is enabled', async (t) => {
   recordMetric('database.throttled', 1)
   t.strictSame(takeMetrics(), [])
 })
 
-test('counters add up, gauges tell the last, histograms all', async (t) => {
+test('counters add up, gauges keep the last value, histograms all values', async (t) => {
   collectMetrics(true)
   t.teardown(() => collectMetrics(false))
   for (const value of [1, 2]) {
@@ -15,17 +15,20 @@ test('counters add up, gauges tell the last, histograms all', async (t) => {
     recordMetric('audit.batch.size', value)
     recordMetric('refused_calls', 1, { kind: value === 1 ? 'host-key' : 'caller-address' })
   }
-  t.strictSame(takeMetrics().map(({ name, dimensions, values }) => [name, ...Object.values(dimensions), ...values]), [
-    ['database.throttled', 3],
-    ['key.age_days', 'patient-host-key', 2],
-    ['audit.batch.size', 1, 2],
-    ['refused_calls', 'host-key', 1],
-    ['refused_calls', 'caller-address', 1]
-  ])
+  t.strictSame(
+    takeMetrics().map(({ name, dimensions, values }) => [name, ...Object.values(dimensions), ...values]),
+    [
+      ['database.throttled', 3],
+      ['key.age_days', 'patient-host-key', 2],
+      ['audit.batch.size', 1, 2],
+      ['refused_calls', 'host-key', 1],
+      ['refused_calls', 'caller-address', 1]
+    ]
+  )
   t.strictSame(takeMetrics(), [])
 })
 
-test('what is kept between two times has a bound', async (t) => {
+test('what is collected between two exports is bounded', async (t) => {
   collectMetrics(true)
   t.teardown(() => collectMetrics(false))
   for (let i = 0; i < 5_000; i++) {

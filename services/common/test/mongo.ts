@@ -9,7 +9,7 @@ import { startDatabase, type RunningDatabase } from '../../emulators/mongodb/ser
 
 /** A database of its own for a test, on the server that MONGODB_URI names, else on an embedded one. */
 export async function mongo (t: Test) {
-  const connection = process.env.MONGODB_URI ?? await embedded(t)
+  const connection = process.env.MONGODB_URI ?? (await embedded(t))
   const client = await new MongoClient(connection, { monitorCommands: true }).connect()
   const db = client.db(`test-${randomUUID()}`)
   t.teardown(async () => {
@@ -20,7 +20,8 @@ export async function mongo (t: Test) {
     connection,
     db,
     /** Lets commands fail as mongod's fail points do; only the embedded server is sure to have them. */
-    failCommand: (mode: object | string, data: object) => client.db('admin').command({ configureFailPoint: 'failCommand', mode, data })
+    failCommand: (mode: object | string, data: object) =>
+      client.db('admin').command({ configureFailPoint: 'failCommand', mode, data })
   }
 }
 
@@ -32,8 +33,12 @@ async function embedded (t: Test) {
 }
 
 /** An embedded database that the test may close and start again on its data. */
-export async function startEmbedded (t: Test, dataDir?: string, port?: number): Promise<RunningDatabase & { dataDir: string }> {
-  const directory = dataDir ?? await mkdtemp(join(tmpdir(), 'database-'))
+export async function startEmbedded (
+  t: Test,
+  dataDir?: string,
+  port?: number
+): Promise<RunningDatabase & { dataDir: string }> {
+  const directory = dataDir ?? (await mkdtemp(join(tmpdir(), 'database-')))
   const database = await startDatabase({ dataDir: directory, port, logger: pino({ level: 'silent' }) })
   t.teardown(async () => {
     await database.close()

@@ -24,10 +24,16 @@ async function calling (t: Test, answer: RequestListener) {
     server.close()
   })
   const operation = beginOperation('GET', '/patient/:patientId', traceId, undefined)!
-  const call = (headers: Record<string, string> | string[] = {}, signal?: AbortSignal) => runInOperations(operation.asList, async () => {
-    const { statusCode, body } = await pool.request({ method: 'GET', path: '/patient/the-id', headers, signal })
-    return { statusCode, text: await body.text() }
-  })
+  const call = (headers: Record<string, string> | string[] = {}, signal?: AbortSignal) =>
+    runInOperations(operation.asList, async () => {
+      const { statusCode, body } = await pool.request({
+        method: 'GET',
+        path: '/patient/the-id',
+        headers,
+        signal
+      })
+      return { statusCode, text: await body.text() }
+    })
   return { items, operation, call, pool }
 }
 
@@ -42,10 +48,19 @@ test('a call passes its trace on and is told by its template, whichever way its 
   t.equal((await call(['x-other', 'kept', 'traceparent', other])).text, 'kept')
   t.equal((await call(['x-other', 'kept'])).text, 'kept')
   operation.end(200)
-  t.strictSame(items.map(({ kind }) => kind), ['dependency', 'dependency', 'dependency', 'request'])
+  t.strictSame(
+    items.map(({ kind }) => kind),
+    ['dependency', 'dependency', 'dependency', 'request']
+  )
   for (const [i, parent] of parents.entries()) {
     const trace = parseTraceparent(parent)!
-    t.match(items[i], { name: 'GET /patient/:id', id: trace.parentId, traceId: trace.id, failed: false, attributes: { 'server.address': 'audit', 'http.response.status_code': 200 } })
+    t.match(items[i], {
+      name: 'GET /patient/:id',
+      id: trace.parentId,
+      traceId: trace.id,
+      failed: false,
+      attributes: { 'server.address': 'audit', 'http.response.status_code': 200 }
+    })
   }
   t.equal(new Set(parents).size, 3)
 })
@@ -69,7 +84,9 @@ test('a call that is refused or breaks has failed, by its status or the code of 
 })
 
 test('a call that waits for a connection belongs to its own operation', async (t) => {
-  const { items, operation, call, pool } = await calling(t, ({ headers }, response) => response.end(String(headers.traceparent)))
+  const { items, operation, call, pool } = await calling(t, ({ headers }, response) =>
+    response.end(String(headers.traceparent))
+  )
   const other = beginOperation('GET', '/other', 'f'.repeat(32), undefined)!
   const first = call()
   const second = runInOperations(other.asList, () => pool.request({ method: 'GET', path: '/patient/the-id' }))
@@ -77,7 +94,10 @@ test('a call that waits for a connection belongs to its own operation', async (t
   t.match(await (await second).body.text(), 'f'.repeat(32))
   operation.end(200)
   other.end(200)
-  t.strictSame(items.map(({ kind, traceId }) => `${kind} ${traceId}`), [traceId, 'f'.repeat(32)].flatMap((id) => [`dependency ${id}`, `request ${id}`]))
+  t.strictSame(
+    items.map(({ kind, traceId }) => `${kind} ${traceId}`),
+    [traceId, 'f'.repeat(32)].flatMap((id) => [`dependency ${id}`, `request ${id}`])
+  )
 })
 
 test('a call that is aborted has failed, by the name of the reason', async (t) => {
@@ -94,7 +114,9 @@ test('a call that is aborted has failed, by the name of the reason', async (t) =
 })
 
 test('requests to other origins, and those of no operation, are not recorded', async (t) => {
-  const { items, operation, call } = await calling(t, ({ headers }, response) => response.end(String(headers.traceparent)))
+  const { items, operation, call } = await calling(t, ({ headers }, response) =>
+    response.end(String(headers.traceparent))
+  )
   const server = createServer(({ headers }, response) => response.end(String(headers.traceparent)))
   await once(server.listen(0, '127.0.0.1'), 'listening')
   t.teardown(() => server.close())
@@ -103,5 +125,8 @@ test('requests to other origins, and those of no operation, are not recorded', a
   t.equal(await other.body.text(), 'undefined')
   t.equal((await runInOperations([], () => call())).text.length, 55)
   operation.end(200)
-  t.strictSame(items.map(({ kind }) => kind), ['dependency', 'request'])
+  t.strictSame(
+    items.map(({ kind }) => kind),
+    ['dependency', 'request']
+  )
 })

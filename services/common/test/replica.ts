@@ -6,12 +6,16 @@ import { runService } from '../http/run-service.ts'
 import { createService } from '../http/create-service.ts'
 
 // A small service that tells which replica it is
-await runService('replica', () => loadSettings(Type.Object({ ...ServerSettings, ...DrainSettings }), process.env), async (config) => {
-  const app = createService('replica', config)
-  app.register(health, { ready: () => true })
-  app.all('/patient*', async () => {
-    await sleep(2)
-    return { replica: config.HOST }
-  })
-  return app
-})
+await runService(
+  'replica',
+  () => loadSettings(Type.Object({ ...ServerSettings, ...DrainSettings }), process.env),
+  async (config) => {
+    const app = createService('replica', config)
+    app.register(health, { ready: () => true })
+    app.all('/patient*', async () => {
+      await sleep(2)
+      return { replica: config.HOST }
+    })
+    return app
+  }
+)

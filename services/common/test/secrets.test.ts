@@ -2,7 +2,7 @@ import { test } from 'tap'
 import { manualClock } from './clock.ts'
 import { inMs, vault } from './secrets.ts'
 
-const ids = (secret: { validVersions (): Array<{ id: string }> }) => secret.validVersions().map(({ id }) => id)
+const ids = (secret: { validVersions(): Array<{ id: string }> }) => secret.validVersions().map(({ id }) => id)
 
 test('the newest version and those it supersedes are in force, at most three', async (t) => {
   const { add, reader } = vault(t)
@@ -68,7 +68,10 @@ test('a version expires in an outage too, and memory keeps it no longer', async 
   t.same(ids(secret), ['b', 'a'], 'cached versions stay valid')
   await clock.advance(1)
   t.same(ids(secret), ['b'])
-  t.same(secret.describe().map(({ version }) => version), ['b'])
+  t.same(
+    secret.describe().map(({ version }) => version),
+    ['b']
+  )
 })
 
 test('a newest version that was disabled by hand leaves those it superseded', async (t) => {

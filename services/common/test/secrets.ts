@@ -24,7 +24,14 @@ export function vault (t: Test, clock?: Clock) {
 
     /** Adds a version that supersedes the newest. */
     add (id: string, more: Partial<StoredVersion> = {}) {
-      versions.set(id, { id, value: `value-of-${id}`, enabled: true, createdOn: new Date(), previous: newest, ...more })
+      versions.set(id, {
+        id,
+        value: `value-of-${id}`,
+        enabled: true,
+        createdOn: new Date(),
+        previous: newest,
+        ...more
+      })
       newest = id
     },
 
@@ -32,9 +39,21 @@ export function vault (t: Test, clock?: Clock) {
       versions.set(id, { ...versions.get(id)!, ...more })
     },
 
-    reader<T> (use: (value: string) => T, refreshSeconds = 3_600) {
-      const log = pino(loggerOptions('test', 'trace'), { write: (line: string) => { lines.push(line) } })
-      const secret = new Secret<T>({ name: 'a-secret', read, derive: use, refreshSeconds, rotationDays: 90, log, clock })
+    reader<T>(use: (value: string) => T, refreshSeconds = 3_600) {
+      const log = pino(loggerOptions('test', 'trace'), {
+        write: (line: string) => {
+          lines.push(line)
+        }
+      })
+      const secret = new Secret<T>({
+        name: 'a-secret',
+        read,
+        derive: use,
+        refreshSeconds,
+        rotationDays: 90,
+        log,
+        clock
+      })
       t.teardown(() => secret.close())
       return secret
     }

@@ -10,7 +10,15 @@ test('the trace of the caller is taken up', async (t) => {
 })
 
 test('a missing or malformed one starts a new trace', async (t) => {
-  for (const traceparent of [undefined, '', `ff-${id}-b7ad6b7169203331-01`, `00-${'0'.repeat(32)}-b7ad6b7169203331-01`, `00-${id}-${'0'.repeat(16)}-01`, `00-${id.toUpperCase()}-b7ad6b7169203331-01`, `00-${id}-b7ad6b7169203331-01-more`]) {
+  for (const traceparent of [
+    undefined,
+    '',
+    `ff-${id}-b7ad6b7169203331-01`,
+    `00-${'0'.repeat(32)}-b7ad6b7169203331-01`,
+    `00-${id}-${'0'.repeat(16)}-01`,
+    `00-${id.toUpperCase()}-b7ad6b7169203331-01`,
+    `00-${id}-b7ad6b7169203331-01-more`
+  ]) {
     const started = traceId({ traceparent })
     t.match(started, /^[0-9a-f]{32}$/)
     t.not(started, id)

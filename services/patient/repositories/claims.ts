@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
-import { isDuplicateKey, type Database, type Index } from '#common/database.ts'
+import type { Database, Index } from '#common/database.ts'
+import { isDuplicateKey } from '#common/database-errors.ts'
 
 const CLAIMS = 'claims'
 export const CLAIM_LIFETIME_MS = 24 * 60 * 60 * 1_000

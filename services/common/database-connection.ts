@@ -1,0 +1,135 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { FastifyBaseLogger } from 'fastify'
+import { MongoClient, type Db } from 'mongodb'
+import { backoff } from './database-errors.ts'
+import type { Secret, Version } from './secrets/secrets.ts'
+import { traceCommands } from './telemetry/commands.ts'
+import { telemetryEnabled } from './telemetry/operation.ts'
+import { withTimeout } from './with-timeout.ts'
+
+/** Every operation on a replaced client has finished after this time. */
+const DRAIN_MS = 10_000
+const MAX_RENEWAL_BACKOFF_MS = 5_000
+
+interface Login {
+  /** The version of the connection string. */
+  version: string
+  client: MongoClient
+  db: Db
+}
+
+/**
+ * The connection to database `name`. When the connection string changes, a new client connects and replaces
+ * the current one, which is closed after its operations have finished.
+ */
+export class DatabaseConnection {
+  #connectionString: Secret<string>
+  #name: string
+  #log: FastifyBaseLogger
+  #login: Login | undefined
+  #draining = new Map<MongoClient, NodeJS.Timeout>()
+  #renewal: Promise<void> | undefined
+  #closed = false
+  /** Fulfilled when the database has answered for the first time, or the connection was closed before. */
+  readonly connected: Promise<void>
+
+  constructor (connectionString: Secret<string>, name: string, log: FastifyBaseLogger) {
+    this.#connectionString = connectionString
+    this.#name = name
+    this.#log = log
+    this.connected = this.#connect()
+    connectionString.onChange(() => this.#renew())
+  }
+
+  get login () { return this.#login }
+  get closed () { return this.#closed }
+
+  async close () {
+    this.#closed = true
+    for (const timer of this.#draining.values()) clearTimeout(timer)
+    const clients = [...this.#draining.keys(), ...this.#login ? [this.#login.client] : []]
+    await Promise.all(clients.map((client) => client.close()))
+  }
+
+  /** Replaces a login that the server refused; false where there is no other one by the time `until`. */
+  async replace (refused: Login | undefined, until: number) {
+    if (this.#login === refused) {
+      const renewed = this.#connectionString.refresh().then(() => this.#renew())
+      await withTimeout(until - performance.now(), renewed, () => new Error('no new login')).catch(() => {})
+    }
+    return this.#login !== refused
+  }
+
+  async #connect () {
+    await this.#connectionString.loaded
+    for (let attempt = 0; !this.#closed && !this.#login; attempt++) {
+      if (attempt > 0) await sleep(backoff(attempt))
+      // The previous version may work where the newest does not
+      for (const version of this.#connectionString.validVersions()) {
+        if (await this.#logIn(version)) break
+      }
+    }
+  }
+
+  #renew () {
+    this.#renewal ??= this.#logInWithNewest().finally(() => { this.#renewal = undefined })
+    return this.#renewal
+  }
+
+  async #logInWithNewest () {
+    await this.connected
+    for (let attempt = 0; !this.#closed; attempt++) {
+      const [newest] = this.#connectionString.validVersions()
+      if (!newest || newest.id === this.#login?.version) return
+      // After a success too: a newer version may have been published meanwhile
+      if (!await this.#logIn(newest)) await sleep(backoff(attempt, MAX_RENEWAL_BACKOFF_MS))
+    }
+  }
+
+  /** Connects with a version of the connection string and makes it the current login; false if that fails. */
+  async #logIn ({ id: version, value: connectionString }: Version<string>) {
+    const client = createClient(connectionString, this.#name)
+    const db = client.db(this.#name)
+    try {
+      // Without it, a client whose first command fails would never connect again
+      await client.connect()
+      await db.command({ ping: 1 })
+    } catch (err) {
+      client.close().catch(() => {})
+      if (!this.#closed) this.#log.warn({ err, version }, 'cannot connect to the database')
+      return false
+    }
+    if (this.#closed) {
+      await client.close()
+    } else {
+      if (this.#login) this.#drain(this.#login.client)
+      this.#login = { version, client, db }
+    }
+    return true
+  }
+
+  #drain (client: MongoClient) {
+    this.#draining.set(client, setTimeout(() => {
+      this.#draining.delete(client)
+      client.close().catch(() => {})
+    }, DRAIN_MS).unref())
+  }
+}
+
+function createClient (connectionString: string, appName: string) {
+  const client = new MongoClient(connectionString, {
+    appName,
+    monitorCommands: telemetryEnabled(),
+    writeConcern: { w: 'majority', journal: true },
+    retryWrites: false, // not supported by Cosmos DB; `Database.run` retries on every server
+    maxPoolSize: 64,
+    maxIdleTimeMS: 120_000, // Azure's load balancer drops connections that are idle for 4 minutes
+    connectTimeoutMS: 4_000,
+    // Short, since `Database.run` retries: no write may start after its caller was answered 503
+    serverSelectionTimeoutMS: 500,
+    waitQueueTimeoutMS: 500,
+    socketTimeoutMS: 4_500
+  })
+  if (telemetryEnabled()) traceCommands(client)
+  return client
+}
