@@ -53,8 +53,16 @@ export const patientApi: Api = {
     return url.includes('/tests') ? 'tests' : 'patients'
   },
   schemas: {
-    Patient, NewPatient, PatientUpdate, PatientPatch, PatientCriteria,
-    Test, NewTest, TestUpdate, TestPatch, GatewayError
+    Patient,
+    NewPatient,
+    PatientUpdate,
+    PatientPatch,
+    PatientCriteria,
+    Test,
+    NewTest,
+    TestUpdate,
+    TestPatch,
+    GatewayError
   },
   problems: [AuditUnavailable, OutOfTime],
   responses: gatewayResponses,

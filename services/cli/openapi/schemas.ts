@@ -4,7 +4,7 @@ interface Schema {
   required?: string[]
 }
 
-/** A reference to `schema`, or to that of its items, if it is one of `schemas`; otherwise the schema itself. */
+/** A reference to `schema`, or to its items' schema, if it is one of `schemas`; otherwise the schema. */
 export function referTo (schema: object, schemas: Record<string, object>): object {
   const [name] = Object.entries(schemas).find(([, named]) => named === schema) ?? []
   if (name) return { $ref: `${name}#` }
@@ -12,7 +12,7 @@ export function referTo (schema: object, schemas: Record<string, object>): objec
   return items ? { type: 'array', items: referTo(items, schemas) } : toOpenApi(schema)
 }
 
-/** A JSON Schema in OpenAPI 3.0's form: `nullable` replaces the type null, forbidden properties are omitted. */
+/** A JSON Schema as OpenAPI 3.0 has it: with `nullable` for the type null, without forbidden properties. */
 export function toOpenApi (schema: object): object {
   return JSON.parse(JSON.stringify(schema), (_key, value: Schema | null) => {
     if (Array.isArray(value?.type)) {
