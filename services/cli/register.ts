@@ -101,7 +101,8 @@ async function findRegister ({ AUDIT_DB_CONNECTION, MONGODB_URI, DATABASE_PREFIX
   try {
     return { connection: (await vault.getSecret('audit-db-viewer-connection')).value!, database }
   } catch (error) {
-    throw new StartError(`cannot read audit-db-viewer-connection from the vault (${(error as { code?: string }).code})`)
+    const { code } = error as { code?: string }
+    throw new StartError(`cannot read audit-db-viewer-connection from the vault (${code})`)
   }
 }
 
@@ -110,13 +111,12 @@ async function viewer (dir: string) {
   return { database, settings }
 }
 
-/** Selects the blocks, and their records, that concern the patient or test result `id`; without an id, all. */
+/** Selects blocks and records that concern the patient or test result `id`; all without an id. */
 function about (id: string | undefined) {
   if (id === undefined) return { filter: {}, matches: () => true }
+  const fields = ['records.resource.id', 'records.resource.patientId', 'records.disclosed.id']
   return {
-    filter: {
-      $or: [{ 'records.resource.id': id }, { 'records.resource.patientId': id }, { 'records.disclosed.id': id }]
-    },
+    filter: { $or: fields.map((field) => ({ [field]: id })) },
     matches: ({ resource, disclosed }: StoredRecord) =>
       resource.id === id || resource.patientId === id || disclosed?.some((one) => one.id === id) === true
   }
@@ -125,11 +125,11 @@ function about (id: string | undefined) {
 type Concerns = ReturnType<typeof about>
 
 /**
- * The last `count` records of all chains by their date, oldest first. Adds to `positions` the blocks that it read.
+ * The last `count` records of all chains by date, oldest first. Adds the blocks that it read to `positions`.
  *
- * The records of a chain are in the order of their dates, but an old chain may have newer records than a new one:
- * the newest record of each chain shows whether its blocks must be read. At most about `2 * count` records are in
- * memory.
+ * The records of a chain are in the order of their dates, but an old chain may have newer records than a new
+ * one: the newest record of each chain shows whether its blocks must be read. At most about `2 * count`
+ * records are in memory.
  */
 async function newest (blocks: Collection<Block>, { filter, matches }: Concerns, count: number, positions: Positions) {
   let records: StoredRecord[] = []
@@ -158,7 +158,8 @@ async function newest (blocks: Collection<Block>, { filter, matches }: Concerns,
 async function * heads (blocks: Collection<Block>) {
   let before: Filter<Block> = {}
   while (true) {
-    const head = await blocks.findOne(before, { sort: NEWEST_FIRST, projection: { records: { $slice: -1 } } })
+    const projection = { records: { $slice: -1 } }
+    const head = await blocks.findOne(before, { sort: NEWEST_FIRST, projection })
     if (!head) return
     yield head
     before = { chain: { $lt: head.chain } }

@@ -32,7 +32,7 @@ const TOOLS: Identity[] = ['viewer', 'rotation']
 const KILLED_AFTER_MS: Record<Name, number> = {
   gateway: 1500, patient: 2250, audit: 2750, database: 3250, monitor: 3500, vault: 3750
 }
-/** The ms that processes have to exit by themselves after Ctrl-C, which a terminal sends to all. */
+/** The time to exit by themselves after Ctrl-C, which a terminal sends to all processes. */
 const CTRL_C_MS = 1000
 
 const children: Partial<Record<Name, Child>> = {}

@@ -35,7 +35,7 @@ const AUTHENTICATION_FAILED = 18
 
 /**
  * Fills a vault as its deployer, as Terraform does on Azure: with the first keys and the connection strings
- * of the databases, whose users it creates. Steps can be repeated: the next start completes an interrupted one.
+ * of the databases, whose users it creates. Every step can be repeated after an interruption.
  *
  * @returns the subscription key of the product `client`
  * @throws {StartError} a database has users with other passwords
