@@ -131,7 +131,9 @@ type Concerns = ReturnType<typeof about>
  * one: the newest record of each chain shows whether its blocks must be read. At most about `2 * count`
  * records are in memory.
  */
-async function newest (blocks: Collection<Block>, { filter, matches }: Concerns, count: number, positions: Positions) {
+async function newest (
+  blocks: Collection<Block>, { filter, matches }: Concerns, count: number, positions: Positions
+) {
   let records: StoredRecord[] = []
   if (count === 0) return records
   let oldest = new Date(0)

@@ -23,7 +23,8 @@ const READY_MS = 180_000
 const LOG_FLUSH_MS = 250
 /** Environment variables that every process gets. */
 const PASSED_ON = [
-  'PATH', 'HOME', 'TMPDIR', 'TMP', 'TEMP', 'LANG', 'LC_ALL', 'TZ', 'SystemRoot', 'NODE_COMPILE_CACHE', 'NODE_OPTIONS'
+  'PATH', 'HOME', 'TMPDIR', 'TMP', 'TEMP', 'LANG', 'LC_ALL', 'TZ', 'SystemRoot',
+  'NODE_COMPILE_CACHE', 'NODE_OPTIONS'
 ]
 /** The identities of commands that use the running system. */
 const TOOLS: Identity[] = ['viewer', 'rotation']
@@ -177,7 +178,8 @@ async function checkDatabases (config: Config, databases: System['databases']) {
 }
 
 /** What the vault is filled with. Each service has users of its own in the embedded database. */
-function wanted ({ config, databases, ports }: System, connections: Partial<Record<Service, string>>): Wanted {
+function wanted (system: System, connections: Partial<Record<Service, string>>): Wanted {
+  const { config, databases, ports } = system
   const databaseOf = (service: Service) => {
     const connection = connections[service]
     const database = databases[service]

@@ -5,8 +5,8 @@ const MAX_WAIT_MS = 20
 
 /**
  * Sends a request to the service at `url`, so that the platform starts the service if it is scaled to zero.
- * Fulfilled once the request is sent, or after 20 ms. The response and errors are ignored. The settings report
- * an invalid URL.
+ * Fulfilled once the request is sent, or after 20 ms. The response and errors are ignored; the settings
+ * report an invalid URL.
  */
 export async function wake (url = '') {
   if (!/^https?:/.test(url) || !URL.canParse(url)) return
