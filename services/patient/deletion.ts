@@ -13,8 +13,8 @@ const TOMBSTONE_MS = CLAIM_LIFETIME_MS + 60 * 60 * 1_000
 const TESTS_MS = 1_000
 
 /**
- * Deletes patients with their test results. Once its tombstone is stored, no request finds a patient or its test
- * results. A sweep, hourly and after each start, removes what a failure leaves.
+ * Deletes patients with their test results. Once its tombstone is stored, no request finds a patient or its
+ * test results. A sweep, hourly and after each start, removes what a failure leaves.
  */
 export class Deletion {
   #patients: Patients

@@ -106,7 +106,7 @@ test('an insert that the database refuses is a 503, and leaves no gap', embedded
   t.notMatch(logs(), /an-id/)
 })
 
-test('a block that is stored but not acknowledged is sent again, before the next', embeddedOnly, async (t) => {
+test('a block that is stored but not acknowledged is sent again first', embeddedOnly, async (t) => {
   const { post, blocks, failCommand } = await audit(t)
   const writeConcernError = { code: 64, codeName: 'WriteConcernTimeout', errmsg: 'x' }
   await failCommand({ times: 2 }, { failCommands: ['insert'], writeConcernError })
