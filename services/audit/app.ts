@@ -10,13 +10,17 @@ import type { Config } from './config.ts'
 import { Register, registerIndexes } from './register.ts'
 import { recordRoutes } from './routes.ts'
 
-/** The Audit service: POST /audit takes a record and answers once it is durable. */
+/** The audit service: POST /audit stores a record, and responds once the record is durable. */
 export async function buildApp (config: Config, { logStream }: { logStream?: DestinationStream } = {}) {
   const app = createService('audit', config, logStream)
 
   await app.register(secrets, { settings: config.secrets })
   const key = acceptedHostKey(app.secrets, 'audit-host-key')
-  await app.register(database, { connection: connectionString(app.secrets, 'audit-db-connection'), name: config.DATABASE_NAME, indexes: registerIndexes })
+  await app.register(database, {
+    connection: connectionString(app.secrets, 'audit-db-connection'),
+    name: config.DATABASE_NAME,
+    indexes: registerIndexes
+  })
   const register = new Register(app.database, app.log)
   app.addHook('onClose', () => register.close())
 
@@ -25,7 +29,9 @@ export async function buildApp (config: Config, { logStream }: { logStream?: Des
     await guarded.register(guard, {
       config,
       key,
-      record: (refusal, headers) => register.append({ sourceSystemName: 'audit', ...refusal }, traceId(headers))
+      record (refusal, headers) {
+        return register.append({ sourceSystemName: 'audit', ...refusal }, traceId(headers))
+      }
     })
     guarded.addHook('onRequest', waitForDatabase)
     guarded.register(recordRoutes, { register })

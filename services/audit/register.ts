@@ -7,21 +7,16 @@ import type { Database, Index } from '#common/database.ts'
 import { isDuplicateKey, isTransient } from '#common/database-errors.ts'
 import { DatabaseUnavailable } from '#common/http/problems.ts'
 import { recordMetric } from '#common/telemetry/metrics.ts'
-import { runInOperations, currentOperations, type Operation } from '#common/telemetry/operation.ts'
-import { RecordIdReused, RegisterBusy } from './errors.ts'
+import { runInOperations } from '#common/telemetry/operation.ts'
 import type { AuditRecord, Receipt, StoredRecord } from '#common/audit-record.ts'
+import { RecordIdReused, RegisterBusy } from './errors.ts'
+import { RecordQueue, type Entry, type NewRecord } from './queue.ts'
 
 const BLOCKS = 'blocks'
-const BLOCK_RECORDS = 100
-const BLOCK_BYTES = 2 ** 20
 const GATHERING_MS = 2
-/** What the register adds to a record, with some to spare. */
-const OWN_BYTES = 256
-const QUEUE_RECORDS = 10_000
-const QUEUE_BYTES = 2 ** 25
-
-/** A caller gives up after 5 s, so a record that waited this long is refused while it can still be told. */
-const WAIT_MS = 4_000
+const RETRY_MS = 100
+/** The size of what the register adds to a record, with some margin. */
+const ADDED_BYTES = 256
 
 export const registerIndexes: Index[] = [
   { collection: BLOCKS, key: { chain: 1, firstSeq: 1 } },
@@ -42,45 +37,28 @@ export interface Block {
 }
 
 export interface AppendOptions {
-  /** Chosen by the caller, who may send it again. */
+  /** Chosen by the caller, who may send the record again. */
   id?: string
-  /** The caller has not sent it before, so that the register need not look whether it has it. */
+  /** Whether the caller sends the record for the first time, so that the register need not search for it. */
   isFirst?: boolean
-  /** What it takes in a block at the most. */
-  bytes?: number
-}
-
-interface Entry {
-  record: Omit<StoredRecord, 'seq'>
-  /** The caller chose the id, and may have sent it before. */
-  mayStand: boolean
-  bytes: number
-  /** The operations that wait for it. */
-  operations: readonly Operation[]
-  queued: number
-  expires: number
-  stored: PromiseWithResolvers<Receipt>
 }
 
 /**
  * The audit register: group commit of records into blocks.
  *
- * While one block is being stored, arriving records gather for the next, so that no record waits when the
- * register is idle and many share one insert when it is busy. A block is one document and so stands as a
- * whole or not at all; its chain is this run of this replica.
+ * While one block is being stored, arriving records are queued for the next, so that a record does not wait
+ * when the register is idle and many records share one insert when it is busy. A block is one document: it is
+ * stored as a whole or not at all. Each run of a replica has a chain of blocks of its own.
  */
 export class Register {
   #chain = randomUUIDv7()
+  #nextSeq = 1
   #database: Database
   #log: FastifyBaseLogger
-  #queue: Entry[] = []
-  #queueBytes = 0
-  #pending = new Map<string, Entry>()
-  #nextSeq = 1
-  /** Whether several records were in the last block. */
-  #shared = false
+  #queue = new RecordQueue()
+  /** Whether the last block had several records. */
+  #isBusy = false
   #storing: Promise<void> | undefined
-  #expiring: NodeJS.Timeout | undefined
   #closed = false
 
   constructor (database: Database, log: FastifyBaseLogger) {
@@ -89,121 +67,77 @@ export class Register {
   }
 
   /**
-   * Fulfilled when the record is durable. The same `id` with the same content is recorded once.
+   * Fulfilled when the record is durable. Records with the same `id` and content are stored once.
    *
-   * @throws {RegisterBusy} the record does not stand, or is not known to stand
-   * @throws {RecordIdReused}
+   * @throws {RegisterBusy} it is not known whether the record is stored
+   * @throws {RecordIdReused} a record with this `id` has other content
    */
-  async append (content: AuditRecord, operationId: string, { id, isFirst = false, bytes = BSON.calculateObjectSize(content) + OWN_BYTES }: AppendOptions = {}): Promise<Receipt> {
-    const record = { ...content, id: id ?? randomUUIDv7(), createdDate: new Date(), operationId } as Entry['record']
-    const pending = this.#pending.get(record.id)
+  async append (content: AuditRecord, operationId: string, { id, isFirst = false }: AppendOptions = {}) {
+    const record: NewRecord = { ...content, id: id ?? randomUUIDv7(), createdDate: new Date(), operationId }
+    const pending = this.#queue.pending(record.id)
     if (pending) {
-      if (!sameContent(pending.record, record)) throw new RecordIdReused()
+      if (!hasSameContent(pending.record, record)) throw new RecordIdReused()
       return await pending.stored.promise
     }
-
-    if (this.#closed || this.#queue.length >= QUEUE_RECORDS || this.#queueBytes + bytes > QUEUE_BYTES) throw new RegisterBusy()
-    const queued = performance.now()
-    const entry = { record, mayStand: id !== undefined && !isFirst, bytes, operations: currentOperations(), queued, expires: queued + WAIT_MS, stored: Promise.withResolvers<Receipt>() }
-    this.#queue.push(entry)
-    this.#queueBytes += bytes
-    this.#pending.set(record.id, entry)
-    // It stores what others append too
+    if (this.#closed) throw new RegisterBusy()
+    const bytes = BSON.calculateObjectSize(content) + ADDED_BYTES
+    const { stored } = this.#queue.add(record, id !== undefined && !isFirst, bytes)
+    // Outside of the operation of this request: blocks hold the records of others too
     this.#storing ??= runInOperations([], () => this.#storeQueue())
-    this.#expiring ??= setTimeout(() => this.#expire(), WAIT_MS).unref()
-    return await entry.stored.promise
+    return await stored.promise
   }
 
-  /** Stores what is queued, then takes nothing more. */
+  /** Stores what is queued. Later records are refused. */
   async close () {
     this.#closed = true
     await this.#storing
-    clearTimeout(this.#expiring)
-  }
-
-  /** Tells those who have waited for long enough, the oldest first, and looks again when the next will have. */
-  #expire () {
-    this.#expiring = undefined
-    for (const { expires, stored } of this.#pending.values()) {
-      const left = expires - performance.now()
-      if (left > 0) {
-        this.#expiring = setTimeout(() => this.#expire(), left).unref()
-        return
-      }
-      stored.reject(new RegisterBusy())
-    }
+    this.#queue.close()
   }
 
   async #storeQueue () {
     while (this.#queue.length > 0) {
-      await this.#gathered()
+      if (this.#isBusy && !this.#queue.fillsBlock) await sleep(GATHERING_MS)
       recordMetric('audit.queue.depth', this.#queue.length)
-      const entries = this.#takeBlock()
+      const entries = this.#queue.takeBlock()
       try {
-        const fresh = await serveAll(entries, () => this.#answerRepeats(entries))
-        if (fresh.length > 0) await serveAll(fresh, () => this.#storeBlock(fresh))
+        const fresh = await runFor(entries, () => this.#resolveRepeats(entries))
+        if (fresh.length > 0) await runFor(fresh, () => this.#storeBlock(fresh))
       } catch (error) {
         for (const { stored } of entries) stored.reject(error)
       }
-      for (const { record } of entries) this.#pending.delete(record.id)
+      this.#queue.release(entries)
     }
     this.#storing = undefined
   }
 
-  /** Where the last block was shared, lets those join who come at about the same time. */
-  async #gathered () {
-    if (this.#shared && this.#queue.length < BLOCK_RECORDS) await sleep(GATHERING_MS)
-  }
-
-  #takeBlock () {
-    let bytes = 0
-    let count = 0
-    for (const entry of this.#queue) {
-      if (count === BLOCK_RECORDS || (count > 0 && bytes + entry.bytes > BLOCK_BYTES)) break
-      bytes += entry.bytes
-      count++
-    }
-    this.#queueBytes -= bytes
-    return this.#queue.splice(0, count).filter((entry) => this.#isAwaited(entry))
-  }
-
-  // Its caller was told that it is not recorded, so that record can still be spared
-  #isAwaited ({ expires, record, stored }: Entry) {
-    if (performance.now() < expires) return true
-    this.#pending.delete(record.id)
-    stored.reject(new RegisterBusy())
-    return false
-  }
-
-  /** Answers the records that stand already, and returns the others. */
-  async #answerRepeats (entries: Entry[]) {
-    const ids = entries.filter(({ mayStand }) => mayStand).map(({ record }) => record.id)
+  /** Resolves the entries whose records are stored already, and returns the others. */
+  async #resolveRepeats (entries: Entry[]) {
+    const ids = entries.filter(({ mayBeRepeat }) => mayBeRepeat).map(({ record }) => record.id)
     if (ids.length === 0) return entries
     const blocks = await this.#database.run(() => this.#blocks.find({ 'records.id': { $in: ids } }).toArray())
-    const standing = new Map(blocks.flatMap(({ records }) => records).map((record) => [record.id, record]))
+    const storedById = new Map(blocks.flatMap(({ records }) => records).map((record) => [record.id, record]))
     return entries.filter(({ record, stored }) => {
-      const before = standing.get(record.id)
-      if (!before) return true
-      if (sameContent(before, record)) stored.resolve(receipt(before))
+      const earlier = storedById.get(record.id)
+      if (!earlier) return true
+      if (hasSameContent(earlier, record)) stored.resolve(receiptOf(earlier))
       else stored.reject(new RecordIdReused())
       return false
     })
   }
 
   async #storeBlock (entries: Entry[]) {
+    const chain = this.#chain
     const firstSeq = this.#nextSeq
     const records = entries.map(({ record }, i) => ({ ...record, seq: firstSeq + i }))
-    this.#shared = entries.length > 1
-    const chain = this.#chain
-    const block: Block = { _id: `${chain}:${firstSeq}`, _shardKey: chain, chain, firstSeq, records }
-    await this.#insert(block)
+    this.#isBusy = entries.length > 1
+    await this.#insert({ _id: `${chain}:${firstSeq}`, _shardKey: chain, chain, firstSeq, records })
     this.#nextSeq += entries.length
     recordMetric('audit.batch.size', entries.length)
     recordMetric('audit.batch.wait', performance.now() - entries[0]!.queued)
-    for (const { record, stored } of entries) stored.resolve(receipt(record))
+    for (const { record, stored } of entries) stored.resolve(receiptOf(record))
   }
 
-  // A block whose fate is unknown is sent again, under the same _id, until it stands: its sequence numbers may be taken
+  /** Retries a block that may be stored, under the same `_id`, until it is: its numbers may be in use. */
   async #insert (block: Block) {
     for (;;) {
       try {
@@ -212,19 +146,20 @@ export class Register {
       } catch (error) {
         if (isDuplicateKey(error)) return await this.#requireOwn(block)
         if (!(error instanceof DatabaseUnavailable) || !isTransient(error.cause) || this.#closed) throw error
-        this.#log.warn({ records: block.records.length, queued: this.#queue.length }, 'the register waits for its database')
-        await sleep(100)
+        const counts = { records: block.records.length, queued: this.#queue.length }
+        this.#log.warn(counts, 'database unavailable, inserting the block again')
+        await sleep(RETRY_MS)
       }
     }
   }
 
-  // The _id is taken: by an earlier sending of this very block, unless something is badly wrong
+  /** Checks that an earlier attempt stored the block which has the `_id`. Otherwise starts a new chain. */
   async #requireOwn ({ _id, _shardKey, records }: Block) {
-    const standing = await this.#database.run(() => this.#blocks.findOne({ _id, _shardKey }))
-    if (standing?.records[0]?.id === records[0]!.id) return
+    const stored = await this.#database.run(() => this.#blocks.findOne({ _id, _shardKey }))
+    if (stored?.records[0]?.id === records[0]!.id) return
     this.#chain = randomUUIDv7()
     this.#nextSeq = 1
-    this.#log.error({ block: _id }, 'another block stands in the place of this one; going on in a new chain')
+    this.#log.error({ block: _id }, 'another block has the id of this one, starting a new chain')
     throw new RegisterBusy()
   }
 
@@ -233,19 +168,19 @@ export class Register {
   }
 }
 
-/** What is done for all of them shows in the operation of each. */
-function serveAll<T> (entries: Entry[], work: () => T) {
+/** Runs `work` as part of the operations of all `entries`. */
+function runFor<T> (entries: Entry[], work: () => T) {
   return runInOperations(entries.flatMap(({ operations }) => operations), work)
 }
 
-function sameContent (a: Omit<StoredRecord, 'seq'>, b: Omit<StoredRecord, 'seq'>) {
+function hasSameContent (a: NewRecord, b: NewRecord) {
   return isDeepStrictEqual(contentOf(a), contentOf(b))
 }
 
-function contentOf ({ createdDate, operationId, seq, ...content }: Omit<StoredRecord, 'seq'> & { seq?: number }) {
+function contentOf ({ createdDate, operationId, seq, ...content }: NewRecord & { seq?: number }) {
   return content
 }
 
-function receipt ({ id, createdDate }: Omit<StoredRecord, 'seq'>): Receipt {
+function receiptOf ({ id, createdDate }: NewRecord): Receipt {
   return { id, createdDate: createdDate.toISOString() }
 }

@@ -15,23 +15,22 @@ const USAGE = `Prints the audit register.
 
 npm run register -- [--patient ID] [--last N] [--follow] [--json]
 
-  --patient ID  only what concerns this patient, or the test result with this id
+  --patient ID  only records that concern this patient, or the test result with this id
   --last N      the last N records (default 50)
-  --follow      goes on with new records as they come
+  --follow      prints new records as they are stored
   --json        whole records, one a line
 `
 
 const MAX_LAST = 100_000
 const POLL_MS = 1000
-/** A chain is one run of one replica; older ones get no more blocks. */
+/** A chain is one run of one replica, so older chains get no more blocks. */
 const WATCHED_CHAINS = 100
 const BATCH_BLOCKS = 10
-/** A repeat of a record follows it within seconds. */
+/** Repeats of a record are stored within seconds. */
 const REMEMBERED_IDS = 10_000
 const IN_ORDER = { chain: 1, firstSeq: 1 } as const
 const NEWEST_FIRST = { chain: -1, firstSeq: -1 } as const
 
-/** Records that were stored together. */
 interface Block {
   _id: string
   chain: string
@@ -39,17 +38,18 @@ interface Block {
   records: StoredRecord[]
 }
 
-/** For each chain the first sequence number of the newest block that was seen. */
+/** For each chain, the first sequence number of the newest block that was read. */
 type Positions = Map<string, number>
 
-// `| head` ends the output before its end
+// A reader like `head` may close the pipe early
 process.stdout.on('error', () => process.exit(0))
 
 try {
   await main()
 } catch (error) {
   const { code } = error as NodeJS.ErrnoException
-  const expected = error instanceof StartError || error instanceof SettingsError || code?.startsWith?.('ERR_PARSE_ARGS')
+  const expected = error instanceof StartError || error instanceof SettingsError ||
+    code?.startsWith?.('ERR_PARSE_ARGS')
   process.stderr.write(`npm run register: ${expected ? (error as Error).message : (error as Error).stack}\n`)
   process.exitCode = 1
 }
@@ -101,7 +101,8 @@ async function findRegister ({ AUDIT_DB_CONNECTION, MONGODB_URI, DATABASE_PREFIX
   try {
     return { connection: (await vault.getSecret('audit-db-viewer-connection')).value!, database }
   } catch (error) {
-    throw new StartError(`cannot read audit-db-viewer-connection from the vault (${(error as { code?: string }).code})`)
+    const { code } = error as { code?: string }
+    throw new StartError(`cannot read audit-db-viewer-connection from the vault (${code})`)
   }
 }
 
@@ -110,13 +111,12 @@ async function viewer (dir: string) {
   return { database, settings }
 }
 
-/** Which blocks and which of their records concern the patient or test result `id`; all without one. */
+/** Selects blocks and records that concern the patient or test result `id`; all without an id. */
 function about (id: string | undefined) {
   if (id === undefined) return { filter: {}, matches: () => true }
+  const fields = ['records.resource.id', 'records.resource.patientId', 'records.disclosed.id']
   return {
-    filter: {
-      $or: [{ 'records.resource.id': id }, { 'records.resource.patientId': id }, { 'records.disclosed.id': id }]
-    },
+    filter: { $or: fields.map((field) => ({ [field]: id })) },
     matches: ({ resource, disclosed }: StoredRecord) =>
       resource.id === id || resource.patientId === id || disclosed?.some((one) => one.id === id) === true
   }
@@ -125,12 +125,15 @@ function about (id: string | undefined) {
 type Concerns = ReturnType<typeof about>
 
 /**
- * The last `count` records of all chains by their date, oldest first. Notes in `positions` how far it read.
+ * The last `count` records of all chains by date, oldest first. Adds the blocks that it read to `positions`.
  *
- * A chain has its records in the order of their dates, but an old chain may have newer ones than a new chain. At
- * most about `2 * count` records are kept at a time.
+ * The records of a chain are in the order of their dates, but an old chain may have newer records than a new
+ * one: the newest record of each chain shows whether its blocks must be read. At most about `2 * count`
+ * records are in memory.
  */
-async function newest (blocks: Collection<Block>, { filter, matches }: Concerns, count: number, positions: Positions) {
+async function newest (
+  blocks: Collection<Block>, { filter, matches }: Concerns, count: number, positions: Positions
+) {
   let records: StoredRecord[] = []
   if (count === 0) return records
   let oldest = new Date(0)
@@ -138,13 +141,14 @@ async function newest (blocks: Collection<Block>, { filter, matches }: Concerns,
     records = last(records, count)
     if (records.length === count) oldest = records[0]!.createdDate
   }
-  for await (const { chain } of heads(blocks)) {
+  for await (const { chain, records: [newestOfChain] } of heads(blocks)) {
+    if (newestOfChain && newestOfChain.createdDate < oldest) continue
     const read = blocks.find({ $and: [{ chain }, filter] }).sort(NEWEST_FIRST).batchSize(BATCH_BLOCKS)
     for await (const block of read) {
       note(positions, block)
       records.push(...block.records.filter(matches))
       if (records.length >= 2 * count) trim()
-      // The others of this chain are older still
+      // The other blocks of this chain are older
       if (block.records.some(({ createdDate }) => createdDate < oldest)) break
     }
     trim()
@@ -152,24 +156,25 @@ async function newest (blocks: Collection<Block>, { filter, matches }: Concerns,
   return records
 }
 
-/** The newest block of each chain, without its records, the newest chain first. */
+/** The newest block of each chain, with its last record only, the newest chain first. */
 async function * heads (blocks: Collection<Block>) {
   let before: Filter<Block> = {}
   while (true) {
-    const head = await blocks.findOne(before, { sort: NEWEST_FIRST, projection: { chain: 1, firstSeq: 1 } })
+    const projection = { records: { $slice: -1 } }
+    const head = await blocks.findOne(before, { sort: NEWEST_FIRST, projection })
     if (!head) return
     yield head
     before = { chain: { $lt: head.chain } }
   }
 }
 
-/** The last `count` of the records by their date, each once, oldest first. */
+/** The last `count` records by their date, oldest first, without repeats. */
 function last (records: StoredRecord[], count: number) {
   const sorted = records.toSorted((a, b) => a.createdDate.getTime() - b.createdDate.getTime())
   return withoutRepeats(sorted).slice(-count)
 }
 
-/** How far each of the newest chains has come. */
+/** The positions of the newest blocks of the newest chains. */
 async function tails (blocks: Collection<Block>) {
   const positions: Positions = new Map()
   for await (const head of heads(blocks)) {
@@ -179,7 +184,7 @@ async function tails (blocks: Collection<Block>) {
   return positions
 }
 
-/** Records stored after `positions`, polled every second, without end. */
+/** Records stored after `positions`, polled every second, endlessly. */
 async function * follow (blocks: Collection<Block>, { filter, matches }: Concerns, positions: Positions) {
   while (true) {
     try {
@@ -189,13 +194,13 @@ async function * follow (blocks: Collection<Block>, { filter, matches }: Concern
       }
     } catch (error) {
       if (error instanceof MongoServerError) throw error
-      // The connection broke: what is stored meanwhile is read with the next attempt
+      // The connection broke: the next attempt also reads what is stored in the meantime
     }
     await sleep(POLL_MS)
   }
 }
 
-/** A filter that drops a record whose id was among the last ones: it may be stored twice, under one id. */
+/** A filter of records that were read recently: a record may be stored twice, under one id. */
 function repeatFilter () {
   const ids = new Set<string>()
   return ({ id }: StoredRecord) => {
@@ -206,7 +211,7 @@ function repeatFilter () {
   }
 }
 
-/** What follows in each chain that was seen, and every chain that was not: an older one may wake late. */
+/** The blocks after `positions`, and all of other chains: an older one may have its first block late. */
 function beyond (positions: Positions): Filter<Block> {
   const chains = [...positions.keys()].sort().slice(-WATCHED_CHAINS)
   const tails = chains.map((chain) => ({ chain, firstSeq: { $gt: positions.get(chain)! } }))

@@ -3,7 +3,7 @@ import { loadConfig } from './system/config.ts'
 import { actAs } from './system/identity.ts'
 import { StartError } from './system/state.ts'
 
-// Rotates secrets in the vault that KEY_VAULT_URI names, or else in that of the running system
+// Rotates secrets in the vault at KEY_VAULT_URI or, by default, in that of the running system
 
 try {
   if (!process.env.KEY_VAULT_URI) {

@@ -17,22 +17,23 @@ import type { Wanted } from './system/provision.ts'
 import type { Provisioned } from './system/provisioner.ts'
 import { StartError, State, type Run } from './system/state.ts'
 
-// Generous for a busy machine: a process that fails ends, and is reported at once
+// Generous for a busy machine: a process that fails exits and is reported at once
 const READY_MS = 180_000
-/** Longer than a process gathers log lines before it writes them. */
+/** Longer than processes buffer log lines. */
 const LOG_FLUSH_MS = 250
 /** Environment variables that every process gets. */
 const PASSED_ON = [
-  'PATH', 'HOME', 'TMPDIR', 'TMP', 'TEMP', 'LANG', 'LC_ALL', 'TZ', 'SystemRoot', 'NODE_COMPILE_CACHE', 'NODE_OPTIONS'
+  'PATH', 'HOME', 'TMPDIR', 'TMP', 'TEMP', 'LANG', 'LC_ALL', 'TZ', 'SystemRoot',
+  'NODE_COMPILE_CACHE', 'NODE_OPTIONS'
 ]
-/** The identities of commands that run beside the system. */
+/** The identities of commands that use the running system. */
 const TOOLS: Identity[] = ['viewer', 'rotation']
 
-/** When each process is killed that has not ended, in ms after the signal. */
+/** When a process that has not exited is killed, in ms after the signal. */
 const KILLED_AFTER_MS: Record<Name, number> = {
   gateway: 1500, patient: 2250, audit: 2750, database: 3250, monitor: 3500, vault: 3750
 }
-/** A terminal sends Ctrl-C to every process: they get this long to end by themselves. */
+/** The time to exit by themselves after Ctrl-C, which a terminal sends to all processes. */
 const CTRL_C_MS = 1000
 
 const children: Partial<Record<Name, Child>> = {}
@@ -78,12 +79,13 @@ async function start (config: Config, scaleToZero: boolean) {
   const embedded = !(connections.patient && connections.audit)
   const subscriptionKey = await startAll(system, await terminal(), embedded, connections)
   if (stopped) return
-  // Elsewhere than on a terminal the processes write their log lines themselves
+  // Without a terminal, the processes write their log lines themselves
   if (!process.stdout.isTTY) await sleep(LOG_FLUSH_MS)
-  if (!stopped) welcome(urlOf(system, 'gateway'), subscriptionKey, monitored ? urlOf(system, 'monitor') : undefined)
+  const monitorUrl = monitored ? urlOf(system, 'monitor') : undefined
+  if (!stopped) welcome(urlOf(system, 'gateway'), subscriptionKey, monitorUrl)
 }
 
-/** Starts the processes in the order in which they need each other, and returns the subscription key. */
+/** Starts the processes in the order of their dependencies. Fulfilled with the subscription key. */
 async function startAll (
   system: System, output: Output, embedded: boolean, connections: Partial<Record<Service, string>>
 ) {
@@ -120,7 +122,7 @@ async function startAll (
   return subscriptionKey
 }
 
-/** Whether `--scale-to-zero` is given. */
+/** Whether the option `--scale-to-zero` is set. */
 function scalesToZero () {
   try {
     const { values } = parseArgs({ options: { 'scale-to-zero': { type: 'boolean', default: false } } })
@@ -130,7 +132,7 @@ function scalesToZero () {
   }
 }
 
-/** A run that was killed ends its processes, but some may still be ending. */
+/** Waits for the processes of a killed run, which exit shortly after it. */
 async function endOfPreviousRun (previous: Partial<Run>) {
   const deadline = Date.now() + 2000
   const pids = NAMES.flatMap((name) => previous[name]?.pid ?? [])
@@ -147,20 +149,26 @@ function isAlive (pid: number) {
 
 async function checkPort (setting: string, port: number) {
   if (port === 0) return
-  if (!await isFree(port)) throw new StartError(`port ${port} is in use; ${setting}=0 npm start takes a free one`)
+  if (!await isFree(port)) {
+    throw new StartError(`port ${port} is in use; ${setting}=0 npm start selects a free port`)
+  }
   await reservePort(port)
 }
 
 async function choosePorts ({ PORT, MONITOR_PORT }: Config): Promise<System['ports']> {
   const [gateway, patient, audit, database, vault, monitor, ingestion] =
     await freePorts(7) as [number, number, number, number, number, number, number]
-  return { gateway: PORT || gateway, patient, audit, database, vault, monitor: MONITOR_PORT || monitor, ingestion }
+  const chosen = { gateway: PORT || gateway, monitor: MONITOR_PORT || monitor }
+  return { ...chosen, patient, audit, database, vault, ingestion }
 }
 
-/** The connection strings that the user has given, each to a server that answers. */
+/** The connection strings that the user supplies. Throws if a server does not respond. */
 async function checkDatabases (config: Config, databases: System['databases']) {
   const { MONGODB_URI, PATIENT_DB_CONNECTION, AUDIT_DB_CONNECTION } = config
-  const connections = { patient: PATIENT_DB_CONNECTION ?? MONGODB_URI, audit: AUDIT_DB_CONNECTION ?? MONGODB_URI }
+  const connections = {
+    patient: PATIENT_DB_CONNECTION ?? MONGODB_URI,
+    audit: AUDIT_DB_CONNECTION ?? MONGODB_URI
+  }
   await Promise.all((['patient', 'audit'] as const).map(async (service) => {
     const connection = connections[service]
     const setting = connection === MONGODB_URI ? 'MONGODB_URI' : `${service.toUpperCase()}_DB_CONNECTION`
@@ -169,21 +177,24 @@ async function checkDatabases (config: Config, databases: System['databases']) {
   return connections
 }
 
-/** What the vault is to hold: with the embedded database, users of its own for each service. */
-function wanted ({ config, databases, ports }: System, connections: Partial<Record<Service, string>>): Wanted {
+/** What the vault is filled with. Each service has users of its own in the embedded database. */
+function wanted (system: System, connections: Partial<Record<Service, string>>): Wanted {
+  const { config, databases, ports } = system
   const databaseOf = (service: Service) => {
     const connection = connections[service]
     const database = databases[service]
-    return connection ? { database, connection } : { database, server: { address: `${HOST}:${ports.database}` } }
+    if (connection) return { database, connection }
+    return { database, server: { address: `${HOST}:${ports.database}` } }
   }
-  return { subscriptionKey: config.SUBSCRIPTION_KEY, patient: databaseOf('patient'), audit: databaseOf('audit') }
+  const { SUBSCRIPTION_KEY: subscriptionKey } = config
+  return { subscriptionKey, patient: databaseOf('patient'), audit: databaseOf('audit') }
 }
 
 function databaseUrlOf ({ ports }: System) {
   return `mongodb://${HOST}:${ports.database}/`
 }
 
-/** Writes for commands and tests which processes run, and where. */
+/** Stores which processes run and where, for commands and tests. */
 function saveRun (system: System, embedded: boolean) {
   if (stopped) return
   const { databases, monitored } = system
@@ -200,7 +211,7 @@ function saveRun (system: System, embedded: boolean) {
   })
 }
 
-/** A file of the local certificate authority and of those that the user's environment names. */
+/** The file of trusted authorities: the local one, and those in NODE_EXTRA_CA_CERTS. */
 function authoritiesFile (certificates: string) {
   const { NODE_EXTRA_CA_CERTS } = process.env
   const own = `${certificates}/ca.pem`
@@ -210,7 +221,7 @@ function authoritiesFile (certificates: string) {
   return both
 }
 
-/** Starts the process that fills the vault, and returns a function that waits until it has. */
+/** Starts the process that fills the vault. Returns a function that sends it what to fill the vault with. */
 function provisioner (env: NodeJS.ProcessEnv) {
   const module = fileURLToPath(new URL('./system/provisioner.ts', import.meta.url))
   const provision = fork(module, { env, execArgv: preloads })
@@ -225,10 +236,11 @@ function provisioner (env: NodeJS.ProcessEnv) {
 }
 
 function passedOn () {
-  return Object.fromEntries(PASSED_ON.filter((name) => name in process.env).map((name) => [name, process.env[name]]))
+  const names = PASSED_ON.filter((name) => name in process.env)
+  return Object.fromEntries(names.map((name) => [name, process.env[name]]))
 }
 
-/** Log lines stay JSON, but on a terminal they are formatted for a person. */
+/** The output of the processes: log lines are JSON, or formatted for people on a terminal. */
 async function terminal (): Promise<Output> {
   const say = (line: string) => process.stdout.write(`${line}\n`)
   if (!process.stdout.isTTY) return { say }
@@ -257,14 +269,14 @@ function quote (word: string) {
   return `'${word.replaceAll("'", "'\\''")}'`
 }
 
-/** Stops all processes, the gateway first, and then ends this one. */
+/** Stops all processes, the gateway first, and exits. */
 async function end (exitCode: number, patience = 0) {
   stopped ??= stop(patience)
   await stopped
   process.exit(exitCode)
 }
 
-/** @param patience ms that the processes get to end by themselves */
+/** @param patience ms that the processes have to exit by themselves */
 async function stop (patience: number) {
   const began = Date.now()
   for (const child of Object.values(children)) child.retire()

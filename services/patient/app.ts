@@ -20,7 +20,7 @@ import { patientRoutes } from './routes/patients.ts'
 import { testResultRoutes } from './routes/test-results.ts'
 
 const SWEEP_MS = 60 * 60 * 1_000
-/** The time to record a refusal, which no response waits for. */
+/** The time to record a refusal, which does not delay its response. */
 const REFUSAL_MS = 5_000
 
 interface BuildOptions {
@@ -29,7 +29,7 @@ interface BuildOptions {
   onRoute?: onRouteHookHandler
 }
 
-/** The Patient service: patients and their test results, with every interaction recorded by the Audit service. */
+/** The patient service: patients and their test results. The audit service records every interaction. */
 export async function buildApp (config: Config, { logStream, onRoute }: BuildOptions = {}) {
   const app = createService('patient', config, logStream)
   if (onRoute) app.addHook('onRoute', onRoute)
@@ -71,7 +71,8 @@ export async function buildApp (config: Config, { logStream, onRoute }: BuildOpt
     })
     await guarded.register(audited, { audit })
 
-    const parts = { patients, tests, claims, deletion, keys: dataKeys(app.secrets), pageMemory: new PageMemory() }
+    const keys = dataKeys(app.secrets)
+    const parts = { patients, tests, claims, deletion, keys, pageMemory: new PageMemory() }
     guarded.register(patientRoutes, parts)
     guarded.register(testResultRoutes, parts)
   })

@@ -14,7 +14,7 @@ export interface Disclosure {
   version: string
 }
 
-/** What the caller of the audit service knows of an interaction. */
+/** An interaction, as the patient service describes it. */
 export interface AuditEntry {
   resource: { type: string, id?: string, patientId?: string, operation: string }
   criteria?: string[]
@@ -28,7 +28,7 @@ const FIRST_ATTEMPT = 'x-audit-attempt'
 type Fields = Record<string, string>
 const MAX_RETRIES = 3
 
-/** What a record takes from the headers of a request, whose `id` is its trace id. */
+/** The parts of a request that a record needs; `id` is its trace id. */
 export type AuditOrigin = Pick<FastifyRequest, 'id' | 'headers'>
 
 /** The longest wait for newer versions of the host key: reads of Key Vault begin at least a second apart. */

@@ -31,8 +31,8 @@ declare module 'fastify' {
   }
 }
 
-// A caller gets its response within 5 s. No work on the database starts so late that it could end after that, and
-// the record of a failure needs the last of the time. All in ms since the start of the request.
+// Callers get a response within 5 s. No work on the database starts so late that it could end after that, and
+// the last part of the time is for the record of a failure. All in ms since the start of the request.
 const RECORDED_BY = 2_500
 const START_BY = 3_500
 const DONE_BY = 4_500
@@ -42,8 +42,8 @@ const ANSWERED_BY = 4_900
 const MIN_RECORD_MS = 50
 
 /**
- * Makes `app.audited` the only way to add a route to its scope: any other stops the start.
- * The order of record and act, and of record and response, is here and nowhere else.
+ * Makes `app.audited` the only way to add routes to its scope: any other route fails the start.
+ * Only this module orders record and write, and record and response.
  */
 export const audited = fp<{ audit: AuditClient }>(async (app, { audit }) => {
   const handlers = new WeakSet<RouteHandlerMethod>()
@@ -57,9 +57,11 @@ export const audited = fp<{ audit: AuditClient }>(async (app, { audit }) => {
       for (;;) {
         const interaction = await time.limit(() => handler(request as unknown as TypedRequest<S>, reply))
         const { kind, id, patientId } = interaction
-        const recorder = new Recorder(audit, failures, time, { resource: { ...subject, id, patientId } }, request)
+        const entry = { resource: { ...subject, id, patientId } }
+        const recorder = new Recorder(audit, failures, time, entry, request)
         try {
-          return await (kind === 'read' ? completeRead(interaction, recorder, reply) : completeWrite(interaction, recorder, reply))
+          if (kind === 'read') return await completeRead(interaction, recorder, reply)
+          return await completeWrite(interaction, recorder, reply)
         } catch (error) {
           if (!(error instanceof ClaimLost)) throw error
         }
@@ -74,12 +76,13 @@ export const audited = fp<{ audit: AuditClient }>(async (app, { audit }) => {
   })
 }, { name: 'audited' })
 
-async function completeRead ({ criteria, fetch, disclosed, answer }: AnyRead, recorder: Recorder, reply: FastifyReply) {
+async function completeRead (interaction: AnyRead, recorder: Recorder, reply: FastifyReply) {
+  const { criteria, fetch, disclosed, answer } = interaction
   let found
   try {
     found = await recorder.time.limit(fetch) as never
   } catch (error) {
-    // That nothing was found is the result of the read
+    // Not found is a result of the read, not a failure
     if (isNotFound(error)) await recorder.recordDisclosure({ criteria, disclosed: [] })
     else await recorder.recordFailure({ criteria, disclosed: [] }, error)
     throw error
@@ -95,7 +98,7 @@ async function completeWrite ({ attemptOf, act, answer }: AnyWrite, recorder: Re
   try {
     done = await recorder.time.limit(() => (acting = act(attempt))) as never
   } catch (error) {
-    // What is still under way may succeed, and is a failure only where it fails
+    // A write that is still in progress may succeed
     if (error instanceof OutOfTime && acting) recorder.recordIfFails(acting, { attemptOf: attempt })
     else await recorder.recordFailure({ attemptOf: attempt }, error)
     throw error
@@ -112,22 +115,22 @@ class RequestTime {
     this.#arrived = this.#started - reply.elapsedTime
   }
 
-  /** The ms that are left until `ms` after the start. */
+  /** The remaining ms until `ms` after the start. */
   left (ms: number) {
     return this.#started + ms - performance.now()
   }
 
-  /** The ms that are left for a service that is just starting. */
+  /** The remaining ms for a call to a service that is starting. */
   get leftToStart () {
     return this.#arrived + STARTING_MS - performance.now()
   }
 
-  /** Starts anew: the time that a service took to start is not the request's. */
+  /** Resets the start: the start of a service does not count against the request. */
   restart () {
     this.#started = performance.now()
   }
 
-  /** @throws {OutOfTime} `work` is not done in time; it goes on, and starts nothing more on the database */
+  /** @throws {OutOfTime} `work` is not done in time; it continues, but starts no more database commands */
   limit<T> (work: () => T | Promise<T>): T | Promise<T> {
     const result = startDeadline.run(this.#started + START_BY, work)
     return result instanceof Promise ? withTimeout(this.left(DONE_BY), result, () => new OutOfTime()) : result
@@ -136,7 +139,7 @@ class RequestTime {
 
 type Content = Omit<AuditEntry, 'resource' | 'outcome'>
 
-/** Records one interaction. A record that is not known to be stored in time is followed by a failure. */
+/** Records one interaction. A failure is recorded after each record that may not be stored in time. */
 class Recorder {
   readonly time: RequestTime
   #audit: AuditClient
@@ -145,7 +148,11 @@ class Recorder {
   #request: FastifyRequest
 
   constructor (
-    audit: AuditClient, failures: UnrecordedFailures, time: RequestTime, entry: AuditEntry, request: FastifyRequest
+    audit: AuditClient,
+    failures: UnrecordedFailures,
+    time: RequestTime,
+    entry: AuditEntry,
+    request: FastifyRequest
   ) {
     this.#audit = audit
     this.#failures = failures
@@ -171,7 +178,7 @@ class Recorder {
   /**
    * Records that the interaction failed with `error`.
    *
-   * @throws {AuditUnavailable} the record is stored later, and the error would disclose something before
+   * @throws {AuditUnavailable} the record is stored later, so the error must not disclose anything yet
    */
   async recordFailure (content: Content, error: unknown) {
     const id = randomUUIDv7()
@@ -193,8 +200,10 @@ class Recorder {
     try {
       await this.#record(id, entry, by)
     } catch (error) {
-      // It may be stored all the same, now or later
-      if (!(error instanceof OutOfTime)) this.#failures.add(randomUUIDv7(), this.#failure({ ...failure, attemptOf: id }), this.#request)
+      // The record may still be stored
+      if (!(error instanceof OutOfTime)) {
+        this.#failures.add(randomUUIDv7(), this.#failure({ ...failure, attemptOf: id }), this.#request)
+      }
       throw error
     }
     return id
@@ -218,7 +227,7 @@ function isNotFound (error: unknown) {
   return (error as { statusCode?: number }).statusCode === 404
 }
 
-/** Whether the request is refused for what is stored: its response discloses that. */
+/** Whether the error depends on stored data, so that its response discloses something. */
 function isRefusal (error: unknown) {
   const { statusCode = 500 } = error as { statusCode?: number }
   return statusCode < 500

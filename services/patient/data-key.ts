@@ -5,13 +5,13 @@ import { InvalidCursor } from './errors.ts'
 
 const IV = 12
 const TAG = 16
-/** Tells the version that sealed a text, and nothing of the key. */
+/** Identifies the version that sealed a text, without disclosing its key. */
 const KEY_ID = 6
 
-/** Claims under Idempotency-Keys are found by the version under which they were taken, for a day, however often it is rotated. */
-const MOST_VERSIONS = 32
+/** Idempotency-Keys are valid for a day, so old versions are needed that long, however many there are. */
+const MAX_VERSIONS = 32
 
-/** What the patient-data-key serves for; each purpose has a key of its own, derived by HKDF (RFC 5869). */
+/** A version of the patient-data-key. Each purpose has its own key, derived by HKDF (RFC 5869). */
 export interface DataKey {
   readonly id: Buffer
   /** AES-256-GCM of `text`, bound to `context`, in base64url. */
@@ -23,7 +23,8 @@ export interface DataKey {
 }
 
 export function dataKey (key: string): DataKey {
-  const derive = (purpose: string, bytes = 32) => Buffer.from(hkdfSync('sha256', Buffer.from(key, 'base64url'), '', purpose, bytes))
+  const secret = Buffer.from(key, 'base64url')
+  const derive = (purpose: string, bytes = 32) => Buffer.from(hkdfSync('sha256', secret, '', purpose, bytes))
   const id = derive('id', KEY_ID)
   const sealing = derive('cursor')
   const authenticating = derive('idempotency')
@@ -34,15 +35,18 @@ export function dataKey (key: string): DataKey {
     seal (text, context) {
       const iv = randomBytes(IV)
       const cipher = createCipheriv('aes-256-gcm', sealing, iv).setAAD(Buffer.from(context))
-      return Buffer.concat([id, iv, cipher.update(text), cipher.final(), cipher.getAuthTag()]).toString('base64url')
+      const parts = [id, iv, cipher.update(text), cipher.final(), cipher.getAuthTag()]
+      return Buffer.concat(parts).toString('base64url')
     },
 
     open (sealed, context) {
       const bytes = Buffer.from(sealed, 'base64url')
-      // Decoding passes over foreign characters and unused bits, and each text must have one meaning
-      if (bytes.length < KEY_ID + IV + TAG || !hasId(bytes, id) || bytes.toString('base64url') !== sealed) throw new InvalidCursor()
+      // Decoding ignores invalid characters and unused bits, but each text must have only one encoding
+      const isCanonical = bytes.toString('base64url') === sealed
+      if (bytes.length < KEY_ID + IV + TAG || !hasId(bytes, id) || !isCanonical) throw new InvalidCursor()
       try {
-        const decipher = createDecipheriv('aes-256-gcm', sealing, bytes.subarray(KEY_ID, KEY_ID + IV), { authTagLength: TAG })
+        const iv = bytes.subarray(KEY_ID, KEY_ID + IV)
+        const decipher = createDecipheriv('aes-256-gcm', sealing, iv, { authTagLength: TAG })
           .setAAD(Buffer.from(context))
           .setAuthTag(bytes.subarray(-TAG))
         return decipher.update(bytes.subarray(KEY_ID + IV, -TAG), undefined, 'utf8') + decipher.final('utf8')
@@ -55,20 +59,20 @@ export function dataKey (key: string): DataKey {
   }
 }
 
-/** The versions of the patient-data-key in force: the current one seals, and what any of them sealed opens. */
+/** The valid versions of the patient-data-key: the current one seals, and all of them open. */
 export interface DataKeys {
   /** @throws {KeysUnavailable} */
   current (): DataKey
-  /** Newest first, the same in every replica that knows the same versions. */
+  /** Newest first, in the same order in every replica. */
   validKeys (): DataKey[]
-  /** By the current one. */
+  /** Seals with the current version. */
   seal (text: string, context: string): string
   /** @throws {InvalidCursor} */
   open (sealed: string, context: string): Promise<string>
 }
 
 export function dataKeys (secrets: Secrets): DataKeys {
-  const secret = secrets.open('patient-data-key', dataKey, MOST_VERSIONS)
+  const secret = secrets.open('patient-data-key', dataKey, MAX_VERSIONS)
   const keys: DataKeys = {
     current () {
       const key = secret.current()
@@ -76,13 +80,13 @@ export function dataKeys (secrets: Secrets): DataKeys {
       return key
     },
 
-    validKeys: () => secret.validVersions().map(({ value: use }) => use),
+    validKeys: () => secret.validVersions().map(({ value }) => value),
 
     seal: (text, context) => keys.current().seal(text, context),
 
     async open (sealed, context) {
       const bytes = Buffer.from(sealed, 'base64url')
-      // Another replica may have sealed it by a version that is not known here yet
+      // Another replica may have sealed it with a version that is not read here yet
       const key = await secret.findOrRefresh((versions) => versions.find(({ id }) => hasId(bytes, id)))
       if (!key) throw new InvalidCursor()
       return key.open(sealed, context)

@@ -6,15 +6,15 @@ import { CLAIM_LIFETIME_MS } from './repositories/claims.ts'
 import type { Patients } from './repositories/patients.ts'
 import type { TestResults } from './repositories/test-results.ts'
 
-/** As long as a claim may still make a repeated create insert what was deleted. */
+/** Until then, a repeated create could insert the deleted patient again. */
 const TOMBSTONE_MS = CLAIM_LIFETIME_MS + 60 * 60 * 1_000
 
-/** How long the response waits for the deletion of the test results: the patient is deleted already. */
+/** How long the response waits for the deletion of the test results, after that of the patient. */
 const TESTS_MS = 1_000
 
 /**
- * Deletes patients with their test results. The tombstone is the deletion: from then on no request finds the patient
- * or its test results, and what a failure leaves of them is removed by a sweep, each hour and after each start.
+ * Deletes patients with their test results. Once its tombstone is stored, no request finds a patient or its
+ * test results. A sweep, hourly and after each start, removes what a failure leaves.
  */
 export class Deletion {
   #patients: Patients
@@ -33,11 +33,11 @@ export class Deletion {
     try {
       await withTimeout(TESTS_MS, this.#finish(id), () => new OutOfTime())
     } catch (err) {
-      this.#log.warn({ err }, 'deletion of test results not finished, it is repeated by the next sweep')
+      this.#log.warn({ err }, 'deletion of test results not finished, the next sweep repeats it')
     }
   }
 
-  /** Finishes interrupted deletions, and removes tombstones that no repeated create can need any more. */
+  /** Finishes interrupted deletions, and removes tombstones that are no longer needed. */
   async sweep () {
     const old = new Date(Date.now() - TOMBSTONE_MS)
     for await (const { _id, _deleted } of this.#patients.tombstones(old)) {

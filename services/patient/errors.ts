@@ -8,8 +8,12 @@ export const TestStale = createError('TEST_STALE', 'The test result has changed 
 export const TestExists = createError('TEST_EXISTS', 'The test result exists, and If-None-Match is *', 412)
 export const InvalidPrecondition = createError<[string]>('INVALID_PRECONDITION', '%s', 400)
 export const InvalidCursor = createError('INVALID_CURSOR', 'The cursor does not belong to this search', 400)
-export const InvalidIdempotencyKey = createError('INVALID_IDEMPOTENCY_KEY', 'Idempotency-Key must be 1 to 255 visible ASCII characters', 400)
-export const IdempotencyKeyReused = createError('IDEMPOTENCY_KEY_REUSED', 'Another body was sent with this Idempotency-Key', 409)
-export const RequestInProgress = createError('REQUEST_UNDER_WAY', 'The first request with this Idempotency-Key is still under way', 409)
-export const AuditUnavailable = createError('AUDIT_UNAVAILABLE', 'The audit register cannot take the record now', 503)
+export const InvalidIdempotencyKey =
+  createError('INVALID_IDEMPOTENCY_KEY', 'Idempotency-Key must be 1 to 255 visible ASCII characters', 400)
+export const IdempotencyKeyReused =
+  createError('IDEMPOTENCY_KEY_REUSED', 'Another body was sent with this Idempotency-Key', 409)
+export const RequestInProgress =
+  createError('REQUEST_UNDER_WAY', 'The first request with this Idempotency-Key is still in progress', 409)
+export const AuditUnavailable =
+  createError('AUDIT_UNAVAILABLE', 'The audit service cannot store the record now', 503)
 export const OutOfTime = createError('OUT_OF_TIME', 'The work was not done in time', 503)

@@ -8,27 +8,27 @@ import type { DataKey, DataKeys } from './data-key.ts'
 import { IdempotencyKeyReused, InvalidIdempotencyKey, OutOfTime, RequestInProgress } from './errors.ts'
 import { isAbandoned, IN_PROGRESS_MS, type Claim, type Claims } from './repositories/claims.ts'
 
-// How long a repeat waits for the first request before it answers that this one is still in progress
+// How long a repeat waits for the first request before the response that it is still in progress
 const WAIT_MS = 2_000
 const POLL_MS = 50
 const FINISH_MS = 500
 const YIELD_MS = 50
 
-/** What a creation may be refused for beside its body. */
+/** The errors of a creation, beside those of its body. */
 export const creationProblems = [InvalidIdempotencyKey, IdempotencyKeyReused, RequestInProgress]
 
 export interface Creation<T> {
   patientId?: string
-  /** What the first request stores, rebuilt from a repeated body just as well. */
+  /** The document to store, the same for a repeated body. */
   document (id: string, audit: string, lastUpdated: Date): T
-  /** Stores the document; `sent` says that it may stand already, and then leaves it as it is. */
+  /** Stores the document. With `sent` it may be stored already, and is then left as it is. */
   insert (document: T, sent: boolean): Promise<void>
   answer (document: T, reply: FastifyReply): unknown
 }
 
 /**
- * Creates once for each Idempotency-Key of a subscription and path, within 24 hours: a repeat with the same body
- * gets the first answer again, and finishes what a crash left undone.
+ * Creates once for each Idempotency-Key of a subscription and path, within 24 hours. A repeat with the same
+ * body gets the first response again, and completes a creation that a crash interrupted.
  *
  * @throws {InvalidIdempotencyKey}
  */
@@ -73,21 +73,21 @@ async function createOnceFor<T> (
     const created = document(claim.id, claim.audit, claim.lastUpdated)
     if (claim.done) return created
     try {
-      // The id is the claim's alone, so that whoever holds it may have inserted the document already
+      // Only this claim has the id, so a document with it was inserted by an earlier attempt
       await insert(created, true)
     } catch (error) {
       if ((error as { statusCode?: number }).statusCode === 404) await claims.release(claim)
       throw error
     }
-    // The document is stored; a repeat finishes the claim where this does not
+    // The document is stored. If this fails, a repeat finishes the claim
     await withTimeout(FINISH_MS, claims.finish(claim), () => new OutOfTime())
       .catch((err) => request.log.warn({ err }, 'claim not finished'))
     return created
   }
 
-  const standing = await find(keys.validKeys())
-  if (standing) {
-    const { claim, sameBody } = standing
+  const existing = await find(keys.validKeys())
+  if (existing) {
+    const { claim, sameBody } = existing
     return write({
       id: claim.id,
       patientId,
@@ -108,8 +108,8 @@ async function createOnceFor<T> (
       const key = keys.current()
       const claim = await claims.take({ ...wanted(key), audit: record, id })
       if (!claim) throw new ClaimLost()
-      // While the key changes, another replica may take a claim under another version: each that sees the other's
-      // gives up its own
+      // During a rotation, another replica may take a claim under another version of the key: each that finds
+      // the other's claim releases its own
       if (await find(keys.validKeys().filter((other) => other !== key))) {
         await claims.release(claim)
         await sleep(YIELD_MS * Math.random())
@@ -121,7 +121,7 @@ async function createOnceFor<T> (
   })
 }
 
-/** The claim once its first request is done, or can finish no more. */
+/** The claim, once its first request is done or abandoned. */
 async function settled (claims: Claims, claim: Claim) {
   const giveUp = performance.now() + WAIT_MS
   for (let current: Claim | null = claim; current; current = await claims.find(claim._id)) {

@@ -7,7 +7,7 @@ interface Interaction {
   patientId?: string
 }
 
-/** Fetch, record, respond: what was found is sent only after the record of its disclosure is durable. */
+/** Fetch, record, respond: documents are sent only after the record of their disclosure is durable. */
 export interface Read<T> extends Interaction {
   /** The names of the criteria of a search. */
   criteria?: string[]
@@ -16,9 +16,9 @@ export interface Read<T> extends Interaction {
   answer (found: T, reply: FastifyReply): unknown
 }
 
-/** Record, then act: nothing is written before the record of the attempt, whose id `act` gets, is durable. */
+/** Record, then act: `act` is called with the id of the attempt's record, once this record is durable. */
 export interface Write<T> extends Interaction {
-  /** The record of the first attempt, where this one repeats it. */
+  /** The id of the record of the first attempt, if this one repeats it. */
   attemptOf?: string
   act (record: string): Promise<T>
   answer (done: T, reply: FastifyReply): unknown
@@ -27,7 +27,7 @@ export interface Write<T> extends Interaction {
 export const read = <T>(interaction: Read<T>) => ({ ...interaction, kind: 'read' as const })
 export const write = <T>(interaction: Write<T>) => ({ ...interaction, kind: 'write' as const })
 
-// What `fetch` or `act` returns goes to `answer` of the same interaction only, so that its type does not matter here
+// Only `answer` of the same interaction gets what `fetch` or `act` returns, so its type does not matter here
 type Erased<I> = Omit<I, 'disclosed' | 'answer'> & {
   disclosed (found: never): Disclosure[]
   answer (found: never, reply: FastifyReply): unknown
@@ -36,7 +36,7 @@ export type AnyRead = Erased<ReturnType<typeof read<unknown>>>
 export type AnyWrite = Omit<Erased<ReturnType<typeof write<unknown>>>, 'disclosed'>
 export type AnyInteraction = AnyRead | AnyWrite
 
-/** Another request won the claim of this attempt: the handler is called again, and finds what that one did. */
+/** Another request took the claim of this attempt. The handler is called again, and finds that claim. */
 export class ClaimLost extends Error {
   override name = 'ClaimLost'
 }

@@ -14,12 +14,13 @@ const STRONG_TAGS = /^\s*"[\x21\x23-\x7e\x80-\xff]*"(?:[\s,]+"[\x21\x23-\x7e\x80
 const ANY_TAGS = new RegExp(STRONG_TAGS.source.replaceAll('"[', '(?:W/)?"['))
 
 /**
- * If-Match and If-None-Match of a write. If-Match compares strongly, so that a weak tag could never match.
+ * If-Match and If-None-Match of a write. If-Match compares strongly, so a weak tag never matches.
  * Source: RFC 9110, sections 8.8.3, 13.1.1 and 13.1.2.
  *
  * @throws {InvalidPrecondition} a tag is not quoted, or weak in If-Match
  */
-export function precondition ({ 'if-match': ifMatch, 'if-none-match': ifNoneMatch }: IncomingHttpHeaders): Precondition {
+export function precondition (headers: IncomingHttpHeaders): Precondition {
+  const { 'if-match': ifMatch, 'if-none-match': ifNoneMatch } = headers
   if (ifMatch !== undefined && ifMatch.trim() !== '*' && !STRONG_TAGS.test(ifMatch)) {
     throw new InvalidPrecondition('If-Match must be * or strong entity tags, each in double quotes')
   }
@@ -37,7 +38,7 @@ export function allows ({ ifMatch, ifNoneMatch }: Precondition, version: string)
   return ifNoneMatch === undefined || !matches(ifNoneMatch, version)
 }
 
-/** Whether a read of `version` is answered 304. */
+/** Whether the response to a read of `version` is 304. */
 export function notModified ({ 'if-none-match': ifNoneMatch }: IncomingHttpHeaders, version: string) {
   return ifNoneMatch !== undefined && matches(tags(ifNoneMatch)!, version)
 }

@@ -2,18 +2,26 @@ import { Type, type Static, type TProperties } from 'typebox'
 
 const text = Type.String({ minLength: 1 })
 const uuid = Type.String({ format: 'uuid' })
-const dateTime = Type.String({ format: 'date-time', description: 'A date and time as RFC 3339 writes it' })
-const partialDate = Type.String({ format: 'partial-date', description: 'A date that exists, as YYYY, YYYY-MM or YYYY-MM-DD' })
+const dateTime = Type.String({ format: 'date-time', description: 'A date and time (RFC 3339)' })
+const partialDate = Type.String({
+  format: 'partial-date',
+  description: 'A valid date, as YYYY, YYYY-MM or YYYY-MM-DD'
+})
 const notSent = Type.Optional(Type.Never())
 
-// What the database assigns: refused in a create, allowed as it was loaded in an update
+// Assigned by the service: refused in a create, ignored in an update
 const assigned = { id: uuid, lastUpdated: dateTime }
 const refused = { id: notSent, lastUpdated: notSent }
 const loaded = { id: Type.Optional(uuid), lastUpdated: Type.Optional(dateTime) }
 
-const closed = <T extends TProperties>(properties: T, example?: object) => Type.Object(properties, { additionalProperties: false, ...(example && { examples: [example] }) })
-/** In a merge patch (RFC 7396) null takes a property away. */
-const removable = (schema: object = text) => Type.Optional(Type.Unsafe<string | null>({ ...schema, type: ['string', 'null'] }))
+function closed<T extends TProperties> (properties: T, example?: object) {
+  return Type.Object(properties, { additionalProperties: false, ...(example && { examples: [example] }) })
+}
+
+/** In a merge patch (RFC 7396), null removes a property. */
+function removable (schema: object = text) {
+  return Type.Optional(Type.Unsafe<string | null>({ ...schema, type: ['string', 'null'] }))
+}
 
 const firstName = Type.String({ minLength: 1, maxLength: 64 })
 const lastName = firstName
@@ -21,8 +29,14 @@ const fullName = Type.String({ minLength: 1, maxLength: 128 })
 const gender = Type.Enum(['male', 'female', 'other', 'unknown'], { type: 'string' })
 const postCode = Type.String({ minLength: 4, maxLength: 4 })
 
-const ada = { firstName: 'Ada', lastName: 'Lovelace', gender: 'female', dateOfBirth: '1815-12-10', postCode: 'W1S4' }
-const storedAda = { id: '6f0c7e5e-7d0f-4c8e-9a53-0f3f2f6a1c11', ...ada, lastUpdated: '2026-01-31T09:30:00.000Z' }
+const ada = {
+  firstName: 'Ada', lastName: 'Lovelace', gender: 'female', dateOfBirth: '1815-12-10', postCode: 'W1S4'
+}
+const storedAda = {
+  id: '6f0c7e5e-7d0f-4c8e-9a53-0f3f2f6a1c11',
+  ...ada,
+  lastUpdated: '2026-01-31T09:30:00.000Z'
+}
 
 const patient = {
   firstName,
@@ -64,11 +78,25 @@ export const PatientCriteria = closed({
   preferredContactNumber: Type.Optional(text)
 }, { lastName: 'Lovelace', dateOfBirthTo: '1980' })
 
-const Observation = closed({ id: text, code: text, measurement: text, interpretation: text, issued: dateTime, status: text })
+const Observation = closed({
+  id: text, code: text, measurement: text, interpretation: text, issued: dateTime, status: text
+})
 
-const haemoglobin = { id: '1', code: 'hb', measurement: '8.2', interpretation: 'normal', issued: '2026-01-31T09:00:00Z', status: 'final' }
+const haemoglobin = {
+  id: '1',
+  code: 'hb',
+  measurement: '8.2',
+  interpretation: 'normal',
+  issued: '2026-01-31T09:00:00Z',
+  status: 'final'
+}
 const result = { performer: 'Laboratory 4', observations: [haemoglobin] }
-const storedResult = { id: '0b0b4bd3-ba83-4b23-a9c9-6e0f2e4b2c11', patientId: storedAda.id, ...result, lastUpdated: '2026-01-31T09:31:00.000Z' }
+const storedResult = {
+  id: '0b0b4bd3-ba83-4b23-a9c9-6e0f2e4b2c11',
+  patientId: storedAda.id,
+  ...result,
+  lastUpdated: '2026-01-31T09:31:00.000Z'
+}
 
 const test = {
   patientId: Type.Optional(uuid),
@@ -96,16 +124,22 @@ export type TestDetails = Static<typeof TestDetails>
 export type TestPatch = Static<typeof TestPatch>
 
 const page = {
-  limit: Type.Integer({ minimum: 1, maximum: 200, default: 100, description: 'How many the page holds at the most' }),
-  cursor: Type.Optional(Type.String({ description: 'Where the page begins, as the Link of the page before has it' }))
+  limit: Type.Integer({
+    minimum: 1, maximum: 200, default: 100, description: 'The maximum number of items on the page'
+  }),
+  cursor: Type.Optional(Type.String({ description: 'The cursor in the Link of the previous page' }))
+}
+
+function sort<const T extends string> (names: T[]) {
+  const description = 'The sort order; - means descending'
+  return Type.Enum(names, { type: 'string', default: 'id', description })
 }
 
 export const PatientPage = closed({
   ...page,
-  sort: Type.Enum(['id', '-id', 'lastName', '-lastName', 'dateOfBirth', '-dateOfBirth', 'lastUpdated', '-lastUpdated'], { type: 'string', default: 'id', description: 'What the pages are sorted by; a minus turns it round' })
+  sort: sort([
+    'id', '-id', 'lastName', '-lastName', 'dateOfBirth', '-dateOfBirth', 'lastUpdated', '-lastUpdated'
+  ])
 })
 
-export const TestPage = closed({
-  ...page,
-  sort: Type.Enum(['id', '-id', 'lastUpdated', '-lastUpdated'], { type: 'string', default: 'id', description: 'What the pages are sorted by; a minus turns it round' })
-})
+export const TestPage = closed({ ...page, sort: sort(['id', '-id', 'lastUpdated', '-lastUpdated']) })

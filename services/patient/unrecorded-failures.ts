@@ -19,14 +19,14 @@ interface Failure {
 }
 
 /**
- * Failures that could not be recorded before their response: sent in the background until the Audit service has
- * stored them, so that no attempt in the register looks like a write that was done.
+ * Failures that could not be recorded before their response. They are sent in the background until the audit
+ * service has stored them, so that no failed attempt in the register looks like a write.
  */
 export class UnrecordedFailures {
   #audit: AuditClient
   #log: FastifyBaseLogger
   #waiting: Failure[] = []
-  /** Writes that go on after their response. */
+  /** Writes that continue after their response. */
   #pending = new Set<Promise<void>>()
   #sending: Promise<void> | undefined
   #closing = new AbortController()
@@ -39,20 +39,22 @@ export class UnrecordedFailures {
 
   add (id: string, entry: AuditEntry, request: FastifyRequest) {
     if (this.#waiting.length >= MAX_WAITING) {
-      this.#log.error({ id }, 'failure not recorded: too many others wait for the audit service')
+      this.#log.error({ id }, 'failure not recorded, too many failures wait for the audit service')
       return
     }
     this.#waiting.push({ id, entry, origin: originOf(request) })
     this.#sending ??= runInOperations([], () => this.#send())
   }
 
-  /** Adds the failure where `act`, whose outcome is not known yet, fails. */
+  /** Adds the failure if `act`, whose result is not known yet, fails. */
   addIfFails (act: Promise<unknown>, id: string, entry: AuditEntry, request: FastifyRequest) {
-    const settled = act.then(() => {}, () => this.add(id, entry, request)).finally(() => this.#pending.delete(settled))
+    const settled = act
+      .then(() => {}, () => this.add(id, entry, request))
+      .finally(() => this.#pending.delete(settled))
     this.#pending.add(settled)
   }
 
-  /** Sends what waits, for up to 5 s. */
+  /** Sends the waiting failures, for up to 5 s. */
   async close () {
     this.#closing.abort()
     const flushed = Promise.all(this.#pending).then(() => this.#sending)
@@ -70,7 +72,7 @@ export class UnrecordedFailures {
         this.#waiting.shift()
         attempt = 0
       } catch {
-        // One that is refused must not hold up the others
+        // A record that is refused must not delay the others
         this.#waiting.push(this.#waiting.shift()!)
         await this.#backOff(attempt++)
       }
@@ -85,8 +87,8 @@ export class UnrecordedFailures {
   }
 }
 
-// Not the whole request: thousands may wait for long
+// Without the rest of the request, as thousands of failures may wait for a long time
 function originOf ({ id, headers }: FastifyRequest): AuditOrigin {
-  const kept = ['x-audit-actor', 'x-audit-client-address', 'x-audit-request-id'].map((name) => [name, headers[name]])
-  return { id, headers: Object.fromEntries(kept) }
+  const names = ['x-audit-actor', 'x-audit-client-address', 'x-audit-request-id']
+  return { id, headers: Object.fromEntries(names.map((name) => [name, headers[name]])) }
 }

@@ -4,8 +4,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 const MAX_WAIT_MS = 20
 
 /**
- * Sends a request to the service at `url`, so that the platform starts it where it is scaled to zero. Fulfilled
- * once the request is sent, or after 20 ms; nobody waits for the response, and errors are ignored. The settings
+ * Sends a request to the service at `url`, so that the platform starts the service if it is scaled to zero.
+ * Fulfilled once the request is sent, or after 20 ms. The response and errors are ignored; the settings
  * report an invalid URL.
  */
 export async function wake (url = '') {

@@ -6,7 +6,7 @@ import type { Block } from '../register.ts'
 
 export const hostKey = 'audit-host-key-of-the-test'
 
-/** The Audit service over a database of its own. */
+/** The audit service with a database of its own. */
 export async function audit (t: Test, database?: Awaited<ReturnType<typeof mongo>>) {
   const { connection, db, failCommand } = database ?? await mongo(t)
   const lines: string[] = []
@@ -32,4 +32,8 @@ export async function audit (t: Test, database?: Awaited<ReturnType<typeof mongo
   }
 }
 
-export const record = (more: object = {}) => ({ sourceSystemName: 'test', resource: { type: 'patient', id: 'an-id', operation: 'load' }, ...more })
+export const record = (more: object = {}) => ({
+  sourceSystemName: 'test',
+  resource: { type: 'patient', id: 'an-id', operation: 'load' },
+  ...more
+})

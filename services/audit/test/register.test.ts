@@ -3,13 +3,16 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'tap'
 import { hasFailPoints, mongo, startEmbedded } from '../../common/test/mongo.ts'
 import { MongoClient } from 'mongodb'
+import type { Block } from '../register.ts'
 import { audit, record } from './app.ts'
 
 const embeddedOnly = hasFailPoints ? {} : { skip: 'needs fail points' }
 
 test('records that arrive together share blocks of at most 100, in one chain without gaps', async (t) => {
   const { post, blocks } = await audit(t)
-  const answers = await Promise.all(Array.from({ length: 1_000 }, (_, i) => post(record({ requestId: `request-${i}` }))))
+  const answers = await Promise.all(
+    Array.from({ length: 1_000 }, (_, i) => post(record({ requestId: `request-${i}` })))
+  )
   t.ok(answers.every(({ statusCode }) => statusCode === 201))
 
   const stored = await blocks()
@@ -67,12 +70,15 @@ test('what is queued when the service closes is stored', async (t) => {
   const answers = await Promise.allSettled(posts)
   const stored = (await blocks()).flatMap(({ records }) => records.map(({ id }) => id))
   t.equal(first.statusCode, 201)
-  const acknowledged = answers.flatMap((answer) => answer.status === 'fulfilled' && answer.value.statusCode === 201 ? [answer.value.json().id] : [])
+  const acknowledged = answers
+    .filter((answer) => answer.status === 'fulfilled')
+    .filter(({ value }) => value.statusCode === 201)
+    .map(({ value }) => value.json().id)
   t.ok(acknowledged.length > 0)
   t.same(acknowledged.filter((id) => !stored.includes(id)), [])
 })
 
-test('a throttled insert is repeated as late as the database asks', embeddedOnly, async (t) => {
+test('a throttled insert is retried after the delay that the database asks for', embeddedOnly, async (t) => {
   const { post, blocks, failCommand } = await audit(t)
   await failCommand({ times: 3 }, { failCommands: ['insert'], errorCode: 16500, errorLabels: [] })
   t.equal((await post(record())).statusCode, 201)
@@ -84,7 +90,8 @@ test('a connection that breaks around an insert leaves one block', embeddedOnly,
   await failCommand({ times: 2 }, { failCommands: ['insert'], closeConnection: true })
   const answers = await Promise.all(Array.from({ length: 50 }, () => post(record())))
   t.ok(answers.every(({ statusCode }) => statusCode === 201))
-  t.same((await blocks()).flatMap(({ records }) => records.map(({ seq }) => seq)), Array.from({ length: 50 }, (_, i) => i + 1))
+  const seqs = (await blocks()).flatMap(({ records }) => records.map(({ seq }) => seq))
+  t.same(seqs, Array.from({ length: 50 }, (_, i) => i + 1))
 })
 
 test('an insert that the database refuses is a 503, and leaves no gap', embeddedOnly, async (t) => {
@@ -99,39 +106,42 @@ test('an insert that the database refuses is a 503, and leaves no gap', embedded
   t.notMatch(logs(), /an-id/)
 })
 
-test('a block that stands but was not acknowledged is sent again, and the next ones follow it', embeddedOnly, async (t) => {
+test('a block that is stored but not acknowledged is sent again first', embeddedOnly, async (t) => {
   const { post, blocks, failCommand } = await audit(t)
-  await failCommand({ times: 2 }, { failCommands: ['insert'], writeConcernError: { code: 64, codeName: 'WriteConcernTimeout', errmsg: 'x' } })
+  const writeConcernError = { code: 64, codeName: 'WriteConcernTimeout', errmsg: 'x' }
+  await failCommand({ times: 2 }, { failCommands: ['insert'], writeConcernError })
   t.equal((await post(record())).statusCode, 201)
   t.equal((await post(record())).statusCode, 201)
   t.same((await blocks()).map(({ firstSeq }) => firstSeq), [1, 2])
 })
 
-test('a server that shuts down is waited for', embeddedOnly, async (t) => {
+test('an insert is retried while the server shuts down', embeddedOnly, async (t) => {
   const { post, blocks, failCommand } = await audit(t)
   await failCommand({ times: 2 }, { failCommands: ['insert'], errorCode: 91 })
   t.equal((await post(record())).statusCode, 201)
   t.equal((await blocks()).length, 1)
 })
 
-test('a foreign block in the place of the own one starts a new chain', async (t) => {
+test('a block of another writer under the same id starts a new chain', async (t) => {
   const { post, blocks, db } = await audit(t)
   await post(record())
   const chain = (await blocks())[0]!.chain
-  await db.collection<{ _id: string }>('blocks').insertOne({ _id: `${chain}:2`, _shardKey: chain, chain, firstSeq: 2, records: [] } as never)
+  await db.collection<Block>('blocks')
+    .insertOne({ _id: `${chain}:2`, _shardKey: chain, chain, firstSeq: 2, records: [] })
   t.equal((await post(record())).statusCode, 503)
   t.equal((await post(record())).statusCode, 201)
   t.equal((await blocks()).at(-1)!.firstSeq, 1)
 })
 
-test('records wait for a database that starts late, and stand after it', embeddedOnly, async (t) => {
+test('records wait for a database that starts late', embeddedOnly, async (t) => {
   const before = await startEmbedded(t)
   const { port, dataDir } = before
   await before.close()
   const connection = `mongodb://127.0.0.1:${port}/`
   const client = new MongoClient(connection)
   t.teardown(() => client.close())
-  const { app, post, blocks } = await audit(t, { connection, db: client.db('audit'), failCommand: async () => ({}) as never })
+  const database = { connection, db: client.db('audit'), failCommand: async () => ({}) as never }
+  const { app, post, blocks } = await audit(t, database)
 
   t.equal((await app.inject('/health/ready')).statusCode, 503)
   const waiting = post(record())

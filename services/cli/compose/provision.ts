@@ -5,7 +5,7 @@ import { openKeyVault } from '#common/secrets/key-vault.ts'
 import { provision } from '../system/provision.ts'
 import { StartError } from '../system/state.ts'
 
-// Fills the vault of the containers, and makes the users of both databases, before the services start
+// Fills the vault of the containers and creates the users of both databases, before the services start
 
 const Settings = Type.Object({
   ...KeyVaultSettings,
@@ -18,11 +18,18 @@ const Settings = Type.Object({
 
 try {
   const settings = loadSettings(Settings, process.env)
-  const passwordIn = (file: string) => readFileSync(file, 'utf8').trim()
+  const server = (address: string, passwordFile: string) =>
+    ({ address, rootPassword: readFileSync(passwordFile, 'utf8').trim() })
   const key = await provision(await openKeyVault(settings), {
     subscriptionKey: settings.SUBSCRIPTION_KEY,
-    patient: { database: 'patient', server: { address: settings.PATIENT_DB_ADDRESS, rootPassword: passwordIn(settings.PATIENT_DB_ROOT_PASSWORD_FILE) } },
-    audit: { database: 'audit', server: { address: settings.AUDIT_DB_ADDRESS, rootPassword: passwordIn(settings.AUDIT_DB_ROOT_PASSWORD_FILE) } }
+    patient: {
+      database: 'patient',
+      server: server(settings.PATIENT_DB_ADDRESS, settings.PATIENT_DB_ROOT_PASSWORD_FILE)
+    },
+    audit: {
+      database: 'audit',
+      server: server(settings.AUDIT_DB_ADDRESS, settings.AUDIT_DB_ROOT_PASSWORD_FILE)
+    }
   })
   process.stdout.write(`Subscription key: ${key}\n`)
 } catch (error) {

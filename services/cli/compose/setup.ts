@@ -5,8 +5,8 @@ import { makeCertificates } from '../system/certificates.ts'
 import { clientIdOf, identities } from '../system/identity.ts'
 import { newHeaders } from '../system/state.ts'
 
-// Makes the secrets that must be there before the vault is: each container gets a volume with its own, and no other.
-// Runs without a network, once; a run that was cut short is done again.
+// Creates the secrets that containers need before the vault runs, in a volume for each container.
+// Runs once, without a network. An interrupted run is repeated.
 
 const dir = process.env.SECRETS_DIR ?? '/secrets'
 const done = join(dir, 'vault/done')
@@ -15,13 +15,15 @@ const random = () => randomBytes(32).toString('base64url')
 
 function write (name: string, content: string) {
   const file = join(dir, name)
-  // The volume is the container's alone, whatever user runs in it
+  // Readable by any user, as only one container has the volume
   writeFileSync(file, content, { mode: 0o444, flush: true })
 }
 
 if (!existsSync(done)) {
-  // What a run before left is read-only
-  for (const volume of readdirSync(dir)) for (const file of readdirSync(join(dir, volume))) chmodSync(join(dir, volume, file), 0o644)
+  // The files of an interrupted run are read-only
+  for (const volume of readdirSync(dir)) {
+    for (const file of readdirSync(join(dir, volume))) chmodSync(join(dir, volume, file), 0o644)
+  }
 
   const { headers, digests } = newHeaders(identities)
   const certificates = join(dir, 'vault')

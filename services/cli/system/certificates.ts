@@ -7,11 +7,11 @@ const YEARS_MS = 5 * 365 * 24 * 60 * 60 * 1_000
 const MINUTE_MS = 60 * 1_000
 
 /**
- * Makes a certificate authority and one certificate by it for each of `names`, for servers on this machine.
+ * Writes a certificate authority to `dir`/ca.pem, for NODE_EXTRA_CA_CERTS, and for each of `names` a
+ * certificate and its key to `dir`/<name>.pem and <name>-key.pem.
  *
- * That of `vault` is for https://vault.localhost, any name right below it, https://localhost and 127.0.0.1, for
- * five years. In `dir` are then ca.pem, for NODE_EXTRA_CA_CERTS, and for each name <name>.pem and <name>-key.pem. The
- * authority's own key is kept nowhere, so nothing else is ever signed by it.
+ * The certificate of `vault` is valid for vault.localhost, its direct subdomains, localhost and 127.0.0.1,
+ * for five years. The key of the authority is not stored, so it can sign nothing else.
  */
 export async function makeCertificates (dir: string, names: string[]) {
   mkdirSync(dir, { recursive: true, mode: 0o700 })
@@ -20,12 +20,13 @@ export async function makeCertificates (dir: string, names: string[]) {
     keyType: 'ec',
     curve: 'P-256',
     algorithm: 'sha256',
-    // A clock that is set back a little must not make them invalid
+    // A clock that is set back a little must not make the certificates invalid
     notBeforeDate: new Date(now - MINUTE_MS),
     notAfterDate: new Date(now + YEARS_MS)
   } as const
 
-  const { private: key, cert } = await generate([{ name: 'commonName', value: `local authority of ${new Date(now).toISOString()}` }], {
+  const authority = `local authority of ${new Date(now).toISOString()}`
+  const { private: key, cert } = await generate([{ name: 'commonName', value: authority }], {
     ...options,
     extensions: [
       { name: 'basicConstraints', cA: true, pathLenConstraint: 0, critical: true },

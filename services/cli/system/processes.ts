@@ -5,26 +5,26 @@ import { settingsOf, type Identity } from './identity.ts'
 
 export const HOST = '127.0.0.1'
 
-/** In the order in which they are stopped. */
+/** The processes, in the order in which they are stopped. */
 export const NAMES = ['gateway', 'patient', 'audit', 'database', 'monitor', 'vault'] as const
 export type Name = typeof NAMES[number]
 export type Service = 'patient' | 'audit'
 
-/** What the processes of one system have in common. */
+/** What the processes of one system share. */
 export interface System {
   config: Config
-  /** Whether each service runs behind an ingress, which starts and stops its replicas. */
+  /** Whether each service runs behind an ingress that starts and stops its replicas. */
   scaleToZero: boolean
   /** Whether the local monitor receives the telemetry. */
   monitored: boolean
   ports: Record<Name | 'ingestion', number>
   /** The names of the databases. */
   databases: Record<Service, string>
-  /** The header by which the vault knows each identity. */
+  /** The header with which the vault issues tokens of each identity. */
   headers: Record<Identity, string>
   /** The directory of the certificates. */
   certificates: string
-  /** A file of the certificate authorities that the processes trust. */
+  /** The file of the certificate authorities that the processes trust. */
   authorities: string
   path: (name: string) => string
 }
@@ -37,10 +37,10 @@ export interface Definition {
 
 export const urlOf = ({ ports }: System, name: Name) => `http://${HOST}:${ports[name]}`
 
-// The SDK requires that a vault's host name ends in that of the resource of its tokens
+// The SDK requires that the host name of a vault ends with that of its tokens' resource
 export const vaultUrlOf = ({ ports }: System) => `https://local.vault.localhost:${ports.vault}`
 
-/** The settings by which a process opens the vault as `identity`. */
+/** The settings of a process that opens the vault as `identity`. */
 export function identitySettings (system: System, identity: Identity): NodeJS.ProcessEnv {
   return {
     ...settingsOf(identity, vaultUrlOf(system), system.headers[identity]),
@@ -49,7 +49,7 @@ export function identitySettings (system: System, identity: Identity): NodeJS.Pr
   }
 }
 
-/** The processes of a system: what each runs, its settings beside those of all, and when it is ready. */
+/** The processes of a system: their modules, their own settings and the checks that they are ready. */
 export function processesOf (system: System): Record<Name, Definition> {
   const { config, ports, databases, path } = system
   const telemetry = telemetrySettings(system)

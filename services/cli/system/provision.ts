@@ -1,151 +1,159 @@
 import type { SecretClient } from '@azure/keyvault-secrets'
 import { MongoClient, MongoServerError, type Db } from 'mongodb'
+import { ConnectionString } from 'mongodb-connection-string-url'
 import { isMissing } from '#common/secrets/key-vault.ts'
+import { loginIn, withCredentials } from '../../rotation/connection-string.ts'
 import { randomSecret } from '../../rotation/strategy.ts'
 import { StartError } from './state.ts'
 
-/** The database of one service: on a server whose users are made here, or one for which a user gave the connection string. */
+/** The database of one service. */
 export interface WantedDatabase {
   database: string
+  /** A connection string that the user supplies. */
   connection?: string
+  /** A server on which users are created for the service. */
   server?: {
     /** Host and port. */
     address: string
-    /** Of its user `root`, where it has one already. */
+    /** The password of the user `root`, if the server has that user already. */
     rootPassword?: string
   }
 }
 
-/** What is to be there. */
+/** What the vault is filled with. */
 export interface Wanted {
   subscriptionKey?: string
   patient: WantedDatabase
   audit: WantedDatabase
 }
 
+/** Sets a secret to what `wanted` returns, unless it has this value already. Fulfilled with the value. */
+type Ensure = (name: string, wanted: (before: string | undefined) => string) => Promise<string>
+
 const USER_EXISTS = 51_003
 const AUTHENTICATION_FAILED = 18
 
 /**
- * Fills a vault as its deployer, as Terraform does on Azure: the first keys, the databases' users and connection
- * strings. Each step may be carried out again, so that a start which was cut short is completed by the next.
+ * Fills a vault as its deployer, as Terraform does on Azure: with the first keys and the connection strings
+ * of the databases, whose users it creates. Every step can be repeated after an interruption.
  *
  * @returns the subscription key of the product `client`
- * @throws {StartError}
+ * @throws {StartError} a database has users with other passwords
  */
-export async function provision (vault: SecretClient, { subscriptionKey, patient, audit }: Wanted): Promise<string> {
-  async function newest (name: string) {
-    try {
-      return (await vault.getSecret(name)).value
-    } catch (error) {
-      if (isMissing(error)) return undefined
-      throw error
-    }
-  }
-
-  /** Sets a secret where it is not what it is to be; answers what it is. */
-  async function ensure (name: string, wanted: (before: string | undefined) => string) {
-    const before = await newest(name)
+export async function provision (vault: SecretClient, wanted: Wanted): Promise<string> {
+  const { subscriptionKey, patient, audit } = wanted
+  const ensure: Ensure = async (name, wanted) => {
+    const before = await read(vault, name)
     const value = wanted(before)
     if (value !== before) await vault.setSecret(name, value)
     return value
   }
 
-  /** The users of one database, of which the newest version of the secret names the one in use. */
-  async function ensureUsers (admin: MongoClient, secret: string, { database, server }: WantedDatabase, user: string, role: string) {
-    const connection = await ensure(secret, (before) => {
-      const password = passwordOf(before, `${user}-a`, `${user}-b`)
-      return password ? at(server!.address, before!) : `mongodb://${user}-a:${randomSecret()}@${server!.address}/${database}?authSource=${database}`
-    })
-    const { username, password } = credentialsOf(connection)!
-    for (const name of [`${user}-a`, `${user}-b`]) await putUser(admin.db(database), name, name === username ? password : undefined, role)
-  }
-
-  async function ensureAdmin (secret: string, { address, rootPassword }: NonNullable<WantedDatabase['server']>) {
-    return ensure(secret, (before) => {
-      if (before && !rootPassword) return at(address, before)
-      return `mongodb://root:${rootPassword ?? randomSecret()}@${address}/?authSource=admin`
-    })
-  }
-
-  const keys = ['patient-host-key', 'audit-host-key', 'patient-data-key'].map((name) => ensure(name, (before) => before ?? randomSecret()))
-  const subscriptions = ensure('gateway-subscription-keys', (before) => {
-    const { 'local-client': client, 'local-reader': reader } = JSON.parse(before ?? '{}')
-    return JSON.stringify({
-      'local-client': { product: 'client', key: subscriptionKey ?? client?.key ?? randomSecret() },
-      'local-reader': { product: 'reader', key: reader?.key ?? randomSecret() }
-    })
-  })
-  await Promise.all(keys)
-
-  let adminOfPatient: string | undefined
-  for (const [service, wanted] of [['patient', patient], ['audit', audit]] as const) {
-    const { database, connection, server } = wanted
-    const viewed = service === 'audit'
-    if (connection) {
-      await ensure(`${service}-db-connection`, () => connection)
-      if (viewed) await ensure('audit-db-viewer-connection', () => connection)
-    }
-    if (!server) continue
-    // One server has one root
-    const shared = viewed && server.address === patient.server?.address ? adminOfPatient : undefined
-    const root = shared ? await ensure('audit-db-admin-connection', () => shared) : await ensureAdmin(`${service}-db-admin-connection`, server)
-    if (!viewed) adminOfPatient = root
-    const admin = await openAdmin(root)
-    try {
-      await ensureUsers(admin, `${service}-db-connection`, wanted, database, 'readWrite')
-      if (viewed) await ensureUsers(admin, 'audit-db-viewer-connection', wanted, `${database}-viewer`, 'read')
-    } finally {
-      await admin.close()
-    }
-  }
-  return JSON.parse(await subscriptions)['local-client'].key
+  const keys = ['patient-host-key', 'audit-host-key', 'patient-data-key']
+  const [subscriptions] = await Promise.all([
+    ensure('gateway-subscription-keys', (before) => subscriptionKeys(before, subscriptionKey)),
+    ...keys.map((name) => ensure(name, (before) => before ?? randomSecret()))
+  ])
+  const admin = await provisionDatabase(ensure, 'patient', patient)
+  const sameServer = audit.server?.address === patient.server?.address
+  await provisionDatabase(ensure, 'audit', audit, sameServer ? admin : undefined)
+  return JSON.parse(subscriptions)['local-client'].key
 }
 
-/** A client that may do everything. A server without users lets the first be made from its own machine. */
-async function openAdmin (connection: string) {
-  const { username, password } = credentialsOf(connection)!
-  const first = new MongoClient(withoutCredentials(connection))
+async function read (vault: SecretClient, name: string) {
   try {
-    await first.db('admin').command({ createUser: username, pwd: password, roles: ['root'] })
+    return (await vault.getSecret(name)).value
   } catch (error) {
-    // It has users already, and asks who this is
+    if (isMissing(error)) return undefined
+    throw error
+  }
+}
+
+function subscriptionKeys (before = '{}', subscriptionKey?: string) {
+  const { 'local-client': client, 'local-reader': reader } = JSON.parse(before)
+  return JSON.stringify({
+    'local-client': { product: 'client', key: subscriptionKey ?? client?.key ?? randomSecret() },
+    'local-reader': { product: 'reader', key: reader?.key ?? randomSecret() }
+  })
+}
+
+/**
+ * Sets the connection strings of one database and creates its users.
+ *
+ * @param knownAdmin the administrator's connection string, if the server has another database of the system
+ * @returns the administrator's connection string
+ */
+async function provisionDatabase (
+  ensure: Ensure, service: 'patient' | 'audit', wanted: WantedDatabase, knownAdmin?: string
+) {
+  const { database, connection, server } = wanted
+  const hasViewer = service === 'audit'
+  if (connection) {
+    await ensure(`${service}-db-connection`, () => connection)
+    if (hasViewer) await ensure(`${service}-db-viewer-connection`, () => connection)
+  }
+  if (!server) return
+  const { address, rootPassword } = server
+  const adminConnection = await ensure(`${service}-db-admin-connection`, (before) => {
+    if (knownAdmin) return knownAdmin
+    if (before && !rootPassword) return withAddress(before, address)
+    return `mongodb://root:${rootPassword ?? randomSecret()}@${address}/?authSource=admin`
+  })
+  const admin = await openAdmin(adminConnection)
+  /** Two users, of which the newest version of the secret names the one that the service uses. */
+  const ensureUsers = async (secret: string, user: string, role: string) => {
+    const users = [`${user}-a`, `${user}-b`]
+    const current = await ensure(secret, (before) => {
+      if (before && users.includes(loginIn(before).username)) return withAddress(before, address)
+      return `mongodb://${users[0]}:${randomSecret()}@${address}/${database}?authSource=${database}`
+    })
+    const { username, password } = loginIn(current)
+    for (const name of users) {
+      await putUser(admin.db(database), name, name === username ? password : undefined, role)
+    }
+  }
+  try {
+    await ensureUsers(`${service}-db-connection`, database, 'readWrite')
+    if (hasViewer) await ensureUsers(`${service}-db-viewer-connection`, `${database}-viewer`, 'read')
+  } finally {
+    await admin.close()
+  }
+  return adminConnection
+}
+
+/** A client with the role `root`. A server without users lets local clients create the first one. */
+async function openAdmin (connection: string) {
+  const { username, password } = loginIn(connection)
+  const anonymous = new MongoClient(withCredentials(connection, '', ''))
+  try {
+    await anonymous.db('admin').command({ createUser: username, pwd: password, roles: ['root'] })
+  } catch (error) {
+    // The server has users already and requires authentication
     if (!(error instanceof MongoServerError)) throw error
   } finally {
-    await first.close()
+    await anonymous.close()
   }
   try {
     return await new MongoClient(connection).connect()
   } catch (error) {
     if ((error as MongoServerError).code !== AUTHENTICATION_FAILED) throw error
-    throw new StartError('a database was made with another vault: its users do not have the passwords of this one')
+    throw new StartError('a database was set up with another vault: its users have other passwords')
   }
 }
 
-async function putUser (db: Db, user: string, pwd: string | undefined, role: string) {
+/** Creates a user, or sets the password of an existing one where `password` is given. */
+async function putUser (db: Db, user: string, password: string | undefined, role: string) {
   try {
-    await db.command({ createUser: user, pwd: pwd ?? randomSecret(), roles: [role] })
+    await db.command({ createUser: user, pwd: password ?? randomSecret(), roles: [role] })
   } catch (error) {
     if ((error as MongoServerError).code !== USER_EXISTS) throw error
-    if (pwd) await db.command({ updateUser: user, pwd })
+    if (password) await db.command({ updateUser: user, pwd: password })
   }
 }
 
-function credentialsOf (connection: string) {
-  const { username, password } = new MongoClient(connection).options.credentials ?? {}
-  return username && password ? { username, password } : undefined
-}
-
-function passwordOf (connection: string | undefined, ...users: string[]) {
-  const credentials = connection && credentialsOf(connection)
-  return credentials && users.includes(credentials.username) ? credentials.password : undefined
-}
-
-function withoutCredentials (connection: string) {
-  return connection.replace(/\/\/[^@/]*@/, '//')
-}
-
-/** A connection string for the same user at another address: the embedded server's port changes. */
-function at (address: string, connection: string) {
-  return connection.replace(/@[^/?]*/, `@${address}`)
+/** `connection` to a server at `address`: the port of the embedded server changes with each start. */
+function withAddress (connection: string, address: string) {
+  const changed = new ConnectionString(connection)
+  changed.hosts = [address]
+  return changed.href
 }

@@ -3,17 +3,18 @@ import { openKeyVault } from '#common/secrets/key-vault.ts'
 import { provision } from './provision.ts'
 import { StartError } from './state.ts'
 
-// The process of start.ts that fills the vault as its deployer. What is wanted comes over its channel: an environment
-// is no place for connection strings.
+// The process of start.ts that fills the vault as its deployer. It gets connection strings over IPC: other
+// processes could read them in its environment.
 
-/** What start.ts needs of it, or why there is none. */
+/** The result of the process, or why it failed. */
 export type Provisioned = { subscriptionKey: string } | { problem: string }
 
 process.channel!.ref()
 
 try {
   const { KEY_VAULT_URI, AZURE_CLIENT_ID } = process.env
-  const [vault, [wanted]] = await Promise.all([openKeyVault({ KEY_VAULT_URI: KEY_VAULT_URI!, AZURE_CLIENT_ID }), once(process, 'message')])
+  const opening = openKeyVault({ KEY_VAULT_URI: KEY_VAULT_URI!, AZURE_CLIENT_ID })
+  const [vault, [wanted]] = await Promise.all([opening, once(process, 'message')])
   process.send!({ subscriptionKey: await provision(vault, wanted) } satisfies Provisioned)
 } catch (error) {
   if (!(error instanceof StartError)) throw error

@@ -16,27 +16,27 @@ interface RunningService extends Running {
   database: string
 }
 
-/** The running system, for tests and commands beside it. */
+/** The running system, as tests and commands see it. */
 export interface Run {
   pid: number
   gateway: Running
   patient: RunningService
   audit: RunningService
   vault: Running
-  /** The age at which a process reads a secret again. */
+  /** The interval at which processes refresh their secrets. */
   keyRefreshSeconds: number
   /** Only with the embedded database. */
   database?: Running
-  /** Only where it receives the telemetry. */
+  /** Only if it receives the telemetry. */
   monitor?: Running
 }
 
-/** The directory of one system on one machine: its vault, its data, and what runs from it. */
+/** The directory of one system: its vault, its data and its running processes. */
 export class State {
   readonly dir: string
   #lock: Lock
 
-  /** @throws {StartError} where the directory cannot be used, or another system runs from it */
+  /** @throws {StartError} the directory cannot be used, or another system runs from it */
   constructor (dir: string) {
     this.dir = dir
     try {
@@ -49,9 +49,9 @@ export class State {
   }
 
   /**
-   * Makes a new header for each identity of the vault, which returns the identity's tokens for it.
+   * Makes a new header for each identity. The vault issues tokens of an identity to callers with its header.
    *
-   * The vault gets the digests alone. The headers of `tools`, for commands beside the system, are kept in files.
+   * The vault gets the digests only. The headers of `tools`, which other commands use, are stored in files.
    */
   identityHeaders<N extends string> (names: N[], tools: N[]) {
     const { headers, digests } = newHeaders(names)
@@ -65,7 +65,7 @@ export class State {
     return join(this.dir, name)
   }
 
-  /** The previous run, if it ended without stopping. */
+  /** The previous run, if it did not stop properly. */
   leftovers (): Partial<Run> {
     try {
       return readRun(this.dir)
@@ -95,13 +95,13 @@ export function newHeaders<N extends string> (names: N[]) {
 /**
  * The system that runs from `dir`.
  *
- * @throws where none runs
+ * @throws no system runs
  */
 export function readRun (dir: string): Run {
   return JSON.parse(readFileSync(join(dir, 'run.json'), 'utf8'))
 }
 
-/** The file of the header of a command's identity. */
+/** The path of the file with an identity's header. */
 export function identityFile (dir: string, name: string) {
   return join(dir, 'identities', name)
 }

@@ -6,7 +6,7 @@ import { isDuplicateKey } from '#common/database-errors.ts'
 const CLAIMS = 'claims'
 export const CLAIM_LIFETIME_MS = 24 * 60 * 60 * 1_000
 
-/** The first request ends after 5 s; a repeat then finishes what it left undone. */
+/** The first request ends within 5 s. After that, a repeat completes what it did not finish. */
 export const IN_PROGRESS_MS = 5_000
 
 /** A create with an Idempotency-Key. It holds no health data. */
@@ -18,7 +18,7 @@ export interface Claim {
   body: string
   /** The audit record of the first attempt, which the created document carries. */
   audit: string
-  /** What the created document is to have. */
+  /** The id and the date of the created document. */
   id: string
   lastUpdated: Date
   owner: { replica: string, run: string, pid?: number }
@@ -26,8 +26,10 @@ export interface Claim {
   expires: Date
 }
 
-// Cosmos DB knows no TTL index on a field of one's own: expiry is checked on read, and this only cleans up
-export const claimIndexes: Index[] = [{ collection: CLAIMS, key: { expires: 1 }, options: { expireAfterSeconds: 0 } }]
+// Cosmos DB has no TTL index on custom fields: expiry is checked on read, the index only removes old claims
+export const claimIndexes: Index[] = [
+  { collection: CLAIMS, key: { expires: 1 }, options: { expireAfterSeconds: 0 } }
+]
 
 const owner = { replica: hostname(), run: randomUUID(), pid: process.pid }
 
@@ -39,21 +41,23 @@ export class Claims {
   }
 
   find (id: string) {
-    return this.#database.run(() => this.#collection.findOne({ _id: id, _shardKey: id, expires: { $gt: new Date() } }))
+    return this.#database.run(() => {
+      return this.#collection.findOne({ _id: id, _shardKey: id, expires: { $gt: new Date() } })
+    })
   }
 
-  /** The claim, now held by this request; undefined where another holds it. */
+  /** The claim if this request has taken it; undefined if another request holds it. */
   async take (wanted: Pick<Claim, '_id' | 'body' | 'audit' | 'id'>): Promise<Claim | undefined> {
     const now = new Date()
     const expires = new Date(now.getTime() + CLAIM_LIFETIME_MS)
     const claim: Claim = { ...wanted, _shardKey: wanted._id, lastUpdated: now, owner, done: false, expires }
     try {
-      // Replaces an expired claim, if any; a valid one lets the upsert fail
+      // Replaces an expired claim, if any. With a valid claim, the upsert fails
       const expired = { ...keyOf(claim), expires: { $lte: now } }
       await this.#database.run(() => this.#collection.replaceOne(expired, claim, { upsert: true }))
     } catch (error) {
       if (!isDuplicateKey(error)) throw error
-      // An earlier attempt of this very write may have got through
+      // An earlier attempt of this write may have succeeded
       if ((await this.find(claim._id))?.audit !== claim.audit) return undefined
     }
     return claim
@@ -72,15 +76,15 @@ export class Claims {
   }
 }
 
-/** Whether the request that took the claim can finish no more: its time is over, or its process has ended. */
+/** Whether the request that took the claim cannot finish it: its time is over or its process has ended. */
 export function isAbandoned ({ owner, lastUpdated }: Claim) {
   return Date.now() - lastUpdated.getTime() > IN_PROGRESS_MS || hasEnded(owner)
 }
 
-/** Whether a process of this host has ended; false where it is another host's, or not known. */
+/** Whether a process of this host has ended; false if the process is of another host or unknown. */
 function hasEnded ({ replica, run, pid }: Claim['owner']) {
   if (replica !== owner.replica || run === owner.run || pid === undefined) return false
-  // A container's processes have the same id after each start
+  // In a container, the process has the same id after each start
   if (pid === process.pid) return true
   try {
     process.kill(pid, 0)

@@ -2,14 +2,14 @@ import { BSON, type Collection, type Document, type Filter } from 'mongodb'
 import type { Database } from '#common/database.ts'
 import { allows, type Precondition } from '../preconditions.ts'
 
-/** What every stored document has beside its own properties. */
+/** The properties that every stored document has. */
 export interface Stored {
   _id: string
-  /** Cosmos DB routes by it. */
+  /** The shard key of Cosmos DB. */
   _shardKey: string
   /** The id of the audit record of the write that made this version: the document's version, and its ETag. */
   _audit: string
-  /** Only in the tombstone of a deleted document. */
+  /** Set only in the tombstone of a deleted document. */
   _deleted?: Date
   lastUpdated?: Date
 }
@@ -24,7 +24,7 @@ export interface Sort {
   direction: 1 | -1
 }
 
-/** The place after which a page begins: the value sorted by, and the id that decides among equals. */
+/** The position after which a page begins: the value of the sort field, and the id as the tiebreaker. */
 export interface Position {
   value: unknown
   id: string
@@ -37,7 +37,7 @@ export interface Page<T> {
   more: boolean
 }
 
-/** The errors that a change of a document is refused with. */
+/** The errors that refuse a change of a document. */
 interface Refusals {
   missing: new () => Error
   stale: new () => Error
@@ -48,8 +48,8 @@ const PAGE_BYTES = 4 * 2 ** 20
 const live = { _deleted: null }
 
 /**
- * The documents of one collection, changed one at a time, each change conditional and atomic in the database.
- * Every write may be carried out twice without harm, so that it can be repeated after a broken connection.
+ * The documents of one collection. Each change is of one document, conditional and atomic in the database.
+ * Every write is idempotent, so that it can be repeated after a broken connection.
  */
 export class Documents<T extends Stored> {
   readonly database: Database
@@ -80,7 +80,7 @@ export class Documents<T extends Stored> {
     return await this.database.run(() => this.collection.findOne(filter, { projection: { _id: 1 } })) !== null
   }
 
-  /** `sent` says that an earlier request may have stored the very same document. */
+  /** With `sent`, an earlier request may have stored the same document. */
   insert (document: T, sent?: boolean) {
     return this.database.insertOnce(this.name, document, sent)
   }
@@ -98,7 +98,7 @@ export class Documents<T extends Stored> {
         const { matchedCount } = await this.collection.replaceOne(filter, document)
         if (matchedCount === 1) return
         const current = await this.collection.findOne<T>(key as Filter<T>)
-        // An earlier attempt was carried out before its connection broke
+        // An earlier attempt succeeded, and its connection broke
         if (current?._audit === document._audit) return
         if (!current || current._deleted) this.#refuse('missing')
         this.#requireAllowed(precondition, current)
@@ -107,7 +107,7 @@ export class Documents<T extends Stored> {
   }
 
   /**
-   * Replaces a live document by what `next` makes of it, whatever else writes to it meanwhile.
+   * Replaces a live document with the result of `next`, which is called again after a concurrent change.
    *
    * @throws the `missing`, the `stale` or the `exists` refusal
    */
@@ -135,14 +135,15 @@ export class Documents<T extends Stored> {
         if (!current) this.#refuse('missing')
         this.#requireAllowed(precondition, current)
         sent = true
-        const { deletedCount } = await this.collection.deleteOne({ ...key, _audit: current._audit } as Filter<T>)
+        const filter = { ...key, _audit: current._audit } as Filter<T>
+        const { deletedCount } = await this.collection.deleteOne(filter)
         if (deletedCount === 1) return
         sent = false
       }
     })
   }
 
-  /** Live documents after a position: at least one, up to `limit` and about 4 MiB; and whether more follow. */
+  /** Live documents after a position, at least one, up to `limit` and about 4 MiB. */
   async page (filter: Document, sort: Sort, after: Position | undefined, limit: number): Promise<Page<T>> {
     const page: Page<T> = { documents: [], bytes: 0, more: false }
     for (const range of rangesAfter(after, sort)) {
@@ -155,12 +156,12 @@ export class Documents<T extends Stored> {
     return page
   }
 
-  /** The sort that is sent. Cosmos DB needs an index of exactly its fields. */
+  /** The sort of the query. Cosmos DB needs an index with exactly these fields. */
   protected order ({ field, direction }: Sort): Record<string, 1 | -1> {
     return field === '_id' ? { _id: direction } : { [field]: direction, _id: direction }
   }
 
-  /** What a page that holds `before` still takes. */
+  /** Reads the documents that `before` still has space for. */
   #read (filter: Document, sort: Sort, limit: number, before: Page<T>) {
     const wanted = limit + 1 - before.documents.length
     return this.database.run(async (): Promise<Page<T>> => {
@@ -200,8 +201,8 @@ function versions ({ ifMatch, ifNoneMatch }: Precondition): Document {
 }
 
 /**
- * The filters of what follows a position, in order: two ranges of one index rather than the one `$or` that means
- * the same, which not every server answers from an index.
+ * The filters of the documents after a position, in order: two ranges of one index, as not every server uses
+ * an index for an equivalent `$or`.
  */
 function rangesAfter (after: Position | undefined, { field, direction }: Sort): Document[] {
   const beyond = direction === 1 ? '$gt' : '$lt'
@@ -210,7 +211,7 @@ function rangesAfter (after: Position | undefined, { field, direction }: Sort): 
   return [{ [field]: after.value, _id: { [beyond]: after.id } }, { [field]: { [beyond]: after.value } }]
 }
 
-/** One filter for all of `filters`, which may name the same fields. */
+/** Combines `filters`, which may have the same fields. */
 function all (...filters: Document[]): Document {
   const fields = filters.flatMap((filter) => Object.keys(filter))
   if (new Set(fields).size === fields.length) return Object.assign({}, ...filters)

@@ -1,16 +1,16 @@
 const TOTAL_BYTES = 128 * 2 ** 20
 
-/** A reply of a database holds up to 16 MiB, a document about 1 MiB. */
+/** Replies of a database have up to 16 MiB, documents about 1 MiB. */
 const REPLY_BYTES = 16 * 2 ** 20
 const DOCUMENT_BYTES = 2 ** 20
 
-/** Bounds the memory that all pages of a process take together, from their read until their response is sent. */
+/** Limits the memory of all pages of a process, from their read until their response is sent. */
 export class PageMemory {
   #free = TOTAL_BYTES
   #waiting: Array<{ bytes: number, resolve: () => void }> = []
 
-  /** Calls `read`, for up to `count` documents, once there is room for them. Its page counts until `sent`. */
-  async hold<T extends { bytes: number }> (count: number, sent: Promise<unknown>, read: () => Promise<T>): Promise<T> {
+  /** Calls `read` once there is memory for `count` documents. The page is held until `sent` is fulfilled. */
+  async hold<T extends { bytes: number }> (count: number, sent: Promise<unknown>, read: () => Promise<T>) {
     const reserved = Math.min(REPLY_BYTES, count * DOCUMENT_BYTES)
     await this.#take(reserved)
     let kept = 0

@@ -8,7 +8,7 @@ import { Documents, type Key, type Stored } from './documents.ts'
 const PATIENTS = 'patients'
 
 export interface StoredPatient extends Stored, PatientDetails {
-  /** lastName to sort by: a missing one sorts as empty. */
+  /** The sort key of lastName; empty if there is no lastName. */
   _lastName: string
   lastUpdated: Date
 }
@@ -19,7 +19,7 @@ interface Tombstone extends Stored {
   _finished?: boolean
 }
 
-/** Each criterion and each sort has an index; `_id` is the tail that a sort and a page need. */
+/** Each criterion and each sort has an index, with `_id` for the order of pages. */
 export const patientIndexes: Index[] = [
   '_lastName', 'firstName', 'fullName', 'gender', 'dateOfBirth', 'postCode', 'insuranceNumber',
   'preferredContactNumber', 'lastUpdated'
@@ -44,20 +44,21 @@ export class Patients extends Documents<StoredPatient> {
 
   /** The tombstones whose test results may not all be deleted, or that were made before `old`. */
   tombstones (old: Date) {
-    // Tombstones alone have no lastUpdated
+    // Only tombstones have no lastUpdated
     const unfinishedOrOld = { lastUpdated: null, $or: [{ _finished: null }, { _deleted: { $lt: old } }] }
     const filter = unfinishedOrOld as unknown as Filter<Tombstone>
     return this.#tombstones.find(filter, { projection: { _id: 1, _deleted: 1 } })
   }
 
-  /** Notes that a deleted patient's test results are deleted too. */
+  /** Marks a tombstone whose test results are all deleted. */
   async markFinished (id: string) {
     const filter = { ...patientKey(id), _deleted: { $exists: true } }
     await this.database.run(() => this.#tombstones.updateOne(filter, { $set: { _finished: true } }))
   }
 
   removeTombstone (id: string) {
-    return this.database.run(() => this.#tombstones.deleteOne({ ...patientKey(id), _deleted: { $exists: true } }))
+    const filter = { ...patientKey(id), _deleted: { $exists: true } }
+    return this.database.run(() => this.#tombstones.deleteOne(filter))
   }
 
   get #tombstones () {
@@ -65,12 +66,15 @@ export class Patients extends Documents<StoredPatient> {
   }
 }
 
-export function storedPatient (id: string, details: PatientDetails, audit: string, lastUpdated = new Date()): StoredPatient {
+export function storedPatient (
+  id: string, details: PatientDetails, audit: string, lastUpdated = new Date()
+): StoredPatient {
   return { ...patientKey(id), _audit: audit, _lastName: details.lastName ?? '', ...details, lastUpdated }
 }
 
-/** The filter that a search stands for; matches are exact. */
-export function patientFilter ({ id, lastName, dateOfBirthFrom, dateOfBirthTo, ...exact }: PatientCriteria): Document {
+/** The filter of a search; matches are exact. */
+export function patientFilter (criteria: PatientCriteria): Document {
+  const { id, lastName, dateOfBirthFrom, dateOfBirthTo, ...exact } = criteria
   const filter: Document = { ...exact }
   if (id !== undefined) Object.assign(filter, patientKey(id.toLowerCase()))
   if (lastName !== undefined) filter._lastName = lastName
@@ -79,7 +83,7 @@ export function patientFilter ({ id, lastName, dateOfBirthFrom, dateOfBirthTo, .
   return filter
 }
 
-// Of the dates whose first day is 1980-01-01, '1980' comes first in the order of strings
+// '1980' sorts before the other dates whose first day is 1980-01-01
 function withoutFirsts (date: string) {
   return date.replace(/(-01){1,2}$/, '')
 }

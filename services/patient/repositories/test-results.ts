@@ -15,7 +15,7 @@ export const testIndexes: Index[] = [
   { collection: TESTS, key: { _shardKey: 1, lastUpdated: 1, _id: 1 } }
 ]
 
-/** The tests of a patient lie together: the patient is their shard key. */
+/** The tests of a patient are in one shard: its id is their shard key. */
 export const testKey = (patientId: string, id: string): Key => ({ _id: id, _shardKey: patientId })
 
 export class TestResults extends Documents<StoredTest> {
@@ -23,7 +23,7 @@ export class TestResults extends Documents<StoredTest> {
     super(database, TESTS, { missing: TestNotFound, stale: TestStale, exists: TestExists })
   }
 
-  /** With the patient's id, as the indexes have it: every page is one patient's. */
+  /** Starts with the shard key, as the indexes do: each page has the tests of one patient. */
   protected override order (sort: Sort) {
     return { _shardKey: sort.direction, ...super.order(sort) }
   }
@@ -33,6 +33,8 @@ export class TestResults extends Documents<StoredTest> {
   }
 }
 
-export function storedTest (patientId: string, id: string, details: TestDetails, audit: string, lastUpdated = new Date()): StoredTest {
+export function storedTest (
+  patientId: string, id: string, details: TestDetails, audit: string, lastUpdated = new Date()
+): StoredTest {
   return { ...testKey(patientId, id), _audit: audit, ...details, patientId, lastUpdated }
 }

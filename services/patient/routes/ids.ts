@@ -1,13 +1,13 @@
 import { isUuid } from '#common/http/formats.ts'
 import { PatientNotFound, TestNotFound } from '../errors.ts'
 
-/** The ids of a path as they are stored; undefined where no patient or test result can have such an id. */
+/** The ids of a path as they are stored; undefined if they are not UUIDs. */
 export interface Ids {
   id?: string
   patientId?: string
 }
 
-/** An id of a path in the case it is stored in; undefined where it is no UUID. */
+/** An id of a path in lower case, as it is stored; undefined if it is not a UUID. */
 export function storedId (id: string) {
   return isUuid(id) ? id.toLowerCase() : undefined
 }

@@ -38,7 +38,8 @@ export class Cursors {
 
   cursor (last: Stored, { field }: Sort) {
     const value = last[field as keyof Stored]
-    return this.#keys.seal(JSON.stringify({ value, date: value instanceof Date || undefined, id: last._id }), this.#context)
+    const position = { value, date: value instanceof Date || undefined, id: last._id }
+    return this.#keys.seal(JSON.stringify(position), this.#context)
   }
 }
 
@@ -47,12 +48,13 @@ export function sent ({ raw }: FastifyReply) {
   return raw.closed ? Promise.resolve() : new Promise<void>((resolve) => raw.once('close', resolve))
 }
 
-/** Names the next page in `Link` (RFC 8288), where there is one. */
+/** Adds a `Link` (RFC 8288) to the next page, if there is one. */
 export function linkNext (
-  reply: FastifyReply, path: string, { limit, sort }: PageQuery, { documents, more }: Page<Stored>, cursors: Cursors
+  reply: FastifyReply, path: string, query: PageQuery, { documents, more }: Page<Stored>, cursors: Cursors
 ) {
   if (!more) return
+  const { limit, sort } = query
   const cursor = cursors.cursor(documents.at(-1)!, sortOf(sort))
-  const query = new URLSearchParams({ limit: String(limit), sort, cursor })
-  reply.header('link', `<${path}?${query}>; rel="next"`)
+  const next = new URLSearchParams({ limit: String(limit), sort, cursor })
+  reply.header('link', `<${path}?${next}>; rel="next"`)
 }

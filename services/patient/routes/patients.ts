@@ -3,7 +3,9 @@ import { Type } from 'typebox'
 import { read, write } from '../interactions.ts'
 import type { DataKeys } from '../data-key.ts'
 import type { Deletion } from '../deletion.ts'
-import { InvalidCursor, InvalidPrecondition, PatientExists, PatientNotFound, PatientStale } from '../errors.ts'
+import {
+  InvalidCursor, InvalidPrecondition, PatientExists, PatientNotFound, PatientStale
+} from '../errors.ts'
 import { createOnce, creationProblems } from '../idempotency.ts'
 import { merge } from '../merge-patch.ts'
 import { precondition } from '../preconditions.ts'
@@ -15,7 +17,8 @@ import {
 } from '../schemas.ts'
 import { storedId, throwPatientNotFound } from './ids.ts'
 import {
-  disclosure, noContent, problemResponses, requireSameAsPath, sendCreated, sendDocument, sendLoaded, toResponse
+  disclosure, noContent, problemResponses, requireSameAsPath, sendCreated, sendDocument, sendLoaded,
+  toResponse
 } from './responses.ts'
 import { Cursors, linkNext, sent, sortOf } from './pages.ts'
 
@@ -42,7 +45,7 @@ export const patientRoutes: FastifyPluginAsync<Parts> = async (app, parts) => {
     schema: {
       operationId: 'create-patient',
       summary: 'Create a patient',
-      description: 'Stores a patient and answers it with its id.',
+      description: 'Stores a patient and returns it with its id.',
       body: NewPatient,
       response: { 201: Patient, ...problemResponses },
       problems: creationProblems
@@ -61,7 +64,7 @@ export const patientRoutes: FastifyPluginAsync<Parts> = async (app, parts) => {
     schema: {
       operationId: 'load-patient',
       summary: 'Load a patient',
-      description: 'Answers a patient, or 304 where the client holds this version already.',
+      description: 'Returns a patient, or 304 if the client already has this version.',
       params,
       response: { 200: Patient, 304: noContent, ...problemResponses },
       problems: [PatientNotFound]
@@ -84,7 +87,7 @@ export const patientRoutes: FastifyPluginAsync<Parts> = async (app, parts) => {
     schema: {
       operationId: 'update-patient',
       summary: 'Replace a patient',
-      description: 'Replaces the whole patient: what the body leaves out is gone afterwards. ' +
+      description: 'Replaces the whole patient: properties that the body omits are removed. ' +
         'id and lastUpdated may be sent as they were loaded.',
       params,
       body: PatientUpdate,
@@ -116,7 +119,7 @@ export const patientRoutes: FastifyPluginAsync<Parts> = async (app, parts) => {
       operationId: 'patch-patient',
       summary: 'Change properties of a patient',
       description: 'Applies a JSON merge patch (RFC 7396): null removes a property, ' +
-        'and what the body leaves out stays.',
+        'and properties that the body omits are unchanged.',
       params,
       body: PatientPatch,
       response: { 200: Patient, ...problemResponses },
@@ -171,10 +174,10 @@ export const patientRoutes: FastifyPluginAsync<Parts> = async (app, parts) => {
     schema: {
       operationId: 'search-patients',
       summary: 'Search patients',
-      description: 'Answers the patients that match every criterion exactly; {} finds all. ' +
+      description: 'Returns the patients that match every criterion exactly; {} finds all. ' +
         'A range of dates of birth is inclusive, and its ends may be partial. ' +
         'A page ends at limit or at about 4 MiB. ' +
-        'Where more follows, Link names the next page: it holds for the same body and subscription.',
+        'If there is a next page, Link refers to it; it requires the same body and subscription.',
       body: PatientCriteria,
       querystring: PatientPage,
       response: { 200: Type.Array(Patient), ...problemResponses },

@@ -7,7 +7,7 @@ import type { Stored } from '../repositories/documents.ts'
 export const problemResponses = { '4xx': Problem, '5xx': Problem }
 export const noContent = Type.Null()
 
-/** A stored document as the schema of the response takes it, which leaves out what begins with `_`. */
+/** A stored document for the schema of a response, which omits the properties that begin with `_`. */
 export const toResponse = <T extends Stored>(document: T) => ({ ...document, id: document._id })
 
 export const disclosure = ({ _id, _audit }: Stored) => ({ id: _id, version: _audit })
@@ -20,13 +20,13 @@ export function sendCreated (document: Stored, location: string, reply: FastifyR
   return sendDocument(document, reply.code(201).header('location', location))
 }
 
-/** Sends 304 where the client has this version already. */
+/** Sends a document, or 304 if the client already has this version. */
 export function sendLoaded (document: Stored, request: FastifyRequest, reply: FastifyReply) {
   if (!notModified(request.headers, document._audit)) return sendDocument(document, reply)
   return reply.code(304).header('etag', entityTag(document._audit)).send()
 }
 
-/** @throws {InvalidRequest} the property has another id than the path */
+/** @throws {InvalidRequest} the id in the body is not that in the path */
 export function requireSameAsPath (property: string, inBody: string | undefined, inPath: string) {
   if (inBody === undefined || inBody.toLowerCase() === inPath.toLowerCase()) return
   throw invalid(property, 'must be that of the path')

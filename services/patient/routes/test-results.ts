@@ -14,11 +14,13 @@ import { idsOf, requireIds, storedId, throwPatientNotFound } from './ids.ts'
 import { Cursors, linkNext, sent, sortOf } from './pages.ts'
 import { patientId, type Parts } from './patients.ts'
 import {
-  disclosure, invalid, noContent, problemResponses, requireSameAsPath, sendCreated, sendDocument, sendLoaded, toResponse
+  disclosure, invalid, noContent, problemResponses, requireSameAsPath, sendCreated, sendDocument, sendLoaded,
+  toResponse
 } from './responses.ts'
 
 const ofPatient = Type.Object({ patientId })
-const params = Type.Object({ patientId, testId: Type.String({ description: 'The id of the test result, a UUID' }) })
+const testId = Type.String({ description: 'The id of the test result, a UUID' })
+const params = Type.Object({ patientId, testId })
 const type = 'test'
 
 const CHANGE_PROBLEMS = [InvalidPrecondition, PatientNotFound, TestNotFound, TestStale, TestExists]
@@ -36,7 +38,7 @@ export const testResultRoutes: FastifyPluginAsync<TestResultParts> = async (app,
     schema: {
       operationId: 'create-test',
       summary: 'Create a test result',
-      description: 'Stores a test result of the patient and answers it with its id.',
+      description: 'Stores a test result of the patient and returns it with its id.',
       params: ofPatient,
       body: NewTest,
       response: { 201: Test, ...problemResponses },
@@ -46,7 +48,7 @@ export const testResultRoutes: FastifyPluginAsync<TestResultParts> = async (app,
       const patientId = storedId(request.params.patientId)
       if (patientId === undefined) throw invalid('patientId', 'must be a UUID')
       requireSameAsPath('patientId', request.body.patientId, patientId)
-      // Read while the record is stored: it is disclosed to nobody, and read again after the insert
+      // Read while the record is being stored, without disclosing it, and again after the insert
       const exists = patients.exists(patientKey(patientId))
       exists.catch(() => {})
       return createOnce(request, claims, keys, `/patient/${patientId}/tests`, {
@@ -72,8 +74,8 @@ export const testResultRoutes: FastifyPluginAsync<TestResultParts> = async (app,
     schema: {
       operationId: 'load-tests',
       summary: 'Load the test results of a patient',
-      description: 'Answers the test results of the patient, if there are any. ' +
-        'A page ends at limit or at about 4 MiB. Where more follows, Link names the next page.',
+      description: 'Returns the test results of the patient. ' +
+        'A page ends at limit or at about 4 MiB. If there is a next page, Link refers to it.',
       params: ofPatient,
       querystring: TestPage,
       response: { 200: Type.Array(Test), ...problemResponses },
@@ -90,7 +92,8 @@ export const testResultRoutes: FastifyPluginAsync<TestResultParts> = async (app,
         async fetch () {
           const id = patientId ?? throwPatientNotFound()
           const readPage = () => tests.page({ _shardKey: id }, sortOf(sort), after, limit)
-          const [page] = await Promise.all([pageMemory.hold(limit + 1, sent(reply), readPage), requirePatient(id)])
+          const reading = pageMemory.hold(limit + 1, sent(reply), readPage)
+          const [page] = await Promise.all([reading, requirePatient(id)])
           return page
         },
         disclosed: ({ documents }) => documents.map(disclosure),
@@ -109,7 +112,7 @@ export const testResultRoutes: FastifyPluginAsync<TestResultParts> = async (app,
     schema: {
       operationId: 'load-test',
       summary: 'Load a test result',
-      description: 'Answers a test result of the patient, or 304 where the client holds this version already.',
+      description: 'Returns a test result of the patient, or 304 if the client already has this version.',
       params,
       response: { 200: Test, 304: noContent, ...problemResponses },
       problems: [PatientNotFound, TestNotFound]
@@ -136,7 +139,7 @@ export const testResultRoutes: FastifyPluginAsync<TestResultParts> = async (app,
     schema: {
       operationId: 'update-test',
       summary: 'Replace a test result',
-      description: 'Replaces the whole test result: what the body leaves out is gone afterwards. ' +
+      description: 'Replaces the whole test result: properties that the body omits are removed. ' +
         'id and lastUpdated may be sent as they were loaded.',
       params,
       body: TestUpdate,
@@ -171,7 +174,7 @@ export const testResultRoutes: FastifyPluginAsync<TestResultParts> = async (app,
       operationId: 'patch-test',
       summary: 'Change properties of a test result',
       description: 'Applies a JSON merge patch (RFC 7396): null removes a property, ' +
-        'and what the body leaves out stays.',
+        'and properties that the body omits are unchanged.',
       params,
       body: TestPatch,
       response: { 200: Test, ...problemResponses },

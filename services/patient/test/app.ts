@@ -8,6 +8,8 @@ import { loadConfig } from '../config.ts'
 
 const hostKey = 'patient-host-key-of-the-test'
 
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+
 export const settings = {
   LOG_LEVEL: 'trace',
   ALLOWED_CALLERS: '127.0.0.1/32',
@@ -19,7 +21,7 @@ export const settings = {
   PATIENT_DB_CONNECTION: 'mongodb://127.0.0.1:9/'
 }
 
-/** The Patient service before a real Audit service, each over a database of its own. */
+/** The patient service with a real audit service, each with a database of its own. */
 export async function patient (t: Test) {
   const register = await audit(t)
   const auditUrl = await register.app.listen({ host: '127.0.0.1', port: 0 })
@@ -43,8 +45,10 @@ export async function patient (t: Test) {
     failCommand,
     failAudit: register.failCommand,
     logs: () => lines.join('') + register.logs(),
-    call: (method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', url: string, payload?: object, headers: Record<string, string> = {}) =>
-      app.inject({ method, url, payload, headers: { 'x-functions-key': hostKey, 'x-audit-actor': 'a-subscription', ...headers } }),
+    call (method: Method, url: string, payload?: object, headers: Record<string, string> = {}) {
+      const sent = { 'x-functions-key': hostKey, 'x-audit-actor': 'a-subscription', ...headers }
+      return app.inject({ method, url, payload, headers: sent })
+    },
     records: async () => (await register.blocks()).flatMap(({ records }) => records),
     stored: async () => ({
       patients: await db.collection('patients').find().sort({ _id: 1 }).toArray(),
@@ -54,6 +58,19 @@ export async function patient (t: Test) {
   }
 }
 
-export const ada = { firstName: 'Augusta Ada', lastName: 'Lovelace', gender: 'female', dateOfBirth: '1815-12-10', postCode: 'W1S4' }
-export const observation = { id: '1', code: 'hb', measurement: '8.2', interpretation: 'normal', issued: '2024-02-29T10:00:00Z', status: 'final' }
+export const ada = {
+  firstName: 'Augusta Ada',
+  lastName: 'Lovelace',
+  gender: 'female',
+  dateOfBirth: '1815-12-10',
+  postCode: 'W1S4'
+}
+export const observation = {
+  id: '1',
+  code: 'hb',
+  measurement: '8.2',
+  interpretation: 'normal',
+  issued: '2024-02-29T10:00:00Z',
+  status: 'final'
+}
 export const unknownId = '00000000-0000-4000-8000-000000000000'

@@ -69,7 +69,7 @@ test('a record is sent four times at the most', async (t) => {
   t.equal(new Set(ids).size, 1)
 })
 
-test('a service that cannot be reached, or answers with anything but 201, has not stored the record', async (t) => {
+test('a record is not stored if the service cannot be reached or its status is not 201', async (t) => {
   let status = 500
   const { record, server, ids } = await start(t, (request, response) => {
     request.resume().once('end', () => response.writeHead(status).end())
@@ -98,7 +98,7 @@ test('a key that is refused has each other version tried once, under the same id
   t.strictSame(keys, ['value-of-2', 'value-of-1', 'value-of-2'], 'and the current one again after a refresh')
 })
 
-test('a connection without a call is let go of after 4 s, before the service closes it', { timeout: 60_000 }, async (t) => {
+test('an idle connection is closed after 4 s, before the service does so', { timeout: 60_000 }, async (t) => {
   const { record, server, sockets } = await start(t, accept)
   server.keepAliveTimeout = 600_000
   await record()
@@ -116,7 +116,9 @@ test('the deadline covers all attempts', async (t) => {
 
 test('nothing is sent after its caller was refused', async (t) => {
   let delay = 0
-  const { client, record } = await start(t, (request, response) => { setTimeout(accept, delay, request, response) })
+  const { client, record } = await start(t, (request, response) => {
+    setTimeout(accept, delay, request, response)
+  })
   await Promise.all(Array.from({ length: 200 }, () => record()))
   const refused = new Set<string>()
   let sent = 0

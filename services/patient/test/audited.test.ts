@@ -19,11 +19,16 @@ test('a route that does not say what it audits stops the start', async (t) => {
 
 test('a write is recorded first, and the document carries the record', async (t) => {
   const { call, records, stored } = await patient(t)
-  const created = await call('POST', '/patient', ada, { 'x-audit-client-address': '192.0.2.1', 'x-audit-request-id': 'r1' })
+  const origin = { 'x-audit-client-address': '192.0.2.1', 'x-audit-request-id': 'r1' }
+  const created = await call('POST', '/patient', ada, origin)
   const { id } = created.json()
   const [record] = await records()
   t.match(record, {
-    sourceSystemName: 'patient', resource: { type: 'patient', id, operation: 'create' }, actor: 'a-subscription', clientAddress: '192.0.2.1', requestId: 'r1'
+    sourceSystemName: 'patient',
+    resource: { type: 'patient', id, operation: 'create' },
+    actor: 'a-subscription',
+    clientAddress: '192.0.2.1',
+    requestId: 'r1'
   })
   t.equal((await stored()).patients[0]!._audit, record!.id)
   t.equal(created.headers.etag, `"${record!.id}"`)
@@ -34,7 +39,8 @@ test('a refused write has a second record that says so', async (t) => {
   t.equal((await call('PUT', `/patient/${unknownId}`, ada)).statusCode, 404)
   const [attempt, failure] = await records()
   t.match(attempt!.resource, { type: 'patient', id: unknownId, operation: 'update' })
-  t.match(failure, { outcome: 'failure', attemptOf: attempt!.id, resource: { id: unknownId, operation: 'update' } })
+  const resource = { id: unknownId, operation: 'update' }
+  t.match(failure, { outcome: 'failure', attemptOf: attempt!.id, resource })
 })
 
 test('a read is recorded with the versions it discloses, or that it found nothing', async (t) => {
@@ -45,21 +51,24 @@ test('a read is recorded with the versions it discloses, or that it found nothin
   await call('GET', '/patient/no-uuid')
   await call('POST', '/patient/search', { lastName: ada.lastName, gender: 'male' })
   const [, found, missing, noUuid, search] = await records()
-  t.match(found, { resource: { id, operation: 'load' }, disclosed: [{ id, version: JSON.parse(etag as string) }] })
+  const version = JSON.parse(etag as string)
+  t.match(found, { resource: { id, operation: 'load' }, disclosed: [{ id, version }] })
   t.match(missing, { resource: { id: unknownId }, disclosed: [], outcome: undefined })
   t.match(noUuid, { resource: { id: undefined }, disclosed: [] })
   t.match(search, { criteria: ['lastName', 'gender'], disclosed: [] })
   t.notMatch(JSON.stringify(await records()), /Lovelace|no-uuid/)
 })
 
-test('without its record nothing is written and nothing is shown', embeddedOnly, async (t) => {
+test('without a record nothing is written or disclosed', embeddedOnly, async (t) => {
   const { call, stored, failAudit } = await patient(t)
   const { id } = (await call('POST', '/patient', ada)).json()
   const before = await stored()
   await failAudit('alwaysOn', { failCommands: ['insert'], errorCode: 13 })
   for (const [method, path, body] of [
-    ['POST', '/patient', ada], ['PUT', `/patient/${id}`, ada], ['PATCH', `/patient/${id}`, { postCode: 'AAAA' }], ['DELETE', `/patient/${id}`],
-    ['GET', `/patient/${id}`], ['GET', `/patient/${unknownId}`], ['POST', '/patient/search', {}], ['GET', `/patient/${id}/tests`]
+    ['POST', '/patient', ada], ['PUT', `/patient/${id}`, ada],
+    ['PATCH', `/patient/${id}`, { postCode: 'AAAA' }],
+    ['DELETE', `/patient/${id}`], ['GET', `/patient/${id}`], ['GET', `/patient/${unknownId}`],
+    ['POST', '/patient/search', {}], ['GET', `/patient/${id}/tests`]
   ] as const) {
     const answer = await call(method, path, body)
     t.match(answer.json(), { status: 503, code: 'AUDIT_UNAVAILABLE' }, `${method} ${path}`)
@@ -85,16 +94,21 @@ test('an attempt whose record comes late has a record of its failure in the end'
   await failAudit({ times: 1 }, { failCommands: ['insert'], blockConnection: true, blockTimeMS: 3_000 })
   t.match((await call('POST', '/patient', ada)).json(), { status: 503, code: 'AUDIT_UNAVAILABLE' })
   t.same(await stored(), before)
-  const [, attempt, failure] = await untilThere(async () => (await records()).length >= 3 ? await records() : undefined)
-  t.match(failure, { outcome: 'failure', attemptOf: attempt!.id, resource: attempt!.resource, actor: 'a-subscription' })
+  const [, attempt, failure] = await untilThere(async () => {
+    const found = await records()
+    return found.length >= 3 ? found : undefined
+  })
+  const { id: attemptOf, resource } = attempt!
+  t.match(failure, { outcome: 'failure', attemptOf, resource, actor: 'a-subscription' })
 })
 
-test('a failure that the register does not take is sent until it stands', embeddedOnly, async (t) => {
+test('a failure that the register refuses is sent until it is stored', embeddedOnly, async (t) => {
   const { app, call, failAudit, failCommand, records } = await patient(t)
   const { id } = (await call('POST', '/patient', ada)).json()
   await failCommand({ times: 1 }, { failCommands: ['insert'], errorCode: 13 })
   await failAudit({ skip: 1 }, { failCommands: ['insert'], errorCode: 13 })
-  t.match((await call('POST', '/patient', ada)).json(), { status: 503, code: 'DATABASE_UNAVAILABLE' }, 'the code of what failed first')
+  const failed = await call('POST', '/patient', ada)
+  t.match(failed.json(), { status: 503, code: 'DATABASE_UNAVAILABLE' }, 'the code of the first failure')
   t.match((await call('GET', `/patient/${id}`)).json(), { status: 503, code: 'AUDIT_UNAVAILABLE' })
   await failAudit('off', {})
   const stored = await untilThere(async () => (await records()).length >= 4 ? await records() : undefined)

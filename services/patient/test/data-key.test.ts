@@ -29,7 +29,9 @@ test('any changed, added or missing character is noticed', async (t) => {
     }
     t.throws(() => key.open(sealed.slice(0, at), 'context'), InvalidCursor)
   }
-  for (const longer of [`${sealed}A`, `${sealed}=`, `${sealed} `, ` ${sealed}`]) t.throws(() => key.open(longer, 'context'), InvalidCursor)
+  for (const longer of [`${sealed}A`, `${sealed}=`, `${sealed} `, ` ${sealed}`]) {
+    t.throws(() => key.open(longer, 'context'), InvalidCursor)
+  }
 })
 
 test('an HMAC depends on text and key', async (t) => {
@@ -40,7 +42,8 @@ test('an HMAC depends on text and key', async (t) => {
 
 async function rotating (t: Test) {
   const store = vault(t)
-  const add = (id: string, more = {}) => store.add(id, { value: randomBytes(32).toString('base64url'), ...more })
+  const add = (id: string, more = {}) =>
+    store.add(id, { value: randomBytes(32).toString('base64url'), ...more })
   add('first')
   const secret = store.reader(dataKey)
   await secret.loaded
@@ -48,7 +51,7 @@ async function rotating (t: Test) {
   return { ...store, add, secret, keys }
 }
 
-test('what any version in force sealed opens, and the newest active one seals', async (t) => {
+test('every valid version opens, and the newest one seals', async (t) => {
   const { add, change, secret, keys } = await rotating(t)
   const sealed = keys.seal('Lovelace', 'context')
   add('second')
@@ -62,14 +65,14 @@ test('what any version in force sealed opens, and the newest active one seals', 
   await t.rejects(keys.open(sealed, 'context'), InvalidCursor)
 })
 
-test('what another replica sealed by a version that is not known here yet opens after a look', async (t) => {
+test('a text that a newer version sealed opens after a refresh', async (t) => {
   const { add, secret, keys } = await rotating(t)
   add('second', { value: 'k'.repeat(43) })
   t.equal(await keys.open(dataKey('k'.repeat(43)).seal('Lovelace', 'context'), 'context'), 'Lovelace')
   t.same(secret.validVersions().map(({ id }) => id), ['second', 'first'])
 })
 
-test('without a version in force nothing is sealed', async (t) => {
+test('nothing is sealed without a valid version', async (t) => {
   const { change, secret, keys } = await rotating(t)
   change('first', { enabled: false })
   await secret.refresh()

@@ -1,7 +1,7 @@
 import { test } from 'tap'
 import { ada, observation, patient } from './app.ts'
 
-// The server carries the write out, and the connection breaks before the service hears of it
+// The server applies the write, and the connection breaks before the service gets the reply
 
 test('an insert whose reply is lost is done once', async (t) => {
   const { call, network, stored } = await patient(t)
@@ -17,7 +17,8 @@ test('a replacement whose reply is lost is not taken for a conflict', async (t) 
   const created = await call('POST', '/patient', ada)
   const path = `/patient/${created.json().id}`
   network.loseReplies('update')
-  const updated = await call('PUT', path, { ...ada, postCode: 'AAAA' }, { 'if-match': created.headers.etag as string })
+  const condition = { 'if-match': created.headers.etag as string }
+  const updated = await call('PUT', path, { ...ada, postCode: 'AAAA' }, condition)
   t.equal(updated.statusCode, 200)
   t.ok(network.lost())
   const loaded = await call('GET', path)
@@ -72,7 +73,10 @@ test('of two writers with one ETag one wins', async (t) => {
 test('patches of different properties at once all stand', async (t) => {
   const { call } = await patient(t)
   const { headers: { location } } = await call('POST', '/patient', ada)
-  const patches = [{ lastName: 'King' }, { postCode: 'AAAA' }, { insuranceNumber: 'i' }, { preferredContactNumber: 'p' }, { fullName: 'f' }]
+  const patches = [
+    { lastName: 'King' }, { postCode: 'AAAA' }, { insuranceNumber: 'i' }, { preferredContactNumber: 'p' },
+    { fullName: 'f' }
+  ]
   const answers = await Promise.all(patches.map((patch) => call('PATCH', location as string, patch)))
   t.ok(answers.every(({ statusCode }) => statusCode === 200))
   t.match((await call('GET', location as string)).json(), Object.assign({}, ...patches))

@@ -12,16 +12,18 @@ test('eight creates with one key at once store one patient and give one answer',
   const { patients: [only, ...more], claims } = await stored()
   t.same(more, [])
   t.notMatch(JSON.stringify(claims), /Augusta|Lovelace|a-key/)
-  const repeats = (await records()).filter(({ attemptOf, outcome }) => attemptOf === only!._audit && outcome === undefined)
+  const repeats = (await records())
+    .filter(({ attemptOf, outcome }) => attemptOf === only!._audit && outcome === undefined)
   t.equal(repeats.length, 7, 'each repeat is recorded as one of the first attempt')
 })
 
-test('the same key with another body is a 409, and stands alone in another path or subscription', async (t) => {
+test('the same key with another body is a 409, but not in another path or subscription', async (t) => {
   const { call, stored } = await patient(t)
   const { headers: { location } } = await call('POST', '/patient', ada, key)
   const other = await call('POST', '/patient', { ...ada, postCode: 'AAAA' }, key)
   t.match(other.json(), { status: 409, code: 'IDEMPOTENCY_KEY_REUSED' })
-  t.equal((await call('POST', '/patient', { ...ada, postCode: 'AAAA' }, { ...key, 'x-audit-actor': 'another' })).statusCode, 201)
+  const actor = { ...key, 'x-audit-actor': 'another' }
+  t.equal((await call('POST', '/patient', { ...ada, postCode: 'AAAA' }, actor)).statusCode, 201)
   t.equal((await call('POST', `${location}/tests`, { observations: [observation] }, key)).statusCode, 201)
   t.equal((await stored()).patients.length, 2)
 })
@@ -50,17 +52,19 @@ test('what a crash left between claim and insert, the repeat completes', async (
   await call('POST', '/patient', ada, key)
   const { patients: [before] } = await stored()
   await db.collection('patients').deleteMany({})
-  await db.collection('claims').updateMany({}, { $set: { done: false, lastUpdated: new Date(Date.now() - 10_000) } })
+  const left = { done: false, lastUpdated: new Date(Date.now() - 10_000) }
+  await db.collection('claims').updateMany({}, { $set: left })
   const { claims: [claim] } = await stored()
   const again = await call('POST', '/patient', ada, key)
   t.equal(again.statusCode, 201)
   t.match((await stored()).patients, [{ ...before, lastUpdated: claim!.lastUpdated }])
 })
 
-test('while the first request is under way, the repeat waits a little and is a 409 with Retry-After', async (t) => {
+test('a repeat waits a little for the first request, and then is a 409 with Retry-After', async (t) => {
   const { call, db } = await patient(t)
   await call('POST', '/patient', ada, key)
-  await db.collection('claims').updateMany({}, { $set: { done: false, lastUpdated: new Date(Date.now() + 60_000) } })
+  const left = { done: false, lastUpdated: new Date(Date.now() + 60_000) }
+  await db.collection('claims').updateMany({}, { $set: left })
   const again = await call('POST', '/patient', ada, key)
   t.match(again.json(), { status: 409, code: 'REQUEST_UNDER_WAY' })
   t.equal(again.headers['retry-after'], '5')
@@ -69,7 +73,8 @@ test('while the first request is under way, the repeat waits a little and is a 4
 test('a claim that another run of this replica left is finished at once', async (t) => {
   const { call, db } = await patient(t)
   const first = await call('POST', '/patient', ada, key)
-  await db.collection('claims').updateMany({}, { $set: { done: false, lastUpdated: new Date(), 'owner.run': 'an earlier one' } })
+  const left = { done: false, lastUpdated: new Date(), 'owner.run': 'an earlier one' }
+  await db.collection('claims').updateMany({}, { $set: left })
   t.equal((await call('POST', '/patient', ada, key)).statusCode, 201)
   t.equal((await call('GET', first.headers.location as string)).statusCode, 200)
 })
@@ -78,7 +83,8 @@ test('a claim of another process of this host is finished once that has ended, a
   const { call, db } = await patient(t)
   await call('POST', '/patient', ada, key)
   const { pid: ended } = spawnSync(process.execPath, ['--version'])
-  const left = (pid: number) => ({ done: false, lastUpdated: new Date(Date.now() + 60_000), 'owner.run': 'another', 'owner.pid': pid })
+  const lastUpdated = new Date(Date.now() + 60_000)
+  const left = (pid: number) => ({ done: false, lastUpdated, 'owner.run': 'another', 'owner.pid': pid })
   await db.collection('claims').updateMany({}, { $set: left(process.ppid) })
   t.match((await call('POST', '/patient', ada, key)).json(), { status: 409, code: 'REQUEST_UNDER_WAY' })
   await db.collection('claims').updateMany({}, { $set: left(ended) })
@@ -105,6 +111,7 @@ test('a create of a test for an unknown patient leaves no claim', async (t) => {
 test('a key that is empty, too long or not visible ASCII is a 400', async (t) => {
   const { call } = await patient(t)
   for (const bad of ['', ' ', 'ü', 'a b', 'x'.repeat(256)]) {
-    t.match((await call('POST', '/patient', ada, { 'idempotency-key': bad })).json(), { code: 'INVALID_IDEMPOTENCY_KEY' }, bad)
+    const answer = await call('POST', '/patient', ada, { 'idempotency-key': bad })
+    t.match(answer.json(), { code: 'INVALID_IDEMPOTENCY_KEY' }, bad)
   }
 })

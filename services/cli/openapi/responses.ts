@@ -1,0 +1,71 @@
+import { STATUS_CODES } from 'node:http'
+import type { FastifyError } from '@fastify/error'
+import {
+  BodyTooLarge, DatabaseUnavailable, Defect, EncodedBody, InvalidBody, InvalidRequest, KeysUnavailable
+} from '#common/http/problems.ts'
+import { referTo } from './schemas.ts'
+
+export type ErrorClass = new () => FastifyError
+
+export interface Response {
+  description: string
+  content: Record<string, object>
+}
+
+const DESCRIPTIONS: Record<string, string> = {
+  200: 'Done',
+  201: 'Stored',
+  204: 'Deleted',
+  304: 'The client already has this version'
+}
+
+/** The responses of a route without those of errors, from the schemas of its responses. */
+export function successes (response: Record<string, object>, schemas: Record<string, object>) {
+  const statuses = Object.entries(response).filter(([status]) => /^\d+$/.test(status))
+  return Object.fromEntries(statuses.map(([status, schema]) => {
+    const description = DESCRIPTIONS[status]
+    if ('type' in schema && schema.type === 'null') return [status, { type: 'null', description }]
+    return [status, { description, content: { 'application/json': { schema: referTo(schema, schemas) } } }]
+  }))
+}
+
+/** The errors that every service has for a route with a body or a query. */
+export function sharedProblems (hasBody: boolean, hasQuery: boolean): ErrorClass[] {
+  return [
+    ...(hasBody ? [InvalidBody, BodyTooLarge, EncodedBody] : []),
+    ...(hasBody || hasQuery ? [InvalidRequest] : []),
+    KeysUnavailable, DatabaseUnavailable, Defect
+  ]
+}
+
+/** The responses of `problems`, by status, together with those of `others`. */
+export function failures (problems: ErrorClass[], others: Record<string, Response>) {
+  const byStatus = Map.groupBy(problems.map((Problem) => new Problem()), ({ statusCode }) => statusCode!)
+  const responses = { ...others }
+  for (const [status, errors] of byStatus) {
+    const { description, content } = problemResponse(status, errors)
+    const other = others[status]
+    responses[status] = {
+      description: other ? `${description}; ${other.description}` : description,
+      content: { ...content, ...other?.content }
+    }
+  }
+  return responses
+}
+
+function problemResponse (status: number, errors: FastifyError[]): Response {
+  const { code, message: detail } = errors[0]!
+  const example = {
+    type: 'about:blank',
+    title: STATUS_CODES[status],
+    status,
+    detail,
+    instance: 'urn:uuid:7c1d6a51-6a4e-4f3c-8a55-0f5b7d9f2e10',
+    code,
+    traceId: '0af7651916cd43dd8448eb211c80319c'
+  }
+  return {
+    description: errors.map(({ code, message }) => `${code}: ${message}`).join('; '),
+    content: { 'application/problem+json': { schema: { $ref: 'Problem#' }, example } }
+  }
+}
