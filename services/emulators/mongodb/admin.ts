@@ -5,6 +5,7 @@ import { expand, integer, isDocument, toNumber } from './bson.ts'
 import type { Command, Handler } from './context.ts'
 import { arrayField, collectionName, documentField, makeCollection, refuseCollation, sessionId } from './context.ts'
 import { CommandError } from './errors.ts'
+import { checkFields } from './fields.ts'
 import { matches, parseFilter, typeName } from './filter.ts'
 import { compare } from './keys.ts'
 import { listReply } from './read.ts'
@@ -53,10 +54,16 @@ const existing = (command: Command, message = 'ns not found'): Collection => {
   return collection
 }
 
+const refusedOptions = [
+  'capped', 'timeseries', 'viewOn', 'pipeline', 'clusteredIndex', 'encryptedFields', 'size', 'max', 'storageEngine',
+  'indexOptionDefaults', 'expireAfterSeconds', 'changeStreamPreAndPostImages', 'idIndex', 'autoIndexId'
+]
+
 const create: Handler = (command) => {
   const { body, database, storage } = command
   const name = collectionName(command)
-  for (const option of ['capped', 'timeseries', 'viewOn', 'clusteredIndex', 'encryptedFields']) {
+  if (name.startsWith('system.')) throw new CommandError('InvalidNamespace', `cannot write to '${database}.${name}'`)
+  for (const option of refusedOptions) {
     if (body[option] !== undefined && body[option] !== false) throw new CommandError('InvalidOptions', `the option ${option} is not supported by this database`)
   }
   refuseCollation(body.collation)
@@ -256,11 +263,13 @@ const dropIndexes: Handler = (command) => {
 const collMod: Handler = (command) => {
   const collection = existing(command, 'ns does not exist:')
   const { index } = command.body
-  if (!isDocument(index)) return { ok: 1 }
+  if (index === undefined) return { ok: 1 }
+  if (!isDocument(index)) throw new CommandError('TypeMismatch', "BSON field 'collMod.index' is the wrong type, expected type 'object'")
+  checkFields('collMod.index', index, new Set(['name', 'keyPattern', 'expireAfterSeconds']))
   const found = collection.indexes.find(({ name, spec }) => index.name === undefined ? isDocument(index.keyPattern) && samePattern(spec.key, Object.fromEntries(Object.entries(index.keyPattern).map(([k, v]) => [k, toNumber(v) ?? v]))) : name === index.name)
   if (found === undefined) throw new CommandError('IndexNotFound', `cannot find index ${String(index.name ?? 'of that key pattern')} for ns ${collection.namespace}`)
   const seconds = toNumber(index.expireAfterSeconds)
-  if (seconds === undefined) return { ok: 1 }
+  if (seconds === undefined) throw new CommandError('InvalidOptions', 'no expireAfterSeconds field')
   collection.describeIndex(found, { ...found.spec, expireAfterSeconds: seconds })
   return { ...(found.expireAfterSeconds === undefined ? {} : { expireAfterSeconds_old: integer(found.expireAfterSeconds) }), expireAfterSeconds_new: integer(seconds), ok: 1 }
 }

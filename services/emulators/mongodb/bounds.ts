@@ -212,10 +212,27 @@ function elementBound (leaf: Leaf, path: string, multikey: boolean): Bound | und
 }
 
 function showKey (key: Buffer): string {
-  return key.length === 1 && key[0] === 0 ? 'MinKey' : key.length === 1 && key[0] === 0xff ? 'MaxKey' : '…'
+  if (key.equals(lowest)) return 'MinKey'
+  if (key.equals(highest)) return 'MaxKey'
+  switch (key[0]) {
+    case order.null: return 'null'
+    case order.bool: return String(key[1] === 1)
+    case order.string: return JSON.stringify(key.subarray(1, -2).toString())
+    case order.number: {
+      const bytes = Buffer.from(key.subarray(1, 9))
+      if (bytes.length < 8) return '...'
+      if (bytes[0]! & 0x80) bytes[0]! &= 0x7f
+      else for (let i = 0; i < 8; i++) bytes[i] = ~bytes[i]!
+      const number = bytes.readDoubleBE()
+      return Number.isInteger(number) ? number.toFixed(1) : String(number)
+    }
+    default: return '...'
+  }
 }
 
-/** The shape of an interval for explain, without the values in it. */
-export function showInterval (interval: Interval): string {
-  return `${interval.loIn ? '[' : '('}${showKey(interval.lo)}, ${showKey(interval.hi)}${interval.hiIn || interval.hi === everything.hi ? ']' : ')'}`
+/** An interval as explain shows it, in the direction of its index. */
+export function showInterval ({ lo, loIn, hi, hiIn }: Interval, direction: number): string {
+  const [from, to] = [showKey(lo), showKey(hi)]
+  const last = hiIn || hi === everything.hi
+  return direction > 0 ? `${loIn ? '[' : '('}${from}, ${to}${last ? ']' : ')'}` : `${last ? '[' : '('}${to}, ${from}${loIn ? ']' : ')'}`
 }

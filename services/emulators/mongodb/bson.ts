@@ -1,3 +1,4 @@
+import { CommandError } from './errors.ts'
 import { BSON, Double, Int32, Long, ObjectId, deserialize, serialize } from 'bson'
 
 /** Any BSON value as `decode` gives it: numbers stay Int32, Double, Long or Decimal128. */
@@ -17,12 +18,31 @@ const exact = { promoteValues: false, promoteLongs: false, promoteBuffers: false
 
 /** Decodes without losing the type of a number. Throws BSONError on bytes that are no BSON document. */
 export function decode (bytes: Uint8Array): Doc {
-  return deserialize(bytes, exact)
+  try {
+    return deserialize(bytes, exact)
+  } catch (error) {
+    if (error instanceof RangeError) throw tooDeep()
+    throw error
+  }
 }
 
 export function encode (doc: Doc): Buffer {
   return serialize(doc, { ignoreUndefined: false }) as Buffer
 }
+
+/** The most levels that a document may nest, itself included. */
+const maxDepth = 180
+
+/** Throws Overflow for a document that nests too deep. */
+export function checkDepth (value: Value, depth = 1): void {
+  if (depth > maxDepth) throw tooDeep()
+  for (const item of Object.values(value)) {
+    if (Array.isArray(item) || isDocument(item)) checkDepth(item, depth + 1)
+  }
+}
+
+const tooDeep = (): CommandError =>
+  new CommandError('Overflow', `BSONObj exceeds maximum nested object depth: ${maxDepth}`)
 
 /** A number of any BSON number type as a JavaScript number, undefined for anything else. */
 export function toNumber (value: Value): number | undefined {

@@ -1,12 +1,13 @@
 import { adminCommands } from './admin.ts'
 import { authenticationCommands } from './authentication.ts'
 import { authorize } from './authorization.ts'
-import type { Doc } from './bson.ts'
 import { isDocument, toNumber } from './bson.ts'
+import { Clock } from './clock.ts'
 import type { Client, Command, Handler, Reply } from './context.ts'
 import { checkDatabase } from './context.ts'
 import type { Cursors } from './cursors.ts'
 import { CommandError } from './errors.ts'
+import { checkCommand } from './fields.ts'
 import type { FailPoints } from './failpoints.ts'
 import type { Request } from './protocol.ts'
 import { readCommands } from './read.ts'
@@ -29,7 +30,7 @@ export interface Engine {
 export function commandOf (request: Request, client: Client, engine: Engine): Command {
   const { body, sequences } = request
   if (isDocument(body.client)) client.appName = body.client.application?.name
-  return { name: Object.keys(body)[0] ?? '', database: checkDatabase(body.$db), body, sequences, client, ...engine }
+  return { name: Object.keys(body)[0] ?? '', database: checkDatabase(body.$db), body, sequences, client, clock: new Clock(toNumber(body.maxTimeMS)), ...engine }
 }
 
 const notFound = (name: string): CommandError => new CommandError('CommandNotFound', `no such command: '${name}'`)
@@ -42,20 +43,10 @@ export function admit (command: Command): void {
 }
 
 /** Runs a command. Throws CommandError for what a server answers with `ok: 0`. */
-export function run (command: Command): Reply {
+export async function run (command: Command): Promise<Reply> {
   const { name, body } = command
   const handler = handlers.get(name)
   if (handler === undefined) throw notFound(name)
-  if (body.apiVersion !== undefined && body.apiVersion !== '1') throw new CommandError('APIVersionError', `Provided apiVersion:${String(body.apiVersion)} is not supported`)
-  if (body.txnNumber !== undefined) throw new CommandError('IllegalOperation', 'Transaction numbers are only allowed on a replica set member or mongos')
-  checkWriteConcern(body.writeConcern)
-  return handler(command)
-}
-
-function checkWriteConcern (concern: Doc | undefined): void {
-  if (concern === undefined || concern === null) return
-  const w = toNumber(concern.w)
-  if (w !== undefined && (w < 0 || w > 50)) throw new CommandError('FailedToParse', 'w has to be a non-negative number and not greater than 50')
-  if (w !== undefined && w > 1) throw new CommandError('BadValue', "cannot use 'w' > 1 when a host is not replicated")
-  if (typeof concern.w === 'string' && concern.w !== 'majority') throw new CommandError('BadValue', "cannot use non-majority 'w' mode " + concern.w + ' when a host is not a member of a replica set')
+  checkCommand(name, body)
+  return await handler(command)
 }

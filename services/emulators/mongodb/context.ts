@@ -1,5 +1,6 @@
 import type { Doc, Value } from './bson.ts'
 import { isDocument, toNumber } from './bson.ts'
+import type { Clock } from './clock.ts'
 import type { Cursors } from './cursors.ts'
 import { CommandError } from './errors.ts'
 import type { FailPoints } from './failpoints.ts'
@@ -27,6 +28,8 @@ export interface Command {
   database: string
   body: Doc
   sequences: Map<string, Uint8Array[]>
+  /** How long it may run, and when it has to let others run. */
+  clock: Clock
   client: Client
   storage: Storage
   users: Users
@@ -36,7 +39,7 @@ export interface Command {
 
 /** A reply, encoded already where it carries stored documents. */
 export type Reply = Doc | Uint8Array
-export type Handler = (command: Command) => Reply
+export type Handler = (command: Command) => Reply | Promise<Reply>
 
 export const wrongType = (command: string, field: string, value: Value, expected: string): CommandError =>
   new CommandError('TypeMismatch', `BSON field '${command}.${field}' is the wrong type '${typeName(value)}', expected type '${expected}'`)
@@ -96,6 +99,7 @@ export const sessionOf = (command: Command): string | undefined => sessionId(com
 
 /** The collection of a command, made if there is none. */
 export function makeCollection (command: Command, name: string): Collection {
+  if (name.startsWith('system.')) throw new CommandError('InvalidNamespace', `cannot write to '${command.database}.${name}'`)
   return command.storage.collection(command.database, name) ?? command.storage.create(command.database).createCollection(name)
 }
 

@@ -1,10 +1,13 @@
 import { Long } from 'bson'
 import { randomBytes } from 'node:crypto'
+import type { Clock } from './clock.ts'
 import { CommandError } from './errors.ts'
 
 /** Where a cursor's documents come from; it may hold nothing that keeps others from writing. */
 export interface Source {
-  next: () => Uint8Array | undefined
+  next: () => Uint8Array | undefined | Promise<Uint8Array | undefined>
+  /** The time of the command that reads it. */
+  clock?: Clock
   /** Whether it is known that nothing more comes. */
   readonly finished: boolean
   /** Bytes held between batches. */
@@ -25,19 +28,23 @@ export interface Cursor {
   command: string
   usedAt: number
   noTimeout: boolean
+  /** Whether a getMore reads it at this moment. */
+  busy?: boolean
 }
 
 const maxReply = 16 * 1024 * 1024
 const idleTime = 10 * 60 * 1000
 const maxHeld = 256 * 1024 * 1024
 
+export interface Batch { batch: Uint8Array[], rest: Uint8Array | undefined, done: boolean }
+
 /** Takes documents from a source up to a number and to what one reply may hold. */
-export function batchOf (source: Source, size: number, first?: Uint8Array): { batch: Uint8Array[], rest: Uint8Array | undefined, done: boolean } {
+export async function batchOf (source: Source, size: number, first?: Uint8Array): Promise<Batch> {
   const batch: Uint8Array[] = []
   let bytes = 0
   let doc = first
   while (batch.length < size) {
-    doc ??= source.next()
+    doc ??= await source.next()
     if (doc === undefined) return { batch, rest: undefined, done: true }
     if (bytes + doc.length > maxReply && batch.length > 0) return { batch, rest: doc, done: false }
     batch.push(doc)

@@ -2,7 +2,7 @@ import { BSONRegExp } from 'bson'
 import type { Doc, Value } from './bson.ts'
 import { field, fieldsOf, isDocument, toNumber } from './bson.ts'
 import { CommandError } from './errors.ts'
-import { evaluator } from './expression.ts'
+import { toRegExp } from './regex.ts'
 import { compare, digits, keyOf, order, orderOf } from './keys.ts'
 
 export type Comparison = 'eq' | 'lt' | 'lte' | 'gt' | 'gte'
@@ -25,7 +25,6 @@ export interface Leaf {
 export type Filter =
   | { kind: 'and' | 'or' | 'nor', parts: Filter[] }
   | { kind: 'not', part: Filter }
-  | { kind: 'expr', test: (doc: Doc) => boolean }
   | Leaf
 
 const bad = (message: string): never => { throw new CommandError('BadValue', message) }
@@ -34,28 +33,25 @@ const bad = (message: string): never => { throw new CommandError('BadValue', mes
  * Reads a query filter; throws BadValue or FailedToParse with the server's words.
  * https://www.mongodb.com/docs/manual/reference/operator/query/
  */
-export function parseFilter (query: Doc, variables: Doc = {}): Filter {
+export function parseFilter (query: Doc): Filter {
   const parts: Filter[] = []
   for (const name of Object.keys(query)) {
     const value = query[name]
-    if (name[0] !== '$') parts.push(...parseField(name, value, variables))
+    if (name[0] !== '$') parts.push(...parseField(name, value))
     else if (name === '$and' || name === '$or' || name === '$nor') {
       if (!Array.isArray(value)) bad(`${name} must be an array`)
       if (value.length === 0) bad('$and/$or/$nor must be a nonempty array')
-      const branches = value.map((branch: Value) => isDocument(branch) ? parseFilter(branch, variables) : bad('$or/$and/$nor entries need to be full objects'))
+      const branches = value.map((branch: Value) => isDocument(branch) ? parseFilter(branch) : bad('$or/$and/$nor entries need to be full objects'))
       if (name === '$and') parts.push(...branches.flatMap((b: Filter) => b.kind === 'and' ? b.parts : [b]))
       else parts.push({ kind: name === '$or' ? 'or' : 'nor', parts: branches })
-    } else if (name === '$expr') {
-      const evaluate = evaluator(value, variables)
-      parts.push({ kind: 'expr', test: (doc) => isTrue(evaluate(doc)) })
-    } else if (name === '$ref' || name === '$id' || name === '$db') parts.push(...parseField(name, value, variables))
-    else if (name === '$where' || name === '$text' || name === '$jsonSchema') throw new CommandError('CommandNotSupported', `${name} is not supported by this database`)
+    } else if (name === '$ref' || name === '$id' || name === '$db') parts.push(...parseField(name, value))
+    else if (name === '$expr' || name === '$where' || name === '$text' || name === '$jsonSchema') throw new CommandError('CommandNotSupported', `${name} is not supported by this database`)
     else if (name !== '$comment') bad(`unknown top level operator: ${name}. If you have a field name that starts with a '$' symbol, consider using $getField or $setField.`)
   }
   return parts.length === 1 ? parts[0]! : { kind: 'and', parts }
 }
 
-/** Whether a value counts as true in an aggregation expression. */
+/** Whether a value counts as true: all but false, zero and null. */
 export function isTrue (value: Value): boolean {
   if (value === null || value === undefined || value === false) return false
   return toNumber(value) !== 0
@@ -67,12 +63,12 @@ function isOperators (value: Value): value is Doc {
   return name?.[0] === '$' && name !== '$ref' && name !== '$id' && name !== '$db'
 }
 
-function parseField (path: string, value: Value, variables: Doc): Filter[] {
-  if (isOperators(value)) return parseOperators(path, value, variables)
+function parseField (path: string, value: Value): Filter[] {
+  if (isOperators(value)) return parseOperators(path, value)
   return [value?._bsontype === 'BSONRegExp' ? regex(path, value) : comparison('eq', path, value)]
 }
 
-function parseOperators (path: string, spec: Doc, variables: Doc): Filter[] {
+function parseOperators (path: string, spec: Doc): Filter[] {
   const parts: Filter[] = []
   for (const name of Object.keys(spec)) {
     const value = spec[name]
@@ -95,7 +91,7 @@ function parseOperators (path: string, spec: Doc, variables: Doc): Filter[] {
         else if (!isDocument(value)) bad('$not needs a regex or a document')
         else if (Object.keys(value).length === 0) bad('$not cannot be empty')
         else if (!isOperators(value)) bad(`unknown operator: ${Object.keys(value)[0]}`)
-        else inner = parseOperators(path, value, variables)
+        else inner = parseOperators(path, value)
         parts.push({ kind: 'not', part: inner.length === 1 ? inner[0]! : { kind: 'and', parts: inner } })
         break
       }
@@ -117,8 +113,8 @@ function parseOperators (path: string, spec: Doc, variables: Doc): Filter[] {
         parts.push(leaf('size', path, value, (v) => Array.isArray(v) && v.length === size, false))
         break
       }
-      case '$all': parts.push(all(path, value, variables)); break
-      case '$elemMatch': parts.push(elemMatch(path, value, variables)); break
+      case '$all': parts.push(all(path, value)); break
+      case '$elemMatch': parts.push(elemMatch(path, value)); break
       case '$mod': parts.push(modulo(path, value)); break
       case '$bitsAllSet':
       case '$bitsAllClear':
@@ -211,23 +207,6 @@ function checkOptions (options: string): string {
   return options
 }
 
-/** The JavaScript expression for a BSON one. Throws 51091 if it does not compile. */
-export function toRegExp (value: BSONRegExp): RegExp {
-  let { pattern, options } = value
-  const inline = /^\(\?([imsx]+)\)/.exec(pattern)
-  if (inline !== null) {
-    options += inline[1]
-    pattern = pattern.slice(inline[0].length)
-  }
-  if (options.includes('x')) pattern = pattern.replace(/\\.|\[(?:\\.|[^\]])*\]|\s+|#.*$/gm, (m) => /^(?:\s|#)/.test(m) ? '' : m)
-  const flags = [...'ims'].filter((flag) => options.includes(flag)).join('')
-  try {
-    return new RegExp(pattern, flags)
-  } catch {
-    throw new CommandError(51091, 'Regular expression is invalid')
-  }
-}
-
 function regex (path: string, value: BSONRegExp): Leaf {
   const expression = toRegExp(value)
   return leaf('regex', path, value, (v) => typeof v === 'string' ? expression.test(v) : v?._bsontype === 'BSONRegExp' ? v.pattern === value.pattern && v.options === value.options : v?._bsontype === 'BSONSymbol' && expression.test(v.value))
@@ -285,29 +264,29 @@ function typeCheck (path: string, value: Value): Leaf {
   return leaf('type', path, value, (v) => v !== undefined && wanted.has(typeNumber(v)))
 }
 
-function all (path: string, values: Value, variables: Doc): Filter {
+function all (path: string, values: Value): Filter {
   if (!Array.isArray(values)) return bad('$all needs an array')
   if (values.length === 0) return { kind: 'or', parts: [] }
   const parts = values.map((value) => {
     if (isOperators(value)) {
       if (Object.keys(value)[0] !== '$elemMatch') bad('no $ expressions in $all')
-      return elemMatch(path, value.$elemMatch, variables)
+      return elemMatch(path, value.$elemMatch)
     }
     return value?._bsontype === 'BSONRegExp' ? regex(path, value) : comparison('eq', path, value)
   })
   return { kind: 'and', parts }
 }
 
-function elemMatch (path: string, value: Value, variables: Doc): Leaf {
+function elemMatch (path: string, value: Value): Leaf {
   if (!isDocument(value)) return bad('$elemMatch needs an Object')
   const first = Object.keys(value)[0]
   const onValue = isOperators(value) && !['$and', '$or', '$nor', '$expr', '$where', '$comment'].includes(first!)
   if (onValue) {
-    const parts = parseOperators('', value, variables)
+    const parts = parseOperators('', value)
     const inner: Filter = { kind: 'and', parts }
     return { ...leaf('elemMatch', path, value, (v) => Array.isArray(v) && v.some((item) => matchesValue(inner, item)), false), inner }
   }
-  const inner = parseFilter(value, variables)
+  const inner = parseFilter(value)
   const test = (v: Value): boolean => Array.isArray(v) && v.some((item) => isDocument(item) ? matches(inner, item) : Array.isArray(item) && matches(inner, { ...item }))
   return { ...leaf('elemMatch', path, value, test, false), inner }
 }
@@ -364,7 +343,6 @@ export function matches (filter: Filter, doc: Doc): boolean {
     case 'or': return filter.parts.some((part) => matches(part, doc))
     case 'nor': return !filter.parts.some((part) => matches(part, doc))
     case 'not': return !matches(filter.part, doc)
-    case 'expr': return filter.test(doc)
   }
 }
 
@@ -376,7 +354,6 @@ export function matchesValue (filter: Filter, value: Value): boolean {
     case 'or': return filter.parts.some((part) => matchesValue(part, value))
     case 'nor': return !filter.parts.some((part) => matchesValue(part, value))
     case 'not': return !matchesValue(filter.part, value)
-    case 'expr': return false
   }
 }
 
@@ -421,4 +398,14 @@ export function equalities (filter: Filter): Array<[string, Value]> {
 /** The document behind a value, for reading by name. */
 export function asDocument (value: Value): Doc | undefined {
   return isDocument(value) ? fieldsOf(value) : undefined
+}
+
+/** A filter in the shape in which explain shows it. */
+export function queryOf (filter: Filter): Doc {
+  switch (filter.kind) {
+    case 'leaf': return { [filter.path]: filter.inner === undefined ? { [`$${filter.op}`]: filter.value } : { $elemMatch: queryOf(filter.inner) } }
+    case 'not': return { $nor: [queryOf(filter.part)] }
+    case 'and': return filter.parts.length === 0 ? {} : { $and: filter.parts.map(queryOf) }
+    default: return { [`$${filter.kind}`]: filter.parts.map(queryOf) }
+  }
 }

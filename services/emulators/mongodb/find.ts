@@ -4,6 +4,9 @@ import type { Filter } from './filter.ts'
 import { matches } from './filter.ts'
 import type { KeyPart } from './keys.ts'
 import { sortKey } from './keys.ts'
+import { checkStage } from './aggregate.ts'
+import type { Clock } from './clock.ts'
+import { CommandError } from './errors.ts'
 import type { Plan } from './planner.ts'
 import { choose, narrower } from './planner.ts'
 import type { Project } from './projection.ts'
@@ -30,6 +33,7 @@ export interface Found {
 export class Finder {
   collection: Collection
   search: Search
+  clock: Clock
   plan: Plan
   scan: Scan
   returned = 0
@@ -41,8 +45,12 @@ export class Finder {
   /** Whether documents may have changed since they were matched. */
   #paused = false
   #given = new Set<number>()
+  /** The collection's count of changes when this last looked. */
+  #changes: number
 
-  constructor (collection: Collection, search: Search, plan?: Plan) {
+  constructor (collection: Collection, search: Search, clock: Clock, plan?: Plan) {
+    this.clock = clock
+    this.#changes = collection.changes
     this.collection = collection
     this.search = search
     this.#sort = search.sort ?? []
@@ -58,9 +66,10 @@ export class Finder {
     return this.#sorted === undefined ? 0 : (this.#sorted.length - this.#at) * 8
   }
 
-  next (): Found | undefined {
+  async next (): Promise<Found | undefined> {
+    this.#refresh()
     while (this.#left > 0) {
-      const found = this.plan.sorted ? this.#matching() : this.#inOrder()
+      const found = await (this.plan.sorted ? this.#matching() : this.#inOrder())
       if (found === undefined) return undefined
       if (this.#toSkip > 0) {
         this.#toSkip--
@@ -77,8 +86,26 @@ export class Finder {
     return this.#left <= 0
   }
 
-  #matching (): Found | undefined {
+  /** Lets go of what was read ahead if anything has changed since. Throws QueryPlanKilled if the index has gone. */
+  #refresh (): void {
+    const { collection, plan } = this
+    if (this.#changes === collection.changes) return
+    this.#changes = collection.changes
+    const used = [plan, ...plan.branches ?? []].map(({ index }) => index).filter((index) => index !== null)
+    if (collection.dropped || used.some(({ id }) => !collection.indexes.some((index) => index.id === id))) {
+      throw new CommandError('QueryPlanKilled', `collection or index dropped: ${collection.namespace}`)
+    }
+    this.release()
+  }
+
+  async #pause (): Promise<void> {
+    await this.clock.pause()
+    this.#refresh()
+  }
+
+  async #matching (): Promise<Found | undefined> {
     for (;;) {
+      if (this.clock.due) await this.#pause()
       const { fallback } = this.plan
       if (fallback !== undefined && this.scan.examined.docs > fallback.after && !this.#paused) {
         delete this.plan.fallback
@@ -96,7 +123,7 @@ export class Finder {
   }
 
   /** Goes on with another plan, leaving out what this one has given already. */
-  #fallBack (plan: Plan): Found | undefined {
+  async #fallBack (plan: Plan): Promise<Found | undefined> {
     const { keys, docs } = this.scan.examined
     this.plan = plan
     this.scan = new Scan(this.collection, plan, Infinity)
@@ -105,9 +132,10 @@ export class Finder {
   }
 
   /** From a sort in memory, of which only the places of the documents are kept. */
-  #inOrder (): Found | undefined {
-    this.#sorted ??= this.#collect()
+  async #inOrder (): Promise<Found | undefined> {
+    this.#sorted ??= await this.#collect()
     while (this.#at < this.#sorted.length) {
+      if (this.clock.due) await this.#pause()
       const rid = this.#sorted[this.#at++]!
       const bytes = this.collection.read(rid)
       if (bytes === undefined) continue
@@ -121,15 +149,23 @@ export class Finder {
     return undefined
   }
 
-  #collect (): Float64Array {
+  async #collect (): Promise<Float64Array> {
     const wanted = this.#toSkip + this.#left + this.#given.size
+    let held = 0
     let entries: Array<{ key: Buffer, rid: number }> = []
     const order = (a: { key: Buffer, rid: number }, b: { key: Buffer, rid: number }): number => Buffer.compare(a.key, b.key) || a.rid - b.rid
-    for (let found = this.#matching(); found !== undefined; found = this.#matching()) {
-      entries.push({ key: sortKey(found.doc ?? decode(found.bytes), this.#sort), rid: found.rid })
-      if (entries.length > 2 * wanted + 1000) entries = entries.sort(order).slice(0, wanted)
+    for (let found = await this.#matching(); found !== undefined; found = await this.#matching()) {
+      const key = sortKey(found.doc ?? decode(found.bytes), this.#sort)
+      entries.push({ key, rid: found.rid })
+      held += key.length + 100
+      if (entries.length > 2 * wanted + 1000) {
+        entries = (await this.clock.sort(entries, order)).slice(0, wanted)
+        held = entries.reduce((sum, entry) => sum + entry.key.length + 100, 0)
+      }
+      checkStage('sort', held)
     }
-    entries.sort(order)
+    entries = await this.clock.sort(entries, order)
+    this.#refresh()
     return Float64Array.from(entries.slice(0, wanted).filter(({ rid }) => !this.#given.has(rid)), ({ rid }) => rid)
   }
 
@@ -146,10 +182,10 @@ export class Finder {
 }
 
 /** How many documents match, looking only at index entries where that suffices. */
-export function countMatches (collection: Collection, search: Search): { n: number, finder: Finder, entriesOnly: boolean } {
+export async function countMatches (collection: Collection, search: Search, clock: Clock): Promise<{ n: number, finder: Finder, entriesOnly: boolean }> {
   const limit = (search.skip ?? 0) + (search.limit ?? Infinity)
   const plan = choose(collection, { filter: search.filter, sort: [], limit, hint: search.hint })
-  const finder = new Finder(collection, search, plan)
+  const finder = new Finder(collection, search, clock, plan)
   let n = 0
   if (plan.exact && plan.index === null) return { n: Math.max(0, Math.min(limit, collection.count) - (search.skip ?? 0)), finder, entriesOnly: true }
   if (plan.exact) {
@@ -158,6 +194,6 @@ export function countMatches (collection: Collection, search: Search): { n: numb
     finder.scan.examined.keys = n
     return { n: Math.max(0, n - (search.skip ?? 0)), finder, entriesOnly: true }
   }
-  while (finder.next() !== undefined) n++
+  while (await finder.next() !== undefined) n++
   return { n, finder, entriesOnly: false }
 }

@@ -1,15 +1,16 @@
 import type { Doc, Value } from './bson.ts'
 import { isDocument, setField, toNumber } from './bson.ts'
 import { CommandError } from './errors.ts'
-import type { Evaluate } from './expression.ts'
-import { evaluator } from './expression.ts'
 import type { Filter, Leaf } from './filter.ts'
 import { isTrue, parseFilter } from './filter.ts'
 import { matchedElement } from './update.ts'
 
-/** What is done with one field: kept, dropped, computed, or gone into. */
-type Step = true | false | Evaluate | { slice: [skip: number, count: number] } | { element: Leaf } | { first: true } | Tree
+/** What is done with one field: kept, dropped, cut, or gone into. */
+type Step = true | false | { slice: [skip: number, count: number] } | { element: Leaf } | { first: true } | Tree
 interface Tree { fields: Map<string, Step> }
+
+const computed = (what: string): CommandError =>
+  new CommandError('CommandNotSupported', `${what} in a projection is not supported by this database`)
 
 export type Project = (doc: Doc, filter?: Filter) => Doc
 
@@ -32,7 +33,7 @@ function place (tree: Tree, path: string, step: Step): void {
  * Compiles a projection, of find or of $project (`stage`).
  * https://www.mongodb.com/docs/manual/reference/method/db.collection.find/#projection
  */
-export function projection (spec: Doc, variables: Doc = {}, stage = false): Project {
+export function projection (spec: Doc, stage = false): Project {
   const tree: Tree = { fields: new Map() }
   let inclusive: boolean | undefined
   let id: boolean | undefined
@@ -53,24 +54,15 @@ export function projection (spec: Doc, variables: Doc = {}, stage = false): Proj
     } else if (isDocument(value)) {
       const operator = Object.keys(value)[0]
       if (operator === undefined) {
-        if (stage) throw new CommandError(51270, 'An empty sub-projection is not a valid value. Found empty object at path')
-        decide(true, path)
-        place(tree, path, () => ({}))
+        throw new CommandError(51270, 'An empty sub-projection is not a valid value. Found empty object at path')
       } else if (operator[0] !== '$') for (const name of Object.keys(value)) read(`${path}.${name}`, value[name])
       else if (!stage && operator === '$slice' && !(Array.isArray(value.$slice) && typeof value.$slice[0] === 'string')) {
         place(tree, path, { slice: sliceOf(value.$slice) })
       } else if (!stage && operator === '$elemMatch') {
         decide(true, path)
         place(tree, path, { element: parseFilter({ x: value }) as Leaf })
-      } else if (!stage && operator === '$meta') throw new CommandError('CommandNotSupported', '$meta is not supported by this database')
-      else {
-        decide(true, path)
-        place(tree, path, evaluator(value, variables))
-      }
-    } else {
-      decide(true, path)
-      place(tree, path, evaluator(value, variables))
-    }
+      } else throw computed(operator)
+    } else throw computed('a value')
   }
   for (const path of Object.keys(spec)) {
     if (path.endsWith('.$') && !stage) {
@@ -79,8 +71,8 @@ export function projection (spec: Doc, variables: Doc = {}, stage = false): Proj
     } else read(path, spec[path])
   }
   const including = inclusive ?? (id === true && ![...tree.fields.values()].some((step) => typeof step === 'object' && 'slice' in step))
-  if (including && id === undefined && !isTree(tree.fields.get('_id')) && typeof tree.fields.get('_id') !== 'function') tree.fields.set('_id', true)
-  return (doc, filter) => project(doc, doc, tree, including, filter, '')
+  if (including && id === undefined && !isTree(tree.fields.get('_id'))) tree.fields.set('_id', true)
+  return (doc, filter) => project(doc, tree, including, filter, '')
 }
 
 function sliceOf (value: Value): [number, number] {
@@ -91,7 +83,7 @@ function sliceOf (value: Value): [number, number] {
   return [numbers[0]!, numbers[1]!]
 }
 
-function project (root: Doc, doc: Doc, tree: Tree, including: boolean, filter: Filter | undefined, path: string): Doc {
+function project (doc: Doc, tree: Tree, including: boolean, filter: Filter | undefined, path: string): Doc {
   const out: Doc = {}
   for (const name of Object.keys(doc)) {
     const step = tree.fields.get(name)
@@ -99,30 +91,20 @@ function project (root: Doc, doc: Doc, tree: Tree, including: boolean, filter: F
       if (!including) setField(out, name, doc[name])
       continue
     }
-    if (typeof step === 'function') continue
-    const value = apply(root, doc[name], step, including, filter, path === '' ? name : `${path}.${name}`)
+    const value = apply(doc[name], step, including, filter, path === '' ? name : `${path}.${name}`)
     if (value !== undefined) setField(out, name, value)
-  }
-  for (const [name, step] of tree.fields) {
-    if (typeof step === 'function') {
-      const value = step(root)
-      if (value !== undefined) setField(out, name, value)
-    } else if (isTree(step) && !Object.hasOwn(doc, name) && hasComputed(step)) setField(out, name, project(root, {}, step, including, filter, name))
   }
   return out
 }
 
-const hasComputed = (tree: Tree): boolean => [...tree.fields.values()].some((step) => typeof step === 'function' || (isTree(step) && hasComputed(step)))
-
-function apply (root: Doc, value: Value, step: Step, including: boolean, filter: Filter | undefined, path: string): Value {
+function apply (value: Value, step: Step, including: boolean, filter: Filter | undefined, path: string): Value {
   if (step === true) return value
   if (step === false) return undefined
   if (isTree(step)) {
-    if (Array.isArray(value)) return value.map((item) => apply(root, item, step, including, filter, path)).filter((item) => item !== undefined)
-    if (isDocument(value)) return project(root, value, step, including, filter, path)
-    return including ? (hasComputed(step) ? project(root, {}, step, including, filter, path) : undefined) : value
+    if (Array.isArray(value)) return value.map((item) => apply(item, step, including, filter, path)).filter((item) => item !== undefined)
+    if (isDocument(value)) return project(value, step, including, filter, path)
+    return including ? undefined : value
   }
-  if (typeof step === 'function') return step(root)
   if ('slice' in step) {
     if (!Array.isArray(value)) return value
     const [skip, count] = step.slice

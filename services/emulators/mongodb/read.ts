@@ -1,19 +1,20 @@
 import { Int32, Long } from 'bson'
-import { checkSort, checkDirections, compileStage, stageNumber, stageOf } from './aggregate.ts'
+import { checkStage, checkSort, checkDirections, compileStage, notSupported, stageNumber, stageOf } from './aggregate.ts'
+import type { Stage } from './aggregate.ts'
 import type { Doc, Value } from './bson.ts'
-import { decode, encode, encodeField, integer, isDocument, join, joinArray, okField, rawField } from './bson.ts'
+import { decode, encode, encodeField, integer, isDocument, join, joinArray, toNumber, okField, rawField } from './bson.ts'
 import type { Command, Handler, Reply } from './context.ts'
 import { arrayField, collectionName, countField, documentField, refuseCollation, sessionOf } from './context.ts'
-import type { Source } from './cursors.ts'
+import type { Batch, Source } from './cursors.ts'
 import { batchOf } from './cursors.ts'
 import { CommandError } from './errors.ts'
+import { showInterval } from './bounds.ts'
 import type { Filter } from './filter.ts'
-import { parseFilter, typeName } from './filter.ts'
+import { parseFilter, queryOf, typeName } from './filter.ts'
 import type { Search } from './find.ts'
 import { Finder, countMatches } from './find.ts'
 import { keyOf, keyParts } from './keys.ts'
 import { projection } from './projection.ts'
-import type { Collection } from './storage.ts'
 
 function cursorReply (batchName: string, batch: Uint8Array[], id: Long, namespace: string): Uint8Array {
   const cursor = join([rawField(4, batchName, joinArray(batch)), encodeField('id', id), encodeField('ns', namespace)])
@@ -21,8 +22,8 @@ function cursorReply (batchName: string, batch: Uint8Array[], id: Long, namespac
 }
 
 /** Answers the first documents of a source and keeps it open for the rest. */
-function firstBatch (command: Command, namespace: string, source: Source, size: number, batchSize: number | undefined, single = false): Reply {
-  const { batch, rest, done } = batchOf(source, size)
+async function firstBatch (command: Command, namespace: string, source: Source, size: number, batchSize: number | undefined, single = false): Promise<Reply> {
+  const { batch, rest, done } = await batchOf(source, size)
   if (done || single) return cursorReply('firstBatch', batch, Long.ZERO, namespace)
   const cursor = command.cursors.open({
     namespace, source, next: rest, batchSize, session: sessionOf(command), user: command.client.user?.id, command: command.name, noTimeout: command.body.noCursorTimeout === true
@@ -48,15 +49,16 @@ export function listSource (docs: Uint8Array[]): Source {
   }
 }
 
-export function listReply (command: Command, namespace: string, docs: Doc[]): Reply {
+export async function listReply (command: Command, namespace: string, docs: Doc[]): Promise<Reply> {
   const size = isDocument(command.body.cursor) ? countField(command, 'cursor.batchSize', command.body.cursor.batchSize) : undefined
   return firstBatch(command, namespace, listSource(docs.map(encode)), size ?? Infinity, size)
 }
 
 function finderSource (finder: Finder): Source {
   return {
-    next: () => {
-      const found = finder.next()
+    clock: finder.clock,
+    next: async () => {
+      const found = await finder.next()
       return found === undefined ? undefined : finder.shape(found)
     },
     get finished () { return finder.finished },
@@ -91,7 +93,6 @@ function findSearch (command: Command): FindSearch {
     const value = body[option]
     if (value === true || (isDocument(value) && Object.keys(value).length > 0)) throw new CommandError('CommandNotSupported', `the option ${option} is not supported by this database`)
   }
-  const variables = documentField(command, 'let')
   let limit = countField(command, 'limit') ?? 0
   const batchSize = countField(command, 'batchSize')
   const single = body.singleBatch === true
@@ -100,12 +101,12 @@ function findSearch (command: Command): FindSearch {
   if (single && limit === 0 && batchSize !== undefined) limit = batchSize
   const natural = sort.$natural
   return {
-    filter: parseFilter(documentField(command, 'filter'), variables),
+    filter: parseFilter(documentField(command, 'filter')),
     sort: natural === undefined ? keyParts(sort) : [],
     hint: hintOf(natural === undefined ? body.hint : { $natural: natural }),
     skip: countField(command, 'skip') ?? 0,
     limit: limit === 0 ? Infinity : limit,
-    project: Object.keys(spec).length === 0 ? undefined : projection(spec, variables),
+    project: Object.keys(spec).length === 0 ? undefined : projection(spec),
     size: batchSize ?? (limit > 0 && limit < 101 ? limit : 101),
     batchSize,
     single
@@ -122,10 +123,10 @@ const find: Handler = (command) => {
   const search = findSearch(command)
   const collection = command.storage.collection(command.database, name)
   if (collection === undefined) return cursorReply('firstBatch', [], Long.ZERO, namespace)
-  return firstBatch(command, namespace, finderSource(new Finder(collection, search)), search.size, search.batchSize, search.single)
+  return firstBatch(command, namespace, finderSource(new Finder(collection, search, command.clock)), search.size, search.batchSize, search.single)
 }
 
-const getMore: Handler = (command) => {
+const getMore: Handler = async (command) => {
   const { body, cursors } = command
   const id = body.getMore
   if (id?._bsontype !== 'Long') throw new CommandError('TypeMismatch', `BSON field 'getMore.getMore' is the wrong type '${typeName(id)}', expected type 'long'`)
@@ -133,12 +134,17 @@ const getMore: Handler = (command) => {
   const namespace = `${command.database}.${name}`
   const cursor = cursors.get(id, namespace, sessionOf(command))
   const size = countField(command, 'batchSize') || Infinity
-  let part: ReturnType<typeof batchOf>
+  if (cursor.busy === true) throw new CommandError(12051, `cursor id ${id.toString()} is already in use`)
+  cursor.source.clock?.restart(toNumber(body.maxTimeMS))
+  cursor.busy = true
+  let part: Batch
   try {
-    part = batchOf(cursor.source, size, cursor.next)
+    part = await batchOf(cursor.source, size, cursor.next)
   } catch (error) {
     cursors.close(id)
     throw error
+  } finally {
+    cursor.busy = false
   }
   cursor.next = part.rest
   if (part.done) cursors.close(id)
@@ -151,9 +157,11 @@ const killCursors: Handler = (command) => {
   const killed: Long[] = []
   const notFound: Long[] = []
   for (const id of arrayField(command, 'cursors')) {
-    if (id?._bsontype !== 'Long') throw new CommandError('TypeMismatch', "BSON field 'killCursors.cursors' must hold longs")
-    if (command.cursors.close(id, namespace)) killed.push(id)
-    else notFound.push(id)
+    const number = toNumber(id)
+    if (number === undefined || !Number.isInteger(number)) throw new CommandError('TypeMismatch', "BSON field 'killCursors.cursors' must hold whole numbers")
+    const long = id instanceof Long ? id : Long.fromNumber(number)
+    if (command.cursors.close(long, namespace)) killed.push(long)
+    else notFound.push(long)
   }
   return { cursorsKilled: killed, cursorsNotFound: notFound, cursorsAlive: [], cursorsUnknown: [], ok: 1 }
 }
@@ -164,17 +172,17 @@ function countSearch (command: Command): Search {
   // a negative limit counts as a positive one
   const limit = countField(command, 'limit', typeof raw?.value === 'number' ? Math.abs(raw.value) : raw) ?? 0
   return {
-    filter: parseFilter(documentField(command, 'query'), documentField(command, 'let')),
+    filter: parseFilter(documentField(command, 'query')),
     skip: countField(command, 'skip') ?? 0,
     limit: limit === 0 ? Infinity : limit,
     hint: hintOf(command.body.hint)
   }
 }
 
-const count: Handler = (command) => {
+const count: Handler = async (command) => {
   const search = countSearch(command)
   const collection = command.storage.collection(command.database, collectionName(command))
-  return { n: collection === undefined ? new Int32(0) : integer(countMatches(collection, search).n), ok: 1 }
+  return { n: collection === undefined ? new Int32(0) : integer((await countMatches(collection, search, command.clock)).n), ok: 1 }
 }
 
 function distinctSearch (command: Command): Search {
@@ -183,22 +191,30 @@ function distinctSearch (command: Command): Search {
   return { filter: parseFilter(documentField(command, 'query')), hint: hintOf(command.body.hint) }
 }
 
-const distinct: Handler = (command) => {
+const maxDistinct = 16 * 1024 * 1024
+const tooBig = (): CommandError => new CommandError(17217, 'distinct too big, 16mb cap')
+
+const distinct: Handler = async (command) => {
   const search = distinctSearch(command)
   const collection = command.storage.collection(command.database, collectionName(command))
   const values = new Map<string, Value>()
+  let held = 0
   if (collection !== undefined) {
-    const finder = new Finder(collection, search)
+    const finder = new Finder(collection, search, command.clock)
     const names: string[] = command.body.key.split('.')
-    for (let found = finder.next(); found !== undefined; found = finder.next()) {
+    for (let found = await finder.next(); found !== undefined; found = await finder.next()) {
       for (const value of leaves(found.doc ?? decode(found.bytes), names, 0)) {
         const key = keyOf(value).toString('latin1')
-        if (!values.has(key)) values.set(key, value)
+        if (values.has(key)) continue
+        values.set(key, value)
+        held += key.length
+        if (held > 2 * maxDistinct) throw tooBig()
       }
     }
   }
-  const reply = encode({ values: [...values.values()], ok: 1 })
-  if (reply.length > 16 * 1024 * 1024) throw new CommandError(17217, 'distinct too big, 16mb cap')
+  const ordered = [...values.values()].sort((a, b) => Number(b === null) - Number(a === null))
+  const reply = encode({ values: ordered, ok: 1 })
+  if (reply.length > maxDistinct) throw tooBig()
   return reply
 }
 
@@ -219,7 +235,6 @@ interface Pipeline {
 
 /** What of a pipeline the storage answers: its leading $match, $sort, $skip and $limit. */
 function splitPipeline (command: Command, pipeline: Value[]): Pipeline {
-  const variables = documentField(command, 'let')
   const parts: Filter[] = []
   const search: Search = { filter: { kind: 'and', parts }, hint: hintOf(command.body.hint), skip: 0, limit: Infinity }
   let at = 0
@@ -227,7 +242,7 @@ function splitPipeline (command: Command, pipeline: Value[]): Pipeline {
   let cut = false
   for (; at < pipeline.length; at++) {
     const [name, spec] = stageOf(pipeline[at])
-    if (name === '$match' && !ordered && !cut && isDocument(spec)) parts.push(parseFilter(spec, variables))
+    if (name === '$match' && !ordered && !cut && isDocument(spec)) parts.push(parseFilter(spec))
     else if (name === '$sort' && !ordered && !cut) {
       search.sort = keyParts(checkSort(spec))
       ordered = true
@@ -251,47 +266,54 @@ function splitPipeline (command: Command, pipeline: Value[]): Pipeline {
   return { search, rest, counts }
 }
 
-const aggregate: Handler = (command) => {
-  const { body, storage } = command
+const aggregate: Handler = async (command) => {
+  const { body, clock } = command
   refuseCollation(body.collation)
   const pipeline = arrayField(command, 'pipeline')
-  if (body.explain === true) return explainOf(command, 'queryPlanner')
-  if (!isDocument(body.cursor)) throw new CommandError('FailedToParse', "The 'cursor' option is required, except for aggregate with the explain argument")
+  if (body.explain === true) return await explainOf(command, 'queryPlanner')
+  if (!isDocument(body.cursor)) {
+    throw new CommandError('FailedToParse', "The 'cursor' option is required, except for aggregate with the explain argument")
+  }
   const batchSize = countField(command, 'cursor.batchSize', body.cursor.batchSize)
-  const whole = body.aggregate?._bsontype === 'Int32' || body.aggregate?._bsontype === 'Double' || body.aggregate === 1
-  const name = whole ? '$cmd.aggregate' : collectionName(command)
+  if (typeof body.aggregate !== 'string') throw notSupported('an aggregate without a collection')
+  const name = collectionName(command)
   const namespace = `${command.database}.${name}`
   const { search, rest, counts } = splitPipeline(command, pipeline)
-  const variables = documentField(command, 'let')
-  const resolve = (from: string): Doc[] => {
-    const other = storage.collection(command.database, from)
-    return other === undefined ? [] : everything(other)
-  }
-  const stages = rest.map((stage) => compileStage(stage, variables, resolve))
-  const collection = whole ? undefined : storage.collection(command.database, name)
+  const stages = rest.map(compileStage)
+  const collection = command.storage.collection(command.database, name)
   const size = batchSize ?? 101
-  if (whole && stageOf(pipeline[0])[0] !== '$documents') throw new CommandError('InvalidNamespace', `{aggregate: 1} is not valid for '${stageOf(pipeline[0])[0]}'; a collection is required.`)
   if (counts !== undefined) {
-    const n = collection === undefined ? 0 : countMatches(collection, search).n
-    return firstBatch(command, namespace, listSource(n === 0 ? [] : [encode({ _id: new Int32(1), n: integer(n) })]), size, batchSize)
+    const n = collection === undefined ? 0 : (await countMatches(collection, search, clock)).n
+    const docs = n === 0 ? [] : [encode({ _id: new Int32(1), n: integer(n) })]
+    return await firstBatch(command, namespace, listSource(docs), size, batchSize)
   }
-  if (stages.length === 0) return firstBatch(command, namespace, collection === undefined ? nothing : finderSource(new Finder(collection, search)), size, batchSize)
-  const input = collection === undefined ? [] : documents(new Finder(collection, search))
+  if (collection === undefined) return await firstBatch(command, namespace, nothing, size, batchSize)
+  const finder = new Finder(collection, search, clock)
+  if (stages.length === 0) return await firstBatch(command, namespace, finderSource(finder), size, batchSize)
+  return await firstBatch(command, namespace, listSource(await resultsOf(stages, finder)), size, batchSize)
+}
+
+async function resultsOf (stages: Stage[], finder: Finder): Promise<Uint8Array[]> {
+  const { clock } = finder
   const results: Uint8Array[] = []
-  for (const doc of stages.reduce<Iterable<Doc>>((docs, stage) => stage(docs), input)) {
+  let held = 0
+  for await (const doc of stages.reduce<AsyncIterable<Doc>>((docs, stage) => stage(docs, clock), documents(finder))) {
     const bytes = encode(doc)
-    if (bytes.length > 16 * 1024 * 1024) throw new CommandError('BSONObjectTooLarge', `BSONObj size: ${bytes.length} is invalid. Size must be between 0 and 16793600(16MB)`)
+    if (bytes.length > 16 * 1024 * 1024) {
+      throw new CommandError('BSONObjectTooLarge', `BSONObj size: ${bytes.length} is invalid. Size must be between 0 and 16793600(16MB)`)
+    }
     results.push(bytes)
+    held += bytes.length
+    checkStage('the results', held)
+    if (clock.due) await clock.pause()
   }
-  return firstBatch(command, namespace, listSource(results), size, batchSize)
+  return results
 }
 
-function * documents (finder: Finder): Iterable<Doc> {
-  for (let found = finder.next(); found !== undefined; found = finder.next()) yield found.doc ?? decode(found.bytes)
-}
-
-function everything (collection: Collection): Doc[] {
-  return [...documents(new Finder(collection, { filter: { kind: 'and', parts: [] } }))]
+async function * documents (finder: Finder): AsyncIterable<Doc> {
+  for (let found = await finder.next(); found !== undefined; found = await finder.next()) {
+    yield found.doc ?? decode(found.bytes)
+  }
 }
 
 /** The search of a command to be explained. */
@@ -321,15 +343,15 @@ function searchOf (command: Command): { search: Search, kind: 'find' | 'count' |
   }
 }
 
-const explain: Handler = (command) => {
+const explain: Handler = async (command) => {
   const inner = documentField(command, 'explain')
   const [name] = Object.keys(inner)
   const verbosity = command.body.verbosity ?? 'allPlansExecution'
   if (!['queryPlanner', 'executionStats', 'allPlansExecution'].includes(verbosity)) throw new CommandError('BadValue', 'verbosity string must be one of {\'queryPlanner\', \'executionStats\', \'allPlansExecution\'}')
-  return explainOf({ ...command, name: name ?? '', body: inner }, verbosity)
+  return await explainOf({ ...command, name: name ?? '', body: inner }, verbosity)
 }
 
-function explainOf (command: Command, verbosity: string): Doc {
+async function explainOf (command: Command, verbosity: string): Promise<Doc> {
   const { search, kind } = searchOf(command)
   const namespace = `${command.database}.${collectionName(command)}`
   const collection = command.storage.collection(command.database, collectionName(command))
@@ -338,7 +360,7 @@ function explainOf (command: Command, verbosity: string): Doc {
     const empty = { stage: 'EOF' }
     return {
       explainVersion: '1',
-      queryPlanner: { namespace, indexFilterSet: false, winningPlan: empty, rejectedPlans: [] },
+      queryPlanner: { namespace, indexFilterSet: false, parsedQuery: queryOf(search.filter), winningPlan: empty, rejectedPlans: [] },
       ...(verbosity === 'queryPlanner' ? {} : { executionStats: { executionSuccess: true, nReturned: 0, executionTimeMillis: 0, totalKeysExamined: 0, totalDocsExamined: 0, executionStages: { ...empty, nReturned: 0 } } }),
       serverInfo,
       ok: 1
@@ -348,16 +370,16 @@ function explainOf (command: Command, verbosity: string): Doc {
   let finder: Finder
   let entriesOnly = false
   let n = 0
-  if (kind === 'count') ({ n, finder, entriesOnly } = countMatches(collection, search))
+  if (kind === 'count') ({ n, finder, entriesOnly } = await countMatches(collection, search, command.clock))
   else {
-    finder = new Finder(collection, search)
-    if (verbosity !== 'queryPlanner') while (finder.next() !== undefined) n++
+    finder = new Finder(collection, search, command.clock)
+    if (verbosity !== 'queryPlanner') while (await finder.next() !== undefined) n++
   }
   const stats = verbosity === 'queryPlanner' ? undefined : { n, keys: finder.scan.examined.keys, docs: finder.scan.examined.docs }
   const stage = stagesOf(command.name, finder, kind, entriesOnly, undefined)
   return {
     explainVersion: '1',
-    queryPlanner: { namespace, indexFilterSet: false, winningPlan: stage, rejectedPlans: [] },
+    queryPlanner: { namespace, indexFilterSet: false, parsedQuery: queryOf(search.filter), winningPlan: stage, rejectedPlans: [] },
     ...(stats === undefined
       ? {}
       : {
@@ -392,7 +414,7 @@ function stagesOf (name: string, finder: Finder, kind: string, entriesOnly: bool
     isPartial: one.index!.partial !== undefined,
     indexVersion: 2,
     direction: one.reverse ? 'backward' : 'forward',
-    ranges: one.ranges.length
+    indexBounds: Object.fromEntries(one.index!.parts.map((part, i) => [part.path, one.bounds[i]!.map((interval) => showInterval(interval, part.direction))]))
   })
   if (plan.branches !== undefined) {
     const inputStages = plan.branches.map((branch, i) => ({ ...scanOf(branch), ...counted({ keysExamined: integer(finder.scan.parts[i]!.examined.keys) }) }))

@@ -194,7 +194,7 @@ async function answerTo (request: Request, client: Client, engine: Engine, logge
       if (failure.closeConnection) return 'close'
       if (failure.error !== undefined) throw failure.error
     }
-    reply = run(command)
+    reply = await run(command)
     if (failure?.writeConcernError !== undefined) {
       reply = { ...(reply instanceof Uint8Array ? decode(reply) : reply), writeConcernError: failure.writeConcernError, ...(failure.errorLabels ? { errorLabels: failure.errorLabels } : {}) }
     }

@@ -57,7 +57,6 @@ function paths (filter: Filter): string[] {
   switch (filter.kind) {
     case 'leaf': return [filter.path]
     case 'not': return paths(filter.part)
-    case 'expr': return []
     default: return filter.parts.flatMap(paths)
   }
 }
@@ -72,6 +71,9 @@ export class Collection {
   uuid: UUID
   options: Doc
   indexes: Index[]
+  /** Grows with every change of a document, an index or the collection itself: what was read before may be stale. */
+  changes = 0
+  dropped = false
   #count: number | undefined
   #nextRid: number | undefined
 
@@ -139,6 +141,7 @@ export class Collection {
 
   /** Stores a document with its index entries. Throws DuplicateKey, leaving nothing behind. */
   insert (bytes: Uint8Array, doc: Doc): Insertion {
+    this.changes++
     this.database.write()
     return this.database.atomic(() => {
       const changes = this.indexes.map((index) => index.isId ? [keyOf(doc._id)] : index.keys(doc, this.#seen(index)))
@@ -154,6 +157,7 @@ export class Collection {
 
   /** Puts a document in another's place. `touched` names the top-level fields that may differ; null for all. */
   replace (rid: number, old: Doc, bytes: Uint8Array, doc: Doc, touched: Set<string> | null): void {
+    this.changes++
     this.database.write()
     this.database.atomic(() => {
       const changes: Array<[Index, Buffer[], Buffer[]]> = []
@@ -182,6 +186,7 @@ export class Collection {
   }
 
   remove (rid: number, doc: Doc): void {
+    this.changes++
     this.database.write()
     this.database.atomic(() => {
       for (const index of this.indexes) if (!index.isId) this.#removeEntries(index, index.keys(doc), rid)
@@ -249,6 +254,7 @@ export class Collection {
   }
 
   dropIndex (index: Index): void {
+    this.changes++
     this.database.write()
     this.database.atomic(() => {
       this.#sql('DELETE FROM indexes WHERE id = ?').run(index.id)
@@ -360,6 +366,10 @@ export class Database {
   }
 
   #load (): void {
+    for (const collection of this.collections.values()) {
+      collection.dropped = true
+      collection.changes++
+    }
     this.collections.clear()
     for (const [id, name, uuid, options] of this.statement('SELECT id, name, uuid, options FROM collections').all() as Value[]) {
       const indexes = [new Index(0, idIndex)]
@@ -439,6 +449,8 @@ export class Database {
   }
 
   dropCollection (collection: Collection): void {
+    collection.dropped = true
+    collection.changes++
     this.write()
     this.atomic(() => {
       for (const index of collection.indexes) if (!index.isId) this.sqlite.exec(`DROP TABLE x${index.id}`)
@@ -549,6 +561,10 @@ export class Storage {
     const database = this.#databases.get(name)
     if (database === undefined) return
     this.flush()
+    for (const collection of database.collections.values()) {
+      collection.dropped = true
+      collection.changes++
+    }
     this.#databases.delete(name)
     database.delete()
   }

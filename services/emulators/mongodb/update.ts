@@ -1,5 +1,4 @@
 import { Int32, Long, ObjectId, Timestamp } from 'bson'
-import { transformation } from './aggregate.ts'
 import type { Doc, Value } from './bson.ts'
 import { encode, encodeField, isDocument, patch, setField, toNumber, withId } from './bson.ts'
 import { CommandError } from './errors.ts'
@@ -29,11 +28,13 @@ export interface Update {
 const parseError = (message: string): never => { throw new CommandError('FailedToParse', message) }
 
 /**
- * Reads an update: a replacement (with its encoding in `raw`), operators or a pipeline.
+ * Reads an update: a replacement (with its encoding in `raw`) or operators.
  * https://www.mongodb.com/docs/manual/reference/operator/update/
  */
-export function parseUpdate (spec: Value, raw: Uint8Array | undefined, arrayFilters: Value[] | undefined, variables: Doc, multi: boolean): Update {
-  if (Array.isArray(spec)) return pipelineUpdate(spec, variables)
+export function parseUpdate (spec: Value, raw: Uint8Array | undefined, arrayFilters: Value[] | undefined, multi: boolean): Update {
+  if (Array.isArray(spec)) {
+    throw new CommandError('CommandNotSupported', 'an update by a pipeline is not supported by this database')
+  }
   if (!isDocument(spec)) return parseError('Update argument must be either an object or an array')
   const first = Object.keys(spec)[0]
   if (first?.[0] === '$') return operatorUpdate(spec, arrayFilters ?? [])
@@ -52,7 +53,20 @@ function checkId (before: Value, doc: Doc): void {
   if (Object.hasOwn(doc, '_id') && !equal(before, doc._id)) throw altered(doc._id)
 }
 
+function refuseDollar (name: string, path: string): never {
+  throw new CommandError('DollarPrefixedFieldName', `The dollar ($) prefixed field '${name}' in '${path}' is not allowed in the context of an update's replacement document. Consider using an aggregation pipeline with $replaceWith.`)
+}
+
+/** The `_id` that an upsert by replacement takes from its filter. */
+function idOf (filter: Filter): Value {
+  const found = equalities(filter).filter(([path]) => path === '_id' || path.startsWith('_id.'))
+  if (found.some(([path]) => path !== '_id')) throw new CommandError('NotExactValueField', "cannot infer query fields to set, path '_id' is only matched in part")
+  if (found.length > 1) throw new CommandError('NotSingleValueField', "cannot infer query fields to set, path '_id' is matched twice")
+  return found[0]?.[1]
+}
+
 function replacement (spec: Doc, raw: Uint8Array): Update {
+  for (const name of Object.keys(spec)) if (name[0] === '$' && !['$ref', '$id', '$db'].includes(name)) refuseDollar(name, name)
   const place = (id: Value): { bytes: Uint8Array, doc: Doc } => {
     if (Object.hasOwn(spec, '_id')) return withId(raw, spec)
     const field = encodeField('_id', id)
@@ -71,38 +85,9 @@ function replacement (spec: Doc, raw: Uint8Array): Update {
       return { ...placed, touched: null }
     },
     insert (filter) {
-      const id = equalities(filter).find(([path]) => path === '_id')?.[1]
+      const id = idOf(filter)
       if (id !== undefined) checkId(id, spec)
       const placed = place(id ?? new ObjectId())
-      checkSize(placed.bytes)
-      return placed
-    }
-  }
-}
-
-function pipelineUpdate (stages: Value[], variables: Doc): Update {
-  const steps = stages.map((stage) => {
-    const name = isDocument(stage) ? Object.keys(stage)[0] : undefined
-    if (name === undefined || !['$set', '$addFields', '$unset', '$project', '$replaceRoot', '$replaceWith'].includes(name)) {
-      throw new CommandError('InvalidOptions', `${name} is not allowed to be used within an update`)
-    }
-    return transformation(name, stage[name], variables)
-  })
-  const run = (doc: Doc): Doc => steps.reduce((current, step) => step(current), doc)
-  return {
-    isReplacement: false,
-    apply (_, doc) {
-      const id = doc._id
-      let out = run(doc)
-      if (Object.hasOwn(out, '_id')) checkId(id, out)
-      else out = { _id: id, ...out }
-      const bytes = encode(out)
-      checkSize(bytes)
-      return { bytes, doc: out, touched: null }
-    },
-    insert (filter) {
-      const out = run(fromFilter(filter))
-      const placed = withId(encode(out), out)
       checkSize(placed.bytes)
       return placed
     }
@@ -329,7 +314,7 @@ function checkPath (path: string): string[] {
   for (const [i, name] of names.entries()) {
     if (name === '') throw new CommandError('EmptyFieldName', `The update path '${path}' contains an empty field name, which is not allowed.`)
     if (name[0] !== '$' || name === '$' || name.startsWith('$[') || (i > 0 && ['$ref', '$id', '$db'].includes(name))) continue
-    throw new CommandError('DollarPrefixedFieldName', `The dollar ($) prefixed field '${name}' in '${path}' is not allowed in the context of an update's replacement document. Consider using an aggregation pipeline with $replaceWith.`)
+    refuseDollar(name, path)
   }
   if (names[0] === '$' || names[0]!.startsWith('$[')) throw new CommandError('BadValue', `Cannot have positional (i.e. '$') element in the first position in path '${path}'`)
   return names

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { serialize } from 'bson'
@@ -199,10 +201,21 @@ test('it says what it is, and passes over what only concerns clusters', async (t
   t.notOk('setName' in hello)
   t.match(await db.command({ buildInfo: 1 }), { version: '7.0.0' })
   t.match(await failure(db.command({ insert: 'things', documents: [{}], txnNumber: 1 })), { code: 20, message: 'Transaction numbers are only allowed on a replica set member or mongos' })
-  await collection.find({}, { readPreference: 'secondaryPreferred', readConcern: { level: 'majority' }, maxTimeMS: 1000, comment: 'x', let: { a: 1 } }).toArray()
+  await collection.find({}, { readPreference: 'secondaryPreferred', readConcern: { level: 'majority' }, maxTimeMS: 1000, comment: 'x' }).toArray()
   const strict = new MongoClient(`mongodb://127.0.0.1:${client.options.hosts[0]!.port}`, { serverApi: { version: '1', strict: false } })
   t.match(await strict.db('test').command({ ping: 1 }), { ok: 1 })
   await strict.close()
+})
+
+test('a signal right after "listening" closes the database before the process ends', async (t) => {
+  for (let round = 0; round < 3; round++) {
+    const child = spawn(process.execPath, [join(import.meta.dirname, '..', 'main.ts')], {
+      env: { PATH: process.env.PATH, PORT: '0', AUTHORIZATION: 'disabled', DATA_DIR: dataDirectory(t) }
+    })
+    t.teardown(() => child.kill('SIGKILL'))
+    child.stdout.on('data', (piece) => { if (String(piece).includes('database listening')) child.kill('SIGTERM') })
+    t.same(await once(child, 'exit'), [0, null])
+  }
 })
 
 test('it closes within two seconds, what was begun is committed, and no value is logged', async (t) => {
