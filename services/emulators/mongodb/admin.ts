@@ -1,7 +1,7 @@
 import { Int32, Long } from 'bson'
 import { handshake } from './authentication.ts'
 import type { Doc, Value } from './bson.ts'
-import { expand, integer, isDocument, toNumber } from './bson.ts'
+import { expand, integer, isDocument, namesOf, setField, toNumber } from './bson.ts'
 import type { Command, Handler } from './context.ts'
 import { arrayField, collectionName, documentField, makeCollection, refuseCollation, sessionId } from './context.ts'
 import { CommandError } from './errors.ts'
@@ -143,7 +143,7 @@ function indexSpec (given: Value): Doc {
   refuseCollation(given.collation)
   const { key } = given
   if (!isDocument(key)) throw new CommandError('FailedToParse', "Error in specification :: caused by :: The 'key' field is a required property of an index specification")
-  const names = Object.keys(key)
+  const names = namesOf(key)
   if (names.length === 0) throw new CommandError('CannotCreateIndex', 'Index keys cannot be empty.')
   if (names.length > 32) throw new CommandError('CannotCreateIndex', 'too many fields in compound index: the maximum is 32')
   const pattern: Doc = {}
@@ -159,7 +159,7 @@ function indexSpec (given: Value): Doc {
       if (path === '$**' || path.endsWith('.$**')) throw new CommandError('CommandNotSupported', 'wildcard indexes are not supported by this database')
       throw new CommandError('CannotCreateIndex', 'Index key contains an illegal field name: field name starts with \'$\'.')
     }
-    pattern[path] = direction
+    setField(pattern, path, direction)
   }
   const name = given.name
   if (typeof name !== 'string') throw new CommandError('FailedToParse', "Error in specification :: caused by :: The 'name' field is a required property of an index specification")

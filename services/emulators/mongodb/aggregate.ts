@@ -1,6 +1,6 @@
 import { Double, Int32 } from 'bson'
 import type { Doc, Value } from './bson.ts'
-import { field, integer, isDocument, setField, toNumber } from './bson.ts'
+import { field, integer, isDocument, namesOf, setField, toNumber } from './bson.ts'
 import { CommandError } from './errors.ts'
 import { matches, parseFilter, typeName } from './filter.ts'
 import { compare, keyOf, keyParts, sortKey } from './keys.ts'
@@ -63,7 +63,7 @@ export function checkSort (spec: Value): Doc {
 /** A sort specification with 1 and -1 as plain numbers. */
 export function checkDirections (spec: Doc): Doc {
   const out: Doc = {}
-  for (const path of Object.keys(spec)) {
+  for (const path of namesOf(spec)) {
     const direction = toNumber(spec[path])
     if (isDocument(spec[path]) && spec[path].$meta !== undefined) throw notSupported('$meta')
     if (direction === undefined) {
@@ -75,7 +75,7 @@ export function checkDirections (spec: Doc): Doc {
     if (path === '' || path.split('.').includes('')) {
       throw new CommandError(40353, 'FieldPath must not end with a \'.\'.')
     }
-    out[path] = direction
+    setField(out, path, direction)
   }
   return out
 }

@@ -19,7 +19,9 @@ const exact = { promoteValues: false, promoteLongs: false, promoteBuffers: false
 /** Decodes without losing the type of a number. Throws BSONError on bytes that are no BSON document. */
 export function decode (bytes: Uint8Array): Doc {
   try {
-    return deserialize(bytes, exact)
+    const doc = deserialize(bytes, exact)
+    if (hasNumericNames(doc)) keepOrder(doc, bytes)
+    return doc
   } catch (error) {
     if (error instanceof RangeError) throw tooDeep()
     throw error
@@ -27,7 +29,49 @@ export function decode (bytes: Uint8Array): Doc {
 }
 
 export function encode (doc: Doc): Buffer {
-  return serialize(doc, { ignoreUndefined: false }) as Buffer
+  return serialize(hasNumericNames(doc) ? ordered(doc) as Doc : doc, { ignoreUndefined: false }) as Buffer
+}
+
+/*
+ * JavaScript moves names that are whole numbers to the front of an object. A document that has such a name keeps the
+ * order of its fields beside them.
+ */
+const order = Symbol('order of fields')
+const numeric = /^(?:0|[1-9]\d*)$/
+
+/** The names of a document's fields in their order. */
+export function namesOf (doc: Doc): string[] {
+  return (doc as { [order]?: string[] })[order] ?? Object.keys(doc)
+}
+
+function setOrder (doc: Doc, names: string[]): void {
+  (doc as { [order]?: string[] })[order] = names
+}
+
+function hasNumericNames (value: Value): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  if (Array.isArray(value)) return value.some(hasNumericNames)
+  if (!isDocument(value)) return false
+  for (const name in value) if (numeric.test(name) || hasNumericNames(value[name])) return true
+  return false
+}
+
+function keepOrder (value: Value, bytes: Uint8Array): void {
+  const fields = elements(bytes)
+  if (!Array.isArray(value) && fields.some(({ name }) => numeric.test(name))) {
+    setOrder(value, [...new Set(fields.map(({ name }) => name))])
+  }
+  for (const { name, type, value: from, end } of fields) {
+    if ((type === 3 || type === 4) && (isDocument(value[name]) || Array.isArray(value[name]))) {
+      keepOrder(value[name], bytes.subarray(from, end))
+    }
+  }
+}
+
+/** The value with its documents as Maps, which the encoder takes in their order. */
+function ordered (value: Value): Value {
+  if (Array.isArray(value)) return value.map(ordered)
+  return isDocument(value) ? new Map(namesOf(fieldsOf(value)).map((name) => [name, ordered(value[name])])) : value
 }
 
 /** The most levels that a document may nest, itself included. */
@@ -74,7 +118,16 @@ export function field (doc: Doc, name: string): Value {
 
 export function setField (doc: Doc, name: string, value: Value): void {
   if (name === '__proto__') Object.defineProperty(doc, name, { value, configurable: true, enumerable: true, writable: true })
-  else doc[name] = value
+  else if (Object.hasOwn(doc, name)) doc[name] = value
+  else {
+    if (Object.hasOwn(doc, order) || numeric.test(name)) setOrder(doc, [...namesOf(doc), name])
+    doc[name] = value
+  }
+}
+
+export function removeField (doc: Doc, name: string): void {
+  delete doc[name]
+  if (Object.hasOwn(doc, order)) setOrder(doc, namesOf(doc).filter((other) => other !== name))
 }
 
 /** The fields of an encoded document in their order. */
@@ -178,7 +231,7 @@ export function patch (bytes: Uint8Array, doc: Doc, touched: Set<string>): Buffe
     if (!touched.has(f.name)) fields.push(bytes.subarray(f.start, f.end))
     else if (Object.hasOwn(doc, f.name)) fields.push(encodeField(f.name, doc[f.name]))
   }
-  for (const name of Object.keys(doc)) {
+  for (const name of namesOf(doc)) {
     if (!seen.has(name)) fields.push(encodeField(name, doc[name]))
   }
   return join(fields)
@@ -189,13 +242,19 @@ export function integer (value: number): Int32 | Long {
   return value >= -0x80000000 && value <= 0x7fffffff ? new Int32(value) : Long.fromNumber(value)
 }
 
+function mapped (doc: Doc, change: (value: Value, name: string) => Value): Doc {
+  const out: Doc = {}
+  for (const name of namesOf(doc)) setField(out, name, change(doc[name], name))
+  return out
+}
+
 /** Specs and options with JavaScript numbers. */
 export function loose (value: Value): Value {
   if (Array.isArray(value)) return value.map(loose)
   if (value?._bsontype === 'Int32' || value?._bsontype === 'Double') return value.value
   if (value?._bsontype === 'Long') return value.toNumber()
   if (typeof value !== 'object' || value === null || value._bsontype !== undefined || value instanceof Date) return value
-  return Object.fromEntries(Object.keys(value).map((name) => [name, name === 'partialFilterExpression' ? value[name] : loose(value[name])]))
+  return mapped(value, (item, name) => name === 'partialFilterExpression' ? item : loose(item))
 }
 
 /** JavaScript's whole numbers as BSON's ints and longs. */
@@ -203,5 +262,5 @@ export function expand (value: Value): Value {
   if (typeof value === 'number' && Number.isInteger(value)) return integer(value)
   if (Array.isArray(value)) return value.map(expand)
   if (typeof value !== 'object' || value === null || value._bsontype !== undefined || value instanceof Date) return value
-  return Object.fromEntries(Object.keys(value).map((name) => [name, expand(value[name])]))
+  return mapped(value, expand)
 }

@@ -1,5 +1,5 @@
 import type { Doc, Value } from './bson.ts'
-import { field, fieldsOf, isDocument } from './bson.ts'
+import { field, fieldsOf, isDocument, namesOf } from './bson.ts'
 import { CommandError } from './errors.ts'
 
 /*
@@ -231,7 +231,7 @@ function putPayload (type: number, value: Value): void {
       break
     case order.object:
       value = fieldsOf(value)
-      for (const name of Object.keys(value)) {
+      for (const name of namesOf(value)) {
         const fieldType = orderOf(value[name])
         putByte(fieldType)
         putText(name)
@@ -315,7 +315,7 @@ export interface KeyPart {
 }
 
 export function keyParts (pattern: Doc): KeyPart[] {
-  return Object.keys(pattern).map((path) => {
+  return namesOf(pattern).map((path) => {
     const direction = pattern[path]
     return { path, names: path.split('.'), direction: (typeof direction === 'object' ? Number(direction) : direction) < 0 ? -1 : 1 }
   })

@@ -1,5 +1,5 @@
 import type { Doc, Value } from './bson.ts'
-import { isDocument, setField, toNumber } from './bson.ts'
+import { isDocument, namesOf, setField, toNumber } from './bson.ts'
 import { CommandError } from './errors.ts'
 import type { Filter, Leaf } from './filter.ts'
 import { isTrue, parseFilter } from './filter.ts'
@@ -85,7 +85,7 @@ function sliceOf (value: Value): [number, number] {
 
 function project (doc: Doc, tree: Tree, including: boolean, filter: Filter | undefined, path: string): Doc {
   const out: Doc = {}
-  for (const name of Object.keys(doc)) {
+  for (const name of namesOf(doc)) {
     const step = tree.fields.get(name)
     if (step === undefined) {
       if (!including) setField(out, name, doc[name])

@@ -4,7 +4,7 @@ import type { StatementSync } from 'node:sqlite'
 import { DatabaseSync } from 'node:sqlite'
 import { UUID } from 'bson'
 import type { Doc, Value } from './bson.ts'
-import { decode, encode, loose } from './bson.ts'
+import { decode, encode, loose, namesOf } from './bson.ts'
 import { CommandError, StartError } from './errors.ts'
 import type { Filter } from './filter.ts'
 import { matches, parseFilter } from './filter.ts'
@@ -317,7 +317,7 @@ export function showValue (value: Value): string {
   if (Array.isArray(value)) return value.length === 0 ? '[]' : `[ ${value.map(showValue).join(', ')} ]`
   switch (value._bsontype) {
     case undefined: {
-      const names = Object.keys(value)
+      const names = namesOf(value)
       return names.length === 0 ? '{}' : `{ ${names.map((name) => `${name}: ${showValue(value[name])}`).join(', ')} }`
     }
     case 'ObjectId': return `ObjectId('${value.toHexString()}')`

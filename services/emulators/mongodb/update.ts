@@ -1,6 +1,6 @@
 import { Int32, Long, ObjectId, Timestamp } from 'bson'
 import type { Doc, Value } from './bson.ts'
-import { encode, encodeField, isDocument, patch, setField, toNumber, withId } from './bson.ts'
+import { encode, encodeField, isDocument, patch, removeField, setField, toNumber, withId } from './bson.ts'
 import { CommandError } from './errors.ts'
 import type { Filter, Leaf } from './filter.ts'
 import { equal, equalities, matches, matchesValue, parseFilter, typeName } from './filter.ts'
@@ -143,7 +143,7 @@ function setAt (container: Value, names: string[], depth: number, change: Change
   }
   const current = Object.hasOwn(container, name) ? container[name] : undefined
   const next = last ? change(current, container) : child(current, names, depth, change, creates)
-  if (next === remove) delete container[name]
+  if (next === remove) removeField(container, name)
   else if (next !== undefined) setField(container, name, next)
 }
 
