@@ -7,17 +7,14 @@ import type { FailPoints } from './failpoints.ts'
 import { typeName } from './filter.ts'
 import type { Conversation } from './scram.ts'
 import type { Collection, Storage } from './storage.ts'
-import type { User, Users } from './users.ts'
+import type { Login, Users } from './users.ts'
 
 /** What one connection is known by. */
-export interface Client {
+export interface Client extends Login {
   connectionId: number
   appName: string | undefined
   /** Whether it comes from this machine. */
   local: boolean
-  /** Who it is logged in as, as of a generation of the users: `Users.current` tells who it is now. */
-  user: User | undefined
-  generation: number
   /** A login under way. */
   conversation: Conversation | undefined
 }

@@ -1,4 +1,5 @@
-import type { Doc } from './bson.ts'
+/** Further fields of the reply of an error. */
+type Extra = Record<string, unknown>
 
 const codes = {
   InternalError: 1,
@@ -85,16 +86,16 @@ export function codeName (code: number): string {
 /** An error that a command answers to its client, by name or number from the server's list of error codes. */
 export class CommandError extends Error {
   code: number
-  extra: Doc | undefined
+  extra: Extra | undefined
 
-  constructor (code: CodeName | number, message: string, extra?: Doc) {
+  constructor (code: CodeName | number, message: string, extra?: Extra) {
     super(message)
     this.name = 'CommandError'
     this.code = typeof code === 'number' ? code : codes[code]
     this.extra = extra
   }
 
-  reply (): Doc {
+  reply (): Extra {
     return { ok: 0, errmsg: this.message, code: this.code, codeName: codeName(this.code), ...this.extra }
   }
 }

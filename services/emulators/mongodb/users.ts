@@ -1,6 +1,5 @@
 import { createHmac, randomBytes, randomUUID } from 'node:crypto'
 import type { Value } from './bson.ts'
-import type { Client } from './context.ts'
 import { CommandError } from './errors.ts'
 import type { Rights, Role } from './roles.ts'
 import { rightsOf } from './roles.ts'
@@ -17,6 +16,12 @@ export interface User {
   roles: Role[]
   rights: Rights
   credential: Credential
+}
+
+/** Who a connection is logged in as, as of a generation of the users. */
+export interface Login {
+  user: User | undefined
+  generation: number
 }
 
 // no command reaches it: a client's database has no `$` in its name
@@ -76,7 +81,7 @@ export class Users {
   }
 
   /** The user that a client is logged in as, as it is now: undefined if it has been dropped since, and if there is none. */
-  current (client: Client): User | undefined {
+  current (client: Login): User | undefined {
     if (client.generation !== this.generation) {
       const known = client.user && this.find(client.user.db, client.user.name)
       client.user = known?.id === client.user?.id ? known : undefined

@@ -1,4 +1,9 @@
+import { copyFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { MongoClient } from 'mongodb'
+import { pino } from 'pino'
 import { test } from 'tap'
+import { startDatabase } from '../server.ts'
 import { encode } from '../bson.ts'
 import { Storage } from '../storage.ts'
 import { dataDirectory } from './helper.ts'
@@ -45,4 +50,24 @@ test('a write that fails leaves nothing behind, its neighbours stay', (t) => {
   t.equal(collection.indexes[1]!.multikey, false)
   t.equal(collection.entries(collection.indexes[1]!, Buffer.from([0]), Buffer.from([0xff]), 100), 2)
   t.end()
+})
+
+test('a data file of an earlier version is read and written', async (t) => {
+  const dataDir = dataDirectory(t)
+  copyFileSync(join(import.meta.dirname, 'data', 'earlier.sqlite'), join(dataDir, 'test.sqlite'))
+  const database = await startDatabase({ dataDir, logger: pino({ level: 'silent' }) })
+  const client = new MongoClient(`mongodb://127.0.0.1:${database.port}`)
+  t.teardown(async () => {
+    await client.close()
+    await database.close()
+  })
+  const collection = client.db('test').collection<{ _id: number, [name: string]: unknown }>('things')
+  t.same((await collection.indexes()).map(({ name }) => name), ['_id_', 'a_1_b_-1', 'l_1', 'at_1', 'p_1'])
+  t.match(await collection.find({ l: 2 }).hint('l_1').toArray(), [{ _id: 1, a: 1, b: 'x', l: [1, 2] }])
+  t.match(await collection.find({ a: { $gt: 1 }, p: 5 }).hint('p_1').toArray(), [{ _id: 2 }])
+  await t.rejects(collection.insertOne({ _id: 3, a: 1, b: 'x' }), { code: 11000 })
+  await collection.insertOne({ _id: 3, a: 3, b: 'z', l: [2] })
+  t.equal(await collection.countDocuments({ l: 2 }), 2)
+  t.equal(database.expire(), 1)
+  t.equal(await collection.countDocuments(), 2)
 })
