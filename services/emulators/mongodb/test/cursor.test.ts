@@ -1,7 +1,7 @@
 import { Long } from 'mongodb'
 import { test } from 'tap'
-import { Cursors, batchOf } from '../cursors.ts'
-import { listSource } from '../read.ts'
+import { Cursors, batchOf } from '../commands/cursors.ts'
+import { listSource } from '../commands/read.ts'
 import { failure, start } from './helper.ts'
 
 test('a cursor gives all documents over many batches, the first of 101', async (t) => {

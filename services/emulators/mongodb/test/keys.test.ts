@@ -1,7 +1,7 @@
 import { Binary, BSONRegExp, BSONSymbol, Code, Decimal128, Double, Int32, Long, MaxKey, MinKey, ObjectId, Timestamp } from 'bson'
 import { test } from 'tap'
-import type { Value } from '../bson.ts'
-import { compare, documentKeys, invert, keyOf, keyParts } from '../keys.ts'
+import type { Value } from '../bson/bson.ts'
+import { compare, documentKeys, invert, keyOf, keyParts } from '../bson/keys.ts'
 
 // https://www.mongodb.com/docs/manual/reference/bson-type-comparison-order/
 const ascending: Value[][] = [

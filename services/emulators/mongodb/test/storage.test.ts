@@ -4,8 +4,8 @@ import { MongoClient } from 'mongodb'
 import { pino } from 'pino'
 import { test } from 'tap'
 import { startDatabase } from '../server.ts'
-import { encode } from '../bson.ts'
-import { Storage } from '../storage.ts'
+import { encode } from '../bson/bson.ts'
+import { Storage } from '../storage/storage.ts'
 import { dataDirectory } from './helper.ts'
 
 test('a commit that fails takes back what was written, and tells all who wait', async (t) => {

@@ -1,8 +1,8 @@
 import type { Logger } from 'pino'
-import { decode } from './bson.ts'
-import { keyOf, order } from './keys.ts'
+import { decode } from '../bson/bson.ts'
+import { keyOf, order } from '../bson/keys.ts'
 import type { Collection, Index, Storage } from './storage.ts'
-import { invert } from './keys.ts'
+import { invert } from '../bson/keys.ts'
 
 /** Deletes the documents that TTL indexes let expire, as mongod does once a minute; answers how many. */
 export function expire (storage: Storage, logger: Logger, now = Date.now()): number {

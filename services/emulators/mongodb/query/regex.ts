@@ -1,5 +1,5 @@
 import type { BSONRegExp } from 'bson'
-import { CommandError } from './errors.ts'
+import { CommandError } from '../errors.ts'
 
 /*
  * Regular expressions are PCRE in MongoDB and run on JavaScript's engine here. Only what means the same in both, or

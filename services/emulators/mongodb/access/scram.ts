@@ -1,5 +1,5 @@
 import { createHash, createHmac, pbkdf2Sync, randomBytes, timingSafeEqual } from 'node:crypto'
-import { CommandError } from './errors.ts'
+import { CommandError } from '../errors.ts'
 
 export const mechanism = 'SCRAM-SHA-256'
 export const iterations = 15000

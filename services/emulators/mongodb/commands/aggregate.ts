@@ -1,12 +1,12 @@
 import { Double, Int32 } from 'bson'
-import type { Doc, Value } from './bson.ts'
-import { field, integer, isDocument, namesOf, setField, toNumber } from './bson.ts'
-import { CommandError } from './errors.ts'
-import { matches, parseFilter, typeName } from './filter.ts'
-import { compare, keyOf, keyParts, sortKey } from './keys.ts'
-import { arithmetic } from './number.ts'
-import { projection } from './projection.ts'
-import type { Clock } from './clock.ts'
+import type { Doc, Value } from '../bson/bson.ts'
+import { field, integer, isDocument, namesOf, setField, toNumber } from '../bson/bson.ts'
+import { CommandError } from '../errors.ts'
+import { matches, parseFilter, typeName } from '../query/filter.ts'
+import { compare, keyOf, keyParts, sortKey } from '../bson/keys.ts'
+import { arithmetic } from '../bson/arithmetic.ts'
+import { projection } from '../query/projection.ts'
+import type { Clock } from '../query/clock.ts'
 
 /** The most that one stage may hold in memory, as in mongod. */
 export const maxStageBytes = 100 * 1024 * 1024

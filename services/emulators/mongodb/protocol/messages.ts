@@ -1,6 +1,6 @@
-import type { Doc, Value } from './bson.ts'
-import { decode, elements, encode } from './bson.ts'
-import { CommandError, ProtocolError } from './errors.ts'
+import type { Doc, Value } from '../bson/bson.ts'
+import { decode, elements, encode } from '../bson/bson.ts'
+import { CommandError, ProtocolError } from '../errors.ts'
 
 export const maxMessage = 48000000
 const opReply = 1

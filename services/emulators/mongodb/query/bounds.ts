@@ -1,6 +1,6 @@
-import type { Value } from './bson.ts'
+import type { Value } from '../bson/bson.ts'
 import type { Filter, Leaf } from './filter.ts'
-import { keyOf, order, orderOf } from './keys.ts'
+import { keyOf, order, orderOf } from '../bson/keys.ts'
 
 /** A stretch of ascending keys; `text` says it as explain does. */
 export interface Interval {

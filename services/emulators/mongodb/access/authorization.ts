@@ -1,8 +1,8 @@
-import type { Value } from './bson.ts'
-import { isDocument } from './bson.ts'
+import type { Value } from '../bson/bson.ts'
+import { isDocument } from '../bson/bson.ts'
 import { rolesField, usersAsked } from './authentication.ts'
-import type { Command } from './context.ts'
-import { CommandError } from './errors.ts'
+import type { Command } from '../commands/context.ts'
+import { CommandError } from '../errors.ts'
 import { actions, rightsOn } from './roles.ts'
 import type { User } from './users.ts'
 

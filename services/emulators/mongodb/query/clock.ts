@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { CommandError } from './errors.ts'
+import { CommandError } from '../errors.ts'
 
 /** How long a command runs before it lets other clients' commands run, in milliseconds. */
 const slice = 10

@@ -1,6 +1,6 @@
 import type { Doc, Value } from './bson.ts'
 import { field, fieldsOf, isDocument, namesOf } from './bson.ts'
-import { CommandError } from './errors.ts'
+import { CommandError } from '../errors.ts'
 
 /*
  * Keys whose order as bytes is the order of the values they stand for, as in the server's KeyString:

@@ -1,11 +1,11 @@
 import { createHmac, randomBytes, randomUUID } from 'node:crypto'
-import type { Value } from './bson.ts'
-import { CommandError } from './errors.ts'
+import type { Value } from '../bson/bson.ts'
+import { CommandError } from '../errors.ts'
 import type { Rights, Role } from './roles.ts'
 import { rightsOf } from './roles.ts'
 import type { Credential } from './scram.ts'
 import { credentialOf, iterations, saltLength } from './scram.ts'
-import type { Database, Storage } from './storage.ts'
+import type { Database, Storage } from '../storage/storage.ts'
 
 /** A user of a database. What changes of it makes another object of the same id. */
 export interface User {

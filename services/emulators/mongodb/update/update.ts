@@ -1,12 +1,12 @@
 import { Int32, Long, ObjectId, Timestamp } from 'bson'
-import type { Doc, Value } from './bson.ts'
-import { encode, encodeField, isDocument, patch, removeField, setField, toNumber, withId } from './bson.ts'
-import { CommandError } from './errors.ts'
-import type { Filter, Leaf } from './filter.ts'
-import { equal, equalities, matches, matchesValue, parseFilter, typeName } from './filter.ts'
-import { compare, digits, keyParts, sortKey } from './keys.ts'
-import { arithmetic } from './number.ts'
-import { showValue } from './storage.ts'
+import type { Doc, Value } from '../bson/bson.ts'
+import { encode, encodeField, isDocument, patch, removeField, setField, toNumber, withId } from '../bson/bson.ts'
+import { CommandError } from '../errors.ts'
+import type { Filter, Leaf } from '../query/filter.ts'
+import { equal, equalities, matches, matchesValue, parseFilter, typeName } from '../query/filter.ts'
+import { compare, digits, keyParts, sortKey } from '../bson/keys.ts'
+import { arithmetic } from '../bson/arithmetic.ts'
+import { showValue } from '../storage/storage.ts'
 
 export const maxDocument = 16 * 1024 * 1024
 

@@ -1,12 +1,12 @@
 import type { Bound, Interval } from './bounds.ts'
 import { all, boundOf, conjuncts, everything, intersect, isPoint } from './bounds.ts'
-import type { Doc, Value } from './bson.ts'
-import { isDocument, toNumber } from './bson.ts'
-import { CommandError } from './errors.ts'
+import type { Doc, Value } from '../bson/bson.ts'
+import { isDocument, toNumber } from '../bson/bson.ts'
+import { CommandError } from '../errors.ts'
 import type { Filter, Leaf } from './filter.ts'
-import type { KeyPart } from './keys.ts'
-import { compare, invert, keyOf } from './keys.ts'
-import type { Collection, Index } from './storage.ts'
+import type { KeyPart } from '../bson/keys.ts'
+import { compare, invert, keyOf } from '../bson/keys.ts'
+import type { Collection, Index } from '../storage/storage.ts'
 
 /** Keys from `lo` to before `hi`, whose first `prefix` bytes are the same in all of them. */
 export interface Range {

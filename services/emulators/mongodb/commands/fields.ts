@@ -1,6 +1,6 @@
-import type { Doc, Value } from './bson.ts'
-import { isDocument, toNumber } from './bson.ts'
-import { CommandError } from './errors.ts'
+import type { Doc, Value } from '../bson/bson.ts'
+import { isDocument, toNumber } from '../bson/bson.ts'
+import { CommandError } from '../errors.ts'
 
 /** What every command may carry besides its own fields. */
 const general = new Set([

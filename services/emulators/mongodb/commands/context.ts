@@ -1,13 +1,13 @@
-import type { Doc, Value } from './bson.ts'
-import { isDocument, toNumber } from './bson.ts'
-import type { Clock } from './clock.ts'
+import type { Doc, Value } from '../bson/bson.ts'
+import { isDocument, toNumber } from '../bson/bson.ts'
+import type { Clock } from '../query/clock.ts'
 import type { Cursors } from './cursors.ts'
-import { CommandError } from './errors.ts'
-import type { FailPoints } from './failpoints.ts'
-import { typeName } from './filter.ts'
-import type { Conversation } from './scram.ts'
-import type { Collection, Storage } from './storage.ts'
-import type { Login, Users } from './users.ts'
+import { CommandError } from '../errors.ts'
+import type { FailPoints } from '../protocol/failpoints.ts'
+import { typeName } from '../query/filter.ts'
+import type { Conversation } from '../access/scram.ts'
+import type { Collection, Storage } from '../storage/storage.ts'
+import type { Login, Users } from '../access/users.ts'
 
 /** What one connection is known by. */
 export interface Client extends Login {

@@ -1,9 +1,9 @@
 import { BSONRegExp } from 'bson'
-import type { Doc, Value } from './bson.ts'
-import { field, fieldsOf, isDocument, toNumber } from './bson.ts'
-import { CommandError } from './errors.ts'
+import type { Doc, Value } from '../bson/bson.ts'
+import { field, fieldsOf, isDocument, toNumber } from '../bson/bson.ts'
+import { CommandError } from '../errors.ts'
 import { toRegExp } from './regex.ts'
-import { compare, digits, keyOf, order, orderOf } from './keys.ts'
+import { compare, digits, keyOf, order, orderOf } from '../bson/keys.ts'
 
 export type Comparison = 'eq' | 'lt' | 'lte' | 'gt' | 'gte'
 

@@ -1,4 +1,4 @@
-import { CommandError } from './errors.ts'
+import { CommandError } from '../errors.ts'
 import { BSON, Double, Int32, Long, ObjectId, deserialize, serialize } from 'bson'
 
 /** Any BSON value as `decode` gives it: numbers stay Int32, Double, Long or Decimal128. */

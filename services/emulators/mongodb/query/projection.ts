@@ -1,9 +1,9 @@
-import type { Doc, Value } from './bson.ts'
-import { isDocument, namesOf, setField, toNumber } from './bson.ts'
-import { CommandError } from './errors.ts'
+import type { Doc, Value } from '../bson/bson.ts'
+import { isDocument, namesOf, setField, toNumber } from '../bson/bson.ts'
+import { CommandError } from '../errors.ts'
 import type { Filter, Leaf } from './filter.ts'
 import { isTrue, parseFilter } from './filter.ts'
-import { matchedElement } from './update.ts'
+import { matchedElement } from '../update/update.ts'
 
 /** What is done with one field: kept, dropped, cut, or gone into. */
 type Step = true | false | { slice: [skip: number, count: number] } | { element: Leaf } | { first: true } | Tree

@@ -1,5 +1,5 @@
 import type { Plan, Range } from './planner.ts'
-import type { Collection, Row } from './storage.ts'
+import type { Collection, Row } from '../storage/storage.ts'
 
 /** What a scan has looked at, as explain tells it. */
 export interface Examined {

@@ -1,7 +1,7 @@
 import { Long } from 'bson'
 import { randomBytes } from 'node:crypto'
-import type { Clock } from './clock.ts'
-import { CommandError } from './errors.ts'
+import type { Clock } from '../query/clock.ts'
+import { CommandError } from '../errors.ts'
 
 /** Where a cursor's documents come from; it may hold nothing that keeps others from writing. */
 export interface Source {
