@@ -24,7 +24,9 @@ const schema = {
     DATA_DIR: { type: 'string', minLength: 1 },
     PORT: { type: 'integer', minimum: 0, maximum: 65535, default: 27017 },
     HOST: { type: 'string', minLength: 1, default: '127.0.0.1' },
-    LOG_LEVEL: { type: 'string', enum: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], default: 'info' },
+    LOG_LEVEL: {
+      type: 'string', enum: ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], default: 'info'
+    },
     TTL_SECONDS: { type: 'number', exclusiveMinimum: 0, default: 60 },
     AUTHORIZATION: { type: 'string', enum: ['enabled', 'disabled'], default: 'enabled' },
     [rootName]: { type: 'string', minLength: 1 },

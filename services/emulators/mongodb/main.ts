@@ -11,7 +11,8 @@ let signals: { uninstall: () => void } | undefined
 try {
   const { logLevel, ...options } = loadConfig(process.env)
   const logger = pino(loggerOptions('database', logLevel), lineDestination())
-  // Before the start: a signal that arrives during it, or right after "listening", must close the database as well
+  // Before the start: a signal that arrives during it, or right after "listening", must close the database as
+  // well
   signals = closeWithGrace({ delay: 1900, logger }, async ({ err }) => {
     if (err) logger.error({ err }, 'closing after an error')
     const database = await starting?.catch(() => undefined)

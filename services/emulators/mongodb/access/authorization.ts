@@ -1,16 +1,16 @@
-import type { Value } from '../bson/bson.ts'
-import { isDocument } from '../bson/bson.ts'
-import { rolesField, usersAsked } from './authentication.ts'
-import type { Command } from '../commands/context.ts'
+import { isDocument } from '../bson/values.ts'
+import type { Value } from '../bson/values.ts'
+import type { Command } from '../commands/command.ts'
 import { CommandError } from '../errors.ts'
 import { actions, rightsOn } from './roles.ts'
+import { rolesOption, usersAsked } from './user-commands.ts'
 import type { User } from './users.ts'
 
 /** Actions that must all be granted on a database. */
 type Need = [database: string, actions: number]
 
 const { find, list, write, structure, administer, users: manage, server } = actions
-/** To those who are not logged in as well. */
+/** To clients that are not logged in as well. */
 const open = 0
 /** What no role grants. */
 const never = 1 << 30
@@ -31,7 +31,6 @@ const table: Record<string, number | ((command: Command, user: User) => Need[])>
   find,
   count: find,
   distinct: find,
-  // all that its stages read lies in the same database
   aggregate: find,
   explain: ({ body, database }) => [[database, explained(body.explain)]],
   getMore: (command, user) => cursorNeeds(command, user, [command.body.getMore]),
@@ -40,48 +39,51 @@ const table: Record<string, number | ((command: Command, user: User) => Need[])>
   update: write,
   delete: write,
   findAndModify: write,
-  findandmodify: write,
-  create: structure,
   drop: structure,
   createIndexes: structure,
-  dropIndexes: structure,
-  deleteIndexes: structure,
-  collMod: administer,
   dropDatabase: administer,
   listCollections: list,
   listIndexes: list,
-  // it answers what its user may see
-  listDatabases: () => [],
   configureFailPoint: server,
   serverStatus: server,
   createUser: (command) => [[command.database, manage], ...grants(command)],
-  // which roles it takes away is not known: it takes the right to take any
-  updateUser: (command) => [[command.database, manage], ...(command.body.roles === undefined ? [] : [['*', manage] as Need, ...grants(command)])],
+  updateUser: (command) => [[command.database, manage], ...changes(command)],
   dropUser: manage,
-  usersInfo: (command, user) => usersAsked(command).filter(([db, name]) => db !== user.db || name !== user.name).map(([db = '*']) => [db, manage])
+  usersInfo: (command, user) => usersAsked(command)
+    .filter(({ db, name }) => db !== user.db || name !== user.name)
+    .map(({ db = '*' }) => [db, manage])
 }
 
 /** A command that is not here is refused. */
 export const needs = new Map(Object.entries(table))
 
-const grants = (command: Command): Need[] => rolesField(command).map(({ db }) => [db, manage])
+const grants = (command: Command): Need[] => rolesOption(command).map(({ db }) => [db, manage])
 
-/** What is needed of a collection; a server's own ones are for no role here. */
-const needOf = (need: number, target: Value): number => need !== manage && typeof target === 'string' && target.startsWith('system.') ? never : need
+/** Which roles a change takes away is not known: it needs the right to take any. */
+const changes = (command: Command): Need[] =>
+  command.body.roles === undefined ? [] : [['*', manage], ...grants(command)]
+
+/** What is needed of a collection; no role grants anything on the server's own. */
+function needOf (need: number, target: Value): number {
+  return need !== manage && typeof target === 'string' && target.startsWith('system.') ? never : need
+}
 
 function explained (inner: Value): number {
-  const [[name, target] = ['', undefined]] = Object.entries(isDocument(inner) ? inner : {})
+  const [name = '', target] = Object.entries(isDocument(inner) ? inner : {})[0] ?? []
   const need = needs.get(name)
-  // what cannot be explained is told so by explain itself
+  // a command that cannot be explained gets its error from explain itself
   return typeof need === 'number' ? needOf(need, target) : find
 }
 
 /** What it took to open the cursors. Throws Unauthorized for one of another user. */
 function cursorNeeds ({ name, cursors, database }: Command, user: User, ids: Value): Need[] {
   return (Array.isArray(ids) ? ids : []).flatMap((id): Need[] => {
-    const cursor = cursors.peek(id)
+    const cursor = cursors.find(id)
     if (cursor === undefined) return []
-    if (cursor.user !== user.id) throw new CommandError('Unauthorized', `${name}: cursor id ${String(id)} was not created by the authenticated user`)
+    if (cursor.user !== user.id) {
+      throw new CommandError('Unauthorized',
+        `${name}: cursor id ${String(id)} was not created by the authenticated user`)
+    }
     return [[database, needs.get(cursor.command) as number]]
   })
 }
@@ -97,10 +99,10 @@ export function authorize (command: Command): void {
     if (name === 'createUser' && database === 'admin' && client.local && users.size === 0) return
     throw new CommandError('Unauthorized', `Command ${name} requires authentication`)
   }
-  const has = (db: string, all: number): boolean => (rightsOn(user.rights, db) & all) === all
   const target = body[name]
-  const allowed = typeof need === 'number'
-    ? has(database, needOf(body.bypassDocumentValidation === true ? need | administer : need, target))
-    : need?.(command, user).every(([db, all]) => has(db, all)) ?? false
-  if (!allowed) throw new CommandError('Unauthorized', `not authorized on ${database} to execute command { ${name}: ${typeof target === 'string' ? `"${target}"` : 1} }`)
+  const needed = typeof need === 'number' ? [[database, needOf(need, target)] as Need] : need?.(command, user)
+  if (needed?.every(([db, all]) => (rightsOn(user.rights, db) & all) === all)) return
+  const shown = typeof target === 'string' ? `"${target}"` : 1
+  throw new CommandError('Unauthorized',
+    `not authorized on ${database} to execute command { ${name}: ${shown} }`)
 }

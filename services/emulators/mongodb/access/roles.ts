@@ -1,14 +1,14 @@
-/** What commands do to a database, one bit each: as fine as the built-in roles can tell apart. */
+/** What commands do to a database, one bit each, as far as the built-in roles differ. */
 export const actions = {
   find: 1,
   /** listCollections and listIndexes. */
   list: 2,
   write: 4,
-  /** Collections and indexes, made and dropped. */
+  /** Making and dropping collections and indexes. */
   structure: 8,
-  /** collMod, dropDatabase and writing past a validator. */
+  /** dropDatabase. */
   administer: 16,
-  /** Users seen, made, changed and dropped, and roles of the database granted. */
+  /** Reading, making, changing and dropping users, and granting roles of the database. */
   users: 32,
   /** What concerns the whole server. */
   server: 64

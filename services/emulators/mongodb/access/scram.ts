@@ -5,7 +5,7 @@ export const mechanism = 'SCRAM-SHA-256'
 export const iterations = 15000
 export const saltLength = 28
 
-/** What is kept of a password: with it a proof can be checked, not made. */
+/** What is stored of a password: with it a proof can be checked, not made. */
 export interface Credential {
   salt: Uint8Array
   iterations: number
@@ -17,8 +17,8 @@ const hmac = (key: Uint8Array, text: string): Buffer => createHmac('sha256', key
 const hash = (bytes: Uint8Array): Buffer => createHash('sha256').update(bytes).digest()
 
 /**
- * What SASLprep (RFC 4013) maps is mapped, as clients do before they log in. What it prohibits is not looked for:
- * clients refuse such a password themselves, so that nobody can log in with it.
+ * Maps what SASLprep (RFC 4013) maps, as clients do before they log in. What it prohibits is not refused
+ * here: clients refuse such a password themselves, so that nobody can log in with it.
  */
 const prepared = (password: string): string => password
   .replace(/[\u1680\u200b]/g, ' ')
@@ -28,19 +28,26 @@ const prepared = (password: string): string => password
 export function credentialOf (password: string): Credential {
   const salt = randomBytes(saltLength)
   const salted = pbkdf2Sync(prepared(password), salt, iterations, 32, 'sha256')
-  return { salt, iterations, storedKey: hash(hmac(salted, 'Client Key')), serverKey: hmac(salted, 'Server Key') }
+  return {
+    salt,
+    iterations,
+    storedKey: hash(hmac(salted, 'Client Key')),
+    serverKey: hmac(salted, 'Server Key')
+  }
 }
 
-export const authenticationFailed = (): CommandError => new CommandError('AuthenticationFailed', 'Authentication failed.')
+export function authenticationFailed (): CommandError {
+  return new CommandError('AuthenticationFailed', 'Authentication failed.')
+}
 
 const maxPayload = 16 * 1024
-// without channel binding; the client's list of extensions is passed over
+// without channel binding; the client's list of extensions is ignored
 const clientFirst = /^([ny],(?:a=([^,]*))?,)(n=([^,]+),r=([\x21-\x2b\x2d-\x7e]{4,})(?:,.*)?)$/s
 const clientFinal = /^(c=([^,]+),r=([^,]+)(?:,.*)?),p=([^,]+)$/s
 
 /**
  * The server's side of one login by SCRAM-SHA-256. https://www.rfc-editor.org/rfc/rfc5802, rfc7677
- * Every payload that is not what it must be throws the same AuthenticationFailed.
+ * Every invalid payload throws the same AuthenticationFailed.
  */
 export class Conversation {
   database: string
@@ -75,7 +82,9 @@ export class Conversation {
 
   #first (message: string): Buffer {
     const [, header, authorizeAs, bare, encoded, clientNonce] = clientFirst.exec(message) ?? []
-    if (header === undefined || (authorizeAs !== undefined && authorizeAs !== encoded)) throw authenticationFailed()
+    if (header === undefined || (authorizeAs !== undefined && authorizeAs !== encoded)) {
+      throw authenticationFailed()
+    }
     this.name = encoded!.replace(/=(2C|3D)/g, (_, code) => code === '2C' ? ',' : '=')
     this.credential = this.#lookUp(this.name)
     const { salt, iterations } = this.credential
@@ -91,7 +100,9 @@ export class Conversation {
     const [, unproved, header = '', nonce, proof = ''] = clientFinal.exec(message) ?? []
     const { storedKey, serverKey } = this.credential!
     const given = Buffer.from(proof, 'base64')
-    if (unproved === undefined || nonce !== this.#nonce || Buffer.from(header, 'base64').toString() !== this.#header || given.length !== 32) throw authenticationFailed()
+    const isValid = unproved !== undefined && nonce === this.#nonce && given.length === 32 &&
+      Buffer.from(header, 'base64').toString() === this.#header
+    if (!isValid) throw authenticationFailed()
     const messages = `${this.#messages},${unproved}`
     const signature = hmac(storedKey, messages)
     const clientKey = given.map((byte, i) => byte ^ signature[i]!)

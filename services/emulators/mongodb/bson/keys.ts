@@ -1,14 +1,15 @@
-import type { Doc, Value } from './bson.ts'
-import { field, fieldsOf, isDocument, namesOf } from './bson.ts'
-import { CommandError } from '../errors.ts'
+import { BSONValue, Binary, Double, Int32, Long, ObjectId } from 'bson'
+import { notSupported } from '../errors.ts'
+import { namesOf, typeName } from './values.ts'
+import type { Doc, Value } from './values.ts'
 
 /*
  * Keys whose order as bytes is the order of the values they stand for, as in the server's KeyString:
  * https://www.mongodb.com/docs/manual/reference/bson-type-comparison-order/
- * Numbers of all types share one form. No key is a prefix of another, so a descending part is the inverted bytes.
+ * Numbers of all types share one form. No key is a prefix of another, so a descending part is the inverted
+ * bytes. `undefined` is the key of an empty array, which sorts before null.
  */
 export const order = {
-  MinKey: 0x0a,
   undefined: 0x10,
   null: 0x14,
   number: 0x1e,
@@ -18,62 +19,57 @@ export const order = {
   binary: 0x5a,
   objectId: 0x64,
   bool: 0x6e,
-  date: 0x78,
-  timestamp: 0x82,
-  regex: 0x8c,
-  dbPointer: 0x96,
-  code: 0xa0,
-  codeWithScope: 0xaa,
-  MaxKey: 0xf0
+  date: 0x78
 } as const
 
-/** The place of a value's type in the comparison order; missing counts as null. */
+/** The place of a value's type in the comparison order. Throws CommandNotSupported for other types. */
 export function orderOf (value: Value): number {
   switch (typeof value) {
     case 'string': return order.string
     case 'boolean': return order.bool
-    case 'number':
-    case 'bigint': return order.number
+    case 'number': return order.number
     case 'undefined': return order.undefined
   }
   if (value === null) return order.null
+  if (!(value instanceof BSONValue)) {
+    return Array.isArray(value) ? order.array : value instanceof Date ? order.date : order.object
+  }
   switch (value._bsontype) {
-    case undefined: return Array.isArray(value) ? order.array : value instanceof Date ? order.date : order.object
     case 'Int32':
     case 'Double':
-    case 'Long':
-    case 'Decimal128': return order.number
+    case 'Long': return order.number
     case 'ObjectId': return order.objectId
     case 'Binary': return order.binary
-    case 'Timestamp': return order.timestamp
-    case 'BSONRegExp': return order.regex
-    case 'BSONSymbol': return order.string
-    case 'Code': return value.scope ? order.codeWithScope : order.code
-    case 'MinKey': return order.MinKey
-    case 'MaxKey': return order.MaxKey
-    default: return order.object
+    default: throw notSupported(`a comparison with the type ${typeName(value)}`)
   }
 }
 
+/** The key being written, up to `at`. One is enough: no key is made while another is under way. */
 let buffer = Buffer.allocUnsafe(4096)
 let at = 0
 
-function room (bytes: number): void {
+function reserve (bytes: number): void {
   if (at + bytes <= buffer.length) return
   const larger = Buffer.allocUnsafe(Math.max(buffer.length * 2, at + bytes))
   buffer.copy(larger, 0, 0, at)
   buffer = larger
 }
 
+function putByte (byte: number): void {
+  reserve(1)
+  buffer[at++] = byte
+}
+
+/** Text ends in 00 01; a zero byte within it is written 00 ff. */
 function putText (text: string): void {
   const start = at
-  room(text.length * 3 + 2)
+  reserve(text.length * 3 + 2)
   at += buffer.write(text, at)
   if (buffer.subarray(start, at).includes(0)) {
-    const escaped = Buffer.from(buffer.subarray(start, at))
+    const plain = Buffer.from(buffer.subarray(start, at))
     at = start
-    room(escaped.length * 2 + 2)
-    for (const byte of escaped) {
+    reserve(plain.length * 2 + 2)
+    for (const byte of plain) {
       buffer[at++] = byte
       if (byte === 0) buffer[at++] = 0xff
     }
@@ -83,7 +79,7 @@ function putText (text: string): void {
 }
 
 function putDouble (value: number): void {
-  room(8)
+  reserve(8)
   if (Number.isNaN(value)) buffer.fill(0, at, at + 8)
   else {
     buffer.writeDoubleBE(value === 0 ? 0 : value, at)
@@ -93,106 +89,89 @@ function putDouble (value: number): void {
   at += 8
 }
 
-function putByte (byte: number): void {
-  room(1)
-  buffer[at++] = byte
-}
-
 const scratch = Buffer.alloc(8)
 
+/** The next double below one that is not zero. */
 function nextDown (value: number): number {
-  if (value === Infinity) return Number.MAX_VALUE
-  if (value === 0) return -Number.MIN_VALUE
   scratch.writeDoubleBE(value)
   const bits = scratch.readBigInt64BE()
   scratch.writeBigInt64BE(value > 0 ? bits - 1n : bits + 1n)
   return scratch.readDoubleBE()
 }
 
-/** Numerator and power of two of a finite double: value = n * 2^e. */
-function parts (value: number): [bigint, number] {
-  scratch.writeDoubleBE(value)
-  const bits = scratch.readBigUInt64BE()
-  const exponent = Number((bits >> 52n) & 0x7ffn)
-  const fraction = bits & 0xfffffffffffffn
-  const n = exponent === 0 ? fraction : fraction | 0x10000000000000n
-  return [bits >> 63n ? -n : n, (exponent || 1) - 1075]
-}
-
-/** Sign of digits * 10^exponent - value, exactly. */
-function compareDecimal (digits: bigint, exponent: number, value: number): number {
-  if (value === Infinity) return -1
-  if (value === -Infinity) return 1
-  let [right, twos] = parts(value)
-  let left = digits
-  if (exponent > 0) left *= 10n ** BigInt(exponent)
-  else right *= 10n ** BigInt(-exponent)
-  if (twos > 0) right <<= BigInt(twos)
-  else left <<= BigInt(-twos)
-  return left < right ? -1 : left > right ? 1 : 0
-}
-
 /** The greatest double not above the number, then, only if that differs from it, its decimal digits. */
-function putDecimal (digits: bigint, exponent: number): void {
-  if (digits === 0n) {
-    putDouble(0)
-    putByte(0)
-    return
-  }
-  const negative = digits < 0n
-  let text = (negative ? -digits : digits).toString()
-  let double = Number(`${negative ? '-' : ''}${text}e${exponent}`)
-  if (compareDecimal(digits, exponent, double) < 0) double = nextDown(double)
+function putLarge (long: bigint): void {
+  let double = Number(long)
+  if (BigInt(double) > long) double = nextDown(double)
   putDouble(double)
-  if (compareDecimal(digits, exponent, double) === 0) {
-    putByte(0)
-    return
-  }
+  if (BigInt(double) === long) return putByte(0)
   putByte(1)
   const start = at
-  const scale = text.length + exponent + 0x4000
-  text = text.replace(/0+$/, '')
-  room(text.length + 3)
-  at = buffer.writeUInt16BE(scale, at)
-  at += buffer.write(text, at, 'latin1')
+  const digits = (long < 0n ? -long : long).toString()
+  reserve(digits.length + 3)
+  at = buffer.writeUInt16BE(digits.length + 0x4000, at)
+  at += buffer.write(digits.replace(/0+$/, ''), at, 'latin1')
   buffer[at++] = 0
-  if (negative) for (let i = start; i < at; i++) buffer[i] = ~buffer[i]!
+  if (long < 0n) for (let i = start; i < at; i++) buffer[i] = ~buffer[i]!
+}
+
+/** A number that a double holds exactly, undefined for a long that it does not. */
+function exactNumber (value: Value): number | undefined {
+  if (typeof value === 'number') return value
+  if (value instanceof Int32 || value instanceof Double) return value.value
+  const number = (value as Long).toNumber()
+  return Number.isSafeInteger(number) ? number : undefined
 }
 
 function putNumber (value: Value): void {
-  if (typeof value === 'number') {
-    putDouble(value)
-    putByte(0)
-    return
+  const number = exactNumber(value)
+  if (number === undefined) return putLarge((value as Long).toBigInt())
+  putDouble(number)
+  putByte(0)
+}
+
+function putBinary (value: Binary): void {
+  const bytes = value.buffer.subarray(0, value.position)
+  reserve(bytes.length + 5)
+  at = buffer.writeUInt32BE(bytes.length, at)
+  buffer[at++] = value.sub_type
+  buffer.set(bytes, at)
+  at += bytes.length
+}
+
+function putDate (value: Date): void {
+  reserve(8)
+  buffer.writeBigInt64BE(BigInt(value.getTime()), at)
+  buffer[at]! ^= 0x80
+  at += 8
+}
+
+function putObject (value: Doc): void {
+  for (const name of namesOf(value)) {
+    const type = orderOf(value[name])
+    putByte(type)
+    putText(name)
+    putPayload(type, value[name])
   }
-  switch (value._bsontype) {
-    case 'Int32':
-    case 'Double':
-      putDouble(value.value)
+  putByte(0)
+}
+
+function putPayload (type: number, value: Value): void {
+  switch (type) {
+    case order.string: return putText(value as string)
+    case order.number: return putNumber(value)
+    case order.bool: return putByte(value === true ? 1 : 0)
+    case order.date: return putDate(value as Date)
+    case order.binary: return putBinary(value as Binary)
+    case order.object: return putObject(value as Doc)
+    case order.objectId:
+      reserve(12)
+      buffer.set((value as ObjectId).id, at)
+      at += 12
+      return
+    case order.array:
+      for (const item of value as Value[]) putValue(item)
       putByte(0)
-      return
-    case 'Long': {
-      const number = value.toNumber()
-      if (Number.isSafeInteger(number)) {
-        putDouble(number)
-        putByte(0)
-      } else putDecimal(value.toBigInt(), 0)
-      return
-    }
-    case 'Decimal128': {
-      const text: string = value.toString()
-      const match = /^(-?)(\d+)(?:\.(\d+))?(?:E([+-]?\d+))?$/.exec(text)
-      if (match === null) {
-        putDouble(Number(text))
-        putByte(0)
-      } else {
-        const fraction = match[3] ?? ''
-        putDecimal(BigInt(match[1]! + match[2]! + fraction), Number(match[4] ?? 0) - fraction.length)
-      }
-      return
-    }
-    default:
-      putDecimal(BigInt(value), 0)
   }
 }
 
@@ -202,68 +181,22 @@ function putValue (value: Value): void {
   putPayload(type, value)
 }
 
-function putPayload (type: number, value: Value): void {
-  switch (type) {
-    case order.string:
-      putText(typeof value === 'string' ? value : value.value)
-      break
-    case order.number:
-      putNumber(value)
-      break
-    case order.objectId:
-      room(12)
-      buffer.set(value.id, at)
-      at += 12
-      break
-    case order.bool:
-      putByte(value ? 1 : 0)
-      break
-    case order.date:
-      room(8)
-      buffer.writeBigInt64BE(BigInt(value.getTime()), at)
-      buffer[at]! ^= 0x80
-      at += 8
-      break
-    case order.timestamp:
-      room(8)
-      at = buffer.writeUInt32BE(value.high >>> 0, at)
-      at = buffer.writeUInt32BE(value.low >>> 0, at)
-      break
-    case order.object:
-      value = fieldsOf(value)
-      for (const name of namesOf(value)) {
-        const fieldType = orderOf(value[name])
-        putByte(fieldType)
-        putText(name)
-        putPayload(fieldType, value[name])
-      }
-      putByte(0)
-      break
-    case order.array:
-      for (const item of value) putValue(item)
-      putByte(0)
-      break
-    case order.binary: {
-      const bytes: Uint8Array = value.buffer.subarray(0, value.position)
-      room(bytes.length + 5)
-      at = buffer.writeUInt32BE(bytes.length, at)
-      buffer[at++] = value.sub_type
-      buffer.set(bytes, at)
-      at += bytes.length
-      break
-    }
-    case order.regex:
-      putText(value.pattern)
-      putText(value.options)
-      break
-    case order.code:
-      putText(value.code)
-      break
-    case order.codeWithScope:
-      putText(value.code)
-      putPayload(order.object, value.scope)
-      break
+/** One part of the key of an index or a sort. */
+export interface KeyPart {
+  path: string
+  names: string[]
+  direction: 1 | -1
+}
+
+/** The key of several values, each in the direction of its part. */
+export function compoundKey (parts: KeyPart[], values: Value[]): Buffer {
+  at = 0
+  for (let i = 0; i < parts.length; i++) {
+    const start = at
+    putValue(values[i])
+    if (parts[i]!.direction < 0) for (let j = start; j < at; j++) buffer[j] = ~buffer[j]!
   }
+  return Buffer.from(buffer.subarray(0, at))
 }
 
 /** The key of one value, ascending. */
@@ -279,167 +212,26 @@ export function invert (key: Buffer): Buffer {
   return out
 }
 
-const simple = new Set<number>([order.number, order.string, order.bool, order.date])
+function compareNumbers (x: number, y: number): number {
+  if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(y)) - Number(Number.isNaN(x))
+  return x < y ? -1 : x > y ? 1 : 0
+}
 
 /** Compares two values of any types in BSON order; strings by their UTF-8 bytes. */
 export function compare (a: Value, b: Value): number {
   const type = orderOf(a)
-  const other = orderOf(b)
-  if (type !== other) return type - other
-  if (simple.has(type)) {
-    if (typeof a === 'string' && typeof b === 'string' && a === b) return 0
-    const x = type === order.number ? plainNumber(a) : type === order.string ? undefined : +a
-    const y = type === order.number ? plainNumber(b) : type === order.string ? undefined : +b
-    if (x !== undefined && y !== undefined) {
-      return x < y ? -1 : x > y ? 1 : x === y ? 0 : Number.isNaN(x) ? (Number.isNaN(y) ? 0 : -1) : 1
-    }
+  if (type !== orderOf(b)) return type - orderOf(b)
+  if (type === order.string && a === b) return 0
+  if (type === order.bool || type === order.date) return compareNumbers(Number(a), Number(b))
+  if (type === order.number) {
+    const [x, y] = [exactNumber(a), exactNumber(b)]
+    if (x !== undefined && y !== undefined) return compareNumbers(x, y)
   }
   return Buffer.compare(keyOf(a), keyOf(b))
 }
 
-function plainNumber (value: Value): number | undefined {
-  if (typeof value === 'number') return value
-  if (value._bsontype === 'Int32' || value._bsontype === 'Double') return value.value
-  if (value._bsontype === 'Long') {
-    const number = value.toNumber()
-    if (Number.isSafeInteger(number)) return number
-  }
-  return undefined
-}
-
-/** One part of an index's or a sort's key. */
-export interface KeyPart {
-  path: string
-  names: string[]
-  direction: 1 | -1
-}
-
-export function keyParts (pattern: Doc): KeyPart[] {
-  return namesOf(pattern).map((path) => {
-    const direction = pattern[path]
-    return { path, names: path.split('.'), direction: (typeof direction === 'object' ? Number(direction) : direction) < 0 ? -1 : 1 }
-  })
-}
-
-export const digits = /^(?:0|[1-9]\d*)$/
-const missing = Symbol('missing')
-
-function put (parts: KeyPart[], values: Value[]): Buffer {
-  at = 0
-  for (let i = 0; i < parts.length; i++) {
-    const start = at
-    putValue(values[i] === missing ? null : values[i])
-    if (parts[i]!.direction < 0) for (let j = start; j < at; j++) buffer[j] = ~buffer[j]!
-  }
-  return Buffer.from(buffer.subarray(0, at))
-}
-
-interface Cursor {
-  value: Value
-  depth: number
-}
-
-/**
- * The keys of a document for a compound pattern: one, or with arrays one for each distinct element.
- * `seen` is told each part that went through an array, and at which depth of its path.
- * Null if no part of the pattern is in the document and `sparse` is set.
- * Throws CannotIndexParallelArrays if two parts go through different arrays.
- */
-export function documentKeys (doc: Doc, parts: KeyPart[], seen?: (part: number, depth: number) => void, sparse = false): Buffer[] | null {
-  const values: Value[] = new Array(parts.length)
-  let arrays = false
-  let any = false
-  for (let i = 0; i < parts.length; i++) {
-    const names = parts[i]!.names
-    let value: Value = doc
-    for (let depth = 0; depth < names.length; depth++) {
-      if (!isDocument(value)) {
-        value = undefined
-        break
-      }
-      value = field(value, names[depth]!)
-      if (Array.isArray(value)) {
-        arrays = true
-        break
-      }
-    }
-    any ||= value !== undefined
-    values[i] = value === undefined ? missing : value
-  }
-  if (sparse && !any) return null
-  if (!arrays) return [put(parts, values)]
-  const keys: Buffer[] = []
-  expand(parts.map(() => ({ value: doc, depth: 0 })), parts, new Array(parts.length), new Set(parts.keys()), keys, seen)
-  if (keys.length === 1) return keys
-  keys.sort(Buffer.compare)
-  return keys.filter((key, i) => i === 0 || !key.equals(keys[i - 1]!))
-}
-
-function expand (cursors: Cursor[], parts: KeyPart[], fixed: Value[], open: Set<number>, keys: Buffer[], seen: ((part: number, depth: number) => void) | undefined): void {
-  let array: Value[] | undefined
-  let arrayPart = -1
-  const through: number[] = []
-  for (const i of open) {
-    const names = parts[i]!.names
-    let { value, depth } = cursors[i]!
-    while (depth < names.length && value !== undefined && !Array.isArray(value)) {
-      value = isDocument(value) ? field(value, names[depth]!) : undefined
-      depth++
-    }
-    while (Array.isArray(value) && depth < names.length && digits.test(names[depth]!) && !value.some((item) => isDocument(item) && Object.hasOwn(item, names[depth]!))) {
-      value = value[Number(names[depth])]
-      depth++
-      while (depth < names.length && value !== undefined && !Array.isArray(value)) {
-        value = isDocument(value) ? field(value, names[depth]!) : undefined
-        depth++
-      }
-    }
-    if (!Array.isArray(value)) {
-      fixed[i] = value === undefined ? missing : value
-      continue
-    }
-    if (array !== undefined && array !== value) {
-      const [first, second] = [parts[arrayPart]!, parts[i]!].map((part) => part.path)
-      throw new CommandError('CannotIndexParallelArrays', `cannot index parallel arrays [${second!.split('.').at(-1)}] [${first!.split('.').at(-1)}]`)
-    }
-    array = value
-    arrayPart = i
-    through.push(i)
-    cursors[i] = { value, depth }
-    seen?.(i, depth)
-  }
-  if (array === undefined) {
-    keys.push(put(parts, fixed))
-    return
-  }
-  if (array.length === 0) {
-    for (const i of through) fixed[i] = cursors[i]!.depth === parts[i]!.names.length ? undefined : null
-    keys.push(put(parts, fixed))
-    return
-  }
-  for (const item of array) {
-    const next = cursors.slice()
-    const values = fixed.slice()
-    const rest = new Set<number>()
-    for (const i of through) {
-      const { depth } = cursors[i]!
-      if (depth === parts[i]!.names.length) values[i] = item === undefined ? null : item
-      else if (isDocument(item)) {
-        next[i] = { value: item, depth }
-        rest.add(i)
-      } else values[i] = null
-    }
-    if (rest.size === 0) keys.push(put(parts, values))
-    else expand(next, parts, values, rest, keys, seen)
-  }
-}
-
-/** The key by which a document sorts: the lowest of its keys, as the server's sort key generator takes it. */
-export function sortKey (doc: Doc, parts: KeyPart[]): Buffer {
-  try {
-    return documentKeys(doc, parts)![0]!
-  } catch (error) {
-    if (error instanceof CommandError) throw new CommandError('BadValue', 'cannot sort with keys that are parallel arrays')
-    throw error
-  }
+/** Whether two values are equal as the server compares: int 1 equals double 1. */
+export function equal (a: Value, b: Value): boolean {
+  if (a === undefined || b === undefined) return false
+  return a === b || (orderOf(a) === orderOf(b) && compare(a, b) === 0)
 }

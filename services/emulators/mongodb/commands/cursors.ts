@@ -1,9 +1,10 @@
-import { Long } from 'bson'
 import { randomBytes } from 'node:crypto'
-import type { Clock } from '../query/clock.ts'
+import { Long } from 'bson'
+import type { Value } from '../bson/values.ts'
 import { CommandError } from '../errors.ts'
+import type { Clock } from '../query/clock.ts'
 
-/** Where a cursor's documents come from; it may hold nothing that keeps others from writing. */
+/** Where a cursor's documents come from, encoded; it may hold nothing that keeps others from writing. */
 export interface Source {
   next: () => Uint8Array | undefined | Promise<Uint8Array | undefined>
   /** The time of the command that reads it. */
@@ -21,7 +22,6 @@ export interface Cursor {
   source: Source
   /** A document that no longer fitted in the last batch. */
   next: Uint8Array | undefined
-  batchSize: number | undefined
   session: string | undefined
   /** The id of the user that opened it, and with which command. */
   user: string | undefined
@@ -65,8 +65,10 @@ export class Cursors {
   /** Keeps a source open for getMore. Throws ExceededMemoryLimit if idle cursors hold too much together. */
   open (cursor: Omit<Cursor, 'id' | 'usedAt'>): Cursor {
     let held = cursor.source.held
-    for (const other of this.#open.values()) held += other.source.held
-    if (held > maxHeld) throw new CommandError('ExceededMemoryLimit', `open cursors hold more than ${maxHeld} bytes`)
+    for (const { source } of this.#open.values()) held += source.held
+    if (held > maxHeld) {
+      throw new CommandError('ExceededMemoryLimit', `open cursors hold more than ${maxHeld} bytes`)
+    }
     cursor.source.release()
     const id = Long.fromBigInt(BigInt.asIntN(64, randomBytes(8).readBigUInt64BE() >> 1n) | 1n)
     const opened = { ...cursor, id, usedAt: Date.now() }
@@ -74,43 +76,51 @@ export class Cursors {
     return opened
   }
 
-  /** The open cursor of that id, if there is one and it is an id. */
-  peek (id: unknown): Cursor | undefined {
+  /** The open cursor of an id, undefined if there is none. */
+  find (id: Value): Cursor | undefined {
     return id instanceof Long ? this.#open.get(id.toString()) : undefined
   }
 
   /** Throws CursorNotFound, and Unauthorized for a cursor of another session or collection. */
   get (id: Long, namespace: string, session: string | undefined): Cursor {
-    const cursor = this.#open.get(id.toString())
+    const cursor = this.find(id)
     if (cursor === undefined) throw new CommandError('CursorNotFound', `cursor id ${id.toString()} not found`)
-    if (cursor.namespace !== namespace) throw new CommandError('Unauthorized', `Requested getMore on namespace '${namespace}', but cursor belongs to a different namespace ${cursor.namespace}`)
+    if (cursor.namespace !== namespace) {
+      throw new CommandError('Unauthorized', `Requested getMore on namespace '${
+        namespace}', but cursor belongs to a different namespace ${cursor.namespace}`)
+    }
     if (cursor.session !== session) {
-      throw new CommandError(50738, `Cannot run getMore on cursor ${id.toString()}, which was created in ${cursor.session === undefined ? 'no session' : 'another session'}`)
+      throw new CommandError(50738, `Cannot run getMore on cursor ${id.toString()}, which was created in ${
+        cursor.session === undefined ? 'no session' : 'another session'}`)
     }
     cursor.usedAt = Date.now()
     return cursor
   }
 
+  /** Closes a cursor, of a namespace only if one is given; false if there is none. */
   close (id: Long, namespace?: string): boolean {
-    const key = id.toString()
-    const cursor = this.#open.get(key)
+    const cursor = this.find(id)
     if (cursor === undefined || (namespace !== undefined && cursor.namespace !== namespace)) return false
-    return this.#open.delete(key)
+    return this.#open.delete(id.toString())
+  }
+
+  #closeAll (isClosed: (cursor: Cursor) => boolean): void {
+    for (const [key, cursor] of this.#open) if (isClosed(cursor)) this.#open.delete(key)
   }
 
   endSession (session: string, user: string | undefined): void {
-    for (const [key, cursor] of this.#open) if (cursor.session === session && cursor.user === user) this.#open.delete(key)
+    this.#closeAll((cursor) => cursor.session === session && cursor.user === user)
   }
 
   /** Closes the cursors of a dropped collection, or of a dropped database. */
   drop (database: string, collection?: string): void {
-    for (const [key, { namespace }] of this.#open) {
-      if (collection === undefined ? namespace.startsWith(`${database}.`) : namespace === `${database}.${collection}`) this.#open.delete(key)
-    }
+    this.#closeAll(({ namespace }) => collection === undefined
+      ? namespace.startsWith(`${database}.`)
+      : namespace === `${database}.${collection}`)
   }
 
-  /** Closes what nobody has asked for in ten minutes. */
+  /** Closes what no client has read for ten minutes. */
   expire (now = Date.now()): void {
-    for (const [key, cursor] of this.#open) if (!cursor.noTimeout && now - cursor.usedAt > idleTime) this.#open.delete(key)
+    this.#closeAll(({ noTimeout, usedAt }) => !noTimeout && now - usedAt > idleTime)
   }
 }

@@ -1,52 +1,60 @@
-import { adminCommands } from './admin.ts'
 import { authenticationCommands } from '../access/authentication.ts'
 import { authorize } from '../access/authorization.ts'
-import { isDocument, toNumber } from '../bson/bson.ts'
-import { Clock } from '../query/clock.ts'
-import type { Client, Command, Handler, Reply } from './context.ts'
-import { checkDatabase } from './context.ts'
-import type { Cursors } from './cursors.ts'
+import { userCommands } from '../access/user-commands.ts'
+import { isDocument, toNumber } from '../bson/values.ts'
 import { CommandError } from '../errors.ts'
-import { checkCommand } from './fields.ts'
-import type { FailPoints } from '../protocol/failpoints.ts'
 import type { Request } from '../protocol/messages.ts'
+import { Clock } from '../query/clock.ts'
+import { aggregateCommands } from './aggregate.ts'
+import { cursorCommands } from './batches.ts'
+import { collectionCommands } from './collections.ts'
+import { checkDatabase } from './command.ts'
+import type { Client, Command, Engine, Handler, Reply } from './command.ts'
+import { explainCommands } from './explain.ts'
+import { checkOptions } from './options.ts'
 import { readCommands } from './read.ts'
-import type { Storage } from '../storage/storage.ts'
-import type { Users } from '../access/users.ts'
+import { serverCommands } from './server.ts'
 import { writeCommands } from './write.ts'
 
-const handlers = new Map<string, Handler>(Object.entries({ ...adminCommands, ...authenticationCommands, ...readCommands, ...writeCommands }))
+const handlers = new Map<string, Handler>(Object.entries({
+  ...serverCommands,
+  ...authenticationCommands,
+  ...userCommands,
+  ...collectionCommands,
+  ...readCommands,
+  ...cursorCommands,
+  ...aggregateCommands,
+  ...explainCommands,
+  ...writeCommands
+}))
 
 export const commandNames = [...handlers.keys()]
 
-export interface Engine {
-  storage: Storage
-  users: Users
-  cursors: Cursors
-  failPoints: FailPoints
+/** The command in a request of a client. Throws CommandError for one without a database. */
+export function commandOf ({ body, sequences }: Request, client: Client, engine: Engine): Command {
+  const application = isDocument(body.client) ? body.client.application : undefined
+  if (isDocument(application)) client.appName = String(application.name)
+  const [name = ''] = Object.keys(body)
+  const clock = new Clock(toNumber(body.maxTimeMS))
+  return { name, database: checkDatabase(body.$db), body, sequences, client, clock, ...engine }
 }
 
-/** Reads a request as a command of one client. Throws CommandError for one without a database. */
-export function commandOf (request: Request, client: Client, engine: Engine): Command {
-  const { body, sequences } = request
-  if (isDocument(body.client)) client.appName = body.client.application?.name
-  return { name: Object.keys(body)[0] ?? '', database: checkDatabase(body.$db), body, sequences, client, clock: new Clock(toNumber(body.maxTimeMS)), ...engine }
+function handlerOf (name: string): Handler {
+  const handler = handlers.get(name)
+  if (handler === undefined) throw new CommandError('CommandNotFound', `no such command: '${name}'`)
+  return handler
 }
-
-const notFound = (name: string): CommandError => new CommandError('CommandNotFound', `no such command: '${name}'`)
 
 /** Throws Unauthorized for a command that its client may not run, where clients must be logged in. */
 export function admit (command: Command): void {
   if (!command.users.auth) return
-  if (!handlers.has(command.name)) throw notFound(command.name)
+  handlerOf(command.name)
   authorize(command)
 }
 
 /** Runs a command. Throws CommandError for what a server answers with `ok: 0`. */
 export async function run (command: Command): Promise<Reply> {
-  const { name, body } = command
-  const handler = handlers.get(name)
-  if (handler === undefined) throw notFound(name)
-  checkCommand(name, body)
+  const handler = handlerOf(command.name)
+  checkOptions(command.name, command.body)
   return await handler(command)
 }

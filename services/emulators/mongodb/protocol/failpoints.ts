@@ -1,5 +1,5 @@
-import type { Doc, Value } from '../bson/bson.ts'
-import { isDocument, toNumber } from '../bson/bson.ts'
+import type { Doc, Value } from '../bson/values.ts'
+import { isDocument, toNumber } from '../bson/values.ts'
 import { CommandError } from '../errors.ts'
 
 /** What a fail point does to a command. */
@@ -8,7 +8,7 @@ export interface Failure {
   closeConnection: boolean
   error: CommandError | undefined
   writeConcernError: Doc | undefined
-  errorLabels: string[] | undefined
+  errorLabels: Value[] | undefined
 }
 
 interface Armed {
@@ -16,7 +16,6 @@ interface Armed {
   times: number
   probability: number
   data: Doc
-  entered: number
 }
 
 /**
@@ -27,58 +26,72 @@ export class FailPoints {
   #failCommand: Armed | undefined
   #entered = 0
 
-  /** Sets or clears a fail point; answers how often it was entered. Throws FailPointSetFailed for an unknown one. */
+  /**
+   * Sets or clears a fail point; returns how often it was entered. Throws FailPointSetFailed for an unknown
+   * one.
+   */
   configure (name: Value, mode: Value, data: Value): number {
-    if (name !== 'failCommand') throw new CommandError('FailPointSetFailed', `fail point ${String(name)} not found`)
-    const armed: Armed = { skip: 0, times: Infinity, probability: 1, data: isDocument(data) ? data : {}, entered: 0 }
-    const entered = this.#entered
-    if (mode === 'off') {
-      this.#failCommand = undefined
-      return entered
+    if (name !== 'failCommand') {
+      throw new CommandError('FailPointSetFailed', `fail point ${String(name)} not found`)
     }
-    if (isDocument(mode)) {
-      const [option] = Object.keys(mode)
-      const number = toNumber(mode[option!])
-      if (number === undefined || number < 0 || !['times', 'skip', 'activationProbability'].includes(option!)) throw new CommandError('BadValue', `unknown mode: ${option}`)
-      if (option === 'times') armed.times = number
-      else if (option === 'skip') armed.skip = number
-      else armed.probability = number
-    } else if (mode !== 'alwaysOn') throw new CommandError('BadValue', 'invalid mode')
-    const { errorCode } = armed.data
-    if (errorCode !== undefined && toNumber(errorCode) === undefined) throw new CommandError('TypeMismatch', 'errorCode must be a number')
-    this.#failCommand = armed
-    return entered
+    this.#failCommand = mode === 'off' ? undefined : parse(mode, isDocument(data) ? data : {})
+    return this.#entered
   }
 
-  /** What befalls this command, if anything. */
+  /** What the fail point does to this command, undefined for nothing. */
   enter (command: string, namespace: string, appName: string | undefined): Failure | undefined {
     const armed = this.#failCommand
     if (armed === undefined || command === 'configureFailPoint') return undefined
-    const { data } = armed
-    if (!Array.isArray(data.failCommands) || !data.failCommands.some((name: string) => same(name, command))) return undefined
-    if (data.appName !== undefined && data.appName !== appName) return undefined
-    if (data.namespace !== undefined && data.namespace !== namespace) return undefined
+    if (!applies(armed.data, command, namespace, appName)) return undefined
     if (armed.skip > 0) {
       armed.skip--
       return undefined
     }
-    if (armed.probability < 1 && Math.random() >= armed.probability) return undefined
-    if (armed.times <= 0) return undefined
+    if (armed.times <= 0 || Math.random() >= armed.probability) return undefined
     armed.times--
     this.#entered++
-    const code = toNumber(data.errorCode)
-    const errorLabels = Array.isArray(data.errorLabels) ? data.errorLabels : undefined
-    return {
-      blockTimeMS: data.blockConnection === true ? toNumber(data.blockTimeMS) ?? 0 : 0,
-      closeConnection: data.closeConnection === true,
-      error: code === undefined
-        ? undefined
-        : new CommandError(code, `Failing command via 'failCommand' failpoint: ${command}`, { ...data.errorExtraInfo, ...(errorLabels ? { errorLabels } : {}) }),
-      writeConcernError: isDocument(data.writeConcernError) ? data.writeConcernError : undefined,
-      errorLabels
-    }
+    return failureOf(armed.data, command)
   }
 }
 
-const hello = new Set(['hello', 'isMaster', 'ismaster'])
-const same = (name: string, command: string): boolean => name === command || (hello.has(name) && hello.has(command))
+function parse (mode: Value, data: Doc): Armed {
+  const armed: Armed = { skip: 0, times: Infinity, probability: 1, data }
+  if (data.errorCode !== undefined && toNumber(data.errorCode) === undefined) {
+    throw new CommandError('TypeMismatch', 'errorCode must be a number')
+  }
+  if (mode === 'alwaysOn') return armed
+  if (!isDocument(mode)) throw new CommandError('BadValue', 'invalid mode')
+  const [option = ''] = Object.keys(mode)
+  const number = toNumber(mode[option])
+  if (number === undefined || number < 0) throw new CommandError('BadValue', `unknown mode: ${option}`)
+  switch (option) {
+    case 'times': return { ...armed, times: number }
+    case 'skip': return { ...armed, skip: number }
+    case 'activationProbability': return { ...armed, probability: number }
+    default: throw new CommandError('BadValue', `unknown mode: ${option}`)
+  }
+}
+
+const greetings = ['hello', 'isMaster', 'ismaster']
+
+function applies (data: Doc, command: string, namespace: string, appName: string | undefined): boolean {
+  const names = Array.isArray(data.failCommands) ? data.failCommands : []
+  const isNamed = names.includes(command) ||
+    (greetings.includes(command) && names.some((name) => greetings.includes(String(name))))
+  return isNamed && (data.appName ?? appName) === appName && (data.namespace ?? namespace) === namespace
+}
+
+function failureOf (data: Doc, command: string): Failure {
+  const code = toNumber(data.errorCode)
+  const errorLabels = Array.isArray(data.errorLabels) ? data.errorLabels : undefined
+  const extra = { ...data.errorExtraInfo as Doc | undefined, ...(errorLabels && { errorLabels }) }
+  return {
+    blockTimeMS: data.blockConnection === true ? toNumber(data.blockTimeMS) ?? 0 : 0,
+    closeConnection: data.closeConnection === true,
+    error: code === undefined
+      ? undefined
+      : new CommandError(code, `Failing command via 'failCommand' failpoint: ${command}`, extra),
+    writeConcernError: isDocument(data.writeConcernError) ? data.writeConcernError : undefined,
+    errorLabels
+  }
+}

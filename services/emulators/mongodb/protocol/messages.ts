@@ -1,5 +1,6 @@
-import type { Doc, Value } from '../bson/bson.ts'
-import { decode, elements, encode } from '../bson/bson.ts'
+import { decode, elements, encode } from '../bson/encoding.ts'
+import { isDocument } from '../bson/values.ts'
+import type { Doc } from '../bson/values.ts'
 import { CommandError, ProtocolError } from '../errors.ts'
 
 export const maxMessage = 48000000
@@ -10,11 +11,11 @@ const opMsg = 2013
 const checksumPresent = 1
 const moreToCome = 2
 
-/** A command as it came: `sequences` holds its lists of documents undecoded, from sections and from its body alike. */
+/** A request: `sequences` holds its lists of documents encoded, from sections and from its body alike. */
 export interface Request {
   id: number
   legacy: boolean
-  /** Whether the client waits for no answer. */
+  /** Whether the client waits for no reply. */
   silent: boolean
   body: Doc
   sequences: Map<string, Uint8Array[]>
@@ -36,13 +37,16 @@ export function parseMessage (message: Buffer): Request {
     if (error instanceof ProtocolError || error instanceof CommandError) throw error
     throw new ProtocolError((error as Error).message)
   }
-  throw new ProtocolError(opcode === opCompressed ? 'compression was not agreed on' : `unknown opcode ${opcode}`)
+  throw new ProtocolError(
+    opcode === opCompressed ? 'compression was not agreed on' : `unknown opcode ${opcode}`)
 }
 
 function document (message: Buffer, at: number, end: number): Buffer {
   if (at + 5 > end) throw new ProtocolError('message ends inside a document')
   const size = message.readInt32LE(at)
-  if (size < 5 || at + size > end || message[at + size - 1] !== 0) throw new ProtocolError('document of wrong size')
+  if (size < 5 || at + size > end || message[at + size - 1] !== 0) {
+    throw new ProtocolError('document of wrong size')
+  }
   return message.subarray(at, at + size)
 }
 
@@ -52,41 +56,52 @@ function parseMsg (id: number, message: Buffer): Request {
   const end = message.length - (flags & checksumPresent ? 4 : 0)
   let body: Buffer | undefined
   const sequences = new Map<string, Uint8Array[]>()
-  let at = 20
-  while (at < end) {
+  for (let at = 20; at < end;) {
     const kind = message[at++]
     if (kind === 0) {
       if (body !== undefined) throw new ProtocolError('two bodies')
       body = document(message, at, end)
       at += body.length
-    } else if (kind === 1) {
-      const sectionEnd = at + message.readInt32LE(at)
-      if (sectionEnd > end || sectionEnd < at + 5) throw new ProtocolError('section of wrong size')
-      const nameEnd = message.indexOf(0, at + 4)
-      if (nameEnd < 0 || nameEnd >= sectionEnd) throw new ProtocolError('section without a name')
-      const name = message.toString('utf8', at + 4, nameEnd)
-      const docs: Uint8Array[] = []
-      for (at = nameEnd + 1; at < sectionEnd;) {
-        const doc = document(message, at, sectionEnd)
-        docs.push(doc)
-        at += doc.length
-      }
-      sequences.set(name, docs)
-    } else throw new ProtocolError(`unknown section kind ${kind}`)
+    } else if (kind === 1) at = readSequence(message, at, end, sequences)
+    else throw new ProtocolError(`unknown section kind ${kind}`)
   }
   if (body === undefined) throw new ProtocolError('no body')
   return { id, legacy: false, silent: (flags & moreToCome) !== 0, ...command(body, sequences) }
 }
 
+/** Reads a section of documents; returns where it ends. */
+function readSequence (
+  message: Buffer, start: number, end: number, sequences: Map<string, Uint8Array[]>
+): number {
+  const sectionEnd = start + message.readInt32LE(start)
+  if (sectionEnd > end || sectionEnd < start + 5) throw new ProtocolError('section of wrong size')
+  const nameEnd = message.indexOf(0, start + 4)
+  if (nameEnd < 0 || nameEnd >= sectionEnd) throw new ProtocolError('section without a name')
+  const docs: Uint8Array[] = []
+  for (let at = nameEnd + 1; at < sectionEnd;) {
+    const doc = document(message, at, sectionEnd)
+    docs.push(doc)
+    at += doc.length
+  }
+  sequences.set(message.toString('utf8', start + 4, nameEnd), docs)
+  return sectionEnd
+}
+
 /** Decodes a command but for its lists of documents. */
-function command (bytes: Buffer, sequences: Map<string, Uint8Array[]>): { body: Doc, sequences: Map<string, Uint8Array[]> } {
+function command (
+  bytes: Buffer, sequences: Map<string, Uint8Array[]>
+): { body: Doc, sequences: Map<string, Uint8Array[]> } {
   const fields = elements(bytes)
   let rest = bytes
   for (const field of fields) {
     if (field.type !== 4 || !lists.has(field.name)) continue
     const array = bytes.subarray(field.value, field.end)
     sequences.set(field.name, elements(array).map((item) => {
-      if (item.type !== 3) throw new CommandError('TypeMismatch', `BSON field '${fields[0]!.name}.${field.name}.${item.name}' is the wrong type, expected type 'object'`)
+      if (item.type !== 3) {
+        throw new CommandError('TypeMismatch',
+          `BSON field '${fields[0]!.name}.${field.name}.${item.name}' is the wrong type, ` +
+          "expected type 'object'")
+      }
       return array.subarray(item.value, item.end)
     }))
     rest = without(bytes, field.start, field.end)
@@ -106,7 +121,7 @@ function parseQuery (id: number, message: Buffer): Request {
   const name = message.toString('utf8', 20, nameEnd)
   if (!name.endsWith('.$cmd')) throw new ProtocolError('OP_QUERY is for commands only')
   const body = decode(document(message, nameEnd + 9, message.length))
-  const query: Value = body.$query ?? body.query ?? body
+  const query = isDocument(body.$query) ? body.$query : body
   return { id, legacy: true, silent: false, body: { ...query, $db: name.slice(0, -5) }, sequences: new Map() }
 }
 

@@ -36,7 +36,9 @@ export class Clock {
 
   /** Throws MaxTimeMSExpired. */
   check (): void {
-    if (performance.now() > this.#deadline) throw new CommandError('MaxTimeMSExpired', 'operation exceeded time limit')
+    if (performance.now() > this.#deadline) {
+      throw new CommandError('MaxTimeMSExpired', 'operation exceeded time limit')
+    }
   }
 
   /** Sorts as Array.sort does, in slices: sorted runs, merged in pairs. */
@@ -48,7 +50,9 @@ export class Clock {
     }
     while (runs.length > 1) {
       const merged: T[][] = []
-      for (let i = 0; i < runs.length; i += 2) merged.push(await this.#merge(runs[i]!, runs[i + 1] ?? [], order))
+      for (let i = 0; i < runs.length; i += 2) {
+        merged.push(await this.#merge(runs[i]!, runs[i + 1] ?? [], order))
+      }
       runs = merged
     }
     return runs[0] ?? []

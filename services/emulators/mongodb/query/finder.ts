@@ -1,25 +1,25 @@
-import type { Doc, Value } from '../bson/bson.ts'
-import { decode, encode } from '../bson/bson.ts'
-import type { Filter } from './filter.ts'
-import { matches } from './filter.ts'
+import { sortKey } from '../bson/document-keys.ts'
+import { decode, encode } from '../bson/encoding.ts'
 import type { KeyPart } from '../bson/keys.ts'
-import { sortKey } from '../bson/keys.ts'
-import { checkStage } from '../commands/aggregate.ts'
-import type { Clock } from './clock.ts'
+import type { Doc, Value } from '../bson/values.ts'
 import { CommandError } from '../errors.ts'
+import type { Collection } from '../storage/collection.ts'
+import type { Clock } from './clock.ts'
+import type { Filter } from './filter.ts'
+import { matches } from './matching.ts'
+import { choosePlan } from './planner.ts'
 import type { Plan } from './planner.ts'
-import { choose, narrower } from './planner.ts'
 import type { Project } from './projection.ts'
 import { Scan } from './scan.ts'
-import type { Collection } from '../storage/storage.ts'
 
 export interface Search {
   filter: Filter
-  sort?: KeyPart[]
-  skip?: number
-  limit?: number
-  hint?: Value
-  project?: Project | undefined
+  sort: KeyPart[]
+  skip: number
+  /** Infinity for no limit. */
+  limit: number
+  hint: Value
+  project: Project | undefined
 }
 
 export interface Found {
@@ -29,71 +29,76 @@ export interface Found {
   doc?: Doc
 }
 
+interface SortEntry { key: Buffer, rid: number }
+
+/** The most bytes that a sort may hold in memory, as in mongod. */
+const maxSortBytes = 100 * 1024 * 1024
+/** What an entry takes besides its key. */
+const entryBytes = 100
+
+/** A search for all documents that match a filter. */
+export function searchOf (search: Partial<Search> & { filter: Filter }): Search {
+  return { sort: [], skip: 0, limit: Infinity, hint: undefined, project: undefined, ...search }
+}
+
 /** The documents that a search finds, in order, one at a time. */
 export class Finder {
-  collection: Collection
-  search: Search
-  clock: Clock
-  plan: Plan
-  scan: Scan
-  returned = 0
-  #sort: KeyPart[]
+  readonly plan: Plan
+  readonly scan: Scan
+  readonly search: Search
+  readonly clock: Clock
+  #collection: Collection
   #toSkip: number
   #left: number
+  /** The documents of a sort in memory, of which only the places are kept. */
   #sorted: Float64Array | undefined
-  #at = 0
+  #next = 0
   /** Whether documents may have changed since they were matched. */
   #paused = false
-  #given = new Set<number>()
-  /** The collection's count of changes when this last looked. */
+  /** The collection's count of changes when it was last checked. */
   #changes: number
 
-  constructor (collection: Collection, search: Search, clock: Clock, plan?: Plan) {
+  constructor (collection: Collection, search: Search, clock: Clock) {
+    this.#collection = collection
+    this.search = search
     this.clock = clock
     this.#changes = collection.changes
-    this.collection = collection
-    this.search = search
-    this.#sort = search.sort ?? []
-    this.#toSkip = search.skip ?? 0
-    this.#left = search.limit ?? Infinity
-    const limit = this.#toSkip + this.#left
-    this.plan = plan ?? choose(collection, { filter: search.filter, sort: this.#sort, limit, hint: search.hint })
+    this.#toSkip = search.skip
+    this.#left = search.limit
+    const limit = search.skip + search.limit
+    this.plan = choosePlan(collection, { ...search, limit })
     this.scan = new Scan(collection, this.plan, this.plan.sorted ? limit : Infinity)
   }
 
   /** Bytes that this holds between batches. */
   get held (): number {
-    return this.#sorted === undefined ? 0 : (this.#sorted.length - this.#at) * 8
-  }
-
-  async next (): Promise<Found | undefined> {
-    this.#refresh()
-    while (this.#left > 0) {
-      const found = await (this.plan.sorted ? this.#matching() : this.#inOrder())
-      if (found === undefined) return undefined
-      if (this.#toSkip > 0) {
-        this.#toSkip--
-        continue
-      }
-      this.#left--
-      this.returned++
-      return found
-    }
-    return undefined
+    return this.#sorted === undefined ? 0 : (this.#sorted.length - this.#next) * 8
   }
 
   get finished (): boolean {
     return this.#left <= 0
   }
 
-  /** Lets go of what was read ahead if anything has changed since. Throws QueryPlanKilled if the index has gone. */
+  async next (): Promise<Found | undefined> {
+    this.#refresh()
+    while (this.#left > 0) {
+      const found = await (this.plan.sorted ? this.#nextMatch() : this.#nextSorted())
+      if (found === undefined) return undefined
+      if (this.#toSkip-- > 0) continue
+      this.#left--
+      return found
+    }
+    return undefined
+  }
+
+  /**
+   * Drops what was read ahead if anything has changed since. Throws QueryPlanKilled for a dropped collection.
+   */
   #refresh (): void {
-    const { collection, plan } = this
-    if (this.#changes === collection.changes) return
-    this.#changes = collection.changes
-    const used = [plan, ...plan.branches ?? []].map(({ index }) => index).filter((index) => index !== null)
-    if (collection.dropped || used.some(({ id }) => !collection.indexes.some((index) => index.id === id))) {
-      throw new CommandError('QueryPlanKilled', `collection or index dropped: ${collection.namespace}`)
+    if (this.#changes === this.#collection.changes) return
+    this.#changes = this.#collection.changes
+    if (this.#collection.dropped) {
+      throw new CommandError('QueryPlanKilled', `collection dropped: ${this.#collection.namespace}`)
     }
     this.release()
   }
@@ -103,97 +108,77 @@ export class Finder {
     this.#refresh()
   }
 
-  async #matching (): Promise<Found | undefined> {
+  async #nextMatch (): Promise<Found | undefined> {
     for (;;) {
       if (this.clock.due) await this.#pause()
-      const { fallback } = this.plan
-      if (fallback !== undefined && this.scan.examined.docs > fallback.after && !this.#paused) {
-        delete this.plan.fallback
-        if (narrower(this.collection, fallback.plan)) return this.#fallBack(fallback.plan)
-      }
       const found = this.scan.next()
-      if (found === undefined) return undefined
-      if (this.plan.exact) return found
+      if (found === undefined || this.plan.exact) return found
       const doc = decode(found.bytes)
-      if (matches(this.search.filter, doc)) {
-        if (fallback !== undefined) this.#given.add(found.rid)
-        return { ...found, doc }
-      }
+      if (matches(this.search.filter, doc)) return { rid: found.rid, bytes: found.bytes, doc }
     }
   }
 
-  /** Goes on with another plan, leaving out what this one has given already. */
-  async #fallBack (plan: Plan): Promise<Found | undefined> {
-    const { keys, docs } = this.scan.examined
-    this.plan = plan
-    this.scan = new Scan(this.collection, plan, Infinity)
-    this.scan.examined = { keys, docs }
-    return this.#inOrder()
-  }
-
-  /** From a sort in memory, of which only the places of the documents are kept. */
-  async #inOrder (): Promise<Found | undefined> {
-    this.#sorted ??= await this.#collect()
-    while (this.#at < this.#sorted.length) {
+  async #nextSorted (): Promise<Found | undefined> {
+    this.#sorted ??= await this.#sort()
+    while (this.#next < this.#sorted.length) {
       if (this.clock.due) await this.#pause()
-      const rid = this.#sorted[this.#at++]!
-      const bytes = this.collection.read(rid)
+      const rid = this.#sorted[this.#next++]!
+      const bytes = this.#collection.read(rid)
       if (bytes === undefined) continue
-      if (this.#paused) {
-        const doc = decode(bytes)
-        if (!matches(this.search.filter, doc)) continue
-        return { rid, bytes, doc }
-      }
-      return { rid, bytes }
+      if (!this.#paused) return { rid, bytes }
+      const doc = decode(bytes)
+      if (matches(this.search.filter, doc)) return { rid, bytes, doc }
     }
     return undefined
   }
 
-  async #collect (): Promise<Float64Array> {
-    const wanted = this.#toSkip + this.#left + this.#given.size
+  async #sort (): Promise<Float64Array> {
+    const wanted = this.#toSkip + this.#left
+    const order = (a: SortEntry, b: SortEntry): number => Buffer.compare(a.key, b.key) || a.rid - b.rid
     let held = 0
-    let entries: Array<{ key: Buffer, rid: number }> = []
-    const order = (a: { key: Buffer, rid: number }, b: { key: Buffer, rid: number }): number => Buffer.compare(a.key, b.key) || a.rid - b.rid
-    for (let found = await this.#matching(); found !== undefined; found = await this.#matching()) {
-      const key = sortKey(found.doc ?? decode(found.bytes), this.#sort)
+    let entries: SortEntry[] = []
+    for (let found = await this.#nextMatch(); found !== undefined; found = await this.#nextMatch()) {
+      const key = sortKey(found.doc ?? decode(found.bytes), this.search.sort)
       entries.push({ key, rid: found.rid })
-      held += key.length + 100
+      held += key.length + entryBytes
       if (entries.length > 2 * wanted + 1000) {
         entries = (await this.clock.sort(entries, order)).slice(0, wanted)
-        held = entries.reduce((sum, entry) => sum + entry.key.length + 100, 0)
+        held = entries.reduce((sum, entry) => sum + entry.key.length + entryBytes, 0)
       }
-      checkStage('sort', held)
+      if (held > maxSortBytes) throw sortTooLarge()
     }
     entries = await this.clock.sort(entries, order)
     this.#refresh()
-    return Float64Array.from(entries.slice(0, wanted).filter(({ rid }) => !this.#given.has(rid)), ({ rid }) => rid)
+    return Float64Array.from(entries.slice(0, wanted), ({ rid }) => rid)
   }
 
   /** A found document as the client gets it. */
-  shape (found: Found): Uint8Array {
-    const { project, filter } = this.search
-    return project === undefined ? found.bytes : encode(project(found.doc ?? decode(found.bytes), filter))
+  shape ({ bytes, doc }: Found): Uint8Array {
+    const { project } = this.search
+    return project === undefined ? bytes : encode(project(doc ?? decode(bytes)))
   }
 
+  /** Drops what was read ahead, before others may write. */
   release (): void {
     this.#paused = true
     this.scan.release()
   }
 }
 
-/** How many documents match, looking only at index entries where that suffices. */
-export async function countMatches (collection: Collection, search: Search, clock: Clock): Promise<{ n: number, finder: Finder, entriesOnly: boolean }> {
-  const limit = (search.skip ?? 0) + (search.limit ?? Infinity)
-  const plan = choose(collection, { filter: search.filter, sort: [], limit, hint: search.hint })
-  const finder = new Finder(collection, search, clock, plan)
+const sortTooLarge = (): CommandError => new CommandError('QueryExceededMemoryLimitNoDiskUseAllowed',
+  `Exceeded memory limit for sort of ${maxSortBytes} bytes; this database does not spill to disk`)
+
+/** How many documents match, reading only index entries where that is enough. */
+export async function countMatches (collection: Collection, search: Search, clock: Clock): Promise<number> {
+  const finder = new Finder(collection, search, clock)
+  const { exact, index, ranges } = finder.plan
   let n = 0
-  if (plan.exact && plan.index === null) return { n: Math.max(0, Math.min(limit, collection.count) - (search.skip ?? 0)), finder, entriesOnly: true }
-  if (plan.exact) {
-    const cap = Number.isFinite(limit) ? limit : Number.MAX_SAFE_INTEGER
-    for (const { lo, hi } of plan.ranges) n += collection.entries(plan.index!, lo, hi, cap - n)
-    finder.scan.examined.keys = n
-    return { n: Math.max(0, n - (search.skip ?? 0)), finder, entriesOnly: true }
+  if (exact) {
+    const limit = Math.min(search.skip + search.limit, Number.MAX_SAFE_INTEGER)
+    if (index === null) n = Math.min(limit, collection.count)
+    else for (const range of ranges) n += collection.entries(index, range, limit - n)
+    return Math.max(0, n - search.skip)
   }
   while (await finder.next() !== undefined) n++
-  return { n, finder, entriesOnly: false }
+  return n
 }

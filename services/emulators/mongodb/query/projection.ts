@@ -1,122 +1,75 @@
-import type { Doc, Value } from '../bson/bson.ts'
-import { isDocument, namesOf, setField, toNumber } from '../bson/bson.ts'
-import { CommandError } from '../errors.ts'
-import type { Filter, Leaf } from './filter.ts'
-import { isTrue, parseFilter } from './filter.ts'
-import { matchedElement } from '../update/update.ts'
+import { isDocument, namesOf, setField, toNumber } from '../bson/values.ts'
+import type { Doc, Value } from '../bson/values.ts'
+import { CommandError, notSupported } from '../errors.ts'
 
-/** What is done with one field: kept, dropped, cut, or gone into. */
-type Step = true | false | { slice: [skip: number, count: number] } | { element: Leaf } | { first: true } | Tree
-interface Tree { fields: Map<string, Step> }
+export type Project = (doc: Doc) => Doc
 
-const computed = (what: string): CommandError =>
-  new CommandError('CommandNotSupported', `${what} in a projection is not supported by this database`)
+/** Fields to keep or to leave out, or the ones within a field. */
+type Tree = Map<string, boolean | Tree>
 
-export type Project = (doc: Doc, filter?: Filter) => Doc
-
-const isTree = (step: Step | undefined): step is Tree => typeof step === 'object' && 'fields' in step
-
-function place (tree: Tree, path: string, step: Step): void {
+function place (tree: Tree, path: string, kept: boolean): void {
   const names = path.split('.')
   if (names.includes('')) throw new CommandError(40353, "FieldPath must not end with a '.'.")
-  for (const name of names.slice(0, -1)) {
-    let next = tree.fields.get(name)
-    if (next === undefined) tree.fields.set(name, next = { fields: new Map() })
-    if (!isTree(next)) throw new CommandError(31249, `Path collision at ${path} remaining portion ${names.slice(names.indexOf(name) + 1).join('.')}`)
+  const last = names.pop()!
+  for (const name of names) {
+    const next = tree.get(name) ?? new Map<string, boolean | Tree>()
+    if (!(next instanceof Map)) throw new CommandError(31249, `Path collision at ${path}`)
+    tree.set(name, next)
     tree = next
   }
-  if (tree.fields.has(names.at(-1)!)) throw new CommandError(31250, `Path collision at ${path}`)
-  tree.fields.set(names.at(-1)!, step)
+  if (tree.has(last)) throw new CommandError(31250, `Path collision at ${path}`)
+  tree.set(last, kept)
 }
 
 /**
- * Compiles a projection, of find or of $project (`stage`).
+ * The paths of a specification with whether each is to be kept. Throws CommandNotSupported for computed
+ * fields.
+ */
+function flags (spec: Doc, prefix = ''): Array<[path: string, kept: boolean]> {
+  return Object.keys(spec).flatMap((name): Array<[string, boolean]> => {
+    const value = spec[name]
+    const path = prefix + name
+    const number = typeof value === 'boolean' ? Number(value) : toNumber(value)
+    if (number !== undefined && !path.endsWith('.$')) return [[path, number !== 0]]
+    const isNested = isDocument(value) && !Object.keys(value).some((inner) => inner[0] === '$')
+    if (!isNested || Object.keys(value).length === 0) throw notSupported(`the projection of ${path}`)
+    return flags(value, `${path}.`)
+  })
+}
+
+/**
+ * Compiles a projection that includes or excludes fields.
  * https://www.mongodb.com/docs/manual/reference/method/db.collection.find/#projection
  */
-export function projection (spec: Doc, stage = false): Project {
-  const tree: Tree = { fields: new Map() }
-  let inclusive: boolean | undefined
-  let id: boolean | undefined
-  const decide = (including: boolean, path: string): void => {
-    if (inclusive !== undefined && inclusive !== including) {
-      throw including
-        ? new CommandError(31253, `Cannot do inclusion on field ${path} in exclusion projection`)
-        : new CommandError(31254, `Cannot do exclusion on field ${path} in inclusion projection`)
-    }
-    inclusive = including
+export function compileProjection (spec: Doc): Project | undefined {
+  const all = flags(spec)
+  if (all.length === 0) return undefined
+  const tree: Tree = new Map()
+  for (const [path, kept] of all) place(tree, path, kept)
+  const others = all.filter(([path]) => path !== '_id')
+  const including = others[0]?.[1] ?? all[0]![1]
+  const mixed = others.find(([, kept]) => kept !== including)
+  if (mixed !== undefined) {
+    throw including
+      ? new CommandError(31254, `Cannot do exclusion on field ${mixed[0]} in inclusion projection`)
+      : new CommandError(31253, `Cannot do inclusion on field ${mixed[0]} in exclusion projection`)
   }
-  const read = (path: string, value: Value): void => {
-    const number = typeof value === 'boolean' ? Number(value) : toNumber(value)
-    if (number !== undefined) {
-      if (path === '_id') id = isTrue(value)
-      else decide(isTrue(value), path)
-      place(tree, path, isTrue(value))
-    } else if (isDocument(value)) {
-      const operator = Object.keys(value)[0]
-      if (operator === undefined) {
-        throw new CommandError(51270, 'An empty sub-projection is not a valid value. Found empty object at path')
-      } else if (operator[0] !== '$') for (const name of Object.keys(value)) read(`${path}.${name}`, value[name])
-      else if (!stage && operator === '$slice' && !(Array.isArray(value.$slice) && typeof value.$slice[0] === 'string')) {
-        place(tree, path, { slice: sliceOf(value.$slice) })
-      } else if (!stage && operator === '$elemMatch') {
-        decide(true, path)
-        place(tree, path, { element: parseFilter({ x: value }) as Leaf })
-      } else throw computed(operator)
-    } else throw computed('a value')
-  }
-  for (const path of Object.keys(spec)) {
-    if (path.endsWith('.$') && !stage) {
-      decide(true, path)
-      place(tree, path.slice(0, -2), { first: true })
-    } else read(path, spec[path])
-  }
-  const including = inclusive ?? (id === true && ![...tree.fields.values()].some((step) => typeof step === 'object' && 'slice' in step))
-  if (including && id === undefined && !isTree(tree.fields.get('_id'))) tree.fields.set('_id', true)
-  return (doc, filter) => project(doc, tree, including, filter, '')
+  if (including && !tree.has('_id')) tree.set('_id', true)
+  return (doc) => project(doc, tree, including)
 }
 
-function sliceOf (value: Value): [number, number] {
-  const numbers = (Array.isArray(value) ? value : [value]).map(toNumber)
-  if (numbers.some((n) => n === undefined) || numbers.length > 2) throw new CommandError(28724, 'First argument to $slice must be an array')
-  if (numbers.length === 1) return numbers[0]! < 0 ? [numbers[0]!, Infinity] : [0, numbers[0]!]
-  if (numbers[1]! <= 0) throw new CommandError(28729, `Third argument to $slice must be positive: ${numbers[1]}`)
-  return [numbers[0]!, numbers[1]!]
-}
-
-function project (doc: Doc, tree: Tree, including: boolean, filter: Filter | undefined, path: string): Doc {
+function project (doc: Doc, tree: Tree, including: boolean): Doc {
   const out: Doc = {}
   for (const name of namesOf(doc)) {
-    const step = tree.fields.get(name)
-    if (step === undefined) {
-      if (!including) setField(out, name, doc[name])
-      continue
-    }
-    const value = apply(doc[name], step, including, filter, path === '' ? name : `${path}.${name}`)
+    const value = select(doc[name], tree.get(name) ?? !including, including)
     if (value !== undefined) setField(out, name, value)
   }
   return out
 }
 
-function apply (value: Value, step: Step, including: boolean, filter: Filter | undefined, path: string): Value {
-  if (step === true) return value
-  if (step === false) return undefined
-  if (isTree(step)) {
-    if (Array.isArray(value)) return value.map((item) => apply(item, step, including, filter, path)).filter((item) => item !== undefined)
-    if (isDocument(value)) return project(value, step, including, filter, path)
-    return including ? undefined : value
-  }
-  if ('slice' in step) {
-    if (!Array.isArray(value)) return value
-    const [skip, count] = step.slice
-    const from = skip < 0 ? Math.max(0, value.length + skip) : skip
-    return value.slice(from, from + count)
-  }
-  if ('element' in step) {
-    const found = Array.isArray(value) ? value.find((item) => step.element.test([item])) : undefined
-    return found === undefined ? undefined : [found]
-  }
-  if (!Array.isArray(value)) return value
-  const index = filter === undefined ? undefined : matchedElement(filter, path, value)
-  if (index === undefined) throw new CommandError(51246, "Executor error during find command :: caused by :: positional operator '.$' couldn't find a matching element in the array")
-  return [value[index]]
+function select (value: Value, kept: boolean | Tree, including: boolean): Value {
+  if (typeof kept === 'boolean') return kept ? value : undefined
+  if (isDocument(value)) return project(value, kept, including)
+  if (!Array.isArray(value)) return including ? undefined : value
+  return value.map((item) => select(item, kept, including)).filter((item) => item !== undefined)
 }

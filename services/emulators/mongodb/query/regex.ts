@@ -2,183 +2,105 @@ import type { BSONRegExp } from 'bson'
 import { CommandError } from '../errors.ts'
 
 /*
- * Regular expressions are PCRE in MongoDB and run on JavaScript's engine here. Only what means the same in both, or
- * can be rewritten so that it does, is accepted; and only what cannot backtrack without bound: no quantifier on a
- * group that has one, or an alternative, inside, no backreference, no lookaround.
+ * Regular expressions are PCRE in MongoDB and run on JavaScript's engine here. Only what means the same in
+ * both, or can be rewritten so that it does, is accepted: characters, classes, `.`, anchors and quantifiers
+ * on single characters. Without groups and alternatives the time that a match may take is bounded.
  */
 
-const refuse = (reason: string): never => {
-  throw new CommandError(51091, `Regular expression is invalid: ${reason} is not supported by this database`)
-}
-
-/** The most steps that one string may take. */
+/** The most steps that a match may take. */
 const maxSteps = 2e7
 
+const refuse = (what: string): never => {
+  throw new CommandError(51091, `Regular expression is invalid: ${what} is not supported by this database`)
+}
+
 const space = ' \\t\\n\\v\\f\\r'
-/** Escapes that stand for one character or class, as JavaScript's `u` flag takes them. */
+/** Escapes that stand for a character or a class, as JavaScript's `u` flag takes them. */
 const escapes: Record<string, string> = {
-  d: '\\d', D: '\\D', w: '\\w', W: '\\W', s: `[${space}]`, S: `[^${space}]`, b: '\\b', B: '\\B', t: '\\t', n: '\\n', r: '\\r', f: '\\f'
+  d: '\\d',
+  D: '\\D',
+  w: '\\w',
+  W: '\\W',
+  s: `[${space}]`,
+  S: `[^${space}]`,
+  t: '\\t',
+  n: '\\n',
+  r: '\\r',
+  f: '\\f'
 }
 
-interface Group {
-  quantified: boolean
-  alternatives: number
+/** One atom with its quantifier. */
+const atom = /(\\.|\[\^?(?:\\.|[^\\\]])+\]|[^\\[\](){}*+?|])(?:([*+?])|\{(\d+)(,(\d*))?\})?(\??)/ysu
+
+function translateEscape (text: string): string {
+  const char = text[1]!
+  if (Object.hasOwn(escapes, char)) return escapes[char]!
+  if (/[a-z0-9]/i.test(char)) return refuse(text)
+  return /[\^$\\.*+?()[\]{}|/]/.test(char) ? text : char
 }
 
-export interface Expression {
-  /** Throws 51156 for a string that could take too many steps. */
-  test: (text: string) => boolean
+function translateClass (text: string): string {
+  const head = text[1] === '^' ? '[^' : '['
+  const body = text.slice(head.length, -1)
+  if (/\[[:.=]/.test(body) || body === '') refuse(`the character class ${text}`)
+  return `${head}${body.replace(/\\(.)|[[\]{}()|/]/gsu, (part, char: string | undefined) => {
+    if (char === undefined) return `\\${part}`
+    if (char === 's') return space
+    if (/[dDwWtnrf]/.test(char)) return part
+    if (/[a-z0-9]/i.test(char)) return refuse(part)
+    return /[\^$\\.*+?()[\]{}|/-]/.test(char) ? part : char
+  })}]`
 }
 
-class Translation {
-  #pattern: string
-  #options: string
-  #at = 0
-  #out = ''
-  #groups: Group[] = [{ quantified: false, alternatives: 1 }]
-  /** What may be quantified: the group that was just closed, an atom, or nothing. */
-  #last: Group | 'atom' | undefined
-  /** The number of ways in which each quantifier and alternative may match. */
-  factors: number[] = []
-
-  constructor (pattern: string, options: string) {
-    this.#pattern = pattern
-    this.#options = options
-  }
-
-  run (): string {
-    while (this.#at < this.#pattern.length) this.#next()
-    if (this.#groups.length !== 1) refuse('a group that is not closed')
-    this.factors.push(this.#groups[0]!.alternatives)
-    return this.#out
-  }
-
-  #put (text: string, last: Group | 'atom' | undefined): void {
-    this.#out += text
-    this.#last = last
-  }
-
-  #next (): void {
-    const char = String.fromCodePoint(this.#pattern.codePointAt(this.#at)!)
-    this.#at += char.length
-    switch (char) {
-      case '\\': return this.#escape()
-      case '[': return this.#put(this.#class(), 'atom')
-      case '(': return this.#open()
-      case ')': return this.#close()
-      case '|':
-        this.#groups.at(-1)!.alternatives++
-        return this.#put('|', undefined)
-      case '.': return this.#put(this.#options.includes('s') ? '[^]' : '[^\\n]', 'atom')
-      case '^': return this.#put(this.#options.includes('m') ? '(?:^|(?<=\\n)(?!$))' : '^', undefined)
-      case '$': return this.#put(this.#options.includes('m') ? '(?=\\n|$)' : '(?=\\n?$)', undefined)
-      case '*': return this.#quantify('*', Infinity)
-      case '+': return this.#quantify('+', Infinity)
-      case '?': return this.#quantify('?', 2)
-      case '{': return this.#count()
-      default: this.#literal(char)
-    }
-  }
-
-  #literal (char: string): void {
-    if (this.#options.includes('x')) {
-      if (char === '#') {
-        const end = this.#pattern.indexOf('\n', this.#at)
-        this.#at = end < 0 ? this.#pattern.length : end + 1
-        return
-      }
-      if (/\s/.test(char)) return
-    }
-    this.#put(/[\]}/]/.test(char) ? `\\${char}` : char, 'atom')
-  }
-
-  #escape (): void {
-    const char = this.#pattern[this.#at++] ?? refuse('a backslash at the end')
-    const anchor = char === 'b' || char === 'B'
-    if (Object.hasOwn(escapes, char)) this.#put(escapes[char]!, anchor ? undefined : 'atom')
-    else if (/[a-z0-9]/i.test(char)) refuse(`\\${char}`)
-    else this.#put(/[\^$\\.*+?()[\]{}|/]/.test(char) ? `\\${char}` : char, 'atom')
-  }
-
-  #class (): string {
-    const found = /^\^?(?:\\.|[^\\\]])(?:\\.|[^\\\]])*\]/su.exec(this.#pattern.slice(this.#at))
-    if (found === null || found[0].startsWith(']') || found[0].startsWith('^]')) return refuse('this character class')
-    const body = found[0].slice(0, -1)
-    if (/\[[:.=]/.test(body)) refuse('a POSIX character class')
-    this.#at += found[0].length
-    return `[${body.replace(/\\(.)|[[\]{}()|/]/gsu, (text, char: string | undefined) => {
-      if (char === undefined) return `\\${text}`
-      if (char === 's') return space
-      if (/[dDwWtnrf]/.test(char)) return text
-      if (/[a-z0-9]/i.test(char)) return refuse(text)
-      return /[\^$\\.*+?()[\]{}|/-]/.test(char) ? text : char
-    })}]`
-  }
-
-  #open (): void {
-    if (this.#pattern[this.#at] === '?') {
-      if (this.#pattern[this.#at + 1] !== ':') refuse('a group that begins with (? other than (?:')
-      this.#at += 2
-    } else if (this.#pattern[this.#at] === '*') refuse('a verb')
-    this.#groups.push({ quantified: false, alternatives: 1 })
-    this.#put('(?:', undefined)
-  }
-
-  #close (): void {
-    const group = this.#groups.pop()!
-    const outer = this.#groups.at(-1) ?? refuse('a parenthesis that was not opened')
-    if (group.quantified) outer.quantified = true
-    this.factors.push(group.alternatives)
-    this.#put(')', group)
-  }
-
-  #count (): void {
-    const [text, low = '', high] = /^(\d+)(?:,(\d*))?\}/.exec(this.#pattern.slice(this.#at)) ?? []
-    if (text === undefined) return this.#put('\\{', 'atom')
-    this.#at += text.length
-    const most = high === undefined ? Number(low) : high === '' ? Infinity : Number(high)
-    if (most < Number(low) || Math.max(Number(low), most === Infinity ? 0 : most) > 1000) refuse(`{${text}`)
-    this.#quantify(`{${text}`, most - Number(low) + 1)
-  }
-
-  #quantify (text: string, ways: number): void {
-    const last = this.#last
-    if (last === undefined) refuse('a quantifier with nothing before it')
-    if (typeof last === 'object' && (last.quantified || last.alternatives > 1)) {
-      refuse('a quantifier on a group that has a quantifier or an alternative in it')
-    }
-    if (this.#pattern[this.#at] === '+') refuse('a possessive quantifier')
-    const lazy = this.#pattern[this.#at] === '?' ? '?' : ''
-    this.#at += lazy.length
-    this.#groups.at(-1)!.quantified = true
-    this.factors.push(ways)
-    this.#put(text + lazy, undefined)
+function translate (text: string): string {
+  switch (text[0]) {
+    case '\\': return translateEscape(text)
+    case '[': return translateClass(text)
+    case '.': return '[^\\n]'
+    case '$': return '(?=\\n?$)'
+    case '/': return '\\/'
+    default: return text
   }
 }
 
-/** The JavaScript expression for a BSON one. Throws 51091 for what is not supported. */
-export function toRegExp ({ pattern, options }: BSONRegExp): Expression {
-  const inline = /^\(\?([imsx]+)\)/.exec(pattern)
-  if (inline !== null) {
-    options += inline[1]
-    pattern = pattern.slice(inline[0].length)
+/** The number of ways in which a quantifier may match a long text. Throws 51091 for an impossible one. */
+function waysOf (
+  sign: string | undefined, least: string | undefined, comma: string | undefined, most: string
+): number {
+  if (sign !== undefined) return sign === '?' ? 2 : Infinity
+  if (least === undefined) return 1
+  const highest = comma === undefined ? Number(least) : most === '' ? Infinity : Number(most)
+  if (highest < Number(least) || Math.max(Number(least), highest === Infinity ? 0 : highest) > 1000) {
+    refuse(`the quantifier {${least}${comma ?? ''}}`)
   }
-  const translation = new Translation(pattern, options)
-  const source = translation.run()
-  let expression: RegExp
-  try {
-    expression = new RegExp(source, options.includes('i') ? 'iu' : 'u')
-  } catch (error) {
-    throw new CommandError(51091, `Regular expression is invalid: ${(error as Error).message}`)
+  return highest - Number(least) + 1
+}
+
+/**
+ * Compiles a regular expression to a test that throws 51156 for a text too long. Throws 51091 if not
+ * supported.
+ */
+export function compileRegex ({ pattern, options }: BSONRegExp): (text: string) => boolean {
+  if (/[^i]/.test(options)) refuse(`an option of '${options}'`)
+  const ways: number[] = []
+  let source = ''
+  atom.lastIndex = 0
+  while (atom.lastIndex < pattern.length) {
+    const start = atom.lastIndex
+    const found = atom.exec(pattern) ?? refuse(pattern.slice(start))
+    const [whole, text, sign, least, comma, most = '', lazy] = found
+    const quantifier = whole.slice(text!.length, whole.length - lazy!.length)
+    if ((text === '^' || text === '$') && whole.length > 1) refuse(whole)
+    if (quantifier === '' && lazy === '?') refuse(whole)
+    ways.push(waysOf(sign, least, comma, most))
+    source += translate(text!) + quantifier + lazy
   }
-  return {
-    test (text) {
-      const length = text.length + 1
-      const steps = translation.factors.reduce((product, ways) => product * Math.min(ways, length), length)
-      if (steps > maxSteps) {
-        throw new CommandError(51156, `a string of ${text.length} characters is too long for this regular expression`)
-      }
-      return expression.test(text)
-    }
+  const expression = new RegExp(source, `u${options}`)
+  return (text) => {
+    const length = text.length + 1
+    const steps = ways.reduce((product, each) => product * Math.min(each, length), length)
+    if (steps <= maxSteps) return expression.test(text)
+    throw new CommandError(51156,
+      `a string of ${text.length} characters is too long for this regular expression`)
   }
 }

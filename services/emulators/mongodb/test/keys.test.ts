@@ -1,41 +1,35 @@
-import { Binary, BSONRegExp, BSONSymbol, Code, Decimal128, Double, Int32, Long, MaxKey, MinKey, ObjectId, Timestamp } from 'bson'
+import { Binary, Double, Int32, Long, ObjectId } from 'bson'
 import { test } from 'tap'
-import type { Value } from '../bson/bson.ts'
-import { compare, documentKeys, invert, keyOf, keyParts } from '../bson/keys.ts'
+import { documentKeys, keyParts } from '../bson/document-keys.ts'
+import { compare, invert, keyOf } from '../bson/keys.ts'
+import type { Doc, Value } from '../bson/values.ts'
 
 // https://www.mongodb.com/docs/manual/reference/bson-type-comparison-order/
 const ascending: Value[][] = [
-  [new MinKey()],
   [undefined],
   [null],
-  [new Double(NaN), Decimal128.fromString('NaN')],
-  [new Double(-Infinity), Decimal128.fromString('-Infinity')],
-  [Decimal128.fromString('-1E+6000')],
+  [new Double(NaN)],
+  [new Double(-Infinity)],
   [Long.MIN_VALUE],
-  [Long.fromString('-9007199254740993'), Decimal128.fromString('-9007199254740993')],
+  [Long.fromString('-9007199254740993')],
   [new Double(-9007199254740992), Long.fromString('-9007199254740992')],
-  [new Int32(-5), new Double(-5), Long.fromNumber(-5), Decimal128.fromString('-5.00')],
-  [Decimal128.fromString('-0.3')],
-  [Decimal128.fromString('-1E-6000')],
-  [new Int32(0), new Double(-0), Long.ZERO, Decimal128.fromString('0E+10'), Decimal128.fromString('-0')],
-  [Decimal128.fromString('1E-6000')],
-  [Decimal128.fromString('0.1')],
+  [new Int32(-5), new Double(-5), Long.fromNumber(-5)],
+  [new Int32(0), new Double(-0), Long.ZERO],
   [new Double(0.1)],
   [new Double(0.30000000000000004)],
-  [new Int32(1), new Double(1), Decimal128.fromString('1.0')],
-  [new Double(1.5), Decimal128.fromString('1.5')],
+  [new Int32(1), new Double(1)],
+  [new Double(1.5)],
   [new Int32(2)],
   [new Double(9007199254740992)],
-  [Long.fromString('9007199254740993'), Decimal128.fromString('9007199254740993')],
+  [Long.fromString('9007199254740993')],
   [Long.fromString('9007199254740994'), new Double(9007199254740994)],
   [Long.MAX_VALUE],
   [new Double(2 ** 63)],
-  [Decimal128.fromString('1E+6000')],
   [new Double(Infinity)],
   [''],
   ['\0'],
   ['A'],
-  ['a', new BSONSymbol('a')],
+  ['a'],
   ['a\0'],
   ['a\0b'],
   ['aa'],
@@ -64,14 +58,7 @@ const ascending: Value[][] = [
   [true],
   [new Date(-1)],
   [new Date(0)],
-  [new Date(1)],
-  [new Timestamp({ t: 1, i: 2 })],
-  [new Timestamp({ t: 4000000000, i: 1 })],
-  [new BSONRegExp('a', 'i')],
-  [new BSONRegExp('b', '')],
-  [new Code('a')],
-  [new Code('a', { x: 1 })],
-  [new MaxKey()]
+  [new Date(1)]
 ]
 
 test('keys and the comparison have the order of BSON types and values', (t) => {
@@ -100,7 +87,7 @@ test('random numbers of all types order as their values do', (t) => {
   for (let i = 0; i < 400; i++) {
     const long = Long.fromBigInt(BigInt.asIntN(64, BigInt(Math.floor(Math.random() * 2 ** 32)) << BigInt(Math.floor(Math.random() * 33))) + BigInt(Math.floor(Math.random() * 5)))
     const scaled = long.toBigInt() * 1000n
-    numbers.push([scaled, long], [scaled, Decimal128.fromString(`${scaled}E-3`)], [scaled + 1n, Decimal128.fromString(`${scaled + 1n}E-3`)])
+    numbers.push([scaled, long])
     const double = Number(long.toBigInt())
     numbers.push([BigInt(double) * 1000n, new Double(double)])
   }
@@ -114,7 +101,7 @@ test('random numbers of all types order as their values do', (t) => {
 })
 
 test('an array gives one key for each distinct element', (t) => {
-  const keys = (doc: Value, pattern: Value): number => documentKeys(doc, keyParts(pattern))!.length
+  const keys = (doc: Doc, pattern: Doc): number => documentKeys(doc, keyParts(pattern)).length
   t.equal(keys({ a: [1, 2, 2, 3] }, { a: 1 }), 3)
   t.equal(keys({ a: [] }, { a: 1 }), 1)
   t.equal(keys({ a: [{ b: 1, c: 1 }, { b: 2, c: 2 }] }, { 'a.b': 1, 'a.c': 1 }), 2)

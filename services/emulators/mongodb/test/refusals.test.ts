@@ -1,5 +1,4 @@
-import { Int32, ObjectId, serialize } from 'bson'
-import { Binary } from 'mongodb'
+import { Binary, Decimal128, Int32, MaxKey, MinKey, ObjectId, Timestamp, serialize } from 'bson'
 import type { Document } from 'mongodb'
 import { test } from 'tap'
 import { exchange, failure, opMsg, start } from './helper.ts'
@@ -13,8 +12,7 @@ test('an unknown field of a command or a statement is refused', async (t) => {
   const commands: Document[] = [
     { find: 'things' }, { insert: 'things', documents: [{}] }, { update: 'things', updates: [{ q, u: {} }] },
     { delete: 'things', deletes: [{ q, limit: 1 }] }, { findAndModify: 'things', remove: true }, { count: 'things' },
-    { aggregate: 'things', pipeline: [], cursor: {} }, { distinct: 'things', key: 'a' }, { create: 'other' },
-    { collMod: 'things' }, { drop: 'things' }, { listCollections: 1 }, { listIndexes: 'things' }, { ping: 1 }
+    { aggregate: 'things', pipeline: [], cursor: {} }, { distinct: 'things', key: 'a' }, { drop: 'things' }, { listCollections: 1 }, { listIndexes: 'things' }, { ping: 1 }
   ]
   for (const command of commands) {
     t.match(await failure(db.command({ ...command, foo: 1 })), { code: 40415 }, JSON.stringify(command))
@@ -38,16 +36,55 @@ test('options that this database does not have are refused, not ignored', async 
     [{ update: 'things', updates: [{ q: {}, u: { $set: { b: 1 } } }], let: { a: 1 } }, 115],
     [{ ping: 1, apiStrict: true }, 322],
     [{ ping: 1, apiVersion: '2' }, 322],
-    [{ collMod: 'things', index: { name: '_id_', hidden: true } }, 40415],
-    [{ collMod: 'things', validator: {} }, 40415],
-    [{ create: 'other', capped: true, size: 1000 }, 72],
-    [{ create: 'other', storageEngine: {} }, 72],
-    [{ create: 'system.x' }, 73],
     [{ aggregate: 1, pipeline: [], cursor: {} }, 115],
     [{ find: 'things', maxTimeMS: -1 }, 2]
   ]
   for (const [command, code] of cases) t.equal((await failure(db.command(command))).code, code, JSON.stringify(command))
   t.match(await db.command({ insert: 'system.x', documents: [{}] }), { n: 0, writeErrors: [{ code: 73 }] })
+})
+
+test('what MongoDB has and this database has not is refused, and changes nothing', async (t) => {
+  const { db, collection } = await start(t)
+  await collection.insertOne({ _id: id(1), a: 1, l: [1, { x: 1 }] })
+  const values = [Decimal128.fromString('1'), new Timestamp({ t: 1, i: 1 }), new MinKey(), new MaxKey(), /x/]
+  const filters: Document[] = [
+    { a: { $mod: [2, 1] } }, { a: { $bitsAllSet: 1 } }, { a: { $near: [1, 1] } }, { $expr: {} }, { $where: 'true' },
+    { $text: { $search: 'x' } }, { $jsonSchema: {} }, { a: { $gt: Decimal128.fromString('1') } }
+  ]
+  const updates: Document[] = [
+    { $rename: { a: 'b' } }, { $mul: { a: 2 } }, { $currentDate: { a: true } }, { $pop: { l: 1 } }, { $pullAll: { l: [1] } },
+    { $bit: { a: { and: new Int32(1) } } }, { $set: { 'l.$': 1 } }, { $set: { 'l.$[]': 1 } }, { $set: { 'l.$[e].x': 1 } },
+    { $push: { l: { $each: [1], $slice: 1 } } }, { $push: { l: { $each: [1], $sort: 1 } } }
+  ]
+  const options: Document[] = [
+    { find: 'things', collation: { locale: 'de' } }, { find: 'things', min: { a: 1 } }, { find: 'things', returnKey: true },
+    { insert: 'things', documents: [{}], bypassDocumentValidation: true }, { findAndModify: 'things', remove: true, let: { a: 1 } },
+    { usersInfo: 1, showPrivileges: true }, { createUser: 'x', pwd: 'x', roles: [], customData: { a: 1 } }
+  ]
+  const indexes: Document[] = [
+    { sparse: true }, { partialFilterExpression: { a: 1 } }, { hidden: true }, { collation: { locale: 'de' } },
+    { key: { a: 'text' } }, { key: { a: '2dsphere' } }, { key: { a: 'hashed' } }, { key: { '$**': 1 } }
+  ]
+  const refused: Document[] = [
+    ...filters.map((filter) => ({ find: 'things', filter })),
+    ...options,
+    ...indexes.map((index) => ({ createIndexes: 'things', indexes: [{ key: { a: 1 }, name: 'x', ...index }] }))
+  ]
+  for (const command of refused) t.match(await failure(db.command(command)), { code: 115 }, JSON.stringify(command))
+  const statements: Document[] = [
+    ...updates.map((u) => ({ update: 'things', updates: [{ q: {}, u }] })),
+    ...values.map((b) => ({ insert: 'things', documents: [{ b }] })),
+    ...values.map((b) => ({ update: 'things', updates: [{ q: {}, u: { $set: { b } } }] })),
+    { update: 'things', updates: [{ q: {}, u: [{ $set: { b: 1 } }] }] },
+    { update: 'things', updates: [{ q: {}, u: { $set: { 'l.$[e]': 1 } }, arrayFilters: [{ e: 1 }] }] }
+  ]
+  for (const command of statements) {
+    t.match(await db.command(command), { n: 0, writeErrors: [{ code: 115 }] }, JSON.stringify(command))
+  }
+  for (const name of ['create', 'collMod', 'dropIndexes', 'listDatabases', 'renameCollection', 'findandmodify']) {
+    t.match(await failure(db.command({ [name]: 'things' })), { code: 59 }, name)
+  }
+  t.same(await collection.find().toArray(), [{ _id: 1, a: 1, l: [1, { x: 1 }] }])
 })
 
 test('a replacement with an operator in it is refused', async (t) => {
@@ -137,7 +174,7 @@ test('a regular expression that JavaScript reads otherwise, or that may backtrac
   await collection.insertOne({ a: 'x' })
   const refused = [
     '\\Ax', 'x\\z', 'x\\Z', '[[:digit:]]', '\\p{L}', '\\Qx\\E', 'x*+', '(?>x)', '(a+)+', '(a|b)*', '(a)\\1', 'a(?=b)', '(?<!a)b',
-    '(?<name>a)', '\\h', '\\R', '(', 'a)', '*', '(?i:a)', '\\x41', '[a'
+    '(?<name>a)', '\\h', '\\R', '(', 'a)', '*', '(?i:a)', '\\x41', '[a', 'a|b', '(ab)', '^*'
   ]
   for (const pattern of refused) {
     t.match(await failure(collection.findOne({ a: { $regex: pattern } })), { code: 51091 }, pattern)
@@ -154,14 +191,10 @@ test('a regular expression means what it means in PCRE', async (t) => {
   t.equal(await finds('a$', 'a\n'), true, 'before a newline at the end')
   t.equal(await finds('a.b', 'a\u2028b'), true, 'only \\n ends a line')
   t.equal(await finds('a.b', 'a\nb'), false)
-  t.equal(await finds('a.b', 'a\nb', 's'), true)
-  t.equal(await finds('^b$', 'a\rb', 'm'), false)
   t.equal(await finds('^.$', '😀'), true, 'a character is a code point')
   t.equal(await finds('\\s', '\u00a0'), false)
-  t.equal(await finds('^a b # comment', 'ab', 'x'), true)
   t.equal(await finds('[a-z\\d.{]+\\.[^\\s/]{2,3}$', 'ab.cd'), true)
-  t.equal(await finds('(?i)^É', 'éa'), true)
-  t.equal(await finds('^(?:ab){0}x|y?z', 'xz'), true)
+  t.equal(await finds('^É', 'éa', 'i'), true)
 })
 
 test('binary data in an index of an array is kept', async (t) => {
