@@ -6,7 +6,9 @@ import { failure, start } from './helper.ts'
 const size = 30_000
 
 /** The longest time that another client waits for a ping while the work runs, in ms, and how many it sent. */
-async function longestWait (other: MongoClient, work: () => Promise<unknown>): Promise<{ longest: number, pings: number }> {
+async function longestWait (
+  other: MongoClient, work: () => Promise<unknown>
+): Promise<{ longest: number, pings: number }> {
   const state = { running: true }
   const done = work().finally(() => { state.running = false })
   let longest = 0
@@ -26,7 +28,9 @@ test('long work lets others run and ends after maxTimeMS', { timeout: 120_000 },
   const other = new MongoClient(`mongodb://127.0.0.1:${database.port}`)
   t.teardown(() => other.close())
   await other.db('test').command({ ping: 1 })
-  const docs = Array.from({ length: size }, (_, i) => ({ n: (i * 7919) % size, text: `text ${i}`, l: [i, i + 1] }))
+  const docs = Array.from(
+    { length: size }, (_, i) => ({ n: (i * 7919) % size, text: `text ${i}`, l: [i, i + 1] })
+  )
   const works: Record<string, () => Promise<unknown>> = {
     insert: () => collection.insertMany(docs),
     count: () => collection.countDocuments({ text: 'nothing' }),
@@ -43,8 +47,10 @@ test('long work lets others run and ends after maxTimeMS', { timeout: 120_000 },
   }
   const timed: Document[] = [
     { count: 'things', query: { text: 'nothing' } }, { find: 'things', filter: { text: 'nothing' } },
-    { find: 'things', sort: { n: 1 } }, { aggregate: 'things', pipeline: [{ $match: { text: 'nothing' } }, { $count: 'n' }], cursor: {} },
-    { update: 'things', updates: [{ q: {}, u: { $inc: { x: 1 } }, multi: true }] }, { distinct: 'things', key: 'n' }
+    { find: 'things', sort: { n: 1 } },
+    { aggregate: 'things', pipeline: [{ $match: { text: 'nothing' } }, { $count: 'n' }], cursor: {} },
+    { update: 'things', updates: [{ q: {}, u: { $inc: { x: 1 } }, multi: true }] },
+    { distinct: 'things', key: 'n' }
   ]
   for (const command of timed) {
     t.match(await failure(db.command({ ...command, maxTimeMS: 5 })), { code: 50 }, JSON.stringify(command))

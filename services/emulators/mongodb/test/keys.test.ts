@@ -71,7 +71,9 @@ test('keys and the comparison have the order of BSON types and values', (t) => {
           if (Math.sign(Buffer.compare(keyOf(a), keyOf(b))) !== wanted) t.fail(`keys of ${told}`)
           if (Math.sign(compare(a, b)) !== wanted) t.fail(`comparison of ${told}`)
           // what follows in a compound key must not be reached by keys that differ, whichever way they run
-          const down = [a, b].map((value) => Buffer.concat([invert(keyOf(value)), Buffer.from([0x77])])) as [Buffer, Buffer]
+          const down = [a, b].map(
+            (value) => Buffer.concat([invert(keyOf(value)), Buffer.from([0x77])])
+          ) as [Buffer, Buffer]
           if (Math.sign(Buffer.compare(...down)) !== -wanted || 0) {
             if (wanted !== 0 || !down[0].equals(down[1])) t.fail(`descending keys of ${told}`)
           }
@@ -85,7 +87,11 @@ test('keys and the comparison have the order of BSON types and values', (t) => {
 test('random numbers of all types order as their values do', (t) => {
   const numbers: Array<[bigint, Value]> = []
   for (let i = 0; i < 400; i++) {
-    const long = Long.fromBigInt(BigInt.asIntN(64, BigInt(Math.floor(Math.random() * 2 ** 32)) << BigInt(Math.floor(Math.random() * 33))) + BigInt(Math.floor(Math.random() * 5)))
+    const long = Long.fromBigInt(
+      BigInt.asIntN(
+        64, BigInt(Math.floor(Math.random() * 2 ** 32)) << BigInt(Math.floor(Math.random() * 33))
+      ) + BigInt(Math.floor(Math.random() * 5))
+    )
     const scaled = long.toBigInt() * 1000n
     numbers.push([scaled, long])
     const double = Number(long.toBigInt())
@@ -95,7 +101,9 @@ test('random numbers of all types order as their values do', (t) => {
     const [x, a] = numbers[Math.floor(Math.random() * numbers.length)]!
     const [y, b] = numbers[Math.floor(Math.random() * numbers.length)]!
     const wanted = x < y ? -1 : x > y ? 1 : 0
-    if (Math.sign(Buffer.compare(keyOf(a), keyOf(b))) !== wanted) return t.fail(`${String(a)} against ${String(b)}`)
+    if (
+      Math.sign(Buffer.compare(keyOf(a), keyOf(b))) !== wanted
+    ) return t.fail(`${String(a)} against ${String(b)}`)
   }
   t.end()
 })
@@ -110,6 +118,9 @@ test('an array gives one key for each distinct element', (t) => {
   t.same(documentKeys({ a: [[1, 2]] }, keyParts({ a: 1 })), [keyOf([1, 2])])
   t.same(documentKeys({ a: [5, { b: 1 }] }, keyParts({ 'a.b': 1 })), [keyOf(null), keyOf(1)])
   t.same(documentKeys({ a: [[3], [4]] }, keyParts({ 'a.1': 1 })), [keyOf(4)])
-  t.throws(() => documentKeys({ a: [1], b: [2] }, keyParts({ a: 1, b: 1 })), { code: 171, message: 'cannot index parallel arrays [b] [a]' })
+  t.throws(
+    () => documentKeys({ a: [1], b: [2] }, keyParts({ a: 1, b: 1 })),
+    { code: 171, message: 'cannot index parallel arrays [b] [a]' }
+  )
   t.end()
 })

@@ -33,7 +33,9 @@ test('fields with names that are whole numbers keep their order', async (t) => {
 
 test('equality of documents counts the order of names that are whole numbers', async (t) => {
   const { collection } = await start(t)
-  await collection.insertMany([map(['_id', 1], ['a', map(['b', 1], ['1', 1])]), map(['_id', 2], ['a', map(['1', 1], ['b', 1])])])
+  await collection.insertMany(
+    [map(['_id', 1], ['a', map(['b', 1], ['1', 1])]), map(['_id', 2], ['a', map(['1', 1], ['b', 1])])]
+  )
   t.equal(await collection.countDocuments({ a: map(['b', 1], ['1', 1]) }), 1)
   await collection.createIndex({ a: 1 })
   t.equal(await collection.countDocuments({ a: map(['b', 1], ['1', 1]) }), 1)

@@ -11,8 +11,10 @@ test('an unknown field of a command or a statement is refused', async (t) => {
   const q = { a: 1 }
   const commands: Document[] = [
     { find: 'things' }, { insert: 'things', documents: [{}] }, { update: 'things', updates: [{ q, u: {} }] },
-    { delete: 'things', deletes: [{ q, limit: 1 }] }, { findAndModify: 'things', remove: true }, { count: 'things' },
-    { aggregate: 'things', pipeline: [], cursor: {} }, { distinct: 'things', key: 'a' }, { drop: 'things' }, { listCollections: 1 }, { listIndexes: 'things' }, { ping: 1 }
+    { delete: 'things', deletes: [{ q, limit: 1 }] }, { findAndModify: 'things', remove: true },
+    { count: 'things' },
+    { aggregate: 'things', pipeline: [], cursor: {} }, { distinct: 'things', key: 'a' }, { drop: 'things' },
+    { listCollections: 1 }, { listIndexes: 'things' }, { ping: 1 }
   ]
   for (const command of commands) {
     t.match(await failure(db.command({ ...command, foo: 1 })), { code: 40415 }, JSON.stringify(command))
@@ -22,7 +24,11 @@ test('an unknown field of a command or a statement is refused', async (t) => {
     { update: 'things', updates: [{ q, u: { $set: { b: 1 } }, sort: { a: 1 } }] },
     { delete: 'things', deletes: [{ q, limit: 1, foo: 1 }] }
   ]
-  for (const command of statements) t.match(await db.command(command), { n: 0, writeErrors: [{ code: 40415 }] })
+  for (const command of statements) {
+    t.match(
+      await db.command(command), { n: 0, writeErrors: [{ code: 40415 }] }
+    )
+  }
   t.equal(await collection.countDocuments({ b: 1 }), 0)
 })
 
@@ -39,7 +45,11 @@ test('options that this database does not have are refused, not ignored', async 
     [{ aggregate: 1, pipeline: [], cursor: {} }, 115],
     [{ find: 'things', maxTimeMS: -1 }, 2]
   ]
-  for (const [command, code] of cases) t.equal((await failure(db.command(command))).code, code, JSON.stringify(command))
+  for (const [command, code] of cases) {
+    t.equal(
+      (await failure(db.command(command))).code, code, JSON.stringify(command)
+    )
+  }
   t.match(await db.command({ insert: 'system.x', documents: [{}] }), { n: 0, writeErrors: [{ code: 73 }] })
 })
 
@@ -48,29 +58,41 @@ test('what MongoDB has and this database has not is refused, and changes nothing
   await collection.insertOne({ _id: id(1), a: 1, l: [1, { x: 1 }] })
   const values = [Decimal128.fromString('1'), new Timestamp({ t: 1, i: 1 }), new MinKey(), new MaxKey(), /x/]
   const filters: Document[] = [
-    { a: { $mod: [2, 1] } }, { a: { $bitsAllSet: 1 } }, { a: { $near: [1, 1] } }, { $expr: {} }, { $where: 'true' },
+    { a: { $mod: [2, 1] } }, { a: { $bitsAllSet: 1 } }, { a: { $near: [1, 1] } }, { $expr: {} },
+    { $where: 'true' },
     { $text: { $search: 'x' } }, { $jsonSchema: {} }, { a: { $gt: Decimal128.fromString('1') } }
   ]
   const updates: Document[] = [
-    { $rename: { a: 'b' } }, { $mul: { a: 2 } }, { $currentDate: { a: true } }, { $pop: { l: 1 } }, { $pullAll: { l: [1] } },
-    { $bit: { a: { and: new Int32(1) } } }, { $set: { 'l.$': 1 } }, { $set: { 'l.$[]': 1 } }, { $set: { 'l.$[e].x': 1 } },
+    { $rename: { a: 'b' } }, { $mul: { a: 2 } }, { $currentDate: { a: true } }, { $pop: { l: 1 } },
+    { $pullAll: { l: [1] } },
+    { $bit: { a: { and: new Int32(1) } } }, { $set: { 'l.$': 1 } }, { $set: { 'l.$[]': 1 } },
+    { $set: { 'l.$[e].x': 1 } },
     { $push: { l: { $each: [1], $slice: 1 } } }, { $push: { l: { $each: [1], $sort: 1 } } }
   ]
   const options: Document[] = [
-    { find: 'things', collation: { locale: 'de' } }, { find: 'things', min: { a: 1 } }, { find: 'things', returnKey: true },
-    { insert: 'things', documents: [{}], bypassDocumentValidation: true }, { findAndModify: 'things', remove: true, let: { a: 1 } },
+    { find: 'things', collation: { locale: 'de' } }, { find: 'things', min: { a: 1 } },
+    { find: 'things', returnKey: true },
+    { insert: 'things', documents: [{}], bypassDocumentValidation: true },
+    { findAndModify: 'things', remove: true, let: { a: 1 } },
     { usersInfo: 1, showPrivileges: true }, { createUser: 'x', pwd: 'x', roles: [], customData: { a: 1 } }
   ]
   const indexes: Document[] = [
-    { sparse: true }, { partialFilterExpression: { a: 1 } }, { hidden: true }, { collation: { locale: 'de' } },
+    { sparse: true }, { partialFilterExpression: { a: 1 } }, { hidden: true },
+    { collation: { locale: 'de' } },
     { key: { a: 'text' } }, { key: { a: '2dsphere' } }, { key: { a: 'hashed' } }, { key: { '$**': 1 } }
   ]
   const refused: Document[] = [
     ...filters.map((filter) => ({ find: 'things', filter })),
     ...options,
-    ...indexes.map((index) => ({ createIndexes: 'things', indexes: [{ key: { a: 1 }, name: 'x', ...index }] }))
+    ...indexes.map(
+      (index) => ({ createIndexes: 'things', indexes: [{ key: { a: 1 }, name: 'x', ...index }] })
+    )
   ]
-  for (const command of refused) t.match(await failure(db.command(command)), { code: 115 }, JSON.stringify(command))
+  for (const command of refused) {
+    t.match(
+      await failure(db.command(command)), { code: 115 }, JSON.stringify(command)
+    )
+  }
   const statements: Document[] = [
     ...updates.map((u) => ({ update: 'things', updates: [{ q: {}, u }] })),
     ...values.map((b) => ({ insert: 'things', documents: [{ b }] })),
@@ -81,7 +103,9 @@ test('what MongoDB has and this database has not is refused, and changes nothing
   for (const command of statements) {
     t.match(await db.command(command), { n: 0, writeErrors: [{ code: 115 }] }, JSON.stringify(command))
   }
-  for (const name of ['create', 'collMod', 'dropIndexes', 'listDatabases', 'renameCollection', 'findandmodify']) {
+  for (const name of [
+    'create', 'collMod', 'dropIndexes', 'listDatabases', 'renameCollection', 'findandmodify'
+  ]) {
     t.match(await failure(db.command({ [name]: 'things' })), { code: 59 }, name)
   }
   t.same(await collection.find().toArray(), [{ _id: 1, a: 1, l: [1, { x: 1 }] }])
@@ -123,8 +147,12 @@ test('documents that nest too deep are refused', async (t) => {
     for (let i = 1; i < levels; i++) doc = { a: doc }
     return doc
   }
-  t.match(await db.command({ insert: 'things', documents: [flat(181)] }), { n: 0, writeErrors: [{ code: 15 }] })
-  t.match(await db.command({ insert: 'things', documents: [nested(122)] }), { n: 0, writeErrors: [{ code: 15 }] })
+  t.match(
+    await db.command({ insert: 'things', documents: [flat(181)] }), { n: 0, writeErrors: [{ code: 15 }] }
+  )
+  t.match(
+    await db.command({ insert: 'things', documents: [nested(122)] }), { n: 0, writeErrors: [{ code: 15 }] }
+  )
   t.match(await db.command({ insert: 'things', documents: [{ _id: 1, ...flat(180) }] }), { n: 1 })
   const update = { q: { _id: 1 }, u: { $set: { a: flat(180) } } }
   t.match(await db.command({ update: 'things', updates: [update] }), { n: 0, writeErrors: [{ code: 15 }] })
@@ -169,11 +197,12 @@ test('explain has the parts that tools read', async (t) => {
   t.equal(queryPlanner.winningPlan.inputStage.indexBounds.b.length, 1)
 })
 
-test('a regular expression that JavaScript reads otherwise, or that may backtrack without bound, is refused', async (t) => {
+test('a regular expression that JavaScript reads otherwise or that may be slow is refused', async (t) => {
   const { collection } = await start(t)
   await collection.insertOne({ a: 'x' })
   const refused = [
-    '\\Ax', 'x\\z', 'x\\Z', '[[:digit:]]', '\\p{L}', '\\Qx\\E', 'x*+', '(?>x)', '(a+)+', '(a|b)*', '(a)\\1', 'a(?=b)', '(?<!a)b',
+    '\\Ax', 'x\\z', 'x\\Z', '[[:digit:]]', '\\p{L}', '\\Qx\\E', 'x*+', '(?>x)', '(a+)+', '(a|b)*', '(a)\\1',
+    'a(?=b)', '(?<!a)b',
     '(?<name>a)', '\\h', '\\R', '(', 'a)', '*', '(?i:a)', '\\x41', '[a', 'a|b', '(ab)', '^*'
   ]
   for (const pattern of refused) {

@@ -18,7 +18,9 @@ test('a commit that fails takes back what was written, and tells all who wait', 
   const storage = new Storage(dataDirectory(t))
   t.teardown(() => storage.close())
   const database = storage.create('test')
-  const insert = (n: number): void => { storage.collection('test', 'things')!.insert(encode({ _id: n, l: [n] }), { _id: n, l: [n] }) }
+  const insert = (n: number): void => {
+    storage.collection('test', 'things')!.insert(encode({ _id: n, l: [n] }), { _id: n, l: [n] })
+  }
   database.createCollection('things')
   storage.collection('test', 'things')!.createIndex(indexOn('l'))
   storage.flush()
@@ -28,7 +30,10 @@ test('a commit that fails takes back what was written, and tells all who wait', 
   database.commit = () => { throw new Error('disk full') }
   insert(1)
   database.createCollection('more')
-  const told = [new Promise((resolve) => storage.whenCommitted(resolve)), new Promise((resolve) => storage.whenCommitted(resolve))]
+  const told = [
+    new Promise((resolve) => storage.whenCommitted(resolve)),
+    new Promise((resolve) => storage.whenCommitted(resolve))
+  ]
   t.match(await Promise.all(told), [{ message: 'disk full' }, { message: 'disk full' }])
   t.equal(storage.commits, before)
   t.equal(storage.collection('test', 'things')!.count, 0)
@@ -50,11 +55,15 @@ test('a write that fails leaves nothing behind, its neighbours stay', (t) => {
   collection.createIndex(indexOn('a'))
   collection.createIndex(indexOn('u', true))
   collection.insert(encode({ _id: 1, a: 1, u: 1 }), { _id: 1, a: 1, u: 1 })
-  t.throws(() => collection.insert(encode({ _id: 2, a: [1, 2], u: 1 }), { _id: 2, a: [1, 2], u: 1 }), { code: 11000 })
+  t.throws(
+    () => collection.insert(encode({ _id: 2, a: [1, 2], u: 1 }), { _id: 2, a: [1, 2], u: 1 }), { code: 11000 }
+  )
   collection.insert(encode({ _id: 3, a: 1, u: 3 }), { _id: 3, a: 1, u: 3 })
   t.equal(collection.count, 2)
   t.equal(collection.indexes[1]!.multikey, false)
-  t.equal(collection.entries(collection.indexes[1]!, { lo: Buffer.from([0]), hi: Buffer.from([0xff]) }, 100), 2)
+  t.equal(
+    collection.entries(collection.indexes[1]!, { lo: Buffer.from([0]), hi: Buffer.from([0xff]) }, 100), 2
+  )
   t.end()
 })
 
