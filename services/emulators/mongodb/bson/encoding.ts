@@ -38,7 +38,8 @@ export function decode (bytes: Uint8Array): Doc {
 }
 
 export function encode (doc: Doc): Buffer {
-  return Buffer.from(serialize(hasNumericNames(doc) ? ordered(doc) as Doc : doc, { ignoreUndefined: false }))
+  // the encoder returns a Buffer in Node
+  return serialize(hasNumericNames(doc) ? ordered(doc) as Doc : doc, { ignoreUndefined: false }) as Buffer
 }
 
 function hasNumericNames (value: Value): boolean {

@@ -1,7 +1,6 @@
 import type { StatementSync } from 'node:sqlite'
 import type { UUID } from 'bson'
 import { decode, encode } from '../bson/encoding.ts'
-import { keyOf } from '../bson/keys.ts'
 import type { Doc } from '../bson/values.ts'
 import type { Database } from './database.ts'
 import { Index, describeIndex, duplicateKey } from './indexes.ts'
@@ -127,7 +126,7 @@ export class Collection {
       for (const [i, index] of this.indexes.entries()) this.#refuseDuplicate(index, keys[i]!, doc, -1)
       this.#nextRid ??= this.#number(`SELECT coalesce(max(rid), 0) FROM d${this.id}`) + 1
       const rid = this.#nextRid++
-      this.#sql(`INSERT INTO d${this.id} (rid, id, bson) VALUES (?, ?, ?)`).run(rid, keyOf(doc._id), bytes)
+      this.#sql(`INSERT INTO d${this.id} (rid, id, bson) VALUES (?, ?, ?)`).run(rid, keys[0]![0]!, bytes)
       for (const [i, index] of this.indexes.entries()) this.#addEntries(index, keys[i]!, rid)
       this.#recount(1)
     })
