@@ -1,9 +1,9 @@
-import type { Doc } from './bson.ts'
+import type { Doc } from './bson/values.ts'
 
+/** The server's error codes that this database answers. */
 const codes = {
   InternalError: 1,
   BadValue: 2,
-  NoSuchKey: 4,
   FailedToParse: 9,
   UserNotFound: 11,
   Unauthorized: 13,
@@ -14,31 +14,28 @@ const codes = {
   AuthenticationFailed: 18,
   IllegalOperation: 20,
   InvalidBSON: 22,
-  LockBusy: 24,
   NamespaceNotFound: 26,
-  IndexNotFound: 27,
   PathNotViable: 28,
   RoleNotFound: 31,
   ConflictingUpdateOperators: 40,
   CursorNotFound: 43,
-  NamespaceExists: 48,
   MaxTimeMSExpired: 50,
   DollarPrefixedFieldName: 52,
   InvalidIdField: 53,
+  NotSingleValueField: 54,
+  NotExactValueField: 55,
   EmptyFieldName: 56,
   CommandNotFound: 59,
   ImmutableField: 66,
   CannotCreateIndex: 67,
-  InvalidOptions: 72,
   InvalidNamespace: 73,
   IndexOptionsConflict: 85,
   IndexKeySpecsConflict: 86,
   FailPointSetFailed: 95,
-  NotSingleValueField: 113,
   CommandNotSupported: 115,
-  DocumentValidationFailure: 121,
   ExceededMemoryLimit: 146,
   CannotIndexParallelArrays: 171,
+  QueryPlanKilled: 175,
   InvalidIndexSpecificationOption: 197,
   QueryExceededMemoryLimitNoDiskUseAllowed: 292,
   APIVersionError: 322,
@@ -46,28 +43,26 @@ const codes = {
   BSONObjectTooLarge: 10334,
   DuplicateKey: 11000,
   DatabaseDifferCase: 13297,
-  OutOfDiskSpace: 14031,
-  InterruptedAtShutdown: 11600
+  OutOfDiskSpace: 14031
 } as const
 
 export type CodeName = keyof typeof codes
 
-const names = new Map<number, string>(Object.entries(codes).map(([name, code]) => [code, name]))
-const otherNames: Record<number, string> = {
-  8: 'UnknownError',
+/** Names of codes that only fail points answer. */
+const failPointNames: Record<number, string> = {
   6: 'HostUnreachable',
   7: 'HostNotFound',
+  8: 'UnknownError',
   64: 'WriteConcernTimeout',
-  79: 'UnknownReplWriteConcern',
   89: 'NetworkTimeout',
   91: 'ShutdownInProgress',
   100: 'UnsatisfiableWriteConcern',
   112: 'WriteConflict',
   189: 'PrimarySteppedDown',
-  251: 'NoSuchTransaction',
   262: 'ExceededTimeLimit',
   9001: 'SocketException',
   10107: 'NotWritablePrimary',
+  11600: 'InterruptedAtShutdown',
   11601: 'Interrupted',
   11602: 'InterruptedDueToReplStateChange',
   13435: 'NotPrimaryNoSecondaryOk',
@@ -75,12 +70,9 @@ const otherNames: Record<number, string> = {
   16500: 'RequestRateTooLarge'
 }
 
-/** The name that a server reports beside an error code, `Location<code>` for one without a name. */
-export function codeName (code: number): string {
-  return names.get(code) ?? otherNames[code] ?? `Location${code}`
-}
+const names = new Map<number, string>(Object.entries(codes).map(([name, code]) => [code, name]))
 
-/** An error that a command answers to its client, by name or number from the server's list of error codes. */
+/** An error that a command answers, by the name or number of the server's error code. */
 export class CommandError extends Error {
   code: number
   extra: Doc | undefined
@@ -92,13 +84,19 @@ export class CommandError extends Error {
     this.extra = extra
   }
 
+  /** The reply to a client. */
   reply (): Doc {
-    return { ok: 0, errmsg: this.message, code: this.code, codeName: codeName(this.code), ...this.extra }
+    const codeName = names.get(this.code) ?? failPointNames[this.code] ?? `Location${this.code}`
+    return { ok: 0, errmsg: this.message, code: this.code, codeName, ...this.extra }
   }
 }
 
-/** A message that is not the wire protocol: its connection is closed without an answer. */
+export function notSupported (what: string): CommandError {
+  return new CommandError('CommandNotSupported', `${what} is not supported by this database`)
+}
+
+/** A message that does not follow the wire protocol: its connection is closed without a reply. */
 export class ProtocolError extends Error {}
 
-/** A reason not to start, told to the user in one line. */
+/** A reason not to start, reported in one line. */
 export class StartError extends Error {}

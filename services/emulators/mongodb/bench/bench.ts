@@ -22,7 +22,9 @@ function patient (i: number): Document {
     lastName: `Name${(i * 7919) % 100003}`,
     birthDate: new Date(315532800000 + i * 86400000 % 1e12),
     insurance: { number: `ins-${i}`, company: `company ${i % 50}` },
-    address: { street: `Street ${i % 5000}`, city: `City ${i % 300}`, zip: `${10000 + i % 9999}`, country: 'NL' },
+    address: {
+      street: `Street ${i % 5000}`, city: `City ${i % 300}`, zip: `${10000 + i % 9999}`, country: 'NL'
+    },
     phone: `+31 6 ${i}`,
     email: `p${i}@example.org`,
     notes: 'x'.repeat(120),
@@ -31,11 +33,15 @@ function patient (i: number): Document {
 }
 
 const indexes = [
-  { _lastName: 1, _id: 1 }, { firstName: 1, _lastName: 1, _id: 1 }, { birthDate: 1 }, { 'insurance.number': 1 }, { 'insurance.company': 1, _id: 1 },
-  { 'address.city': 1, _lastName: 1, _id: 1 }, { 'address.zip': 1 }, { phone: 1 }, { email: 1 }, { _shardKey: 1, _lastName: 1, _id: 1 }
+  { _lastName: 1, _id: 1 }, { firstName: 1, _lastName: 1, _id: 1 }, { birthDate: 1 },
+  { 'insurance.number': 1 }, { 'insurance.company': 1, _id: 1 },
+  { 'address.city': 1, _lastName: 1, _id: 1 }, { 'address.zip': 1 },
+  { phone: 1 }, { email: 1 }, { _shardKey: 1, _lastName: 1, _id: 1 }
 ] as const
 
-async function rate (name: string, connections: number, total: number, run: (i: number) => Promise<unknown>): Promise<void> {
+async function rate (
+  name: string, connections: number, total: number, run: (i: number) => Promise<unknown>
+): Promise<void> {
   let next = 0
   const started = performance.now()
   await Promise.all(Array.from({ length: connections }, async () => {
@@ -54,26 +60,39 @@ async function main (): Promise<void> {
     const [message] = await once(server, 'message')
     return message.commits
   }
-  const client = new MongoClient(`mongodb://127.0.0.1:${port}`, { maxPoolSize: 16, writeConcern: { w: 'majority', journal: true } })
+  const client = new MongoClient(`mongodb://127.0.0.1:${port}`, {
+    maxPoolSize: 16, writeConcern: { w: 'majority', journal: true }
+  })
   const collection = client.db('bench').collection<Document>('patients')
   for (const key of indexes) await collection.createIndex({ ...key })
 
   const before = await commits()
   await rate('insertOne, 10 indexes, 1 connection', 1, 2000, (i) => collection.insertOne(patient(i)))
-  await rate('insertOne, 10 indexes, 16 connections', 16, 10000, (i) => collection.insertOne(patient(i + 2000)))
+  await rate('insertOne, 10 indexes, 16 connections', 16, 10000,
+    (i) => collection.insertOne(patient(i + 2000)))
   console.log(`  commits: ${await commits() - before} for 12000 inserts`)
   const ids = Array.from({ length: 12000 }, (_, i) => patient(i)._id)
   const filter = (i: number): Document => ({ _id: ids[i % 12000], _shardKey: ids[i % 12000] })
-  await rate('findOne by _id and _shardKey, 16 connections', 16, 20000, (i) => collection.findOne(filter(i * 31)))
-  await rate('updateOne, 16 connections', 16, 10000, (i) => collection.updateOne({ ...filter(i), _audit: `audit-${i}` }, { $set: { version: 11 }, $inc: { n: 1 } }))
-  await rate('replaceOne, 16 connections', 16, 10000, (i) => collection.replaceOne({ ...filter(i), _audit: `audit-${i}` }, { ...patient(i), phone: 'new' }))
-  await rate('find by city, sort, limit 101, 16 connections', 16, 3000, (i) => collection.find({ 'address.city': `City ${i % 300}` }).sort({ _lastName: 1, _id: 1 }).limit(101).toArray())
+  await rate('findOne by _id and _shardKey, 16 connections', 16, 20000,
+    (i) => collection.findOne(filter(i * 31)))
+  const version = (i: number): Document => ({ ...filter(i), _audit: `audit-${i}` })
+  await rate('updateOne, 16 connections', 16, 10000,
+    (i) => collection.updateOne(version(i), { $set: { version: 11 }, $inc: { n: 1 } }))
+  await rate('replaceOne, 16 connections', 16, 10000,
+    (i) => collection.replaceOne(version(i), { ...patient(i), phone: 'new' }))
+  await rate('find by city, sort, limit 101, 16 connections', 16, 3000, (i) => (
+    collection.find({ 'address.city': `City ${i % 300}` }).sort({ _lastName: 1, _id: 1 }).limit(101).toArray()
+  ))
 
   const records = client.db('bench').collection<Document>('records')
-  for (const key of ['records.id', 'records.resource.id', 'records.disclosed.id']) await records.createIndex({ [key]: 1 })
-  await rate('insertOne with 100 records, 3 multikey indexes, 16 connections', 16, 500, (i) => records.insertOne({
-    records: Array.from({ length: 100 }, (_, n) => ({ id: `r${i}-${n}`, resource: { id: `p${n}` }, disclosed: [{ id: `d${n}` }, { id: `e${i}` }], at: new Date() }))
-  }))
+  for (const key of ['records.id', 'records.resource.id', 'records.disclosed.id']) {
+    await records.createIndex({ [key]: 1 })
+  }
+  const record = (i: number, n: number): Document => ({
+    id: `r${i}-${n}`, resource: { id: `p${n}` }, disclosed: [{ id: `d${n}` }, { id: `e${i}` }], at: new Date()
+  })
+  await rate('insertOne with 100 records, 3 multikey indexes, 16 connections', 16, 500,
+    (i) => records.insertOne({ records: Array.from({ length: 100 }, (_, n) => record(i, n)) }))
 
   await pages(client)
   await client.close()
@@ -89,7 +108,9 @@ async function pages (client: MongoClient): Promise<void> {
   for (const size of sizes) {
     const collection = client.db('bench').collection<Document>(`patients${size}`)
     await collection.createIndex({ _lastName: 1, _id: 1 })
-    for (let i = 0; i < size; i += 5000) await collection.insertMany(Array.from({ length: Math.min(5000, size - i) }, (_, n) => patient(i + n)))
+    for (let i = 0; i < size; i += 5000) {
+      await collection.insertMany(Array.from({ length: Math.min(5000, size - i) }, (_, n) => patient(i + n)))
+    }
     collections.push(collection)
   }
   for (const direction of [1, -1] as const) {
@@ -102,7 +123,9 @@ async function pages (client: MongoClient): Promise<void> {
       }
     }
     const medians = times.map((list) => list.sort((a, b) => a - b)[list.length / 2]!)
-    console.log(`page of 100, ${direction > 0 ? 'ascending' : 'descending'}: ${medians.map((m, i) => `${m.toFixed(2)} ms of ${sizes[i]}`).join(', ')}, ratio ${(medians[1]! / medians[0]!).toFixed(2)}`)
+    const figures = medians.map((m, i) => `${m.toFixed(2)} ms of ${sizes[i]}`).join(', ')
+    const ratio = (medians[1]! / medians[0]!).toFixed(2)
+    console.log(`page of 100, ${direction > 0 ? 'ascending' : 'descending'}: ${figures}, ratio ${ratio}`)
   }
 }
 

@@ -1,61 +1,73 @@
 import type { Document } from 'mongodb'
-import { Double, Int32, Long } from 'mongodb'
 import { test } from 'tap'
 import { failure, start } from './helper.ts'
 
-test('pipelines of the usual stages answer as the manual says', async (t) => {
+test('pipelines that search and count answer as the manual says', async (t) => {
   const { collection } = await start(t)
-  await collection.insertMany([
-    { _id: 1 as never, k: 'a', v: 1, l: [1, 2] }, { _id: 2 as never, k: 'b', v: 5, l: [] }, { _id: 3 as never, k: 'a', v: 2.5 }, { _id: 4 as never, v: 'x', l: 7 }
-  ])
+  await collection.insertMany(
+    [
+      { k: 'a', v: 1 }, { k: 'b', v: 5 }, { k: 'a', v: 2.5 }, { v: 'x' }
+    ].map((doc, i) => ({ _id: i + 1 as never, ...doc }))
+  )
   const run = async (...pipeline: Document[]): Promise<Document[]> => collection.aggregate(pipeline).toArray()
   t.same(await run({ $match: { k: 'a' } }, { $project: { v: 1, _id: 0 } }), [{ v: 1 }, { v: 2.5 }])
-  t.same(await run({ $sort: { v: -1 } }, { $skip: 1 }, { $limit: 2 }, { $project: { _id: 1 } }), [{ _id: 2 }, { _id: 3 }])
-  t.same(await run({ $group: { _id: '$k', n: { $sum: 1 }, sum: { $sum: '$v' }, avg: { $avg: '$v' }, min: { $min: '$v' }, max: { $max: '$v' }, all: { $push: '$v' }, first: { $first: '$_id' }, last: { $last: '$_id' } } }, { $sort: { _id: 1 } }), [
-    { _id: null, n: 1, sum: 0, avg: null, min: 'x', max: 'x', all: ['x'], first: 4, last: 4 },
-    { _id: 'a', n: 2, sum: 3.5, avg: 1.75, min: 1, max: 2.5, all: [1, 2.5], first: 1, last: 3 },
-    { _id: 'b', n: 1, sum: 5, avg: 5, min: 5, max: 5, all: [5], first: 2, last: 2 }
-  ])
+  t.same(await run({ $match: { k: 'a' } }, { $match: { v: 1 } }), [{ _id: 1, k: 'a', v: 1 }])
+  t.same(
+    await run({ $sort: { v: -1 } }, { $skip: 1 }, { $limit: 2 }, { $project: { _id: 1 } }),
+    [{ _id: 2 }, { _id: 3 }]
+  )
   t.same(await run({ $count: 'n' }), [{ n: 4 }])
   t.same(await run({ $match: { k: 'zz' } }, { $count: 'n' }), [])
-  t.same(await run({ $unwind: '$l' }, { $project: { l: 1 } }), [{ _id: 1, l: 1 }, { _id: 1, l: 2 }, { _id: 4, l: 7 }])
-  t.same(await run({ $match: { _id: 1 } }, { $set: { w: { $add: ['$v', 1] }, 'n.x': '$k' } }, { $unset: 'l' }), [{ _id: 1, k: 'a', v: 1, w: 2, n: { x: 'a' } }])
-  t.same(await run({ $sortByCount: '$k' }, { $limit: 1 }), [{ _id: 'a', count: 2 }])
-  t.same(await run({ $match: { _id: { $lt: 3 } } }, { $project: { big: { $gt: ['$v', 2] }, up: { $toUpper: '$k' } } }), [{ _id: 1, big: false, up: 'A' }, { _id: 2, big: true, up: 'B' }])
-  t.same(await run({ $match: { _id: 1 } }, { $lookup: { from: 'things', localField: 'k', foreignField: 'k', as: 'same' } }, { $project: { n: { $size: '$same' } } }), [{ _id: 1, n: 2 }])
-  t.same(await run({ $match: { v: { $gt: 0 } } }, { $bucket: { groupBy: '$v', boundaries: [0, 2, 3], default: 'more' } }), [{ _id: 0, count: 1 }, { _id: 2, count: 1 }, { _id: 'more', count: 1 }])
+  t.same(await run({ $group: { _id: null, n: { $sum: 1 } } }), [{ _id: null, n: 4 }])
   t.equal(await collection.countDocuments({ k: 'a' }), 2)
   t.equal(await collection.countDocuments({}, { skip: 1, limit: 2 }), 2)
-})
-
-test('sums keep the type of their numbers', async (t) => {
-  const { collection } = await start(t, { promoteValues: false })
-  await collection.insertMany([{ i: new Int32(1), d: new Double(1), l: Long.fromNumber(1) }, { i: new Int32(2), d: new Double(2), l: Long.fromNumber(2) }])
-  const [found] = await collection.aggregate([{ $group: { _id: null, i: { $sum: '$i' }, d: { $sum: '$d' }, l: { $sum: '$l' }, m: { $max: '$l' } } }]).toArray()
-  t.same(found, { _id: null, i: new Int32(3), d: new Double(3), l: Long.fromNumber(3), m: Long.fromNumber(2) })
 })
 
 test('a $match and a $sort in front use an index', async (t) => {
   const { collection } = await start(t)
   await collection.createIndex({ a: 1, b: 1 })
   await collection.insertMany(Array.from({ length: 100 }, (_, i) => ({ a: i % 10, b: i })))
-  const told = await collection.aggregate([{ $match: { a: 3 } }, { $sort: { b: -1 } }, { $limit: 2 }]).explain('executionStats')
-  t.match(told, { executionStats: { totalKeysExamined: 2, nReturned: 2 } })
-  t.match(JSON.stringify(told), /IXSCAN/)
+  const explained = await collection.aggregate(
+    [{ $match: { a: 3 } }, { $sort: { b: -1 } }, { $limit: 2 }]
+  ).explain('executionStats')
+  t.match(explained, { executionStats: { totalKeysExamined: 2, nReturned: 2 } })
+  t.match(JSON.stringify(explained), /IXSCAN/)
 })
 
 test('a malformed pipeline is refused with the code of the server', async (t) => {
   const { collection, db } = await start(t)
   await collection.insertOne({ a: 1 })
-  const refused = async (...pipeline: Document[]): Promise<number> => (await failure(collection.aggregate(pipeline).toArray())).code
+  const refused = async (...pipeline: Document[]): Promise<number> => (
+    await failure(collection.aggregate(pipeline).toArray())
+  ).code
   t.equal(await refused({ $nope: 1 }), 40324)
   t.equal(await refused({ $match: {}, $limit: 1 }), 40323)
   t.equal(await refused({ $limit: 0 }), 15958)
   t.equal(await refused({ $group: { n: { $sum: 1 } } }), 15955)
-  t.equal(await refused({ $group: { _id: 1, n: { $nope: 1 } } }), 15952)
   t.equal(await refused({ $match: { a: { $nope: 1 } } }), 2)
-  t.equal(await refused({ $project: { a: { $nope: 1 } } }), 168)
   t.equal(await refused({ $out: 'x' }), 115)
-  t.equal(await refused({ $changeStream: {} }), 40573)
+  t.equal(await refused({ $changeStream: {} }), 115)
   t.match(await failure(db.command({ aggregate: 'things', pipeline: [] })), { code: 9 })
+})
+
+test('stages, accumulators and expressions that are left out are refused', async (t) => {
+  const { collection } = await start(t)
+  await collection.insertOne({ a: 1 })
+  const left: Document[] = [
+    { $unwind: '$a' }, { $lookup: { from: 'x', localField: 'a', foreignField: 'b', as: 'c' } },
+    { $set: { b: 1 } },
+    { $addFields: { b: 1 } }, { $unset: 'a' }, { $sortByCount: '$a' }, { $bucket: {} }, { $facet: {} },
+    { $merge: 'x' },
+    { $replaceRoot: { newRoot: '$a' } }, { $setWindowFields: {} }, { $unionWith: 'x' },
+    { $sample: { size: 1 } },
+    { $group: { _id: null, n: { $avg: '$a' } } }, { $group: { _id: null, n: { $push: '$a' } } },
+    { $group: { _id: null, n: { $sum: { $add: ['$a', 1] } } } }, { $group: { _id: { a: '$a' } } },
+    { $group: { _id: '$a', n: { $sum: 1 } } }, { $group: { _id: null, n: { $max: '$a' } } },
+    { $group: { _id: '$$NOW' } }, { $project: { b: { $toUpper: '$a' } } }, { $project: { b: '$a' } }
+  ]
+  for (const stage of left) {
+    t.match(await failure(collection.aggregate([stage]).toArray()), { code: 115 }, JSON.stringify(stage))
+  }
+  const order = [{ $limit: 1 }, { $match: { a: 1 } }]
+  t.match(await failure(collection.aggregate(order).toArray()), { code: 115 }, 'another order of stages')
 })

@@ -32,7 +32,9 @@ export const durable = { w: 'majority', journal: true } as const
 export async function start (t: Test, options: MongoClientOptions = {}): Promise<Started> {
   const dataDir = dataDirectory(t)
   const database = await startDatabase({ dataDir, logger: pino({ level: 'silent' }) })
-  const client = new MongoClient(`mongodb://127.0.0.1:${database.port}`, { writeConcern: durable, ...options })
+  const client = new MongoClient(
+    `mongodb://127.0.0.1:${database.port}`, { writeConcern: durable, ...options }
+  )
   t.teardown(async () => {
     await client.close()
     await database.close()
@@ -41,7 +43,14 @@ export async function start (t: Test, options: MongoClientOptions = {}): Promise
   return { database, client, db, collection: db.collection('things'), dataDir }
 }
 
-export interface ServerError { code: number, codeName?: string, message: string, keyPattern?: Document, keyValue?: Document, errorLabels?: string[] }
+export interface ServerError {
+  code: number,
+  codeName?: string,
+  message: string,
+  keyPattern?: Document,
+  keyValue?: Document,
+  errorLabels?: string[]
+}
 
 /** The error that a server answers. */
 export async function failure (run: Promise<unknown>): Promise<ServerError> {
@@ -55,11 +64,20 @@ export async function failure (run: Promise<unknown>): Promise<ServerError> {
 
 const main = join(import.meta.dirname, '..', 'main.ts')
 
-export interface Running { port: number, child: ReturnType<typeof spawn>, out: string[], exit: Promise<number | null>, err: () => string }
+export interface Running {
+  port: number,
+  child: ReturnType<typeof spawn>,
+  out: string[],
+  exit: Promise<number | null>,
+  err: () => string
+}
 
 /** The database as a process of its own, open to everybody, once it listens or has ended. */
 export async function run (t: Test, env: Record<string, string>): Promise<Running> {
-  const child = spawn(process.execPath, [main], { env: { PATH: process.env.PATH, PORT: '0', AUTHORIZATION: 'disabled', ...env } })
+  const child = spawn(
+    process.execPath, [main],
+    { env: { PATH: process.env.PATH, PORT: '0', AUTHORIZATION: 'disabled', ...env } }
+  )
   t.teardown(() => child.kill('SIGKILL'))
   const out: string[] = []
   let err = ''
@@ -70,7 +88,9 @@ export async function run (t: Test, env: Record<string, string>): Promise<Runnin
     exit.then(() => resolve())
     child.stdout.on('data', (piece: Buffer) => {
       for (const line of piece.toString().trim().split('\n')) out.push(line)
-      const listening = out.map((line) => JSON.parse(line)).find(({ msg }) => msg.startsWith('database listening'))
+      const listening = out.map((line) => JSON.parse(line)).find(
+        ({ msg }) => msg.startsWith('database listening')
+      )
       if (listening) {
         running.port = listening.port
         resolve()
@@ -104,7 +124,13 @@ export async function exchange (port: number, bytes: Buffer, count = 1): Promise
       received = Buffer.concat([received, piece as Buffer])
       while (received.length >= 4 && received.length >= received.readInt32LE(0)) {
         const size = received.readInt32LE(0)
-        replies.push({ responseTo: received.readInt32LE(8), opcode: received.readInt32LE(12), ...deserialize(received.subarray(received.readInt32LE(12) === 1 ? 36 : 21, size)) })
+        replies.push(
+          {
+            responseTo: received.readInt32LE(8),
+            opcode: received.readInt32LE(12),
+            ...deserialize(received.subarray(received.readInt32LE(12) === 1 ? 36 : 21, size))
+          }
+        )
         received = received.subarray(size)
       }
       if (replies.length >= count) {

@@ -1,41 +1,35 @@
-import { Binary, BSONRegExp, BSONSymbol, Code, Decimal128, Double, Int32, Long, MaxKey, MinKey, ObjectId, Timestamp } from 'bson'
+import { Binary, Double, Int32, Long, ObjectId } from 'bson'
 import { test } from 'tap'
-import type { Value } from '../bson.ts'
-import { compare, documentKeys, invert, keyOf, keyParts } from '../keys.ts'
+import { documentKeys, keyParts } from '../bson/document-keys.ts'
+import { compare, invert, keyOf } from '../bson/keys.ts'
+import type { Doc, Value } from '../bson/values.ts'
 
 // https://www.mongodb.com/docs/manual/reference/bson-type-comparison-order/
 const ascending: Value[][] = [
-  [new MinKey()],
   [undefined],
   [null],
-  [new Double(NaN), Decimal128.fromString('NaN')],
-  [new Double(-Infinity), Decimal128.fromString('-Infinity')],
-  [Decimal128.fromString('-1E+6000')],
+  [new Double(NaN)],
+  [new Double(-Infinity)],
   [Long.MIN_VALUE],
-  [Long.fromString('-9007199254740993'), Decimal128.fromString('-9007199254740993')],
+  [Long.fromString('-9007199254740993')],
   [new Double(-9007199254740992), Long.fromString('-9007199254740992')],
-  [new Int32(-5), new Double(-5), Long.fromNumber(-5), Decimal128.fromString('-5.00')],
-  [Decimal128.fromString('-0.3')],
-  [Decimal128.fromString('-1E-6000')],
-  [new Int32(0), new Double(-0), Long.ZERO, Decimal128.fromString('0E+10'), Decimal128.fromString('-0')],
-  [Decimal128.fromString('1E-6000')],
-  [Decimal128.fromString('0.1')],
+  [new Int32(-5), new Double(-5), Long.fromNumber(-5)],
+  [new Int32(0), new Double(-0), Long.ZERO],
   [new Double(0.1)],
   [new Double(0.30000000000000004)],
-  [new Int32(1), new Double(1), Decimal128.fromString('1.0')],
-  [new Double(1.5), Decimal128.fromString('1.5')],
+  [new Int32(1), new Double(1)],
+  [new Double(1.5)],
   [new Int32(2)],
   [new Double(9007199254740992)],
-  [Long.fromString('9007199254740993'), Decimal128.fromString('9007199254740993')],
+  [Long.fromString('9007199254740993')],
   [Long.fromString('9007199254740994'), new Double(9007199254740994)],
   [Long.MAX_VALUE],
   [new Double(2 ** 63)],
-  [Decimal128.fromString('1E+6000')],
   [new Double(Infinity)],
   [''],
   ['\0'],
   ['A'],
-  ['a', new BSONSymbol('a')],
+  ['a'],
   ['a\0'],
   ['a\0b'],
   ['aa'],
@@ -64,14 +58,7 @@ const ascending: Value[][] = [
   [true],
   [new Date(-1)],
   [new Date(0)],
-  [new Date(1)],
-  [new Timestamp({ t: 1, i: 2 })],
-  [new Timestamp({ t: 4000000000, i: 1 })],
-  [new BSONRegExp('a', 'i')],
-  [new BSONRegExp('b', '')],
-  [new Code('a')],
-  [new Code('a', { x: 1 })],
-  [new MaxKey()]
+  [new Date(1)]
 ]
 
 test('keys and the comparison have the order of BSON types and values', (t) => {
@@ -84,7 +71,9 @@ test('keys and the comparison have the order of BSON types and values', (t) => {
           if (Math.sign(Buffer.compare(keyOf(a), keyOf(b))) !== wanted) t.fail(`keys of ${told}`)
           if (Math.sign(compare(a, b)) !== wanted) t.fail(`comparison of ${told}`)
           // what follows in a compound key must not be reached by keys that differ, whichever way they run
-          const down = [a, b].map((value) => Buffer.concat([invert(keyOf(value)), Buffer.from([0x77])])) as [Buffer, Buffer]
+          const down = [a, b].map(
+            (value) => Buffer.concat([invert(keyOf(value)), Buffer.from([0x77])])
+          ) as [Buffer, Buffer]
           if (Math.sign(Buffer.compare(...down)) !== -wanted || 0) {
             if (wanted !== 0 || !down[0].equals(down[1])) t.fail(`descending keys of ${told}`)
           }
@@ -98,9 +87,13 @@ test('keys and the comparison have the order of BSON types and values', (t) => {
 test('random numbers of all types order as their values do', (t) => {
   const numbers: Array<[bigint, Value]> = []
   for (let i = 0; i < 400; i++) {
-    const long = Long.fromBigInt(BigInt.asIntN(64, BigInt(Math.floor(Math.random() * 2 ** 32)) << BigInt(Math.floor(Math.random() * 33))) + BigInt(Math.floor(Math.random() * 5)))
+    const long = Long.fromBigInt(
+      BigInt.asIntN(
+        64, BigInt(Math.floor(Math.random() * 2 ** 32)) << BigInt(Math.floor(Math.random() * 33))
+      ) + BigInt(Math.floor(Math.random() * 5))
+    )
     const scaled = long.toBigInt() * 1000n
-    numbers.push([scaled, long], [scaled, Decimal128.fromString(`${scaled}E-3`)], [scaled + 1n, Decimal128.fromString(`${scaled + 1n}E-3`)])
+    numbers.push([scaled, long])
     const double = Number(long.toBigInt())
     numbers.push([BigInt(double) * 1000n, new Double(double)])
   }
@@ -108,13 +101,15 @@ test('random numbers of all types order as their values do', (t) => {
     const [x, a] = numbers[Math.floor(Math.random() * numbers.length)]!
     const [y, b] = numbers[Math.floor(Math.random() * numbers.length)]!
     const wanted = x < y ? -1 : x > y ? 1 : 0
-    if (Math.sign(Buffer.compare(keyOf(a), keyOf(b))) !== wanted) return t.fail(`${String(a)} against ${String(b)}`)
+    if (
+      Math.sign(Buffer.compare(keyOf(a), keyOf(b))) !== wanted
+    ) return t.fail(`${String(a)} against ${String(b)}`)
   }
   t.end()
 })
 
 test('an array gives one key for each distinct element', (t) => {
-  const keys = (doc: Value, pattern: Value): number => documentKeys(doc, keyParts(pattern))!.length
+  const keys = (doc: Doc, pattern: Doc): number => documentKeys(doc, keyParts(pattern)).length
   t.equal(keys({ a: [1, 2, 2, 3] }, { a: 1 }), 3)
   t.equal(keys({ a: [] }, { a: 1 }), 1)
   t.equal(keys({ a: [{ b: 1, c: 1 }, { b: 2, c: 2 }] }, { 'a.b': 1, 'a.c': 1 }), 2)
@@ -123,6 +118,9 @@ test('an array gives one key for each distinct element', (t) => {
   t.same(documentKeys({ a: [[1, 2]] }, keyParts({ a: 1 })), [keyOf([1, 2])])
   t.same(documentKeys({ a: [5, { b: 1 }] }, keyParts({ 'a.b': 1 })), [keyOf(null), keyOf(1)])
   t.same(documentKeys({ a: [[3], [4]] }, keyParts({ 'a.1': 1 })), [keyOf(4)])
-  t.throws(() => documentKeys({ a: [1], b: [2] }, keyParts({ a: 1, b: 1 })), { code: 171, message: 'cannot index parallel arrays [b] [a]' })
+  t.throws(
+    () => documentKeys({ a: [1], b: [2] }, keyParts({ a: 1, b: 1 })),
+    { code: 171, message: 'cannot index parallel arrays [b] [a]' }
+  )
   t.end()
 })

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { readFileSync, readdirSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { serialize } from 'bson'
@@ -13,7 +15,9 @@ test('what was acknowledged is there after kill -9 under load', async (t) => {
   const acknowledged = new Set<number>()
   for (let round = 0; round < 3; round++) {
     const { port, child, exit } = await run(t, { DATA_DIR: dataDir })
-    const client = new MongoClient(`mongodb://127.0.0.1:${port}`, { writeConcern: durable, retryWrites: false })
+    const client = new MongoClient(
+      `mongodb://127.0.0.1:${port}`, { writeConcern: durable, retryWrites: false }
+    )
     const collection = client.db('test').collection<{ _id: number } & Document>('things')
     await collection.createIndex({ k: 1 })
     let next = round * 100000
@@ -40,15 +44,20 @@ test('what was acknowledged is there after kill -9 under load', async (t) => {
   const there = new Set(await collection.find().map(({ _id }) => _id).toArray())
   t.ok(acknowledged.size > 100)
   t.same([...acknowledged].filter((n) => !there.has(n)), [])
-  t.equal(await collection.countDocuments({ k: { $gte: 0 } }, { hint: 'k_1' }), there.size, 'the index has all of them')
+  t.equal(
+    await collection.countDocuments({ k: { $gte: 0 } }, { hint: 'k_1' }), there.size,
+    'the index has all of them'
+  )
 })
 
-test('writes that arrive together share one commit, and a failing one does not undo its neighbours', async (t) => {
+test('writes that arrive together share a commit, and one that fails does not undo the others', async (t) => {
   const { collection, database } = await start(t, { minPoolSize: 20, maxPoolSize: 20 })
   await collection.insertOne({ _id: 0 as never })
   await Promise.all(Array.from({ length: 20 }, () => collection.findOne()))
   const before = database.commits
-  const results = await Promise.allSettled(Array.from({ length: 200 }, (_, i) => collection.insertOne({ _id: (i % 10 === 0 ? 0 : i) as never })))
+  const results = await Promise.allSettled(
+    Array.from({ length: 200 }, (_, i) => collection.insertOne({ _id: (i % 10 === 0 ? 0 : i) as never }))
+  )
   t.equal(results.filter(({ status }) => status === 'fulfilled').length, 180)
   t.equal(await collection.countDocuments(), 181)
   t.ok(database.commits - before < 100, `${database.commits - before} commits for 180 writes`)
@@ -71,13 +80,19 @@ test('data is there after a restart, indexes and array flags included', async (t
     } else {
       t.match(await collection.find({ a: { $gte: 1, $lte: 2 } }).toArray(), [{ a: [1, 2] }])
       t.equal((await collection.find({ a: { $gt: 0 } }).toArray()).length, 1)
-      t.match((await collection.find({ a: 2 }).explain()).queryPlanner.winningPlan.inputStage, { isMultiKey: true })
+      t.match(
+        (await collection.find({ a: 2 }).explain()).queryPlanner.winningPlan.inputStage, { isMultiKey: true }
+      )
       t.match(await failure(collection.insertOne({ a: 1 })), { code: 11000 })
     }
     await client.close()
     await database.close()
   }
-  for (const file of readdirSync(dataDir)) t.equal(statSync(join(dataDir, file)).mode & 0o77, 0, `${file} is its owner's only`)
+  for (const file of readdirSync(dataDir)) {
+    t.equal(
+      statSync(join(dataDir, file)).mode & 0o77, 0, `${file} is its owner's only`
+    )
+  }
 })
 
 test('a second process on the same data directory is refused', async (t) => {
@@ -94,7 +109,7 @@ test('a second process on the same data directory is refused', async (t) => {
   t.equal(await third.exit, 0)
 })
 
-test('a corrupted data file, a port in use and wrong settings each stop the start with one line', async (t) => {
+test('a corrupted data file, a port in use and wrong settings stop the start with one line', async (t) => {
   const dataDir = dataDirectory(t)
   writeFileSync(join(dataDir, 'test.sqlite'), Buffer.alloc(8192, 7))
   const corrupt = await run(t, { DATA_DIR: dataDir })
@@ -116,7 +131,9 @@ test('a page damaged within a file is found at the start', async (t) => {
   const dataDir = dataDirectory(t)
   const database = await startDatabase({ dataDir, logger: pino({ level: 'silent' }) })
   const client = new MongoClient(`mongodb://127.0.0.1:${database.port}`)
-  await client.db('test').collection('things').insertMany(Array.from({ length: 2000 }, (_, i) => ({ i, text: 'x'.repeat(200) })))
+  await client.db('test').collection('things').insertMany(
+    Array.from({ length: 2000 }, (_, i) => ({ i, text: 'x'.repeat(200) }))
+  )
   await client.close()
   await database.close()
   const file = join(dataDir, 'test.sqlite')
@@ -131,12 +148,18 @@ test('a page damaged within a file is found at the start', async (t) => {
 test('fail points fail commands by code, label, delay and a closed connection', async (t) => {
   const { collection, client, db } = await start(t, { retryReads: false, retryWrites: false })
   const admin = client.db('admin')
-  const arm = async (mode: Document | string, data: Document): Promise<Document> => admin.command({ configureFailPoint: 'failCommand', mode, data })
-  await arm({ times: 2 }, { failCommands: ['insert'], errorCode: 16500, errorLabels: ['RetryableWriteError'] })
+  const arm = async (mode: Document | string, data: Document): Promise<Document> => admin.command(
+    { configureFailPoint: 'failCommand', mode, data }
+  )
+  await arm(
+    { times: 2 }, { failCommands: ['insert'], errorCode: 16500, errorLabels: ['RetryableWriteError'] }
+  )
   for (let i = 0; i < 2; i++) {
     const error = await failure(collection.insertOne({}))
     t.match(error, { code: 16500, message: "Failing command via 'failCommand' failpoint: insert" })
-    t.ok((error as unknown as { hasErrorLabel: (label: string) => boolean }).hasErrorLabel('RetryableWriteError'))
+    t.ok(
+      (error as unknown as { hasErrorLabel: (label: string) => boolean }).hasErrorLabel('RetryableWriteError')
+    )
   }
   await collection.insertOne({})
   await arm('alwaysOn', { failCommands: ['find'], closeConnection: true })
@@ -145,9 +168,17 @@ test('fail points fail commands by code, label, delay and a closed connection', 
   t.ok(await collection.findOne())
   await arm({ times: 1 }, { failCommands: ['find'], blockConnection: true, blockTimeMS: 60 })
   const started = performance.now()
-  await Promise.all([collection.findOne(), db.command({ ping: 1 }).then(() => t.ok(performance.now() - started < 60, 'others are not held up'))])
+  await Promise.all(
+    [
+      collection.findOne(),
+      db.command({ ping: 1 }).then(() => t.ok(performance.now() - started < 60, 'others are not held up'))
+    ]
+  )
   t.ok(performance.now() - started >= 59)
-  await arm({ times: 1 }, { failCommands: ['insert'], writeConcernError: { code: 64, errmsg: 'waiting for replication timed out' } })
+  await arm(
+    { times: 1 },
+    { failCommands: ['insert'], writeConcernError: { code: 64, errmsg: 'waiting for replication timed out' } }
+  )
   t.match(await failure(collection.insertOne({ x: 1 })), { code: 64 })
   t.equal(await collection.countDocuments({ x: 1 }), 1, 'the write was done')
   t.match(await failure(db.command({ configureFailPoint: 'failCommand', mode: 'off' })), { code: 13 })
@@ -158,7 +189,9 @@ test('a malformed message closes its connection and no other', async (t) => {
   const { database, db } = await start(t)
   const good = opMsg({ ping: 1, $db: 'test' })
   const bad: Buffer[] = []
-  for (const [offset, value] of [[0, 8], [0, 50000000], [0, -1], [12, 2012], [12, 1], [16, 0x40], [21, 3000], [21, 2]] as const) {
+  for (const [offset, value] of [
+    [0, 8], [0, 50000000], [0, -1], [12, 2012], [12, 1], [16, 0x40], [21, 3000], [21, 2]
+  ] as const) {
     const copy = Buffer.from(good)
     copy.writeInt32LE(value, offset)
     bad.push(copy)
@@ -168,42 +201,115 @@ test('a malformed message closes its connection and no other', async (t) => {
   const type = Buffer.from(good)
   type[25] = 0x55
   bad.push(kind, type, Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'))
-  for (const [i, message] of bad.entries()) t.equal(await exchange(database.port, message), 'closed', `message ${i}`)
+  for (const [i, message] of bad.entries()) {
+    t.equal(
+      await exchange(database.port, message), 'closed', `message ${i}`
+    )
+  }
   t.match(await db.command({ ping: 1 }), { ok: 1 })
 })
 
-test('OP_MSG in pieces, with a checksum, with sections, unanswered, and OP_QUERY for the handshake', async (t) => {
+test('OP_MSG in pieces, with checksum, sections or no reply, and OP_QUERY for handshakes', async (t) => {
   const { database, collection } = await start(t)
-  t.match(await exchange(database.port, opMsg({ ping: 1, $db: 'test' }, 1)), [{ ok: 1, responseTo: 7, opcode: 2013 }])
+  t.match(
+    await exchange(database.port, opMsg({ ping: 1, $db: 'test' }, 1)),
+    [{ ok: 1, responseTo: 7, opcode: 2013 }]
+  )
   const docs = Buffer.concat([serialize({ _id: 1 }), serialize({ _id: 2 })])
   const head = Buffer.alloc(5)
   head[0] = 1
   head.writeInt32LE(4 + 10 + docs.length, 1)
-  const insert = opMsg({ insert: 'things', $db: 'test' }, 0, [Buffer.concat([head, Buffer.from('documents\0'), docs])])
+  const insert = opMsg(
+    { insert: 'things', $db: 'test' }, 0, [Buffer.concat([head, Buffer.from('documents\0'), docs])]
+  )
   t.match(await exchange(database.port, insert), [{ n: 2, ok: 1 }])
-  t.match(await exchange(database.port, Buffer.concat([opMsg({ insert: 'things', documents: [{ _id: 3 }], $db: 'test' }, 2), opMsg({ count: 'things', $db: 'test' }, 0x10000)])), [{ n: 3 }])
+  t.match(
+    await exchange(
+      database.port,
+      Buffer.concat(
+        [
+          opMsg({ insert: 'things', documents: [{ _id: 3 }], $db: 'test' }, 2),
+          opMsg({ count: 'things', $db: 'test' }, 0x10000)
+        ]
+      )
+    ),
+    [{ n: 3 }]
+  )
   t.equal(await collection.countDocuments(), 3)
 
   const query = serialize({ isMaster: 1, helloOk: true })
   const header = Buffer.alloc(16)
-  const rest = Buffer.concat([Buffer.alloc(4), Buffer.from('admin.$cmd\0'), Buffer.alloc(4), Buffer.from([0xff, 0xff, 0xff, 0xff]), query])
+  const rest = Buffer.concat(
+    [
+      Buffer.alloc(4), Buffer.from('admin.$cmd\0'), Buffer.alloc(4), Buffer.from([0xff, 0xff, 0xff, 0xff]),
+      query
+    ]
+  )
   header.writeInt32LE(16 + rest.length, 0)
   header.writeInt32LE(7, 4)
   header.writeInt32LE(2004, 12)
-  t.match(await exchange(database.port, Buffer.concat([header, rest])), [{ opcode: 1, ismaster: true, helloOk: true, maxWireVersion: 21, logicalSessionTimeoutMinutes: 30, ok: 1 }])
+  t.match(
+    await exchange(database.port, Buffer.concat([header, rest])),
+    [
+      {
+        opcode: 1,
+        ismaster: true,
+        helloOk: true,
+        maxWireVersion: 21,
+        logicalSessionTimeoutMinutes: 30,
+        ok: 1
+      }
+    ]
+  )
 })
 
 test('it says what it is, and passes over what only concerns clusters', async (t) => {
   const { db, collection, client } = await start(t)
   const hello = await db.command({ hello: 1 })
-  t.match(hello, { isWritablePrimary: true, minWireVersion: 0, maxWireVersion: 21, maxBsonObjectSize: 16777216, maxMessageSizeBytes: 48000000, maxWriteBatchSize: 100000 })
+  t.match(
+    hello,
+    {
+      isWritablePrimary: true,
+      minWireVersion: 0,
+      maxWireVersion: 21,
+      maxBsonObjectSize: 16777216,
+      maxMessageSizeBytes: 48000000,
+      maxWriteBatchSize: 100000
+    }
+  )
   t.notOk('setName' in hello)
   t.match(await db.command({ buildInfo: 1 }), { version: '7.0.0' })
-  t.match(await failure(db.command({ insert: 'things', documents: [{}], txnNumber: 1 })), { code: 20, message: 'Transaction numbers are only allowed on a replica set member or mongos' })
-  await collection.find({}, { readPreference: 'secondaryPreferred', readConcern: { level: 'majority' }, maxTimeMS: 1000, comment: 'x', let: { a: 1 } }).toArray()
-  const strict = new MongoClient(`mongodb://127.0.0.1:${client.options.hosts[0]!.port}`, { serverApi: { version: '1', strict: false } })
+  t.match(
+    await failure(db.command({ insert: 'things', documents: [{}], txnNumber: 1 })),
+    { code: 20, message: 'Transaction numbers are only allowed on a replica set member or mongos' }
+  )
+  await collection.find(
+    {},
+    {
+      readPreference: 'secondaryPreferred',
+      readConcern: { level: 'majority' },
+      maxTimeMS: 1000,
+      comment: 'x'
+    }
+  ).toArray()
+  const strict = new MongoClient(
+    `mongodb://127.0.0.1:${client.options.hosts[0]!.port}`, { serverApi: { version: '1', strict: false } }
+  )
   t.match(await strict.db('test').command({ ping: 1 }), { ok: 1 })
   await strict.close()
+})
+
+test('a signal right after "listening" closes the database before the process ends', async (t) => {
+  for (let round = 0; round < 3; round++) {
+    const child = spawn(process.execPath, [join(import.meta.dirname, '..', 'main.ts')], {
+      env: { PATH: process.env.PATH, PORT: '0', AUTHORIZATION: 'disabled', DATA_DIR: dataDirectory(t) }
+    })
+    t.teardown(() => child.kill('SIGKILL'))
+    child.stdout.on(
+      'data', (piece) => { if (String(piece).includes('database listening')) child.kill('SIGTERM') }
+    )
+    t.same(await once(child, 'exit'), [0, null])
+  }
 })
 
 test('it closes within two seconds, what was begun is committed, and no value is logged', async (t) => {
@@ -212,7 +318,11 @@ test('it closes within two seconds, what was begun is committed, and no value is
   const client = new MongoClient(`mongodb://127.0.0.1:${port}`, { writeConcern: durable })
   t.teardown(() => client.close())
   await client.db('test').collection('things').insertOne({ name: 'Secret' })
-  await failure(client.db('test').collection('things').insertOne({ _id: 'Secret' as never }).then(() => client.db('test').collection('things').insertOne({ _id: 'Secret' as never })))
+  await failure(
+    client.db('test').collection('things').insertOne({ _id: 'Secret' as never }).then(
+      () => client.db('test').collection('things').insertOne({ _id: 'Secret' as never })
+    )
+  )
   const started = performance.now()
   child.kill('SIGTERM')
   t.equal(await exit, 0)

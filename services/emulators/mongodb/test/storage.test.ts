@@ -1,15 +1,28 @@
+import { copyFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { MongoClient } from 'mongodb'
+import { pino } from 'pino'
 import { test } from 'tap'
-import { encode } from '../bson.ts'
-import { Storage } from '../storage.ts'
+import { startDatabase } from '../server.ts'
+import { keyParts } from '../bson/document-keys.ts'
+import { encode } from '../bson/encoding.ts'
+import type { IndexSpec } from '../storage/indexes.ts'
+import { Storage } from '../storage/storage.ts'
 import { dataDirectory } from './helper.ts'
+
+const indexOn = (path: string, unique = false): IndexSpec => (
+  { name: `${path}_1`, parts: keyParts({ [path]: 1 }), unique, seconds: undefined }
+)
 
 test('a commit that fails takes back what was written, and tells all who wait', async (t) => {
   const storage = new Storage(dataDirectory(t))
   t.teardown(() => storage.close())
   const database = storage.create('test')
-  const insert = (n: number): void => { storage.collection('test', 'things')!.insert(encode({ _id: n, l: [n] }), { _id: n, l: [n] }) }
+  const insert = (n: number): void => {
+    storage.collection('test', 'things')!.insert(encode({ _id: n, l: [n] }), { _id: n, l: [n] })
+  }
   database.createCollection('things')
-  storage.collection('test', 'things')!.createIndex({ v: 2, key: { l: 1 }, name: 'l_1' })
+  storage.collection('test', 'things')!.createIndex(indexOn('l'))
   storage.flush()
   const before = storage.commits
 
@@ -17,7 +30,10 @@ test('a commit that fails takes back what was written, and tells all who wait', 
   database.commit = () => { throw new Error('disk full') }
   insert(1)
   database.createCollection('more')
-  const told = [new Promise((resolve) => storage.whenCommitted(resolve)), new Promise((resolve) => storage.whenCommitted(resolve))]
+  const told = [
+    new Promise((resolve) => storage.whenCommitted(resolve)),
+    new Promise((resolve) => storage.whenCommitted(resolve))
+  ]
   t.match(await Promise.all(told), [{ message: 'disk full' }, { message: 'disk full' }])
   t.equal(storage.commits, before)
   t.equal(storage.collection('test', 'things')!.count, 0)
@@ -36,13 +52,38 @@ test('a write that fails leaves nothing behind, its neighbours stay', (t) => {
   const storage = new Storage(dataDirectory(t))
   t.teardown(() => storage.close())
   const collection = storage.create('test').createCollection('things')
-  collection.createIndex({ v: 2, key: { a: 1 }, name: 'a_1' })
-  collection.createIndex({ v: 2, key: { u: 1 }, name: 'u_1', unique: true })
+  collection.createIndex(indexOn('a'))
+  collection.createIndex(indexOn('u', true))
   collection.insert(encode({ _id: 1, a: 1, u: 1 }), { _id: 1, a: 1, u: 1 })
-  t.throws(() => collection.insert(encode({ _id: 2, a: [1, 2], u: 1 }), { _id: 2, a: [1, 2], u: 1 }), { code: 11000 })
+  t.throws(
+    () => collection.insert(encode({ _id: 2, a: [1, 2], u: 1 }), { _id: 2, a: [1, 2], u: 1 }), { code: 11000 }
+  )
   collection.insert(encode({ _id: 3, a: 1, u: 3 }), { _id: 3, a: 1, u: 3 })
   t.equal(collection.count, 2)
   t.equal(collection.indexes[1]!.multikey, false)
-  t.equal(collection.entries(collection.indexes[1]!, Buffer.from([0]), Buffer.from([0xff]), 100), 2)
+  t.equal(
+    collection.entries(collection.indexes[1]!, { lo: Buffer.from([0]), hi: Buffer.from([0xff]) }, 100), 2
+  )
   t.end()
+})
+
+test('a data file of an earlier version is read and written', async (t) => {
+  const dataDir = dataDirectory(t)
+  copyFileSync(join(import.meta.dirname, 'data', 'earlier.sqlite'), join(dataDir, 'test.sqlite'))
+  const database = await startDatabase({ dataDir, logger: pino({ level: 'silent' }) })
+  const client = new MongoClient(`mongodb://127.0.0.1:${database.port}`)
+  t.teardown(async () => {
+    await client.close()
+    await database.close()
+  })
+  const collection = client.db('test').collection<{ _id: number, [name: string]: unknown }>('things')
+  t.same((await collection.indexes()).map(({ name }) => name), ['_id_', 'a_1_b_-1', 'l_1', 'at_1'],
+    'an index of a kind that is no longer supported is deleted')
+  t.match(await collection.find({ l: 2 }).hint('l_1').toArray(), [{ _id: 1, a: 1, b: 'x', l: [1, 2] }])
+  t.match(await collection.find({ a: { $gt: 1 }, p: 5 }).toArray(), [{ _id: 2 }])
+  await t.rejects(collection.insertOne({ _id: 3, a: 1, b: 'x' }), { code: 11000 })
+  await collection.insertOne({ _id: 3, a: 3, b: 'z', l: [2] })
+  t.equal(await collection.countDocuments({ l: 2 }), 2)
+  t.equal(database.expire(), 1)
+  t.equal(await collection.countDocuments(), 2)
 })

@@ -1,0 +1,99 @@
+import { Binary, Int32 } from 'bson'
+import { isDocument, toNumber } from '../bson/values.ts'
+import type { Doc, Value } from '../bson/values.ts'
+import { checkDatabase, missingField, wrongType } from '../commands/command.ts'
+import type { Command, Handler } from '../commands/command.ts'
+import { CommandError } from '../errors.ts'
+import { Conversation, authenticationFailed, mechanism } from './scram.ts'
+import type { Credential } from './scram.ts'
+
+const ok = new Int32(1)
+
+/** Begins a login; one that was under way on the connection is given up. */
+function start ({ client, users }: Command, body: Doc, database: string): Doc {
+  client.conversation = undefined
+  const given = body.mechanism
+  if (given === undefined) throw missingField('saslStart', 'mechanism')
+  if (typeof given !== 'string') throw wrongType('saslStart', 'mechanism', given, 'string')
+  if (given !== mechanism) {
+    throw new CommandError('MechanismUnavailable',
+      `Received authentication for mechanism ${given} which is unknown or not enabled`)
+  }
+  const skipEmptyExchange = isDocument(body.options) && body.options.skipEmptyExchange === true
+  const credentialOf = (name: string): Credential => users.credential(database, name)
+  client.conversation = new Conversation(database, credentialOf, skipEmptyExchange)
+  return step({ client, users }, body.payload)
+}
+
+/** Answers the client's next payload, and logs it in with the last answer. An error ends the login. */
+function step ({ client, users }: Pick<Command, 'client' | 'users'>, payload: Value): Doc {
+  const conversation = client.conversation!
+  client.conversation = undefined
+  if (!(payload instanceof Binary)) throw wrongType('sasl', 'payload', payload, 'binData')
+  const answer = conversation.answer(Buffer.from(payload.value()))
+  if (!conversation.done) client.conversation = conversation
+  else {
+    const { database, name, credential } = conversation
+    const user = users.find(database, name)
+    // a password that was changed or a user that was dropped meanwhile
+    if (user === undefined || user.credential !== credential) throw authenticationFailed()
+    const before = users.current(client)
+    if (before !== undefined && before.id !== user.id) {
+      throw new CommandError(5626701, 'Each client connection may only be authenticated once. ' +
+        `Previously authenticated as: ${before.name}@${before.db}`)
+    }
+    client.user = user
+    client.generation = users.generation
+  }
+  return { conversationId: new Int32(1), done: conversation.done, payload: new Binary(answer) }
+}
+
+const saslStart: Handler = (command) => ({ ...start(command, command.body, command.database), ok })
+
+const saslContinue: Handler = (command) => {
+  const { body, client } = command
+  if (client.conversation === undefined) {
+    throw new CommandError('ProtocolError', 'No SASL session state found')
+  }
+  if (toNumber(body.conversationId) !== 1) {
+    client.conversation = undefined
+    throw new CommandError('ProtocolError', 'sasl: Mismatched conversation id')
+  }
+  return { ...step(command, body.payload), ok }
+}
+
+/** What a handshake answers to a client that is about to log in: the same for a user that does not exist. */
+export function handshake (command: Command): Doc {
+  const { saslSupportedMechs, speculativeAuthenticate: early } = command.body
+  const answer: Doc = {}
+  if (typeof saslSupportedMechs === 'string') answer.saslSupportedMechs = [mechanism]
+  if (isDocument(early)) {
+    try {
+      answer.speculativeAuthenticate = start(command, early, checkDatabase(early.db))
+    } catch (error) {
+      // the client logs in again without the handshake, and gets the error then
+      if (!(error instanceof CommandError)) throw error
+    }
+  }
+  return answer
+}
+
+const logout: Handler = ({ client, database }) => {
+  if (client.user?.db === database) client.user = undefined
+  return { ok }
+}
+
+const connectionStatus: Handler = ({ client, users }) => {
+  const user = users.current(client)
+  return {
+    authInfo: {
+      authenticatedUsers: user === undefined ? [] : [{ user: user.name, db: user.db }],
+      authenticatedUserRoles: user?.roles.map((role) => ({ ...role })) ?? []
+    },
+    ok
+  }
+}
+
+export const authenticationCommands: Record<string, Handler> = {
+  saslStart, saslContinue, logout, connectionStatus
+}

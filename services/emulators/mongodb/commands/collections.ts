@@ -1,0 +1,174 @@
+import { Int32 } from 'bson'
+import { compare } from '../bson/keys.ts'
+import { isDocument, namesOf, toNumber, typeName } from '../bson/values.ts'
+import type { Doc, Value } from '../bson/values.ts'
+import { keyParts } from '../bson/document-keys.ts'
+import { CommandError, notSupported } from '../errors.ts'
+import { parseFilter } from '../query/filter.ts'
+import { matches } from '../query/matching.ts'
+import type { Collection } from '../storage/collection.ts'
+import { Index, describeIndex } from '../storage/indexes.ts'
+import type { IndexSpec } from '../storage/indexes.ts'
+import { listReply } from './batches.ts'
+import { arrayOption, collectionName, documentOption, findCollection, makeCollection } from './command.ts'
+import type { Handler } from './command.ts'
+
+const ok = new Int32(1)
+
+const drop: Handler = (command) => {
+  const collection = findCollection(command)
+  if (collection === undefined) return { ok }
+  collection.database.dropCollection(collection)
+  command.cursors.drop(command.database, collection.name)
+  return { nIndexesWas: new Int32(collection.indexes.length), ns: collection.namespace, ok }
+}
+
+const dropDatabase: Handler = ({ database, storage, cursors }) => {
+  const existed = storage.databases.some(({ name }) => name === database)
+  storage.drop(database)
+  cursors.drop(database)
+  return { ...(existed && { dropped: database }), ok }
+}
+
+const listCollections: Handler = (command) => {
+  const { body, database, storage } = command
+  const filter = parseFilter(documentOption(command, 'filter'))
+  const collections = [...storage.database(database)?.collections.values() ?? []]
+  const docs = collections.sort((a, b) => a.name < b.name ? -1 : 1).map(({ name, uuid, indexes }): Doc => ({
+    name,
+    type: 'collection',
+    ...(body.nameOnly !== true && {
+      options: {}, info: { readOnly: false, uuid }, idIndex: describeIndex(indexes[0]!)
+    })
+  }))
+  return listReply(command, `${database}.$cmd.listCollections`, docs.filter((doc) => matches(filter, doc)))
+}
+
+const listIndexes: Handler = (command) => {
+  const collection = findCollection(command)
+  if (collection === undefined) {
+    throw new CommandError('NamespaceNotFound',
+      `ns does not exist: ${command.database}.${collectionName(command)}`)
+  }
+  return listReply(command, collection.namespace, collection.indexes.map(describeIndex))
+}
+
+const indexOptions = new Set(['v', 'key', 'name', 'unique', 'expireAfterSeconds', 'background'])
+const unsupportedIndexOptions = new Set([
+  'sparse', 'partialFilterExpression', 'hidden', 'collation', 'wildcardProjection', 'weights', 'storageEngine'
+])
+
+const cannotCreate = (message: string): CommandError => new CommandError('CannotCreateIndex', message)
+
+function checkKey (key: Doc): void {
+  const paths = namesOf(key)
+  if (paths.length === 0) throw cannotCreate('Index keys cannot be empty.')
+  if (paths.length > 32) throw cannotCreate('too many fields in compound index: the maximum is 32')
+  for (const path of paths) {
+    const value = key[path]
+    const names = path.split('.')
+    if (['text', '2d', '2dsphere', 'hashed'].includes(String(value)) || path.includes('$**')) {
+      throw notSupported(`an index of this kind on ${path}`)
+    }
+    if (typeof value === 'string') throw cannotCreate(`Unknown index plugin '${value}'`)
+    if (Math.abs(toNumber(value) ?? 0) !== 1) {
+      throw cannotCreate(`The direction of ${path} must be 1 or -1, not a value of type ${typeName(value)}`)
+    }
+    if (names.includes('')) throw cannotCreate('Index keys cannot be an empty field.')
+    if (names.some((name) => name[0] === '$')) {
+      throw cannotCreate("Index key contains an illegal field name: field name starts with '$'.")
+    }
+  }
+}
+
+function ttlSeconds (value: Value, key: Doc): number | undefined {
+  if (value === undefined) return undefined
+  const seconds = toNumber(value)
+  const option = "TTL index 'expireAfterSeconds' option"
+  if (seconds === undefined) {
+    throw new CommandError('TypeMismatch',
+      `${option} must be numeric, but received a type of '${typeName(value)}'.`)
+  }
+  if (!(seconds >= 0 && seconds <= 0x7fffffff)) {
+    throw cannotCreate(
+      `${option} must be within an acceptable range, try a different number than ${seconds}.`)
+  }
+  const paths = namesOf(key)
+  if (paths.length > 1) {
+    throw cannotCreate('TTL indexes are single-field indexes, compound indexes do not support TTL.')
+  }
+  if (paths[0] !== '_id') return Math.trunc(seconds)
+  throw new CommandError('InvalidIndexSpecificationOption',
+    "The field 'expireAfterSeconds' is not valid for an _id index specification.")
+}
+
+function parseIndex (given: Value): IndexSpec {
+  const error = 'Error in specification :: caused by ::'
+  if (!isDocument(given)) {
+    throw new CommandError('TypeMismatch',
+      "BSON field 'createIndexes.indexes' is the wrong type, expected type 'object'")
+  }
+  for (const option of Object.keys(given)) {
+    if (unsupportedIndexOptions.has(option)) throw notSupported(`the index option ${option}`)
+    if (indexOptions.has(option)) continue
+    throw new CommandError('InvalidIndexSpecificationOption',
+      `${error} The field '${option}' is not valid for an index specification`)
+  }
+  const { key, name, unique, expireAfterSeconds } = given
+  if (!isDocument(key) || typeof name !== 'string' || name === '') {
+    const missing = isDocument(key) ? 'name' : 'key'
+    throw new CommandError('FailedToParse',
+      `${error} The '${missing}' field is a required property of an index specification`)
+  }
+  checkKey(key)
+  if (unique !== undefined && typeof unique !== 'boolean') {
+    throw new CommandError('TypeMismatch', `${error} The field 'unique' must be a boolean`)
+  }
+  return { name, parts: keyParts(key), unique: unique === true, seconds: ttlSeconds(expireAfterSeconds, key) }
+}
+
+/**
+ * Whether a collection has an index already. Throws for one that another of its name or its key contradicts.
+ */
+function hasIndex (collection: Collection, spec: IndexSpec): boolean {
+  const wanted = describeIndex(new Index(-1, spec))
+  for (const index of collection.indexes) {
+    const existing = describeIndex(index)
+    const sameKey = compare(existing.key, wanted.key) === 0
+    const sameName = index.name === spec.name
+    if (!sameKey && !sameName) continue
+    if ((sameKey && index.isId) || compare(existing, wanted) === 0) return true
+    if (!sameKey) {
+      throw new CommandError('IndexKeySpecsConflict',
+        `An existing index has the same name as the requested index: ${spec.name}`)
+    }
+    throw new CommandError('IndexOptionsConflict', compare({ ...existing, name: spec.name }, wanted) === 0
+      ? `Index already exists with a different name: ${index.name}`
+      : `An equivalent index already exists with different options: ${index.name}`)
+  }
+  return false
+}
+
+const createIndexes: Handler = (command) => {
+  const specs = arrayOption(command, 'indexes').map(parseIndex)
+  if (specs.length === 0) throw new CommandError('BadValue', 'Must specify at least one index to create')
+  const created = findCollection(command) === undefined
+  const collection = makeCollection(command)
+  const before = collection.indexes.length
+  collection.database.write()
+  collection.database.atomic(() => {
+    for (const spec of specs) if (!hasIndex(collection, spec)) collection.createIndex(spec)
+  })
+  const after = collection.indexes.length
+  return {
+    numIndexesBefore: new Int32(before),
+    numIndexesAfter: new Int32(after),
+    createdCollectionAutomatically: created,
+    ...(after === before && { note: 'all indexes already exist' }),
+    ok
+  }
+}
+
+export const collectionCommands: Record<string, Handler> = {
+  drop, dropDatabase, listCollections, listIndexes, createIndexes
+}

@@ -1,0 +1,165 @@
+import { BSONRegExp } from 'bson'
+import { isDocument } from '../bson/values.ts'
+import type { Doc, Value } from '../bson/values.ts'
+import { CommandError, notSupported } from '../errors.ts'
+import {
+  anyElement, anyOf, compares, equals, existsTest, hasSize, hasType, matchesRegex, regexOf
+} from './conditions.ts'
+import type { Comparison, Condition } from './conditions.ts'
+import { matches, matchesValue } from './matching.ts'
+
+/** A condition on the values at a path: true if any value there passes `test`. */
+export interface Leaf extends Condition {
+  kind: 'leaf'
+  path: string
+  names: string[]
+  /**
+   * The conditions on an element, of $elemMatch only. Their paths are relative, '' for the element itself.
+   */
+  inner?: Filter
+}
+
+export type Filter =
+  | { kind: 'and' | 'or' | 'nor', parts: Filter[] }
+  | { kind: 'not', part: Filter }
+  | Leaf
+
+const bad = (message: string): never => { throw new CommandError('BadValue', message) }
+
+const unsupportedOperators = new Set([
+  '$expr', '$where', '$text', '$jsonSchema', '$mod',
+  '$bitsAllSet', '$bitsAllClear', '$bitsAnySet', '$bitsAnyClear',
+  '$near', '$nearSphere', '$geoWithin', '$geoIntersects'
+])
+
+/**
+ * Reads a query filter. Throws BadValue or FailedToParse with the server's words, CommandNotSupported for
+ * operators that only the server has.
+ * https://www.mongodb.com/docs/manual/reference/operator/query/
+ */
+export function parseFilter (query: Doc): Filter {
+  const parts: Filter[] = []
+  for (const name of Object.keys(query)) {
+    const value = query[name]
+    if (name[0] !== '$') parts.push(...parseField(name, value))
+    else if (name === '$and' || name === '$or' || name === '$nor') parts.push(...parseLogic(name, value))
+    else if (unsupportedOperators.has(name)) throw notSupported(name)
+    else if (name !== '$comment') {
+      bad(`unknown top level operator: ${name}. If you have a field name that starts with a '$' symbol, ` +
+        'consider using $getField or $setField.')
+    }
+  }
+  return allOf(parts)
+}
+
+/** The filter that holds where all of several do. */
+export function allOf (filters: Filter[]): Filter {
+  const parts = filters.flatMap((part) => part.kind === 'and' ? part.parts : [part])
+  return parts.length === 1 ? parts[0]! : { kind: 'and', parts }
+}
+
+function parseLogic (name: '$and' | '$or' | '$nor', value: Value): Filter[] {
+  if (!Array.isArray(value)) return bad(`${name} must be an array`)
+  if (value.length === 0) bad('$and/$or/$nor must be a nonempty array')
+  const parts = value.map((branch) => (
+    isDocument(branch) ? parseFilter(branch) : bad('$or/$and/$nor entries need to be full objects')
+  ))
+  return name === '$and' ? parts : [{ kind: name === '$or' ? 'or' : 'nor', parts }]
+}
+
+export function isOperators (value: Value): value is Doc {
+  return isDocument(value) && Object.keys(value)[0]?.[0] === '$'
+}
+
+function parseField (path: string, value: Value): Filter[] {
+  if (isOperators(value)) return Object.keys(value).flatMap((name) => parseOperator(path, name, value))
+  return [leaf(path, value instanceof BSONRegExp ? matchesRegex(value) : equals(value))]
+}
+
+function leaf (path: string, condition: Condition): Leaf {
+  return { kind: 'leaf', path, names: path.split('.'), ...condition }
+}
+
+const not = (part: Filter): Filter => ({ kind: 'not', part })
+
+function parseOperator (path: string, name: string, operators: Doc): Filter[] {
+  const value = operators[name]
+  switch (name) {
+    case '$eq': return [leaf(path, equals(value))]
+    case '$ne': return [not(leaf(path, equals(value)))]
+    case '$gt':
+    case '$gte':
+    case '$lt':
+    case '$lte': return [leaf(path, compares(name.slice(1) as Comparison, value))]
+    case '$in': return [leaf(path, anyOf(name, value))]
+    case '$nin': return [not(leaf(path, anyOf(name, value)))]
+    case '$not': return [not(parseNot(path, value))]
+    case '$exists': return [existsTest(value) ? leaf(path, present) : not(leaf(path, present))]
+    case '$type': return [leaf(path, hasType(path, value))]
+    case '$regex': return [leaf(path, matchesRegex(regexOf(value, operators.$options)))]
+    case '$options': return Object.hasOwn(operators, '$regex') ? [] : bad('$options needs a $regex')
+    case '$size': return [leaf(path, hasSize(value))]
+    case '$all': return [parseAll(path, value)]
+    case '$elemMatch': return [elemMatch(path, value)]
+    case '$comment': return []
+    default:
+      if (unsupportedOperators.has(name)) throw notSupported(name)
+      return bad(`unknown operator: ${name}`)
+  }
+}
+
+const present: Condition = { op: 'exists', value: true, test: (value) => value !== undefined, elements: true }
+
+function parseNot (path: string, value: Value): Filter {
+  if (value instanceof BSONRegExp) return leaf(path, matchesRegex(value))
+  if (!isDocument(value)) return bad('$not needs a regex or a document')
+  if (Object.keys(value).length === 0) bad('$not cannot be empty')
+  if (!isOperators(value)) bad(`unknown operator: ${Object.keys(value)[0]}`)
+  return { kind: 'and', parts: parseField(path, value) }
+}
+
+function parseAll (path: string, values: Value): Filter {
+  if (!Array.isArray(values)) return bad('$all needs an array')
+  if (values.length === 0) return { kind: 'or', parts: [] }
+  const parts = values.map((value) => {
+    if (!isOperators(value)) return allOf(parseField(path, value))
+    return Object.hasOwn(value, '$elemMatch')
+      ? elemMatch(path, value.$elemMatch)
+      : bad('no $ expressions in $all')
+  })
+  return { kind: 'and', parts }
+}
+
+function elemMatch (path: string, value: Value): Leaf {
+  if (!isDocument(value)) return bad('$elemMatch needs an Object')
+  const onValue = isOperators(value) && !['$and', '$or', '$nor'].includes(Object.keys(value)[0]!)
+  const inner = onValue ? allOf(parseField('', value)) : parseFilter(value)
+  const test = onValue
+    ? (item: Value) => matchesValue(inner, item)
+    : (item: Value) => (isDocument(item) || Array.isArray(item)) && matches(inner, item as Doc)
+  return { ...leaf(path, anyElement(value, test)), inner }
+}
+
+/** The conditions that all must hold. */
+export function conjuncts (filter: Filter): Filter[] {
+  return filter.kind === 'and' ? filter.parts.flatMap(conjuncts) : [filter]
+}
+
+/** The equalities that an upsert copies into a new document: path and value of each. */
+export function equalities (filter: Filter): Array<[path: string, value: Value]> {
+  switch (filter.kind) {
+    case 'and': return filter.parts.flatMap(equalities)
+    case 'leaf': return filter.op === 'eq' ? [[filter.path, filter.value]] : []
+    default: return []
+  }
+}
+
+/** A filter in the form in which explain shows it. */
+export function describeFilter (filter: Filter): Doc {
+  switch (filter.kind) {
+    case 'leaf': return { [filter.path]: { [`$${filter.op}`]: filter.value } }
+    case 'not': return { $nor: [describeFilter(filter.part)] }
+    case 'and': return filter.parts.length === 0 ? {} : { $and: filter.parts.map(describeFilter) }
+    default: return { [`$${filter.kind}`]: filter.parts.map(describeFilter) }
+  }
+}

@@ -1,0 +1,184 @@
+import { sortKey } from '../bson/document-keys.ts'
+import { decode, encode } from '../bson/encoding.ts'
+import type { KeyPart } from '../bson/keys.ts'
+import type { Doc, Value } from '../bson/values.ts'
+import { CommandError } from '../errors.ts'
+import type { Collection } from '../storage/collection.ts'
+import type { Clock } from './clock.ts'
+import type { Filter } from './filter.ts'
+import { matches } from './matching.ts'
+import { choosePlan } from './planner.ts'
+import type { Plan } from './planner.ts'
+import type { Project } from './projection.ts'
+import { Scan } from './scan.ts'
+
+export interface Search {
+  filter: Filter
+  sort: KeyPart[]
+  skip: number
+  /** Infinity for no limit. */
+  limit: number
+  hint: Value
+  project: Project | undefined
+}
+
+export interface Found {
+  rid: number
+  bytes: Uint8Array
+  /** Decoded, if it had to be. */
+  doc?: Doc
+}
+
+interface SortEntry { key: Buffer, rid: number }
+
+/** The most bytes that a sort may hold in memory, as in mongod. */
+const maxSortBytes = 100 * 1024 * 1024
+/** What an entry takes besides its key. */
+const entryBytes = 100
+
+/** A search for all documents that match a filter. */
+export function searchOf (search: Partial<Search> & { filter: Filter }): Search {
+  return { sort: [], skip: 0, limit: Infinity, hint: undefined, project: undefined, ...search }
+}
+
+/** The documents that a search finds, in order, one at a time. */
+export class Finder {
+  readonly plan: Plan
+  readonly scan: Scan
+  readonly search: Search
+  readonly clock: Clock
+  #collection: Collection
+  #toSkip: number
+  #left: number
+  /** The documents of a sort in memory, of which only the places are kept. */
+  #sorted: Float64Array | undefined
+  #next = 0
+  /** Whether documents may have changed since they were matched. */
+  #paused = false
+  /** The collection's count of changes when it was last checked. */
+  #changes: number
+
+  constructor (collection: Collection, search: Search, clock: Clock) {
+    this.#collection = collection
+    this.search = search
+    this.clock = clock
+    this.#changes = collection.changes
+    this.#toSkip = search.skip
+    this.#left = search.limit
+    const limit = search.skip + search.limit
+    this.plan = choosePlan(collection, { ...search, limit })
+    this.scan = new Scan(collection, this.plan, this.plan.sorted ? limit : Infinity)
+  }
+
+  /** Bytes that this holds between batches. */
+  get held (): number {
+    return this.#sorted === undefined ? 0 : (this.#sorted.length - this.#next) * 8
+  }
+
+  get finished (): boolean {
+    return this.#left <= 0
+  }
+
+  async next (): Promise<Found | undefined> {
+    this.#refresh()
+    while (this.#left > 0) {
+      const found = await (this.plan.sorted ? this.#nextMatch() : this.#nextSorted())
+      if (found === undefined) return undefined
+      if (this.#toSkip-- > 0) continue
+      this.#left--
+      return found
+    }
+    return undefined
+  }
+
+  /**
+   * Drops what was read ahead if anything has changed since. Throws QueryPlanKilled for a dropped collection.
+   */
+  #refresh (): void {
+    if (this.#changes === this.#collection.changes) return
+    this.#changes = this.#collection.changes
+    if (this.#collection.dropped) {
+      throw new CommandError('QueryPlanKilled', `collection dropped: ${this.#collection.namespace}`)
+    }
+    this.release()
+  }
+
+  async #pause (): Promise<void> {
+    await this.clock.pause()
+    this.#refresh()
+  }
+
+  async #nextMatch (): Promise<Found | undefined> {
+    for (;;) {
+      if (this.clock.due) await this.#pause()
+      const found = this.scan.next()
+      if (found === undefined || this.plan.exact) return found
+      const doc = decode(found.bytes)
+      if (matches(this.search.filter, doc)) return { rid: found.rid, bytes: found.bytes, doc }
+    }
+  }
+
+  async #nextSorted (): Promise<Found | undefined> {
+    this.#sorted ??= await this.#sort()
+    while (this.#next < this.#sorted.length) {
+      if (this.clock.due) await this.#pause()
+      const rid = this.#sorted[this.#next++]!
+      const bytes = this.#collection.read(rid)
+      if (bytes === undefined) continue
+      if (!this.#paused) return { rid, bytes }
+      const doc = decode(bytes)
+      if (matches(this.search.filter, doc)) return { rid, bytes, doc }
+    }
+    return undefined
+  }
+
+  async #sort (): Promise<Float64Array> {
+    const wanted = this.#toSkip + this.#left
+    const order = (a: SortEntry, b: SortEntry): number => Buffer.compare(a.key, b.key) || a.rid - b.rid
+    let held = 0
+    let entries: SortEntry[] = []
+    for (let found = await this.#nextMatch(); found !== undefined; found = await this.#nextMatch()) {
+      const key = sortKey(found.doc ?? decode(found.bytes), this.search.sort)
+      entries.push({ key, rid: found.rid })
+      held += key.length + entryBytes
+      if (entries.length > 2 * wanted + 1000) {
+        entries = (await this.clock.sort(entries, order)).slice(0, wanted)
+        held = entries.reduce((sum, entry) => sum + entry.key.length + entryBytes, 0)
+      }
+      if (held > maxSortBytes) throw sortTooLarge()
+    }
+    entries = await this.clock.sort(entries, order)
+    this.#refresh()
+    return Float64Array.from(entries.slice(0, wanted), ({ rid }) => rid)
+  }
+
+  /** A found document as the client gets it. */
+  shape ({ bytes, doc }: Found): Uint8Array {
+    const { project } = this.search
+    return project === undefined ? bytes : encode(project(doc ?? decode(bytes)))
+  }
+
+  /** Drops what was read ahead, before others may write. */
+  release (): void {
+    this.#paused = true
+    this.scan.release()
+  }
+}
+
+const sortTooLarge = (): CommandError => new CommandError('QueryExceededMemoryLimitNoDiskUseAllowed',
+  `Exceeded memory limit for sort of ${maxSortBytes} bytes; this database does not spill to disk`)
+
+/** How many documents match, reading only index entries where that is enough. */
+export async function countMatches (collection: Collection, search: Search, clock: Clock): Promise<number> {
+  const finder = new Finder(collection, search, clock)
+  const { exact, index, ranges } = finder.plan
+  let n = 0
+  if (exact) {
+    const limit = Math.min(search.skip + search.limit, Number.MAX_SAFE_INTEGER)
+    if (index === null) n = Math.min(limit, collection.count)
+    else for (const range of ranges) n += collection.entries(index, range, limit - n)
+    return Math.max(0, n - search.skip)
+  }
+  while (await finder.next() !== undefined) n++
+  return n
+}

@@ -1,0 +1,44 @@
+import { field, isDocument, wholeNumber } from '../bson/values.ts'
+import type { Doc, Value } from '../bson/values.ts'
+import type { Filter, Leaf } from './filter.ts'
+
+/** Whether a document matches a filter. */
+export function matches (filter: Filter, doc: Doc): boolean {
+  return holds(filter, (leaf) => testPath(leaf, doc, 0))
+}
+
+/** Whether a value that is no field of a document meets conditions parsed with an empty path. */
+export function matchesValue (filter: Filter, value: Value): boolean {
+  return holds(filter, (leaf) => leaf.test(value))
+}
+
+function holds (filter: Filter, test: (leaf: Leaf) => boolean): boolean {
+  switch (filter.kind) {
+    case 'leaf': return test(filter)
+    case 'and': return filter.parts.every((part) => holds(part, test))
+    case 'or': return filter.parts.some((part) => holds(part, test))
+    case 'nor': return !filter.parts.some((part) => holds(part, test))
+    case 'not': return !holds(filter.part, test)
+  }
+}
+
+/** Follows the path of a condition; missing fields are tested as undefined. */
+function testPath (leaf: Leaf, doc: Doc, depth: number): boolean {
+  const value = field(doc, leaf.names[depth]!)
+  if (depth === leaf.names.length - 1) {
+    return leaf.test(value) || (leaf.elements && Array.isArray(value) && value.some(leaf.test))
+  }
+  if (Array.isArray(value)) return testElements(leaf, value, depth + 1)
+  return isDocument(value) ? testPath(leaf, value, depth + 1) : leaf.test(undefined)
+}
+
+function testElements (leaf: Leaf, array: Value[], depth: number): boolean {
+  if (array.some((item) => isDocument(item) && testPath(leaf, item, depth))) return true
+  const name = leaf.names[depth]!
+  if (!wholeNumber.test(name) || Number(name) >= array.length) return false
+  const item = array[Number(name)]
+  // a path that ends in a position means that element as it is, not the elements of it
+  if (depth === leaf.names.length - 1) return leaf.test(item)
+  if (Array.isArray(item)) return testElements(leaf, item, depth + 1)
+  return isDocument(item) && testPath(leaf, item, depth + 1)
+}

@@ -1,0 +1,247 @@
+import type { StatementSync } from 'node:sqlite'
+import type { UUID } from 'bson'
+import { decode, encode } from '../bson/encoding.ts'
+import type { Doc } from '../bson/values.ts'
+import type { Database } from './database.ts'
+import { Index, describeIndex, duplicateKey } from './indexes.ts'
+import type { IndexSpec } from './indexes.ts'
+
+/** An entry of an index with its document, which is undefined where only keys were asked for. */
+export type Entry = [key: Uint8Array, rid: number, bytes: Uint8Array]
+
+/** Where a scan goes on: behind (or, backwards, before) this entry. */
+export interface Position { key: Uint8Array, rid: number }
+
+/** A stretch of keys: lo <= key < hi. */
+export interface KeyRange { lo: Uint8Array, hi: Uint8Array }
+
+export interface ScanOptions {
+  after?: Position | undefined
+  reverse?: boolean
+  limit: number
+  keysOnly?: boolean
+}
+
+/** What an index loses and gains by a change of one document. */
+interface KeyChange { index: Index, removed: Buffer[], added: Buffer[] }
+
+/** The documents built into a new index at a time. */
+const buildChunk = 500
+
+/**
+ * A collection: a table `d<id>` of documents and a table `x<id>` of entries for each index but that of `_id`.
+ */
+export class Collection {
+  readonly database: Database
+  readonly id: number
+  readonly name: string
+  readonly uuid: UUID
+  indexes: Index[]
+  /**
+   * Grows with every change of a document, an index or the collection itself: what was read before may be
+   * stale.
+   */
+  changes = 0
+  dropped = false
+  #count: number | undefined
+  #nextRid: number | undefined
+
+  constructor (database: Database, id: number, name: string, uuid: UUID, indexes: Index[]) {
+    this.database = database
+    this.id = id
+    this.name = name
+    this.uuid = uuid
+    this.indexes = indexes
+  }
+
+  get namespace (): string {
+    return `${this.database.name}.${this.name}`
+  }
+
+  /** The number of documents. */
+  get count (): number {
+    this.#count ??= this.#number(`SELECT count(*) FROM d${this.id}`)
+    return this.#count
+  }
+
+  #sql (text: string): StatementSync {
+    return this.database.statement(text)
+  }
+
+  #number (text: string, ...values: Array<Uint8Array | number>): number {
+    return (this.#sql(text).get(...values) as unknown as [number])[0]
+  }
+
+  /** The entries of an index in a range, in the order of their keys. */
+  scan (index: Index, range: KeyRange, options: ScanOptions): Entry[] {
+    return index.isId ? this.#scanIds(range, options) : this.#scanEntries(index, range, options)
+  }
+
+  #scanIds ({ lo, hi }: KeyRange, { after, reverse, limit, keysOnly }: ScanOptions): Entry[] {
+    const from = after === undefined || reverse ? lo : Buffer.concat([after.key, zero])
+    const to = after !== undefined && reverse ? after.key : hi
+    return this.#sql(`SELECT id, rid${keysOnly ? '' : ', bson'} FROM d${this.id} WHERE id >= ? AND id < ?
+      ORDER BY id ${reverse ? 'DESC' : ''} LIMIT ?`).all(from, to, limit) as unknown as Entry[]
+  }
+
+  #scanEntries (
+    index: Index, { lo, hi }: KeyRange, { after, reverse, limit, keysOnly }: ScanOptions
+  ): Entry[] {
+    const from = keysOnly ? `x${index.id} i` : `x${index.id} i CROSS JOIN d${this.id} d ON d.rid = i.rid`
+    const select = `SELECT i.key, i.rid${keysOnly ? '' : ', d.bson'} FROM ${from}`
+    const rid = after?.rid ?? -1
+    const found = reverse
+      ? this.#sql(`${select} WHERE i.key >= ? AND (i.key, i.rid) < (?, ?)
+        ORDER BY i.key DESC, i.rid DESC LIMIT ?`)
+        .all(lo, after?.key ?? hi, rid, limit)
+      : this.#sql(`${select} WHERE (i.key, i.rid) > (?, ?) AND i.key < ? ORDER BY i.key, i.rid LIMIT ?`)
+        .all(after?.key ?? lo, rid, hi, limit)
+    return found as unknown as Entry[]
+  }
+
+  /** Documents in the order of their insertion, after (or, backwards, before) one of them. */
+  walk (after: number | undefined, reverse: boolean, limit: number): Array<[rid: number, bytes: Uint8Array]> {
+    const [compare, direction, start] = reverse ? ['<', 'DESC', Number.MAX_SAFE_INTEGER] : ['>', '', -1]
+    const rows = this.#sql(`SELECT rid, bson FROM d${this.id} WHERE rid ${compare} ?
+      ORDER BY rid ${direction} LIMIT ?`).all(after ?? start!, limit)
+    return rows as unknown as Array<[number, Uint8Array]>
+  }
+
+  /** How many entries of an index are in a range, counted no further than `cap`. */
+  entries (index: Index, { lo, hi }: KeyRange, cap: number): number {
+    const [table, key] = index.isId ? [`d${this.id}`, 'id'] : [`x${index.id}`, 'key']
+    return this.#number(
+      `SELECT count(*) FROM (SELECT 1 FROM ${table} WHERE ${key} >= ? AND ${key} < ? LIMIT ?)`, lo, hi, cap)
+  }
+
+  read (rid: number): Uint8Array | undefined {
+    const row = this.#sql(`SELECT bson FROM d${this.id} WHERE rid = ?`).get(rid)
+    return (row as unknown as [Uint8Array] | undefined)?.[0]
+  }
+
+  /** Stores a document with its index entries. Throws DuplicateKey, leaving nothing behind. */
+  insert (bytes: Uint8Array, doc: Doc): void {
+    this.#change(() => {
+      const keys = this.indexes.map((index) => index.keys(doc, this.#noteArray(index)))
+      for (const [i, index] of this.indexes.entries()) this.#refuseDuplicate(index, keys[i]!, doc, -1)
+      this.#nextRid ??= this.#number(`SELECT coalesce(max(rid), 0) FROM d${this.id}`) + 1
+      const rid = this.#nextRid++
+      this.#sql(`INSERT INTO d${this.id} (rid, id, bson) VALUES (?, ?, ?)`).run(rid, keys[0]![0]!, bytes)
+      for (const [i, index] of this.indexes.entries()) this.#addEntries(index, keys[i]!, rid)
+      this.#recount(1)
+    })
+  }
+
+  /** Replaces a document. `touched` names the top-level fields that may differ; null for all. */
+  replace (rid: number, old: Doc, bytes: Uint8Array, doc: Doc, touched: Set<string> | null): void {
+    this.#change(() => {
+      const changes = this.indexes
+        .filter((index) => !index.isId && (touched === null || !index.fields.isDisjointFrom(touched)))
+        .map((index) => keyChange(index, index.keys(old), index.keys(doc, this.#noteArray(index))))
+      for (const { index, added } of changes) this.#refuseDuplicate(index, added, doc, rid)
+      for (const { index, removed, added } of changes) {
+        this.#removeEntries(index, removed, rid)
+        this.#addEntries(index, added, rid)
+      }
+      this.#sql(`UPDATE d${this.id} SET bson = ? WHERE rid = ?`).run(bytes, rid)
+    })
+  }
+
+  remove (rid: number, doc: Doc): void {
+    this.#change(() => {
+      for (const index of this.indexes) this.#removeEntries(index, index.keys(doc), rid)
+      this.#sql(`DELETE FROM d${this.id} WHERE rid = ?`).run(rid)
+      this.#recount(-1)
+    })
+  }
+
+  /** Adds an index and builds it over the documents. Throws DuplicateKey, CannotIndexParallelArrays. */
+  createIndex (spec: IndexSpec): void {
+    this.#change(() => {
+      const { lastInsertRowid } = this.#sql('INSERT INTO indexes (collection, spec, arrays) VALUES (?, ?, ?)')
+        .run(this.id, encode(describeIndex(new Index(-1, spec))), '[]')
+      const index = new Index(Number(lastInsertRowid), spec)
+      this.database.sqlite.exec(`CREATE TABLE x${index.id}
+        (key BLOB NOT NULL, rid INTEGER NOT NULL, PRIMARY KEY (key, rid)) WITHOUT ROWID`)
+      this.#build(index)
+      this.indexes.push(index)
+      this.database.undo.push(() => { this.indexes = this.indexes.filter((other) => other !== index) })
+    })
+  }
+
+  #build (index: Index): void {
+    let after: number | undefined
+    for (;;) {
+      const rows = this.walk(after, false, buildChunk)
+      for (const [rid, bytes] of rows) {
+        const doc = decode(bytes)
+        const keys = index.keys(doc, this.#noteArray(index))
+        this.#refuseDuplicate(index, keys, doc, rid)
+        this.#addEntries(index, keys, rid)
+        after = rid
+      }
+      if (rows.length < buildChunk) return
+    }
+  }
+
+  #change (change: () => void): void {
+    this.changes++
+    this.database.write()
+    this.database.atomic(change)
+  }
+
+  #recount (change: number): void {
+    if (this.#count === undefined) return
+    this.#count += change
+    this.database.undo.push(() => { if (this.#count !== undefined) this.#count -= change })
+  }
+
+  #addEntries (index: Index, keys: Buffer[], rid: number): void {
+    if (index.isId) return
+    const insert = this.#sql(`INSERT INTO x${index.id} (key, rid) VALUES (?, ?)`)
+    for (const key of keys) insert.run(key, rid)
+  }
+
+  #removeEntries (index: Index, keys: Buffer[], rid: number): void {
+    if (index.isId) return
+    const remove = this.#sql(`DELETE FROM x${index.id} WHERE key = ? AND rid = ?`)
+    for (const key of keys) remove.run(key, rid)
+  }
+
+  #refuseDuplicate (index: Index, keys: Buffer[], doc: Doc, rid: number): void {
+    if (!index.unique) return
+    const [table, column] = index.isId ? [`d${this.id}`, 'id'] : [`x${index.id}`, 'key']
+    const find = this.#sql(`SELECT rid FROM ${table} WHERE ${column} = ? AND rid <> ? LIMIT 1`)
+    for (const key of keys) {
+      if (find.get(key, rid) !== undefined) throw duplicateKey(this.namespace, index, doc, key)
+    }
+  }
+
+  /** Records that an index has met an array, which changes how it may be used. */
+  #noteArray (index: Index): (part: number, depth: number) => void {
+    return (part, depth) => {
+      const depths = index.arrays[part]!
+      if (depths.has(depth)) return
+      depths.add(depth)
+      this.database.undo.push(() => depths.delete(depth))
+      this.#sql('UPDATE indexes SET arrays = ? WHERE id = ?')
+        .run(JSON.stringify(index.arrays.map((one) => [...one])), index.id)
+    }
+  }
+}
+
+const zero = Buffer.from([0])
+
+function keyChange (index: Index, before: Buffer[], after: Buffer[]): KeyChange {
+  if (before.length === 1 && after.length === 1) {
+    const same = before[0]!.equals(after[0]!)
+    return { index, removed: same ? [] : before, added: same ? [] : after }
+  }
+  const text = (key: Buffer): string => key.toString('latin1')
+  const [had, has] = [new Set(before.map(text)), new Set(after.map(text))]
+  return {
+    index,
+    removed: before.filter((key) => !has.has(text(key))),
+    added: after.filter((key) => !had.has(text(key)))
+  }
+}

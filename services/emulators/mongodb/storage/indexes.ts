@@ -1,0 +1,111 @@
+import { Int32 } from 'bson'
+import { documentKeys, keyParts } from '../bson/document-keys.ts'
+import { keyOf } from '../bson/keys.ts'
+import type { KeyPart } from '../bson/keys.ts'
+import { field, integer, setField, showValue, toNumber, valuesAt } from '../bson/values.ts'
+import type { Doc, Value } from '../bson/values.ts'
+import { CommandError } from '../errors.ts'
+
+/** What createIndexes asks for. `seconds` is a TTL. */
+export interface IndexSpec {
+  name: string
+  parts: KeyPart[]
+  unique: boolean
+  seconds: number | undefined
+}
+
+/** Options that older versions stored and this one does not have. */
+const formerOptions = ['sparse', 'partialFilterExpression', 'hidden']
+
+/** The specification of an index as it is stored, undefined for a kind that is no longer supported. */
+export function parseSpec (stored: Doc): IndexSpec | undefined {
+  if (formerOptions.some((option) => Object.hasOwn(stored, option))) return undefined
+  return {
+    name: stored.name as string,
+    parts: keyParts(stored.key as Doc),
+    unique: stored.unique === true,
+    seconds: toNumber(stored.expireAfterSeconds)
+  }
+}
+
+export const idSpec: IndexSpec = {
+  name: '_id_', parts: keyParts({ _id: 1 }), unique: false, seconds: undefined
+}
+
+/** An index. Its entries are (key, rid); those of `_id` are in the table of the documents. */
+export class Index {
+  readonly id: number
+  readonly spec: IndexSpec
+  readonly name: string
+  readonly parts: KeyPart[]
+  /** For each part the depths of its path at which arrays were seen, ever. */
+  readonly arrays: Array<Set<number>>
+  /** The names of the top-level fields that its keys are made of. */
+  readonly fields: Set<string>
+
+  /** The id 0 is that of the index on `_id`. */
+  constructor (id: number, spec: IndexSpec, arrays: number[][] = []) {
+    this.id = id
+    this.spec = spec
+    this.name = spec.name
+    this.parts = spec.parts
+    this.arrays = spec.parts.map((_, i) => new Set(arrays[i]))
+    this.fields = new Set(spec.parts.map(({ names }) => names[0]!))
+  }
+
+  get isId (): boolean {
+    return this.id === 0
+  }
+
+  get unique (): boolean {
+    return this.isId || this.spec.unique
+  }
+
+  get multikey (): boolean {
+    return this.arrays.some((depths) => depths.size > 0)
+  }
+
+  /** Its key pattern, for clients. */
+  get pattern (): Doc {
+    const pattern: Doc = {}
+    for (const { path, direction } of this.parts) setField(pattern, path, new Int32(direction))
+    return pattern
+  }
+
+  keys (doc: Doc, seen?: (part: number, depth: number) => void): Buffer[] {
+    return this.isId ? [keyOf(doc._id)] : documentKeys(doc, this.parts, seen)
+  }
+}
+
+/** An index as listIndexes answers it, and as it is stored. */
+export function describeIndex (index: Index): Doc {
+  const { name, unique, seconds } = index.spec
+  return {
+    v: new Int32(2),
+    key: index.pattern,
+    name,
+    ...(unique && { unique }),
+    ...(seconds !== undefined && { expireAfterSeconds: integer(seconds) })
+  }
+}
+
+/** The error for a document one of whose keys an index has already. */
+export function duplicateKey (namespace: string, index: Index, doc: Doc, key: Buffer): CommandError {
+  const keyValue: Doc = {}
+  for (const part of index.parts) setField(keyValue, part.path, valueOf(part, index, doc, key))
+  const shown = index.parts.map(({ path }) => `${path}: ${showValue(field(keyValue, path))}`).join(', ')
+  const message =
+    `E11000 duplicate key error collection: ${namespace} index: ${index.name} dup key: { ${shown} }`
+  return new CommandError('DuplicateKey', message, { keyPattern: index.pattern, keyValue })
+}
+
+/** The value in a key: of an array the element that made it, if the index has only this part. */
+function valueOf (part: KeyPart, index: Index, doc: Doc, key: Buffer): Value {
+  const values = valuesAt(doc, part.names)
+  const made = index.parts.length > 1
+    ? undefined
+    : values.find((value) => documentKeys({ v: value }, [
+      { path: 'v', names: ['v'], direction: part.direction }
+    ])[0]!.equals(key))
+  return made ?? values[0] ?? null
+}

@@ -1,0 +1,167 @@
+import { ObjectId } from 'bson'
+import { encode, patch, withId } from '../bson/encoding.ts'
+import type { Stored } from '../bson/encoding.ts'
+import { equal } from '../bson/keys.ts'
+import { isDocument, showValue, typeName, wholeNumber } from '../bson/values.ts'
+import type { Doc, Value } from '../bson/values.ts'
+import { CommandError, notSupported } from '../errors.ts'
+import { equalities } from '../query/filter.ts'
+import type { Filter } from '../query/filter.ts'
+import { operators, unsupportedOperators } from './operators.ts'
+import { changeAt, dollarField, parsePath } from './paths.ts'
+import type { Change } from './paths.ts'
+
+export const maxDocument = 16 * 1024 * 1024
+
+/** A changed document, with the top-level fields that may differ, null for any. */
+export interface Changed extends Stored { touched: Set<string> | null }
+
+export interface Update {
+  /** Changes a document; `doc` may be modified. */
+  apply: (bytes: Uint8Array, doc: Doc) => Changed
+  /** The document that an upsert inserts. */
+  insert: (filter: Filter) => Stored
+}
+
+/** Reads an update: a replacement (with its encoding in `raw`) or operators. */
+export function parseUpdate (spec: Value, raw: Uint8Array | undefined, multi: boolean): Update {
+  if (Array.isArray(spec)) throw notSupported('an update by a pipeline')
+  if (!isDocument(spec)) throw failedToParse('Update argument must be either an object or an array')
+  if (Object.keys(spec)[0]?.[0] === '$') return operatorUpdate(spec)
+  if (multi) throw failedToParse('multi update is not supported for replacement-style update')
+  return replacement(spec, raw ?? encode(spec))
+}
+
+const failedToParse = (message: string): CommandError => new CommandError('FailedToParse', message)
+
+function checked<T extends Stored> (stored: T): T {
+  if (stored.bytes.length <= maxDocument) return stored
+  throw new CommandError(17419, `Resulting document after update is larger than ${maxDocument}`)
+}
+
+function replacement (spec: Doc, raw: Uint8Array): Update {
+  const operator = Object.keys(spec).find((name) => name[0] === '$')
+  if (operator !== undefined) throw dollarField(operator, operator)
+  const place = (id: Value): Stored => {
+    if (Object.hasOwn(spec, '_id') && id !== undefined && !equal(id, spec._id)) {
+      throw new CommandError('ImmutableField', "After applying the update, the (immutable) field '_id' was " +
+        `found to have been altered to _id: ${showValue(spec._id)}`)
+    }
+    return checked(withId(raw, spec, id ?? new ObjectId()))
+  }
+  return {
+    apply: (_, { _id }) => ({ ...place(_id), touched: null }),
+    insert: (filter) => place(idOf(filter))
+  }
+}
+
+/** The `_id` that an upsert by replacement takes from its filter. */
+function idOf (filter: Filter): Value {
+  const found = equalities(filter).filter(([path]) => path === '_id' || path.startsWith('_id.'))
+  if (found.some(([path]) => path !== '_id')) {
+    throw new CommandError('NotExactValueField',
+      "cannot infer query fields to set, path '_id' is only matched in part")
+  }
+  if (found.length > 1) throw matchedTwice('_id')
+  return found[0]?.[1]
+}
+
+const matchedTwice = (path: string): CommandError =>
+  new CommandError('NotSingleValueField', `cannot infer query fields to set, path '${path}' is matched twice`)
+
+const isWithin = (path: string, parent: string): boolean => path === parent || path.startsWith(`${parent}.`)
+
+/** The document that the equalities of a filter describe. */
+function documentOf (filter: Filter): Doc {
+  const doc: Doc = {}
+  const seen: string[] = []
+  for (const [path, value] of equalities(filter)) {
+    if (seen.some((other) => isWithin(path, other) || isWithin(other, path))) throw matchedTwice(path)
+    seen.push(path)
+    changeAt(doc, path.split('.'), () => value, true)
+  }
+  return doc
+}
+
+interface Modification {
+  operator: string
+  path: string
+  names: string[]
+  change: Change
+  /** Whether missing fields on the way are made. */
+  creates: boolean
+}
+
+/** Fields are made in the order of their paths, positions in an array in that of their numbers. */
+function byPath (a: Modification, b: Modification): number {
+  for (const [i, name] of a.names.entries()) {
+    const other = b.names[i]
+    if (name === other) continue
+    if (other === undefined) return 1
+    if (wholeNumber.test(name) && wholeNumber.test(other)) return Number(name) - Number(other)
+    return name < other ? -1 : 1
+  }
+  return -1
+}
+
+function parseOperators (spec: Doc, id: () => Value): Modification[] {
+  return Object.entries(spec).flatMap(([operator, fields]) => {
+    if (unsupportedOperators.has(operator)) throw notSupported(operator)
+    const known = Object.hasOwn(operators, operator) ? operators[operator]! : undefined
+    if (known === undefined) {
+      throw failedToParse(`Unknown modifier: ${
+        operator}. Expected a valid update modifier or pipeline-style update specified as an array`)
+    }
+    if (!isDocument(fields)) {
+      throw failedToParse(`Modifiers operate on fields but we found type ${
+        typeName(fields)} instead. For example: {$mod: {<field>: ...}} not {${operator}: ${
+        showValue(fields)}}`)
+    }
+    const creates = operator !== '$unset' && operator !== '$pull'
+    return Object.entries(fields).map(([path, argument]) => (
+      { operator, path, names: parsePath(path), change: known(path, argument, id), creates }
+    ))
+  })
+}
+
+function refuseConflicts (modifications: Modification[]): void {
+  for (const [i, { path }] of modifications.entries()) {
+    for (const { path: other } of modifications.slice(0, i)) {
+      if (!isWithin(path, other) && !isWithin(other, path)) continue
+      const shorter = path.length < other.length ? path : other
+      throw new CommandError('ConflictingUpdateOperators',
+        `Updating the path '${path}' would create a conflict at '${shorter}'`)
+    }
+  }
+}
+
+function operatorUpdate (spec: Doc): Update {
+  let id: Value
+  const modifications = parseOperators(spec, () => id)
+  refuseConflicts(modifications)
+  modifications.sort(byPath)
+  const touched = new Set(modifications.map(({ names }) => names[0]!))
+
+  function change (doc: Doc, inserting: boolean): void {
+    id = doc._id
+    for (const { operator, names, change, creates } of modifications) {
+      if (inserting || operator !== '$setOnInsert') changeAt(doc, names, change, creates)
+    }
+    if (id !== undefined && !equal(id, doc._id)) {
+      throw new CommandError('ImmutableField',
+        "Performing an update on the path '_id' would modify the immutable field '_id'")
+    }
+  }
+
+  return {
+    apply (bytes, doc) {
+      change(doc, false)
+      return checked({ bytes: patch(bytes, doc, touched), doc, touched })
+    },
+    insert (filter) {
+      const doc = documentOf(filter)
+      change(doc, true)
+      return checked(withId(encode(doc), doc))
+    }
+  }
+}
