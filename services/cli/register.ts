@@ -141,8 +141,8 @@ async function newest (
     records = last(records, count)
     if (records.length === count) oldest = records[0]!.createdDate
   }
-  for await (const { chain, records: [newestOfChain] } of heads(blocks)) {
-    if (newestOfChain && newestOfChain.createdDate < oldest) continue
+  for await (const { chain, records: newest } of heads(blocks)) {
+    if (newest.at(-1)!.createdDate < oldest) continue
     const read = blocks.find({ $and: [{ chain }, filter] }).sort(NEWEST_FIRST).batchSize(BATCH_BLOCKS)
     for await (const block of read) {
       note(positions, block)
@@ -156,12 +156,11 @@ async function newest (
   return records
 }
 
-/** The newest block of each chain, with its last record only, the newest chain first. */
+/** The newest block of each chain, the newest chain first. */
 async function * heads (blocks: Collection<Block>) {
   let before: Filter<Block> = {}
   while (true) {
-    const projection = { records: { $slice: -1 } }
-    const head = await blocks.findOne(before, { sort: NEWEST_FIRST, projection })
+    const head = await blocks.findOne(before, { sort: NEWEST_FIRST })
     if (!head) return
     yield head
     before = { chain: { $lt: head.chain } }
