@@ -46,9 +46,9 @@ test('keys, passwords and connection strings rotate without a failed request', {
     }
   }
 
-  let over = false
+  const load = { over: false }
   async function client (lastName: string) {
-    while (!over) {
+    while (!load.over) {
       const details = { firstName: 'Ada', lastName, gender: 'female', dateOfBirth: '1815', postCode: 'W1S4' }
       const once = { 'idempotency-key': randomBytes(16).toString('hex') }
       const created = await call('create', 'POST', '/patient', details, once)
@@ -115,7 +115,7 @@ test('keys, passwords and connection strings rotate without a failed request', {
     }
     await sleep(Math.max(0, next - performance.now()))
   }
-  over = true
+  load.over = true
   await Promise.all(clients)
 
   t.comment(`${rotations} rotations of ${NAMES.length} secrets, ${restarts} restarts of the vault`, Object.fromEntries([...answers].sort()))
