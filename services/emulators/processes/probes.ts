@@ -2,7 +2,7 @@ import { randomInt } from 'node:crypto'
 import { createSocket, type Socket } from 'node:dgram'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
-import type { MongoClient } from 'mongodb'
+import type { MongoClient as Client } from 'mongodb'
 import { StartError } from './start-error.ts'
 
 const HOST = '127.0.0.1'
@@ -89,11 +89,14 @@ export async function accepts (port: number) {
  * @throws {StartError} that names hosts only: a connection string holds a password
  */
 export async function ping (name: string, uri: string, database?: string) {
-  let client: MongoClient | undefined
-  const mongodb = await import('mongodb')
+  let client: Client | undefined
+  // In a bundle, a CommonJS package has its default export only
+  const { default: { MongoClient } } = await import('mongodb')
   const late = AbortSignal.timeout(PING_MS + 500)
   try {
-    client = new mongodb.MongoClient(uri, { serverSelectionTimeoutMS: PING_MS, connectTimeoutMS: PING_MS, socketTimeoutMS: PING_MS })
+    client = new MongoClient(uri, {
+      serverSelectionTimeoutMS: PING_MS, connectTimeoutMS: PING_MS, socketTimeoutMS: PING_MS
+    })
     await Promise.race([
       client.db(database ?? 'admin').command(database === undefined ? { ping: 1 } : { count: 'blocks', limit: 1 }),
       once(late, 'abort').then(() => { throw new Error() })
