@@ -28,7 +28,7 @@ export function startLoad ({ baseUrl, subscriptionKey }: System) {
 
   async function client (lastName: string) {
     while (!stopping.signal.aborted) {
-      const patient = await call('POST', '/patient', { firstName: 'Ada', lastName, gender: 'female', dateOfBirth: '1815', postCode: 'W1S4' })
+      const patient = await call('POST', '/patient', { firstName: 'Ada', lastName, gender: 'female', dateOfBirth: '1915', postCode: 'W1S4' })
       if (!patient) continue
       created.push(patient)
       await call('GET', `/patient/${patient.id}`)

@@ -1,7 +1,7 @@
 // Made-up patients
 
 /** All patients of a run have the same last name, so that the run can find and delete them at the end. */
-export const newPatient = (lastName: string) => ({ firstName: 'Ada', lastName, gender: 'female', dateOfBirth: '1815-12-10', postCode: 'W1S4' })
+export const newPatient = (lastName: string) => ({ firstName: 'Ada', lastName, gender: 'female', dateOfBirth: '1915-12-10', postCode: 'W1S4' })
 
 export const invalidPatient = (lastName: string) => ({ ...newPatient(lastName), postCode: 'W1S 4AA' })
 

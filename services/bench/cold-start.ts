@@ -13,7 +13,7 @@ const IDLE_SECONDS = 3
 /** How long a process is idle before its memory is read; telemetry loads its exporter meanwhile. */
 const QUIET_MS = 2_000
 
-const PATIENT = JSON.stringify({ firstName: 'Ada', gender: 'female', dateOfBirth: '1815', postCode: 'W1S4' })
+const PATIENT = JSON.stringify({ firstName: 'Ada', gender: 'female', dateOfBirth: '1915', postCode: 'W1S4' })
 const resource = { type: 'patient', operation: 'create' }
 const RECORD = JSON.stringify({ sourceSystemName: 'bench', resource })
 

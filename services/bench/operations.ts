@@ -16,7 +16,7 @@ const PATIENT = JSON.stringify({
   lastName: 'Lovelace',
   fullName: 'Ada Lovelace',
   gender: 'female',
-  dateOfBirth: '1815-12-10',
+  dateOfBirth: '1915-12-10',
   postCode: 'W1S4',
   insuranceNumber: '98-765-43',
   preferredContactNumber: '+44 20 7946 0000'

@@ -11,7 +11,7 @@ const ROUND_MS = 10_000
 const GOOD_PER_SECOND = 100
 const WRONG_PER_SECOND = 1_000
 
-const PATIENT = JSON.stringify({ firstName: 'Ada', gender: 'female', dateOfBirth: '1815', postCode: 'W1S4' })
+const PATIENT = JSON.stringify({ firstName: 'Ada', gender: 'female', dateOfBirth: '1915', postCode: 'W1S4' })
 const READ_FROM_VAULT = /"operation":"getSecret","identity":"patient","secret":"patient-host-key"/
 
 /** Measures reads of the vault and the p99 of good requests during 10,000 calls with wrong keys in 10 s. */

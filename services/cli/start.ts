@@ -251,7 +251,7 @@ async function terminal (): Promise<Output> {
 function welcome (baseUrl: string, key: string, monitorUrl?: string) {
   const header = quote(`Ocp-Apim-Subscription-Key: ${key}`)
   const patient = {
-    firstName: 'Ada', lastName: 'Lovelace', gender: 'female', dateOfBirth: '1815-12-10', postCode: 'W1S4'
+    firstName: 'Ada', lastName: 'Lovelace', gender: 'female', dateOfBirth: '1915-12-10', postCode: 'W1S4'
   }
   const criteria = { lastName: 'Lovelace' }
   process.stdout.write(`

@@ -12,12 +12,14 @@ import { audited } from './audited.ts'
 import type { Config } from './config.ts'
 import { dataKeys } from './data-key.ts'
 import { Deletion } from './deletion.ts'
+import { keepDigits } from './digits.ts'
 import { Claims, claimIndexes } from './repositories/claims.ts'
 import { PageMemory } from './repositories/page-memory.ts'
 import { patientIndexes, Patients } from './repositories/patients.ts'
 import { testIndexes, TestResults } from './repositories/test-results.ts'
 import { patientRoutes } from './routes/patients.ts'
 import { testResultRoutes } from './routes/test-results.ts'
+import { normaliseText } from './text.ts'
 
 const SWEEP_MS = 60 * 60 * 1_000
 /** The time to record a refusal, which does not delay its response. */
@@ -70,6 +72,10 @@ export async function buildApp (config: Config, { logStream, onRoute }: BuildOpt
       handler: sendRouteNotFound
     })
     await guarded.register(audited, { audit })
+    guarded.addHook('preValidation', normaliseText)
+    guarded.addHook('preHandler', keepDigits)
+    // Documents are sent as they were stored. The schemas of responses describe them in the API's description
+    guarded.setSerializerCompiler(() => JSON.stringify)
 
     const keys = dataKeys(app.secrets)
     const parts = { patients, tests, claims, deletion, keys, pageMemory: new PageMemory() }

@@ -1,4 +1,5 @@
 import createError from '@fastify/error'
+import { InvalidRequest } from '#common/http/problems.ts'
 
 export const PatientNotFound = createError('PATIENT_NOT_FOUND', 'There is no such patient', 404)
 export const PatientStale = createError('PATIENT_STALE', 'The patient has changed since it was loaded', 412)
@@ -17,3 +18,9 @@ export const RequestInProgress =
 export const AuditUnavailable =
   createError('AUDIT_UNAVAILABLE', 'The audit service cannot store the record now', 503)
 export const OutOfTime = createError('OUT_OF_TIME', 'The work was not done in time', 503)
+
+/** @param property the name of the property of the body, or a path to it; empty for the body */
+export function invalid (property: string, message: string) {
+  const pointer = property ? `#/${property}` : '#'
+  return Object.assign(new InvalidRequest(), { violations: [{ pointer, message }] })
+}

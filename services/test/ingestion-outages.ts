@@ -11,7 +11,7 @@ const SECONDS = Number(process.env.OUTAGE_SECONDS ?? 30)
 const CLIENTS = 8
 const MOODS: Mood[] = ['away', 'not at all', 400, 429, 500]
 const MIB = 2 ** 20
-const PATIENT = JSON.stringify({ firstName: 'Ada', gender: 'female', dateOfBirth: '1815', postCode: 'W1S4' })
+const PATIENT = JSON.stringify({ firstName: 'Ada', gender: 'female', dateOfBirth: '1915', postCode: 'W1S4' })
 const NAMES = ['gateway', 'patient', 'audit'] as const
 
 t.setTimeout((MOODS.length + 2) * (SECONDS + 60) * 1_000)

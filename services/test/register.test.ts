@@ -36,7 +36,7 @@ async function call (method: string, path: string, body?: object) {
   return text === '' ? {} : JSON.parse(text)
 }
 
-const patient = { firstName: 'Ada', gender: 'female', dateOfBirth: '1815', postCode: 'W1S4' }
+const patient = { firstName: 'Ada', gender: 'female', dateOfBirth: '1915', postCode: 'W1S4' }
 const { id } = await call('POST', '/patient', patient)
 const { id: other } = await call('POST', '/patient', patient)
 await call('GET', `/patient/${id}`)

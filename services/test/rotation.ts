@@ -49,7 +49,7 @@ test('keys, passwords and connection strings rotate without a failed request', {
   const load = { over: false }
   async function client (lastName: string) {
     while (!load.over) {
-      const details = { firstName: 'Ada', lastName, gender: 'female', dateOfBirth: '1815', postCode: 'W1S4' }
+      const details = { firstName: 'Ada', lastName, gender: 'female', dateOfBirth: '1915', postCode: 'W1S4' }
       const once = { 'idempotency-key': randomBytes(16).toString('hex') }
       const created = await call('create', 'POST', '/patient', details, once)
       if (created?.statusCode !== 201) continue

@@ -76,7 +76,7 @@ async function createPatient ({ baseUrl, subscriptionKey }: System) {
   const response = await fetch(`${baseUrl}/patient`, {
     method: 'POST',
     headers: { 'ocp-apim-subscription-key': subscriptionKey },
-    body: JSON.stringify({ firstName: 'Ada', gender: 'female', dateOfBirth: '1815', postCode: 'W1S4' })
+    body: JSON.stringify({ firstName: 'Ada', gender: 'female', dateOfBirth: '1915', postCode: 'W1S4' })
   })
   return { status: response.status, id: (await response.json() as { id: string }).id }
 }

@@ -1,9 +1,14 @@
 import { buildApp } from '../../patient/app.ts'
 import { loadConfig } from '../../patient/config.ts'
 import { AuditUnavailable, OutOfTime } from '../../patient/errors.ts'
+import { PatientCriteria } from '../../patient/schemas/criteria.ts'
 import {
-  NewPatient, NewTest, Patient, PatientCriteria, PatientPatch, PatientUpdate, Test, TestPatch, TestUpdate
-} from '../../patient/schemas.ts'
+  Address, Contact, Identifier, NewPatient, Patient, PatientPatch, PatientUpdate
+} from '../../patient/schemas/patient.ts'
+import {
+  Component, NewTest, Observation, ObservationOfTest, ReferenceRange, Test, TestPatch, TestUpdate, Value
+} from '../../patient/schemas/test-result.ts'
+import { Concept, Period, Quantity } from '../../patient/schemas/values.ts'
 import type { Api } from './document.ts'
 import { GatewayError, gatewayResponses } from './gateway.ts'
 
@@ -62,6 +67,17 @@ export const patientApi: Api = {
     NewTest,
     TestUpdate,
     TestPatch,
+    ObservationOfTest,
+    Address,
+    Component,
+    Concept,
+    Contact,
+    Identifier,
+    Observation,
+    Period,
+    Quantity,
+    ReferenceRange,
+    Value,
     GatewayError
   },
   problems: [AuditUnavailable, OutOfTime],

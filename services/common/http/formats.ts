@@ -28,6 +28,47 @@ export const stringFormats: Record<string, Format> = {
   'partial-date': {
     message: 'must be a date that exists, as YYYY, YYYY-MM or YYYY-MM-DD',
     validate: isPartialDate
+  },
+  'life-date': {
+    message: 'must be a date that exists, as YYYY, YYYY-MM or YYYY-MM-DD, from 1850 to today',
+    validate: (text) => isPartialDate(text) && text >= '1850' && text <= tomorrow()
+  },
+  'date-or-time': {
+    message: 'must be a date that exists, as YYYY, YYYY-MM or YYYY-MM-DD, ' +
+      'or a date and time as RFC 3339 writes it',
+    validate: isDateOrTime
+  },
+  time: {
+    message: 'must be a time of day as HH:MM:SS, a date, or a date and time as RFC 3339 writes it',
+    validate: (text) => TIME_OF_DAY.test(text) || isDateOrTime(text)
+  },
+  country: {
+    message: 'must be the two letters of a country (ISO 3166-1 alpha-2)',
+    validate: (text) => /^[A-Z]{2}$/.test(text) && regions.of(text) !== undefined
+  },
+  language: {
+    message: 'must be a language tag (BCP 47)',
+    validate: isLanguage
+  }
+}
+
+const TIME_OF_DAY = /^([01]\d|2[0-3]):[0-5]\d(:([0-5]\d|60)(\.\d+)?)?$/
+const regions = new Intl.DisplayNames('en', { type: 'region', fallback: 'none' })
+
+function isDateOrTime (text: string) {
+  return isPartialDate(text) || (RFC_3339.test(text) && isDateTime(text))
+}
+
+/** The day that has begun in some time zone at the latest. */
+function tomorrow () {
+  return new Date(Date.now() + 24 * 60 * 60 * 1_000).toISOString().slice(0, 10)
+}
+
+function isLanguage (text: string) {
+  try {
+    return Intl.getCanonicalLocales(text).length === 1
+  } catch {
+    return false
   }
 }
 

@@ -6,6 +6,22 @@ import secureJson from 'secure-json-parse'
 import { findRepeatedName, findUnstorable, hasRepeatedName, pointerTo, type Path } from './json-checks.ts'
 import { EncodedBody, InvalidBody, UnstorableBody } from './problems.ts'
 
+// Numbers whose digits JavaScript may not keep: 7.20, 1e3, -0, or more than 15 digits
+const UNUSUAL_NUMBER = /[[:,]\s*(?:-0(?![.\d])|-?\d{16}|-?\d+(?:\.\d*0(?!\d)|\.\d{15}|(?:\.\d+)?[eE]))/
+
+/** A number of a body whose digits are not those that JavaScript writes, as in 7.20. */
+export interface ExactNumber {
+  holder: object
+  name: string
+  /** The number as it was sent. */
+  digits: string
+}
+
+const exactNumbers = new WeakMap<object, ExactNumber[]>()
+
+/** The numbers of a body whose digits JavaScript does not keep. */
+export const exactNumbersOf = (body: object) => exactNumbers.get(body) ?? []
+
 const ESCAPED = /\\u(?:0000|[dD][89a-fA-F])/
 
 /**
@@ -37,7 +53,7 @@ function parse (body: Buffer, { headers, routeOptions }: FastifyRequest) {
   if (body.length === 0) return undefined
   if (!isUtf8(body)) throw new InvalidBody()
   const text = body.toString()
-  const value: unknown = secureJson.parse(text, null, { protoAction: 'error', constructorAction: 'error' })
+  const value = parseNumbers(text)
   const refuse = (path: Path, message: string) => {
     const pointer = pointerTo(path, routeOptions.schema?.body as object | undefined)
     throw Object.assign(new UnstorableBody(), { violations: [{ pointer, message }] })
@@ -45,5 +61,20 @@ function parse (body: Buffer, { headers, routeOptions }: FastifyRequest) {
   if (hasRepeatedName(text, value)) refuse(findRepeatedName(text) ?? [], 'must not be sent twice')
   const unstorable = ESCAPED.test(text) && findUnstorable(value)
   if (unstorable) refuse(unstorable, 'must not hold NUL or an unpaired surrogate')
+  return value
+}
+
+function parseNumbers (text: string): unknown {
+  const options = { protoAction: 'error', constructorAction: 'error' } as const
+  if (!UNUSUAL_NUMBER.test(text)) return secureJson.parse(text, null, options)
+  const found: ExactNumber[] = []
+  function keepDigits (this: object, name: string, value: unknown, { source }: { source?: string } = {}) {
+    if (typeof value === 'number' && source !== undefined && source !== String(value)) {
+      found.push({ holder: this, name, digits: source })
+    }
+    return value
+  }
+  const value: unknown = secureJson.parse(text, keepDigits, options)
+  if (found.length > 0 && typeof value === 'object' && value !== null) exactNumbers.set(value, found)
   return value
 }

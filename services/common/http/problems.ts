@@ -5,7 +5,7 @@ import type { FastifyReply, FastifyRequest, FastifySchemaValidationError } from 
 import fp from 'fastify-plugin'
 import { Type, type Static } from 'typebox'
 import { describeError } from '../telemetry/logger.ts'
-import { violation, violations, type Violation } from './validation.ts'
+import { toViolations, violations, type Violation } from './validation.ts'
 
 // Without a stack, since refused callers can send any number of requests
 export const HostKeyRefused =
@@ -107,5 +107,5 @@ function violationsOf (error: RequestError, request: FastifyRequest) {
   const schema = request.routeOptions.schema?.body as object | undefined
   const small = Number(request.headers['content-length'] ?? Infinity) <= SMALL_BODY
   if (validationContext === 'body' && schema && small) return violations(schema, request.body)
-  return validation?.map((error) => violation(error))
+  return validation && toViolations(validation as Parameters<typeof toViolations>[0])
 }

@@ -43,26 +43,75 @@ export function violations (schema: object, data: unknown): Violation[] {
   let validate = compiled.get(schema)
   if (!validate) compiled.set(schema, validate = all.compile(schema))
   validate(data)
-  return (validate.errors ?? []).slice(0, MAX_VIOLATIONS).map(violation)
+  return toViolations(validate.errors ?? [])
 }
 
-type ValidationError = Pick<ErrorObject, 'keyword' | 'instancePath' | 'params' | 'message'>
+type ValidationError = Pick<ErrorObject, 'keyword' | 'instancePath' | 'schemaPath' | 'params' | 'message'> & {
+  schema?: unknown
+}
+
+/** One form that a value may have: an object with a property, or a type. */
+interface Form {
+  required?: string[]
+  type?: string
+}
+
+/** The violations of a schema. Where a value may have one of several forms, those of the form that it has. */
+export function toViolations (errors: ValidationError[]): Violation[] {
+  const choices = errors.filter(isChoice)
+  const relevant = errors.filter((error) => {
+    if (isChoice(error)) return !errors.some((other) => isInside(other, error) && !isOtherForm(other, error))
+    return !choices.some((choice) => isInside(error, choice) && isOtherForm(error, choice))
+  })
+  return relevant.slice(0, MAX_VIOLATIONS).map(violation)
+}
+
+const isChoice = ({ keyword }: ValidationError) => keyword === 'anyOf' || keyword === 'oneOf'
+
+function isInside (error: ValidationError, choice: ValidationError) {
+  return error.instancePath.startsWith(choice.instancePath) &&
+    error.schemaPath.startsWith(`${choice.schemaPath}/`)
+}
+
+/** Whether `error` only says that the value does not have one form of `choice`. */
+function isOtherForm ({ keyword, instancePath }: ValidationError, choice: ValidationError) {
+  if (instancePath !== choice.instancePath) return false
+  return keyword === 'type' || (keyword === 'required' && hasNames(choice))
+}
+
+/** The forms of a choice are the names of properties, one of which is required. */
+function hasNames ({ schema }: ValidationError) {
+  return (schema as Form[]).every(({ required, type }) => required && !type)
+}
+
+/** What a choice asks for, as "firstName, lastName or fullName". */
+function choiceOf ({ schema }: ValidationError) {
+  const forms = schema as Form[]
+  const names = hasNames({ schema } as ValidationError)
+    ? forms.map(({ required }) => required![0]!)
+    : forms.map(({ type }) => (type === 'null' ? 'null' : type === 'object' ? 'an object' : `a ${type}`))
+  return names.join(', ').replace(/, ([^,]*)$/, ' or $1')
+}
 
 /** What is wrong and where, without any value of the data. */
-export function violation ({ keyword, instancePath, params, message }: ValidationError): Violation {
+export function violation (error: ValidationError): Violation {
+  const { keyword, instancePath, params, message } = error
   const pointer = `#${instancePath}`
   switch (keyword) {
     case 'required': return { pointer: `${pointer}/${params.missingProperty}`, message: 'is required' }
     case 'additionalProperties': return { pointer, message: 'must not hold an unknown property' }
     case 'not': return { pointer, message: 'must not be sent' }
     case 'format': return { pointer, message: stringFormats[params.format]!.message }
+    case 'anyOf': return { pointer, message: `must ${hasNames(error) ? 'have' : 'be'} ${choiceOf(error)}` }
+    case 'oneOf': return { pointer, message: `must have one of ${choiceOf(error)}` }
+    case 'dependencies': return { pointer, message: `must have ${params.deps} with ${params.property}` }
     default: return { pointer, message: message ?? 'is not valid' }
   }
 }
 
 function validator (options: { coerceTypes: boolean, allErrors?: boolean }) {
   // TypeBox makes valid schemas, so that no start has to compile the meta-schema
-  const unchecked = { strict: false, meta: false, validateSchema: false }
+  const unchecked = { verbose: true, strict: false, meta: false, validateSchema: false }
   const ajv = new Ajv({ ...options, ...unchecked, removeAdditional: false, useDefaults: true })
   for (const [name, { validate }] of Object.entries(stringFormats)) {
     ajv.addFormat(name, { type: 'string', validate })

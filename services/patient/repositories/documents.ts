@@ -201,14 +201,17 @@ function versions ({ ifMatch, ifNoneMatch }: Precondition): Document {
 }
 
 /**
- * The filters of the documents after a position, in order: two ranges of one index, as not every server uses
- * an index for an equivalent `$or`.
+ * The filters of the documents after a position, in order: ranges of one index, as not every server uses an
+ * index for an equivalent `$or`. A document without the sort field sorts as the lowest.
  */
 function rangesAfter (after: Position | undefined, { field, direction }: Sort): Document[] {
   const beyond = direction === 1 ? '$gt' : '$lt'
   if (!after) return [{}]
   if (field === '_id') return [{ _id: { [beyond]: after.id } }]
-  return [{ [field]: after.value, _id: { [beyond]: after.id } }, { [field]: { [beyond]: after.value } }]
+  const { value = null, id } = after
+  const same = { [field]: value, _id: { [beyond]: id } }
+  if (direction === 1) return [same, { [field]: value === null ? { $ne: null } : { $gt: value } }]
+  return value === null ? [same] : [same, { [field]: { $lt: value } }, { [field]: null }]
 }
 
 /** Combines `filters`, which may have the same fields. */

@@ -1,8 +1,9 @@
-import type { Document, Filter } from 'mongodb'
+import { BSON, type Document, type Filter } from 'mongodb'
 import type { Database, Index } from '#common/database.ts'
-import { PatientExists, PatientNotFound, PatientStale } from '../errors.ts'
+import { invalid, PatientExists, PatientNotFound, PatientStale } from '../errors.ts'
 import type { Precondition } from '../preconditions.ts'
-import type { PatientCriteria, PatientDetails } from '../schemas.ts'
+import type { PatientCriteria } from '../schemas/criteria.ts'
+import type { PatientDetails } from '../schemas/patient.ts'
 import { Documents, type Key, type Stored } from './documents.ts'
 
 const PATIENTS = 'patients'
@@ -66,9 +67,13 @@ export class Patients extends Documents<StoredPatient> {
   }
 }
 
+const MAX_BYTES = 64 * 1_024
+
+/** @throws {InvalidRequest} the patient is too large */
 export function storedPatient (
   id: string, details: PatientDetails, audit: string, lastUpdated = new Date()
 ): StoredPatient {
+  if (BSON.calculateObjectSize(details) > MAX_BYTES) throw invalid('', 'must not be larger than 64 KiB')
   return { ...patientKey(id), _audit: audit, _lastName: details.lastName ?? '', ...details, lastUpdated }
 }
 
@@ -78,12 +83,15 @@ export function patientFilter (criteria: PatientCriteria): Document {
   const filter: Document = { ...exact }
   if (id !== undefined) Object.assign(filter, patientKey(id.toLowerCase()))
   if (lastName !== undefined) filter._lastName = lastName
-  if (dateOfBirthFrom !== undefined) filter.dateOfBirth = { $gte: withoutFirsts(dateOfBirthFrom) }
-  if (dateOfBirthTo !== undefined) filter.dateOfBirth = { ...filter.dateOfBirth, $lte: `${dateOfBirthTo}-99` }
-  return filter
+  return { ...filter, ...bornWithin(dateOfBirthFrom, dateOfBirthTo) }
 }
 
-// '1980' sorts before the other dates whose first day is 1980-01-01
-function withoutFirsts (date: string) {
-  return date.replace(/(-01){1,2}$/, '')
+/** The filter of the dates of birth that overlap a range. Its ends and the dates may be partial. */
+function bornWithin (from: string | undefined, to: string | undefined): Document {
+  const until = to === undefined ? {} : { $lte: `${to}-99` }
+  if (from === undefined) return to === undefined ? {} : { dateOfBirth: until }
+  const first = `${from}-01-01`.slice(0, 10)
+  // A date sorts after the month and the year that have it
+  const spans = to === undefined || first <= until.$lte! ? [first.slice(0, 4), first.slice(0, 7)] : []
+  return { $or: [{ dateOfBirth: { $gte: first, ...until } }, { dateOfBirth: { $in: spans } }] }
 }

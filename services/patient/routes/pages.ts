@@ -3,13 +3,14 @@ import { stringify } from 'safe-stable-stringify'
 import type { DataKeys } from '../data-key.ts'
 import type { Page, Position, Sort, Stored } from '../repositories/documents.ts'
 
+/** The parameters of a page; the others are criteria. */
 export interface PageQuery {
   limit: number
-  sort: string
+  sort?: string
   cursor?: string
 }
 
-const FIELDS: Record<string, string> = { id: '_id', lastName: '_lastName' }
+const FIELDS: Record<string, string> = { id: '_id', lastName: '_lastName', effective: '_effective' }
 
 export function sortOf (sort: string): Sort {
   const name = sort.replace(/^-/, '')
@@ -23,9 +24,11 @@ export function sortOf (sort: string): Sort {
 export class Cursors {
   #keys: DataKeys
   #context: string
+  #field: string
 
   constructor (keys: DataKeys, actor: unknown, path: string, sort: string, criteria: object = {}) {
     this.#keys = keys
+    this.#field = sortOf(sort).field
     this.#context = stringify([actor ?? null, path, sort, criteria])!
   }
 
@@ -36,8 +39,9 @@ export class Cursors {
     return { value: date ? new Date(value) : value, id }
   }
 
-  cursor (last: Stored, { field }: Sort) {
-    const value = last[field as keyof Stored]
+  /** The cursor of the page that begins after a document. */
+  next (last: Stored) {
+    const value = last[this.#field as keyof Stored]
     const position = { value, date: value instanceof Date || undefined, id: last._id }
     return this.#keys.seal(JSON.stringify(position), this.#context)
   }
@@ -53,8 +57,7 @@ export function linkNext (
   reply: FastifyReply, path: string, query: PageQuery, { documents, more }: Page<Stored>, cursors: Cursors
 ) {
   if (!more) return
-  const { limit, sort } = query
-  const cursor = cursors.cursor(documents.at(-1)!, sortOf(sort))
-  const next = new URLSearchParams({ limit: String(limit), sort, cursor })
+  const cursor = cursors.next(documents.at(-1)!)
+  const next = new URLSearchParams({ ...query, limit: String(query.limit), cursor })
   reply.header('link', `<${path}?${next}>; rel="next"`)
 }

@@ -12,9 +12,9 @@ import { precondition } from '../preconditions.ts'
 import type { Claims } from '../repositories/claims.ts'
 import type { PageMemory } from '../repositories/page-memory.ts'
 import { patientFilter, patientKey, storedPatient, type Patients } from '../repositories/patients.ts'
-import {
-  NewPatient, Patient, PatientCriteria, PatientPage, PatientPatch, PatientUpdate, type PatientDetails
-} from '../schemas.ts'
+import { PatientCriteria } from '../schemas/criteria.ts'
+import { PatientPage } from '../schemas/pages.ts'
+import { NewPatient, Patient, PatientPatch, PatientUpdate, type PatientDetails } from '../schemas/patient.ts'
 import { storedId, throwPatientNotFound } from './ids.ts'
 import {
   disclosure, noContent, problemResponses, requireSameAsPath, sendCreated, sendDocument, sendLoaded,

@@ -1,14 +1,16 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import { InvalidRequest, Problem } from '#common/http/problems.ts'
+import { Problem } from '#common/http/problems.ts'
+import { exposed } from '../digits.ts'
+import { invalid } from '../errors.ts'
 import { entityTag, notModified } from '../preconditions.ts'
 import type { Stored } from '../repositories/documents.ts'
 
 export const problemResponses = { '4xx': Problem, '5xx': Problem }
 export const noContent = Type.Null()
 
-/** A stored document for the schema of a response, which omits the properties that begin with `_`. */
-export const toResponse = <T extends Stored>(document: T) => ({ ...document, id: document._id })
+/** A stored document as it is sent: with its id, without the properties that begin with `_`. */
+export const toResponse = (document: Stored) => exposed({ id: document._id, ...document })
 
 export const disclosure = ({ _id, _audit }: Stored) => ({ id: _id, version: _audit })
 
@@ -30,8 +32,4 @@ export function sendLoaded (document: Stored, request: FastifyRequest, reply: Fa
 export function requireSameAsPath (property: string, inBody: string | undefined, inPath: string) {
   if (inBody === undefined || inBody.toLowerCase() === inPath.toLowerCase()) return
   throw invalid(property, 'must be that of the path')
-}
-
-export function invalid (property: string, message: string) {
-  return Object.assign(new InvalidRequest(), { violations: [{ pointer: `#/${property}`, message }] })
 }

@@ -2,19 +2,25 @@ import type { FastifyPluginAsync } from 'fastify'
 import { Type } from 'typebox'
 import { read, write } from '../interactions.ts'
 import {
-  InvalidCursor, InvalidPrecondition, PatientNotFound, TestExists, TestNotFound, TestStale
+  invalid, InvalidCursor, InvalidPrecondition, PatientNotFound, TestExists, TestNotFound, TestStale
 } from '../errors.ts'
 import { createOnce, creationProblems } from '../idempotency.ts'
+import { exposed } from '../digits.ts'
 import { merge } from '../merge-patch.ts'
 import { precondition } from '../preconditions.ts'
 import { patientKey } from '../repositories/patients.ts'
-import { storedTest, testKey, type TestResults } from '../repositories/test-results.ts'
-import { NewTest, Test, TestPage, TestPatch, TestUpdate, type TestDetails } from '../schemas.ts'
+import {
+  requireUniqueIds, seriesOf, storedTest, testFilter, testKey, type TestResults
+} from '../repositories/test-results.ts'
+import { ObservationPage, TestPage } from '../schemas/pages.ts'
+import {
+  NewTest, ObservationOfTest, Test, TestPatch, TestUpdate, type TestDetails
+} from '../schemas/test-result.ts'
 import { idsOf, requireIds, storedId, throwPatientNotFound } from './ids.ts'
 import { Cursors, linkNext, sent, sortOf } from './pages.ts'
 import { patientId, type Parts } from './patients.ts'
 import {
-  disclosure, invalid, noContent, problemResponses, requireSameAsPath, sendCreated, sendDocument, sendLoaded,
+  disclosure, noContent, problemResponses, requireSameAsPath, sendCreated, sendDocument, sendLoaded,
   toResponse
 } from './responses.ts'
 
@@ -48,6 +54,7 @@ export const testResultRoutes: FastifyPluginAsync<TestResultParts> = async (app,
       const patientId = storedId(request.params.patientId)
       if (patientId === undefined) throw invalid('patientId', 'must be a UUID')
       requireSameAsPath('patientId', request.body.patientId, patientId)
+      requireUniqueIds(request.body.observations)
       // Read while the record is being stored, without disclosing it, and again after the insert
       const exists = patients.exists(patientKey(patientId))
       exists.catch(() => {})
@@ -82,24 +89,66 @@ export const testResultRoutes: FastifyPluginAsync<TestResultParts> = async (app,
       problems: [PatientNotFound, InvalidCursor]
     },
     async handler (request, reply) {
-      const { query, query: { sort, limit } } = request
+      const { limit, sort, cursor, ...criteria } = request.query
       const patientId = storedId(request.params.patientId)
       const path = `/patient/${patientId}/tests`
-      const cursors = new Cursors(keys, request.headers['x-audit-actor'], path, sort)
-      const after = await cursors.position(query.cursor)
+      const cursors = new Cursors(keys, request.headers['x-audit-actor'], path, sort, criteria)
+      const after = await cursors.position(cursor)
       return read({
         patientId,
+        criteria: namesOf(criteria),
         async fetch () {
           const id = patientId ?? throwPatientNotFound()
-          const readPage = () => tests.page({ _shardKey: id }, sortOf(sort), after, limit)
+          const readPage = () => tests.page(testFilter(id, criteria), sortOf(sort), after, limit)
           const reading = pageMemory.hold(limit + 1, sent(reply), readPage)
           const [page] = await Promise.all([reading, requirePatient(id)])
           return page
         },
         disclosed: ({ documents }) => documents.map(disclosure),
         answer (page, reply) {
-          linkNext(reply, path, query, page, cursors)
+          linkNext(reply, path, request.query, page, cursors)
           return reply.send(page.documents.map(toResponse))
+        }
+      })
+    }
+  })
+
+  app.audited({
+    method: 'GET',
+    url: '/patient/:patientId/observations',
+    audit: { type, operation: 'observations' },
+    schema: {
+      operationId: 'load-observations',
+      summary: 'Load the observations of one code',
+      description: 'Returns the observations and components of a code from all test results of the ' +
+        'patient, newest test result first. A page ends at limit or at about 4 MiB of test results. ' +
+        'If there is a next page, Link refers to it.',
+      params: ofPatient,
+      querystring: ObservationPage,
+      response: { 200: Type.Array(ObservationOfTest), ...problemResponses },
+      problems: [PatientNotFound, InvalidCursor]
+    },
+    async handler (request, reply) {
+      const { limit, cursor, ...criteria } = request.query
+      const sort = '-effective'
+      const patientId = storedId(request.params.patientId)
+      const path = `/patient/${patientId}/observations`
+      const cursors = new Cursors(keys, request.headers['x-audit-actor'], path, sort, criteria)
+      const after = await cursors.position(cursor)
+      return read({
+        patientId,
+        criteria: namesOf(criteria),
+        async fetch () {
+          const id = patientId ?? throwPatientNotFound()
+          const readPage = () => tests.page(testFilter(id, criteria), sortOf(sort), after, limit)
+          const reading = pageMemory.hold(limit + 1, sent(reply), readPage)
+          const [page] = await Promise.all([reading, requirePatient(id)])
+          return page
+        },
+        disclosed: ({ documents }) => documents.map(disclosure),
+        answer (page, reply) {
+          linkNext(reply, path, request.query, page, cursors)
+          return reply.send(page.documents.flatMap((test) => exposed(seriesOf(test, criteria.code))))
         }
       })
     }
@@ -150,6 +199,7 @@ export const testResultRoutes: FastifyPluginAsync<TestResultParts> = async (app,
       const { id: inBody, lastUpdated, ...details } = request.body
       requireSameAsPath('id', inBody, request.params.testId)
       requireSameAsPath('patientId', details.patientId, request.params.patientId)
+      requireUniqueIds(details.observations)
       const ids = idsOf(request.params)
       const condition = precondition(request.headers)
       return write({
@@ -184,6 +234,7 @@ export const testResultRoutes: FastifyPluginAsync<TestResultParts> = async (app,
       const { id: inBody, patientId: ofBody, lastUpdated, ...patch } = request.body
       requireSameAsPath('id', inBody, request.params.testId)
       requireSameAsPath('patientId', ofBody, request.params.patientId)
+      requireUniqueIds(patch.observations ?? undefined)
       const ids = idsOf(request.params)
       const condition = precondition(request.headers)
       return write({
@@ -192,7 +243,7 @@ export const testResultRoutes: FastifyPluginAsync<TestResultParts> = async (app,
           const { patientId, id } = requireIds(ids)
           await requirePatient(patientId)
           return tests.change(testKey(patientId, id), record, condition, (test) => {
-            const { _id, _shardKey, _audit, lastUpdated, ...details } = test
+            const { _id, _shardKey, _audit, _effective, _effectiveTo, lastUpdated, ...details } = test
             return storedTest(patientId, id, merge<TestDetails>(details, patch), record)
           })
         },
@@ -231,4 +282,10 @@ export const testResultRoutes: FastifyPluginAsync<TestResultParts> = async (app,
   async function requirePatient (id: string) {
     if (!await patients.exists(patientKey(id))) throwPatientNotFound()
   }
+}
+
+/** The names of the criteria that a query has; undefined if it has none. */
+function namesOf (criteria: object) {
+  const names = Object.keys(criteria)
+  return names.length > 0 ? names : undefined
 }

@@ -62,7 +62,7 @@ export const ada = {
   firstName: 'Augusta Ada',
   lastName: 'Lovelace',
   gender: 'female',
-  dateOfBirth: '1815-12-10',
+  dateOfBirth: '1915-12-10',
   postCode: 'W1S4'
 }
 export const observation = {

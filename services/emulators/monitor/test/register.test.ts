@@ -45,7 +45,7 @@ t.test('reads the register of a running system with the connection string of the
       'ocp-apim-subscription-key': system.subscriptionKey,
       traceparent: `00-${operationId}-${newId(16)}-01`
     },
-    body: JSON.stringify({ firstName: 'Ada', gender: 'female', dateOfBirth: '1815', postCode: 'W1S4' })
+    body: JSON.stringify({ firstName: 'Ada', gender: 'female', dateOfBirth: '1915', postCode: 'W1S4' })
   })
   const { id } = (await response.json()) as { id: string }
 
