@@ -11,17 +11,25 @@ import { AuditClient } from './audit-client.ts'
 import { audited } from './audited.ts'
 import type { Config } from './config.ts'
 import { dataKeys } from './data-key.ts'
-import { Deletion } from './deletion.ts'
 import { keepDigits } from './digits.ts'
+import { Deletion } from './life/deletion.ts'
+import { Merges } from './life/merge.ts'
+import { Moves } from './life/move.ts'
+import { Restore } from './life/restore.ts'
+import { Sweep } from './life/sweep.ts'
 import { Claims, claimIndexes } from './repositories/claims.ts'
 import { PageMemory } from './repositories/page-memory.ts'
 import { patientIndexes, Patients } from './repositories/patients.ts'
 import { testIndexes, TestResults } from './repositories/test-results.ts'
+import { transferIndexes, Transfers } from './repositories/transfers.ts'
+import { versionIndexes, Versions } from './repositories/versions.ts'
+import { lifeRoutes } from './routes/life.ts'
 import { patientRoutes } from './routes/patients.ts'
 import { testResultRoutes } from './routes/test-results.ts'
+import { versionRoutes } from './routes/versions.ts'
 import { normaliseText } from './text.ts'
 
-const SWEEP_MS = 60 * 60 * 1_000
+const DAY_MS = 24 * 60 * 60 * 1_000
 /** The time to record a refusal, which does not delay its response. */
 const REFUSAL_MS = 5_000
 
@@ -41,20 +49,25 @@ export async function buildApp (config: Config, { logStream, onRoute }: BuildOpt
   await app.register(database, {
     connection: connectionString(app.secrets, 'patient-db-connection'),
     name: config.DATABASE_NAME,
-    indexes: [...patientIndexes, ...testIndexes, ...claimIndexes]
+    indexes: [...patientIndexes, ...testIndexes, ...claimIndexes, ...versionIndexes, ...transferIndexes]
   })
   const audit = new AuditClient(config.AUDIT_URL, sentHostKey(app.secrets, 'audit-host-key'), app.log)
   app.addHook('onClose', () => audit.close())
 
-  const patients = new Patients(app.database)
-  const tests = new TestResults(app.database)
+  const versions = new Versions(app.database)
+  const transfers = new Transfers(app.database)
+  const patients = new Patients(app.database, versions)
+  const tests = new TestResults(app.database, versions, transfers)
   const claims = new Claims(app.database)
-  const deletion = new Deletion(patients, tests, app.log)
-  const sweep = () => deletion.sweep()
-    .catch((err) => app.log.warn({ err }, 'sweep of deleted patients not finished'))
-  const sweeping = setInterval(sweep, SWEEP_MS).unref()
-  app.database.connected.then(sweep)
-  app.addHook('onClose', async () => clearInterval(sweeping))
+  const graceMs = config.DELETION_GRACE_DAYS * DAY_MS
+  const stores = { patients, tests, versions, transfers }
+  const moves = new Moves(stores)
+  const merges = new Merges(stores, moves)
+  const deletion = new Deletion(stores, moves, graceMs, app.log)
+  const restore = new Restore(patients, versions, graceMs)
+  const sweep = new Sweep({ transfers, moves, merges, deletion }, app.log)
+  app.database.connected.then(() => sweep.run())
+  app.addHook('onClose', async () => sweep.close())
 
   app.register(health, { ready: () => app.secrets.loaded && app.database.ready })
   app.register(async (guarded) => {
@@ -78,9 +91,11 @@ export async function buildApp (config: Config, { logStream, onRoute }: BuildOpt
     guarded.setSerializerCompiler(() => JSON.stringify)
 
     const keys = dataKeys(app.secrets)
-    const parts = { patients, tests, claims, deletion, keys, pageMemory: new PageMemory() }
+    const parts = { ...stores, claims, deletion, moves, merges, restore, keys, pageMemory: new PageMemory() }
     guarded.register(patientRoutes, parts)
     guarded.register(testResultRoutes, parts)
+    guarded.register(versionRoutes, parts)
+    guarded.register(lifeRoutes, parts)
   })
   return app
 }

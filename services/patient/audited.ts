@@ -56,12 +56,14 @@ export const audited = fp<{ audit: AuditClient }>(async (app, { audit }) => {
       const time = new RequestTime(reply)
       for (;;) {
         const interaction = await time.limit(() => handler(request as unknown as TypedRequest<S>, reply))
-        const { kind, id, patientId } = interaction
-        const entry = { resource: { ...subject, id, patientId } }
-        const recorder = new Recorder(audit, failures, time, entry, request)
+        const recorderOf = ({ id, patientId }: Subject) =>
+          new Recorder(audit, failures, time, { resource: { ...subject, id, patientId } }, request)
+        const recorder = recorderOf(interaction)
         try {
-          if (kind === 'read') return await completeRead(interaction, recorder, reply)
-          return await completeWrite(interaction, recorder, reply)
+          if (interaction.kind === 'read') return await completeRead(interaction, recorder, reply)
+          const { also } = interaction
+          const recorders = also ? [recorder, recorderOf(also)] : [recorder]
+          return await completeWrite(interaction, recorders, time, reply)
         } catch (error) {
           if (!(error instanceof ClaimLost)) throw error
         }
@@ -91,19 +93,42 @@ async function completeRead (interaction: AnyRead, recorder: Recorder, reply: Fa
   return answer(found, reply)
 }
 
-async function completeWrite ({ attemptOf, act, answer }: AnyWrite, recorder: Recorder, reply: FastifyReply) {
-  const attempt = await recorder.recordAttempt({ attemptOf })
+async function completeWrite (
+  { attemptOf, act, answer }: AnyWrite, recorders: Recorder[], time: RequestTime, reply: FastifyReply
+) {
+  const attempts = await recordAttempts(recorders, { attemptOf })
   let acting: Promise<unknown> | undefined
   let done
   try {
-    done = await recorder.time.limit(() => (acting = act(attempt))) as never
+    const [attempt, other = attempt] = attempts as [string, string?]
+    done = await time.limit(() => (acting = act(attempt, other))) as never
   } catch (error) {
-    // A write that is still in progress may succeed
-    if (error instanceof OutOfTime && acting) recorder.recordIfFails(acting, { attemptOf: attempt })
-    else await recorder.recordFailure({ attemptOf: attempt }, error)
+    const failures = recorders.map((recorder, i) => {
+      const content = { attemptOf: attempts[i]! }
+      // A write that is still in progress may succeed
+      if (error instanceof OutOfTime && acting) return recorder.recordIfFails(acting, content)
+      return recorder.recordFailure(content, error)
+    })
+    await Promise.all(failures)
     throw error
   }
   return answer(done, reply)
+}
+
+/**
+ * Returns the ids of the records, one of each recorder.
+ *
+ * @throws {AuditUnavailable} nothing may be written; the records that are stored have failures too
+ */
+async function recordAttempts (recorders: Recorder[], content: Content) {
+  const attempts = await Promise.allSettled(recorders.map((recorder) => recorder.recordAttempt(content)))
+  const failed = attempts.find(({ status }) => status === 'rejected') as PromiseRejectedResult | undefined
+  await Promise.all(attempts.map((attempt, i) => {
+    if (!failed || attempt.status === 'rejected') return undefined
+    return recorders[i]!.recordFailure({ attemptOf: attempt.value }, failed.reason)
+  }))
+  if (failed) throw failed.reason
+  return attempts.map((attempt) => (attempt as PromiseFulfilledResult<string>).value)
 }
 
 /** The time limits of one request. */
@@ -137,6 +162,7 @@ class RequestTime {
   }
 }
 
+type Subject = Pick<AnyInteraction, 'id' | 'patientId'>
 type Content = Omit<AuditEntry, 'resource' | 'outcome'>
 
 /** Records one interaction. A failure is recorded after each record that may not be stored in time. */

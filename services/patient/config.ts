@@ -9,7 +9,9 @@ const Settings = Type.Object({
   ...DrainSettings,
   ...AllowListSettings,
   AUDIT_URL: Type.String({ format: 'http-url' }),
-  DATABASE_NAME: databaseName('patient')
+  DATABASE_NAME: databaseName('patient'),
+  /** How long a deleted patient can be restored. */
+  DELETION_GRACE_DAYS: Type.Integer({ default: 0, minimum: 0, maximum: 365 })
 })
 
 const secrets = {

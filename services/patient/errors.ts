@@ -7,6 +7,10 @@ export const PatientExists = createError('PATIENT_EXISTS', 'The patient exists, 
 export const TestNotFound = createError('TEST_NOT_FOUND', 'The patient has no such test result', 404)
 export const TestStale = createError('TEST_STALE', 'The test result has changed since it was loaded', 412)
 export const TestExists = createError('TEST_EXISTS', 'The test result exists, and If-None-Match is *', 412)
+export const VersionNotFound = createError('VERSION_NOT_FOUND', 'There is no such version', 404)
+export const TransferInProgress = createError(
+  'TRANSFER_IN_PROGRESS', 'A move or merge of the same patient or test result is still in progress', 409
+)
 export const InvalidPrecondition = createError<[string]>('INVALID_PRECONDITION', '%s', 400)
 export const InvalidCursor = createError('INVALID_CURSOR', 'The cursor does not belong to this search', 400)
 export const InvalidIdempotencyKey =

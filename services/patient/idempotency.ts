@@ -21,8 +21,11 @@ export interface Creation<T> {
   patientId?: string
   /** The document to store, the same for a repeated body. */
   document (id: string, audit: string, lastUpdated: Date): T
-  /** Stores the document. With `sent` it may be stored already, and is then left as it is. */
-  insert (document: T, sent: boolean): Promise<void>
+  /**
+   * Stores the document. With `sent` it may be stored already, and is then left as it is. `repeated` says that
+   * an earlier request may have stored it, any time ago.
+   */
+  insert (document: T, sent: boolean, repeated: boolean): Promise<void>
   answer (document: T, reply: FastifyReply): unknown
 }
 
@@ -44,7 +47,7 @@ export function createOnce<T> (
     patientId,
     async act (record) {
       const created = document(id, record, new Date())
-      await insert(created, false)
+      await insert(created, false, false)
       return created
     },
     answer
@@ -69,12 +72,12 @@ async function createOnceFor<T> (
     return found.find(Boolean)
   }
 
-  const complete = async (claim: Claim) => {
+  const complete = async (claim: Claim, repeated: boolean) => {
     const created = document(claim.id, claim.audit, claim.lastUpdated)
     if (claim.done) return created
     try {
       // Only this claim has the id, so a document with it was inserted by an earlier attempt
-      await insert(created, true)
+      await insert(created, true, repeated)
     } catch (error) {
       if ((error as { statusCode?: number }).statusCode === 404) await claims.release(claim)
       throw error
@@ -94,7 +97,7 @@ async function createOnceFor<T> (
       attemptOf: claim.audit,
       async act () {
         if (!sameBody) throw new IdempotencyKeyReused()
-        return complete(await settled(claims, claim))
+        return complete(await settled(claims, claim), true)
       },
       answer
     })
@@ -115,7 +118,7 @@ async function createOnceFor<T> (
         await sleep(YIELD_MS * Math.random())
         throw new ClaimLost()
       }
-      return complete(claim)
+      return complete(claim, false)
     },
     answer
   })

@@ -18,9 +18,11 @@ export interface Read<T> extends Interaction {
 
 /** Record, then act: `act` is called with the id of the attempt's record, once this record is durable. */
 export interface Write<T> extends Interaction {
+  /** Another patient or test result that is written to. The attempt has a second record with its ids. */
+  also?: { id?: string, patientId?: string }
   /** The id of the record of the first attempt, if this one repeats it. */
   attemptOf?: string
-  act (record: string): Promise<T>
+  act (record: string, alsoRecord: string): Promise<T>
   answer (done: T, reply: FastifyReply): unknown
 }
 

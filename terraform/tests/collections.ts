@@ -6,6 +6,8 @@ import type { Index } from '../../services/common/database.ts'
 import { CLAIM_LIFETIME_MS, claimIndexes } from '../../services/patient/repositories/claims.ts'
 import { patientIndexes } from '../../services/patient/repositories/patients.ts'
 import { testIndexes } from '../../services/patient/repositories/test-results.ts'
+import { transferIndexes } from '../../services/patient/repositories/transfers.ts'
+import { versionIndexes } from '../../services/patient/repositories/versions.ts'
 
 interface Collection {
   indexes: string[][]
@@ -14,7 +16,7 @@ interface Collection {
 
 export const collections: Record<string, Record<string, Collection>> = {
   audit: byCollection(registerIndexes),
-  patient: byCollection([...patientIndexes, ...testIndexes, ...claimIndexes])
+  patient: byCollection([...patientIndexes, ...testIndexes, ...claimIndexes, ...versionIndexes, ...transferIndexes])
 }
 
 function byCollection (indexes: Index[]) {

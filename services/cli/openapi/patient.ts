@@ -2,6 +2,7 @@ import { buildApp } from '../../patient/app.ts'
 import { loadConfig } from '../../patient/config.ts'
 import { AuditUnavailable, OutOfTime } from '../../patient/errors.ts'
 import { PatientCriteria } from '../../patient/schemas/criteria.ts'
+import { MergeRequest, MoveRequest, Version } from '../../patient/schemas/life.ts'
 import {
   Address, Contact, Identifier, NewPatient, Patient, PatientPatch, PatientUpdate
 } from '../../patient/schemas/patient.ts'
@@ -68,6 +69,9 @@ export const patientApi: Api = {
     TestUpdate,
     TestPatch,
     ObservationOfTest,
+    Version,
+    MoveRequest,
+    MergeRequest,
     Address,
     Component,
     Concept,

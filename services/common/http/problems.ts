@@ -34,6 +34,9 @@ export const Problem = Type.Object({
   instance: Type.String({ description: 'names this very occurrence, in the log too' }),
   code: Type.String(),
   traceId: Type.String(),
+  replacedBy: Type.Optional(Type.String({
+    description: 'The id of the patient, or the path of the test result, that is there instead'
+  })),
   errors: Type.Optional(Type.Array(Type.Object({ pointer: Type.String(), message: Type.String() })))
 })
 export type Problem = Static<typeof Problem>
@@ -61,6 +64,7 @@ export function sendProblem (thrown: unknown, request: FastifyRequest, reply: Fa
     instance: `urn:uuid:${randomUUID()}`,
     code: error.code,
     traceId: request.id,
+    replacedBy: (thrown as { replacedBy?: string }).replacedBy,
     errors: error instanceof InvalidRequest || error instanceof UnstorableBody
       ? violationsOf(thrown as RequestError, request)
       : undefined

@@ -31,7 +31,8 @@ export const claimIndexes: Index[] = [
   { collection: CLAIMS, key: { expires: 1 }, options: { expireAfterSeconds: 0 } }
 ]
 
-const owner = { replica: hostname(), run: randomUUID(), pid: process.pid }
+/** This process. */
+export const owner = { replica: hostname(), run: randomUUID(), pid: process.pid }
 
 export class Claims {
   #database: Database
@@ -77,7 +78,7 @@ export class Claims {
 }
 
 /** Whether the request that took the claim cannot finish it: its time is over or its process has ended. */
-export function isAbandoned ({ owner, lastUpdated }: Claim) {
+export function isAbandoned ({ owner, lastUpdated }: Pick<Claim, 'owner' | 'lastUpdated'>) {
   return Date.now() - lastUpdated.getTime() > IN_PROGRESS_MS || hasEnded(owner)
 }
 

@@ -44,8 +44,15 @@ interface Refusals {
   exists: new () => Error
 }
 
+/** Where the versions are kept that changes replace. */
+export interface History {
+  keep (document: Stored): Promise<void>
+  /** Removes the copy of a document that was not replaced. */
+  drop (document: Stored): Promise<void>
+}
+
 const PAGE_BYTES = 4 * 2 ** 20
-const live = { _deleted: null }
+export const live = { _deleted: null }
 
 /**
  * The documents of one collection. Each change is of one document, conditional and atomic in the database.
@@ -54,12 +61,16 @@ const live = { _deleted: null }
 export class Documents<T extends Stored> {
   readonly database: Database
   readonly name: string
+  /** The fields that pages have. */
+  protected readonly projection?: Document
   #refusals: Refusals
+  #history: History | undefined
 
-  constructor (database: Database, name: string, refusals: Refusals) {
+  constructor (database: Database, name: string, refusals: Refusals, history?: History) {
     this.database = database
     this.name = name
     this.#refusals = refusals
+    this.#history = history
   }
 
   get collection (): Collection<T> {
@@ -68,7 +79,7 @@ export class Documents<T extends Stored> {
 
   /** @throws the `missing` refusal */
   async load (key: Key): Promise<T> {
-    return await this.find(key) ?? this.#refuse('missing')
+    return await this.find(key) ?? this.throwMissing(key)
   }
 
   find (key: Key): Promise<T | null> {
@@ -86,43 +97,33 @@ export class Documents<T extends Stored> {
   }
 
   /**
-   * Replaces a live document where the precondition allows it.
-   *
-   * @throws the `missing`, the `stale` or the `exists` refusal
-   */
-  async replace (document: T, precondition: Precondition) {
-    const key = keyOf(document)
-    const filter = { ...key, ...live, ...versions(precondition) } as Filter<T>
-    await this.database.run(async () => {
-      for (;;) {
-        const { matchedCount } = await this.collection.replaceOne(filter, document)
-        if (matchedCount === 1) return
-        const current = await this.collection.findOne<T>(key as Filter<T>)
-        // An earlier attempt succeeded, and its connection broke
-        if (current?._audit === document._audit) return
-        if (!current || current._deleted) this.#refuse('missing')
-        this.#requireAllowed(precondition, current)
-      }
-    })
-  }
-
-  /**
-   * Replaces a live document with the result of `next`, which is called again after a concurrent change.
+   * Replaces a live document with the result of `next`, which is called again after a concurrent change. The
+   * version that it replaces is kept before.
    *
    * @throws the `missing`, the `stale` or the `exists` refusal
    */
   change (key: Key, audit: string, precondition: Precondition, next: (current: T) => T): Promise<T> {
     return this.database.run(async () => {
-      for (;;) {
-        const current = await this.load(key)
+      for (let kept: T | undefined; ;) {
+        const current = await this.find(key)
+        // It was deleted or moved, maybe after the versions of before
+        if (!current && kept) await this.#history?.drop(kept)
+        if (!current) return this.throwMissing(key)
         if (current._audit === audit) return current
-        this.#requireAllowed(precondition, current)
+        this.requireAllowed(precondition, current)
         const document = next(current)
-        const filter = { ...key, _audit: current._audit } as Filter<T>
-        const { matchedCount } = await this.collection.replaceOne(filter, document)
-        if (matchedCount === 1) return document
+        await this.#history?.keep(current)
+        kept = current
+        if (await this.replaceVersion(current, document)) return document
       }
     })
+  }
+
+  /** Whether `document` has replaced a version that was read before. */
+  protected async replaceVersion ({ _id, _shardKey, _audit }: T, document: T) {
+    const filter = { _id, _shardKey, _audit } as Filter<T>
+    const { matchedCount } = await this.collection.replaceOne(filter, document)
+    return matchedCount === 1
   }
 
   /** @throws the `missing`, the `stale` or the `exists` refusal */
@@ -132,8 +133,8 @@ export class Documents<T extends Stored> {
       for (;;) {
         const current = await this.find(key)
         if (!current && sent) return
-        if (!current) this.#refuse('missing')
-        this.#requireAllowed(precondition, current)
+        if (!current) return this.throwMissing(key)
+        this.requireAllowed(precondition, current)
         sent = true
         const filter = { ...key, _audit: current._audit } as Filter<T>
         const { deletedCount } = await this.collection.deleteOne(filter)
@@ -167,7 +168,7 @@ export class Documents<T extends Stored> {
     return this.database.run(async (): Promise<Page<T>> => {
       const documents: T[] = []
       let { bytes } = before
-      const cursor = this.collection.find<T>(filter as Filter<T>)
+      const cursor = this.collection.find<T>(filter as Filter<T>, { projection: this.projection })
         .sort(this.order(sort)).limit(wanted).batchSize(wanted)
       for await (const document of cursor) {
         const size = BSON.calculateObjectSize(document)
@@ -181,24 +182,20 @@ export class Documents<T extends Stored> {
     })
   }
 
-  #requireAllowed (precondition: Precondition, { _audit }: T) {
-    if (allows(precondition, _audit)) return
-    this.#refuse(precondition.ifNoneMatch === '*' ? 'exists' : 'stale')
+  /** @throws the `missing` refusal of a document that is not found */
+  async throwMissing (_key: Key): Promise<never> {
+    const { missing: Missing } = this.#refusals
+    throw new Missing()
   }
 
-  #refuse (refusal: keyof Refusals): never {
-    throw new this.#refusals[refusal]()
+  /** @throws the `stale` or the `exists` refusal */
+  protected requireAllowed (precondition: Precondition, { _audit }: Stored) {
+    if (allows(precondition, _audit)) return
+    throw new this.#refusals[precondition.ifNoneMatch === '*' ? 'exists' : 'stale']()
   }
 }
 
 export const keyOf = ({ _id, _shardKey }: Key): Key => ({ _id, _shardKey })
-
-/** The filter of the versions that a precondition allows. */
-function versions ({ ifMatch, ifNoneMatch }: Precondition): Document {
-  if (ifMatch === undefined && ifNoneMatch === undefined) return {}
-  if (ifNoneMatch === '*') return { _audit: { $in: [] } }
-  return { _audit: { ...(Array.isArray(ifMatch) && { $in: ifMatch }), $nin: ifNoneMatch ?? [] } }
-}
 
 /**
  * The filters of the documents after a position, in order: ranges of one index, as not every server uses an

@@ -3,7 +3,8 @@ import type { Database, Index } from '#common/database.ts'
 import { invalid, TestExists, TestNotFound, TestStale } from '../errors.ts'
 import type { TestCriteria } from '../schemas/pages.ts'
 import type { Observation, TestDetails } from '../schemas/test-result.ts'
-import { Documents, type Key, type Sort, type Stored } from './documents.ts'
+import { Documents, type History, type Key, type Sort, type Stored } from './documents.ts'
+import type { Transfers } from './transfers.ts'
 import { effectiveKeys, spanOf, type EffectiveKeys } from './effective.ts'
 
 const TESTS = 'tests'
@@ -12,6 +13,10 @@ const TESTS = 'tests'
 export interface StoredTest extends Stored, TestDetails, Partial<EffectiveKeys> {
   patientId: string
   lastUpdated: Date
+  /** The record of the move that has not shown the test result yet. */
+  _moving?: string
+  /** Set only in the tombstone of a moved test result: the patient that has it now. */
+  _movedTo?: string
 }
 
 export const testIndexes: Index[] = [
@@ -24,8 +29,18 @@ export const testIndexes: Index[] = [
 export const testKey = (patientId: string, id: string): Key => ({ _id: id, _shardKey: patientId })
 
 export class TestResults extends Documents<StoredTest> {
-  constructor (database: Database) {
-    super(database, TESTS, { missing: TestNotFound, stale: TestStale, exists: TestExists })
+  #transfers: Transfers | undefined
+
+  constructor (database: Database, history?: History, transfers?: Transfers) {
+    super(database, TESTS, { missing: TestNotFound, stale: TestStale, exists: TestExists }, history)
+    this.#transfers = transfers
+  }
+
+  /** @throws {TestNotFound} with the path of the test result if it was moved */
+  override async throwMissing ({ _shardKey, _id }: Key): Promise<never> {
+    const move = await this.#transfers?.find(_shardKey, _id)
+    const replacedBy = move && `/patient/${move.to}/tests/${_id}`
+    throw Object.assign(new TestNotFound(), replacedBy && { replacedBy })
   }
 
   /** Starts with the shard key, as the indexes do: each page has the tests of one patient. */
@@ -33,8 +48,44 @@ export class TestResults extends Documents<StoredTest> {
     return { _shardKey: sort.direction, ...super.order(sort) }
   }
 
+  /** Removes the test results of a patient, but not what a move still needs. */
   removeAllOf (patientId: string) {
-    return this.database.run(() => this.collection.deleteMany({ _shardKey: patientId }))
+    const filter = { _shardKey: patientId, _movedTo: { $exists: false } }
+    return this.database.run(() => this.collection.deleteMany(filter))
+  }
+
+  /** Removes a version of a test result; false if it is not the current one. */
+  async removeVersion ({ _id, _shardKey, _audit }: StoredTest) {
+    const filter = { _id, _shardKey, _audit }
+    const { deletedCount } = await this.database.run(() => this.collection.deleteOne(filter))
+    return deletedCount === 1
+  }
+
+  /** A test result, or what a move left or prepared in its place. */
+  findAny (key: Key) {
+    return this.database.run(() => this.collection.findOne(key))
+  }
+
+  /** Replaces a version by the tombstone of a move; false if it is not the current one. */
+  bury (test: StoredTest, audit: string, movedTo: string) {
+    const key = testKey(test._shardKey, test._id)
+    const tombstone = { ...key, _audit: audit, _deleted: new Date(), _movedTo: movedTo }
+    return this.database.run(() => this.replaceVersion(test, tombstone as unknown as StoredTest))
+  }
+
+  async removeTombstone (key: Key) {
+    await this.database.run(() => this.collection.deleteOne({ ...key, _movedTo: { $exists: true } }))
+  }
+
+  /** Stores a moved test result, so that nobody finds it yet. */
+  insertHidden (test: StoredTest) {
+    return this.insert({ ...test, _deleted: new Date(), _moving: test._audit }, true)
+  }
+
+  async unhide (key: Key, audit: string) {
+    const hidden = { ...key, _moving: audit }
+    const changes = { $unset: { _deleted: '', _moving: '' } } as const
+    await this.database.run(() => this.collection.updateOne(hidden, changes))
   }
 }
 

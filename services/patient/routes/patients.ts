@@ -2,7 +2,7 @@ import type { FastifyPluginAsync } from 'fastify'
 import { Type } from 'typebox'
 import { read, write } from '../interactions.ts'
 import type { DataKeys } from '../data-key.ts'
-import type { Deletion } from '../deletion.ts'
+import type { Deletion } from '../life/deletion.ts'
 import {
   InvalidCursor, InvalidPrecondition, PatientExists, PatientNotFound, PatientStale
 } from '../errors.ts'
@@ -102,9 +102,9 @@ export const patientRoutes: FastifyPluginAsync<Parts> = async (app, parts) => {
       return write({
         id,
         async act (record) {
-          const patient = storedPatient(id ?? throwPatientNotFound(), details, record)
-          await patients.replace(patient, condition)
-          return patient
+          const key = patientKey(id ?? throwPatientNotFound())
+          const patient = storedPatient(key._id, details, record)
+          return patients.change(key, record, condition, () => patient)
         },
         answer: sendDocument
       })

@@ -12,6 +12,8 @@ import { patientKey } from '../repositories/patients.ts'
 import {
   requireUniqueIds, seriesOf, storedTest, testFilter, testKey, type TestResults
 } from '../repositories/test-results.ts'
+import type { Transfers } from '../repositories/transfers.ts'
+import type { Versions } from '../repositories/versions.ts'
 import { ObservationPage, TestPage } from '../schemas/pages.ts'
 import {
   NewTest, ObservationOfTest, Test, TestPatch, TestUpdate, type TestDetails
@@ -25,7 +27,7 @@ import {
 } from './responses.ts'
 
 const ofPatient = Type.Object({ patientId })
-const testId = Type.String({ description: 'The id of the test result, a UUID' })
+export const testId = Type.String({ description: 'The id of the test result, a UUID' })
 const params = Type.Object({ patientId, testId })
 const type = 'test'
 
@@ -33,10 +35,12 @@ const CHANGE_PROBLEMS = [InvalidPrecondition, PatientNotFound, TestNotFound, Tes
 
 interface TestResultParts extends Parts {
   tests: TestResults
+  transfers: Transfers
+  versions: Versions
 }
 
 export const testResultRoutes: FastifyPluginAsync<TestResultParts> = async (app, parts) => {
-  const { patients, tests, claims, keys, pageMemory } = parts
+  const { patients, tests, transfers, versions, claims, keys, pageMemory } = parts
   app.audited({
     method: 'POST',
     url: '/patient/:patientId/tests',
@@ -61,13 +65,17 @@ export const testResultRoutes: FastifyPluginAsync<TestResultParts> = async (app,
       return createOnce(request, claims, keys, `/patient/${patientId}/tests`, {
         patientId,
         document: (id, audit, lastUpdated) => storedTest(patientId, id, request.body, audit, lastUpdated),
-        async insert (test, sent) {
-          if (!await exists) throwPatientNotFound()
+        async insert (test, sent, repeated) {
+          if (!await exists) await patients.require(patientId)
+          // Another request may have moved it away
+          if (repeated && await transfers.find(patientId, test._id)) return
           await tests.insert(test, sent)
-          // A deletion of the patient at the same time may have missed the new test result
           if (await patients.exists(patientKey(patientId))) return
-          await tests.removeAllOf(patientId)
-          throwPatientNotFound()
+          // A deletion or merge of the patient at the same time may have missed the new test result. A merge
+          // that did not miss it moves it to the other patient
+          const isMissed = await tests.removeVersion(test)
+          const isMoved = !isMissed && await patients.replacementOf(patientId) !== undefined
+          if (!isMoved) await patients.throwMissing(patientKey(patientId))
         },
         answer: (test, reply) => sendCreated(test, `/patient/${patientId}/tests/${test._id}`, reply)
       })
@@ -101,7 +109,7 @@ export const testResultRoutes: FastifyPluginAsync<TestResultParts> = async (app,
           const id = patientId ?? throwPatientNotFound()
           const readPage = () => tests.page(testFilter(id, criteria), sortOf(sort), after, limit)
           const reading = pageMemory.hold(limit + 1, sent(reply), readPage)
-          const [page] = await Promise.all([reading, requirePatient(id)])
+          const [page] = await Promise.all([reading, patients.require(id)])
           return page
         },
         disclosed: ({ documents }) => documents.map(disclosure),
@@ -142,7 +150,7 @@ export const testResultRoutes: FastifyPluginAsync<TestResultParts> = async (app,
           const id = patientId ?? throwPatientNotFound()
           const readPage = () => tests.page(testFilter(id, criteria), sortOf(sort), after, limit)
           const reading = pageMemory.hold(limit + 1, sent(reply), readPage)
-          const [page] = await Promise.all([reading, requirePatient(id)])
+          const [page] = await Promise.all([reading, patients.require(id)])
           return page
         },
         disclosed: ({ documents }) => documents.map(disclosure),
@@ -172,8 +180,8 @@ export const testResultRoutes: FastifyPluginAsync<TestResultParts> = async (app,
         ...ids,
         async fetch () {
           const { patientId, id } = requireIds(ids)
-          const [test] = await Promise.all([tests.load(testKey(patientId, id)), requirePatient(patientId)])
-          return test
+          const [test] = await Promise.all([tests.find(testKey(patientId, id)), patients.require(patientId)])
+          return test ?? tests.throwMissing(testKey(patientId, id))
         },
         disclosed: (test) => [disclosure(test)],
         answer: (test, reply) => sendLoaded(test, request, reply)
@@ -206,10 +214,9 @@ export const testResultRoutes: FastifyPluginAsync<TestResultParts> = async (app,
         ...ids,
         async act (record) {
           const { patientId, id } = requireIds(ids)
-          await requirePatient(patientId)
+          await patients.require(patientId)
           const test = storedTest(patientId, id, details, record)
-          await tests.replace(test, condition)
-          return test
+          return tests.change(testKey(patientId, id), record, condition, () => test)
         },
         answer: sendDocument
       })
@@ -241,7 +248,7 @@ export const testResultRoutes: FastifyPluginAsync<TestResultParts> = async (app,
         ...ids,
         async act (record) {
           const { patientId, id } = requireIds(ids)
-          await requirePatient(patientId)
+          await patients.require(patientId)
           return tests.change(testKey(patientId, id), record, condition, (test) => {
             const { _id, _shardKey, _audit, _effective, _effectiveTo, lastUpdated, ...details } = test
             return storedTest(patientId, id, merge<TestDetails>(details, patch), record)
@@ -271,17 +278,14 @@ export const testResultRoutes: FastifyPluginAsync<TestResultParts> = async (app,
         ...ids,
         async act () {
           const { patientId, id } = requireIds(ids)
-          await requirePatient(patientId)
+          await patients.require(patientId)
           await tests.remove(testKey(patientId, id), condition)
+          await versions.removeAllOf(patientId, id)
         },
         answer: (_done, reply) => reply.code(204).send()
       })
     }
   })
-
-  async function requirePatient (id: string) {
-    if (!await patients.exists(patientKey(id))) throwPatientNotFound()
-  }
 }
 
 /** The names of the criteria that a query has; undefined if it has none. */

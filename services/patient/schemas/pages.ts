@@ -21,6 +21,8 @@ export const PatientPage = closed({
   ])
 })
 
+export const VersionPage = closed(page)
+
 const code = Type.String({ minLength: 1, description: 'A code, or system|code' })
 const criteria = {
   category: Type.String({ minLength: 1, description: 'A category, or system|code' }),

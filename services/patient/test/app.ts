@@ -5,6 +5,14 @@ import { mongo } from '../../common/test/mongo.ts'
 import { proxy } from '../../common/test/proxy.ts'
 import { buildApp } from '../app.ts'
 import { loadConfig } from '../config.ts'
+import { Deletion } from '../life/deletion.ts'
+import { Merges } from '../life/merge.ts'
+import { Moves } from '../life/move.ts'
+import { Sweep } from '../life/sweep.ts'
+import { Patients } from '../repositories/patients.ts'
+import { TestResults } from '../repositories/test-results.ts'
+import { Transfers } from '../repositories/transfers.ts'
+import { Versions } from '../repositories/versions.ts'
 
 const hostKey = 'patient-host-key-of-the-test'
 
@@ -21,8 +29,19 @@ export const settings = {
   PATIENT_DB_CONNECTION: 'mongodb://127.0.0.1:9/'
 }
 
+/** What finishes interrupted work, as after a restart. */
+export function lifeOf ({ database, log }: Awaited<ReturnType<typeof buildApp>>, graceMs = 0) {
+  const [versions, transfers] = [new Versions(database), new Transfers(database)]
+  const patients = new Patients(database, versions)
+  const stores = { patients, versions, transfers, tests: new TestResults(database, versions, transfers) }
+  const moves = new Moves(stores)
+  const deletion = new Deletion(stores, moves, graceMs, log)
+  const sweep = new Sweep({ transfers, moves, merges: new Merges(stores, moves), deletion }, log)
+  return { deletion, sweep }
+}
+
 /** The patient service with a real audit service, each with a database of its own. */
-export async function patient (t: Test) {
+export async function patient (t: Test, env: NodeJS.ProcessEnv = {}) {
   const register = await audit(t)
   const auditUrl = await register.app.listen({ host: '127.0.0.1', port: 0 })
   const { connection, db, failCommand } = await mongo(t)
@@ -32,7 +51,8 @@ export async function patient (t: Test) {
     ...settings,
     AUDIT_URL: auditUrl,
     PATIENT_DB_CONNECTION: network.connection,
-    DATABASE_NAME: db.databaseName
+    DATABASE_NAME: db.databaseName,
+    ...env
   }), { logStream: { write: (line: string) => { lines.push(line) } } })
   t.teardown(() => app.close())
   await app.ready()
@@ -53,6 +73,8 @@ export async function patient (t: Test) {
     stored: async () => ({
       patients: await db.collection('patients').find().sort({ _id: 1 }).toArray(),
       tests: await db.collection('tests').find().sort({ _id: 1 }).toArray(),
+      versions: await db.collection('versions').find().sort({ _id: 1 }).toArray(),
+      transfers: await db.collection('transfers').find().sort({ _id: 1 }).toArray(),
       claims: await db.collection('claims').find().sort({ _id: 1 }).toArray()
     })
   }

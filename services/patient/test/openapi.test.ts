@@ -43,11 +43,18 @@ t.test('it holds the operations that the gateway exposes, and no others', async 
     'GET /patient/{patientId}/observations load-observations',
     'GET /patient/{patientId}/tests load-tests',
     'GET /patient/{patientId}/tests/{testId} load-test',
+    'GET /patient/{patientId}/tests/{testId}/versions load-test-versions',
+    'GET /patient/{patientId}/tests/{testId}/versions/{version} load-test-version',
+    'GET /patient/{patientId}/versions load-patient-versions',
+    'GET /patient/{patientId}/versions/{version} load-patient-version',
     'PATCH /patient/{patientId} patch-patient',
     'PATCH /patient/{patientId}/tests/{testId} patch-test',
     'POST /patient create-patient',
     'POST /patient/search search-patients',
+    'POST /patient/{patientId}/merge merge-patient',
+    'POST /patient/{patientId}/restore restore-patient',
     'POST /patient/{patientId}/tests create-test',
+    'POST /patient/{patientId}/tests/{testId}/move move-test',
     'PUT /patient/{patientId} update-patient',
     'PUT /patient/{patientId}/tests/{testId} update-test'
   ])
@@ -57,7 +64,8 @@ t.test('each operation describes its purpose, its parameters and its errors', as
   for (const operation of operations) {
     const { name, path, method, summary, description, parameters = [], requestBody, responses } = operation
     t.ok(summary && description, name)
-    t.equal(requestBody !== undefined, ['post', 'put', 'patch'].includes(method), name)
+    const hasBody = ['post', 'put', 'patch'].includes(method) && !path.endsWith('/restore')
+    t.equal(requestBody !== undefined, hasBody, name)
     const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, parameter]) => parameter)
     const ofPath = parameters.filter((parameter) => parameter.in === 'path')
     t.strictSame(ofPath.map(({ name }) => name), inPath, name)
