@@ -37,7 +37,7 @@ locals {
         external_enabled = true
         allowed_ranges   = [module.network[region].subnet_prefixes["gateway"]]
         container        = var.app_container
-        settings = merge(local.service_settings["patient"], {
+        settings = merge(local.service_settings["patient"], { DELETION_GRACE_DAYS = tostring(var.deletion_grace_days) }, {
           ALLOWED_CALLERS = module.network[region].subnet_prefixes["gateway"]
         })
       }

@@ -244,6 +244,18 @@ variable "delete_lock_enabled" {
   default     = false
 }
 
+variable "deletion_grace_days" {
+  type        = number
+  description = "How long a deleted patient is kept and can be restored, in days; 0 removes patients at once."
+  nullable    = false
+  default     = 0
+
+  validation {
+    condition     = var.deletion_grace_days >= 0 && var.deletion_grace_days <= 365 && floor(var.deletion_grace_days) == var.deletion_grace_days
+    error_message = "The grace period must be a whole number of days from 0 to 365."
+  }
+}
+
 variable "deployer_ip_ranges" {
   type        = list(string)
   description = "IPv4 ranges that can reach the vault and the registry from outside, opened for an apply and closed afterwards; empty: none."

@@ -13,6 +13,11 @@ export const ServerSettings = {
   LOG_LEVEL: Type.Enum(LOG_LEVELS, { default: 'info' })
 }
 
+export const DeletionSettings = {
+  /** How long a deleted patient is kept and can be restored; 0 removes patients at once. */
+  DELETION_GRACE_DAYS: Type.Integer({ default: 0, minimum: 0, maximum: 365 })
+}
+
 /** For services that run as several replicas. */
 export const DrainSettings = {
   /**

@@ -1,6 +1,8 @@
 import { Type } from 'typebox'
 import { AllowListSettings } from '#common/guard/allow-list.ts'
-import { DrainSettings, loadWithSecrets, ServerSettings, TelemetrySettings } from '#common/config.ts'
+import {
+  DeletionSettings, DrainSettings, loadWithSecrets, ServerSettings, TelemetrySettings
+} from '#common/config.ts'
 import { databaseName } from '#common/database.ts'
 
 const Settings = Type.Object({
@@ -10,8 +12,7 @@ const Settings = Type.Object({
   ...AllowListSettings,
   AUDIT_URL: Type.String({ format: 'http-url' }),
   DATABASE_NAME: databaseName('patient'),
-  /** How long a deleted patient can be restored. */
-  DELETION_GRACE_DAYS: Type.Integer({ default: 0, minimum: 0, maximum: 365 })
+  ...DeletionSettings
 })
 
 const secrets = {

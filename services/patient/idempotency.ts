@@ -22,8 +22,8 @@ export interface Creation<T> {
   /** The document to store, the same for a repeated body. */
   document (id: string, audit: string, lastUpdated: Date): T
   /**
-   * Stores the document. With `sent` it may be stored already, and is then left as it is. `repeated` says that
-   * an earlier request may have stored it, any time ago.
+   * Stores the document. With `sent` it may be stored already, and is then left as it is. `repeated` says
+   * that an earlier request may have stored it, any time ago.
    */
   insert (document: T, sent: boolean, repeated: boolean): Promise<void>
   answer (document: T, reply: FastifyReply): unknown

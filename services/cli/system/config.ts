@@ -1,6 +1,8 @@
 import { resolve } from 'node:path'
 import { Type, type Static } from 'typebox'
-import { KeyRefreshSettings, ServerSettings, TelemetrySettings, loadSettings } from '#common/config.ts'
+import {
+  DeletionSettings, KeyRefreshSettings, ServerSettings, TelemetrySettings, loadSettings
+} from '#common/config.ts'
 import { ScaleSettings } from '../../emulators/ingress/config.ts'
 
 const Settings = Type.Object({
@@ -19,6 +21,7 @@ const Settings = Type.Object({
   AUDIT_DB_CONNECTION: Type.Optional(Type.String({ format: 'mongodb-uri' })),
   /** The prefix of the names of both databases. */
   DATABASE_PREFIX: Type.String({ default: '', pattern: '^[A-Za-z0-9_-]{0,40}$' }),
+  ...DeletionSettings,
   ...TelemetrySettings,
   /** Whether the local monitor receives the telemetry if APPLICATIONINSIGHTS_CONNECTION_STRING is not set. */
   MONITOR: Type.Enum(['on', 'off'], { default: 'on' }),

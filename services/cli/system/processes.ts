@@ -80,7 +80,11 @@ export function processesOf (system: System): Record<Name, Definition> {
       isReady: () => accepts(ports.ingestion)
     },
     audit: service(system, 'audit', telemetry),
-    patient: service(system, 'patient', { ...telemetry, AUDIT_URL: urlOf(system, 'audit') }),
+    patient: service(system, 'patient', {
+      ...telemetry,
+      AUDIT_URL: urlOf(system, 'audit'),
+      DELETION_GRACE_DAYS: String(config.DELETION_GRACE_DAYS)
+    }),
     gateway: {
       module: moduleOf('emulators/gateway'),
       settings: {

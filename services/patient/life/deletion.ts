@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import { withTimeout } from '#common/with-timeout.ts'
 import { OutOfTime } from '../errors.ts'
@@ -11,6 +12,10 @@ const TOMBSTONE_MS = CLAIM_LIFETIME_MS + 60 * 60 * 1_000
 
 /** How long the response waits for the deletion of the test results, after that of the patient. */
 const TESTS_MS = 1_000
+
+/** A move that another request has begun takes a few ms. */
+const POLL_MS = 50
+const MAX_POLLS = 10
 
 /**
  * Deletes patients with their test results and all versions. Once its tombstone is stored, no request finds a
@@ -56,14 +61,22 @@ export class Deletion {
 
   async #finish (id: string) {
     const { patients, tests, versions, transfers } = this.#parts
-    // What was moved away has versions here until the move is finished
-    for (const transfer of await transfers.open(id)) {
-      const isAway = transfer.from === id && transfer.test !== undefined
-      if (isAway && !await this.#moves.resume(transfer as Move)) throw inProgress()
-    }
     await tests.removeAllOf(id)
+    await this.#finishMoves(id)
     await versions.removeAllOf(id)
     await transfers.removeReferences(id)
     await patients.markFinished(id)
+  }
+
+  /** What was moved away has versions here until its move is finished. */
+  async #finishMoves (id: string) {
+    for (let attempt = 0; ; attempt++) {
+      const open = (await this.#parts.transfers.open(id)).filter(({ from, test }) => from === id && test)
+      const finished = []
+      for (const move of open) finished.push(await this.#moves.resume(move as Move))
+      if (!finished.includes(false)) return
+      if (attempt === MAX_POLLS) throw inProgress()
+      await sleep(POLL_MS)
+    }
   }
 }

@@ -10,7 +10,7 @@ import { inProgress, type MoveParts, type Moves } from './move.ts'
 import { isUnited, united } from './unite.ts'
 
 /** How long the response waits for the test results. */
-const TESTS_MS = 1_000
+const TESTS_MS = 2_000
 const BATCH = 48
 const CONCURRENT_MOVES = 4
 const POLL_MS = 50
@@ -36,8 +36,8 @@ export class Merges {
   }
 
   /**
-   * Merges `from` into `to` on request. A repeat finishes an interrupted merge, and finds a finished one. Test
-   * results that take longer are moved after the response.
+   * Merges `from` into `to` on request. A repeat finishes an interrupted merge, and finds a finished one.
+   * Test results that take longer are moved after the response.
    *
    * @throws {PatientNotFound | TransferInProgress | InvalidRequest}
    */
@@ -130,19 +130,35 @@ export class Merges {
 
   /** False if there was nothing left to move. */
   async #moveSome ({ from, to, records }: Transfer) {
-    const open = (await this.#transfers.open(from)).filter((other) => other.test !== undefined) as Move[]
-    const resumed = []
-    for (const move of open) resumed.push(await this.#moves.resume(move))
     const byId = { field: '_id', direction: 1 } as const
     const { documents } = await this.#tests.page({ _shardKey: from }, byId, undefined, BATCH)
-    const left = documents.values()
-    const moved = await Promise.all(Array.from({ length: CONCURRENT_MOVES }, async () => {
-      let isDone = true
-      for (const test of left) isDone = await this.#moves.begin(test, to, records, true) && isDone
-      return isDone
-    }))
+    // Afterwards, as test results that are being moved are not on the page
+    const open = (await this.#transfers.open(from)).filter(({ test }) => test !== undefined) as Move[]
+    const left = [
+      ...open.map((move) => () => this.#moves.resume(move)),
+      ...documents.map((test) => () => this.#moves.begin(test, to, records, true))
+    ]
+    const isMoved = await inParallel(CONCURRENT_MOVES, left)
     // Another request moves one of them
-    if ([...resumed, ...moved].includes(false)) await sleep(POLL_MS)
-    return open.length > 0 || documents.length > 0
+    if (isMoved.includes(false)) await sleep(POLL_MS)
+    return left.length > 0
   }
+}
+
+/** Runs tasks, `limit` at a time. After one fails no other is started, and the running ones are awaited. */
+async function inParallel<T> (limit: number, tasks: Array<() => Promise<T>>) {
+  const results: T[] = []
+  const left = tasks.values()
+  let isFailed = false
+  const workers = Array.from({ length: limit }, async () => {
+    try {
+      for (const task of left) if (!isFailed) results.push(await task())
+    } catch (error) {
+      isFailed = true
+      throw error
+    }
+  })
+  const failed = (await Promise.allSettled(workers)).find(({ status }) => status === 'rejected')
+  if (failed) throw (failed as PromiseRejectedResult).reason
+  return results
 }
