@@ -42,15 +42,13 @@ export class Merges {
    * @throws {PatientNotFound | TransferInProgress | InvalidRequest}
    */
   async merge (from: string, to: string, records: Records): Promise<StoredPatient> {
-    for (const other of await this.#conflicting(from, to)) {
-      if (!other.committed && !await this.resume(other).committed) throw inProgress()
-    }
+    for (const other of await this.#conflicting(from, to)) await this.#finishOther(other)
     const source = await this.#patients.findAny(from)
     if (source && isLive(source)) {
       const merge = newTransfer(from, to, records)
       const { committed, finished } = this.#run(merge, (work) => this.#transfers.begin(merge, work))
       if (!await committed) throw inProgress()
-      await Promise.race([finished, sleep(TESTS_MS, undefined, { ref: false })])
+      await untilLate(finished)
     } else if (await this.#patients.replacementOf(from) !== to) {
       return this.#patients.throwMissing(patientKey(from))
     }
@@ -60,6 +58,17 @@ export class Merges {
   /** Finishes an interrupted merge. Not `committed` while the request that began it may still do so. */
   resume (merge: Transfer) {
     return this.#run(merge, (work) => this.#transfers.resume(merge, work))
+  }
+
+  async #finishOther (other: Transfer) {
+    const { committed, finished } = this.resume(other)
+    const isSettled = await committed.catch((error) => {
+      // One that is refused is given up
+      if (isRefusal(error)) return true
+      throw error
+    })
+    if (isSettled) await untilLate(finished)
+    else if (!other.committed) throw inProgress()
   }
 
   /** `committed` is settled before `finished`, which never rejects: a sweep repeats what failed. */
@@ -89,7 +98,7 @@ export class Merges {
       await this.#unite(merge)
     } catch (error) {
       // Nothing else was done
-      if ((error as { statusCode?: number }).statusCode! < 500) await this.#transfers.remove(merge)
+      if (isRefusal(error)) await this.#transfers.remove(merge)
       throw error
     }
     await this.#transfers.update(merge, { committed: true })
@@ -144,6 +153,11 @@ export class Merges {
     return left.length > 0
   }
 }
+
+const untilLate = (finished: Promise<void>) =>
+  Promise.race([finished, sleep(TESTS_MS, undefined, { ref: false })])
+
+const isRefusal = (error: unknown) => (error as { statusCode?: number }).statusCode! < 500
 
 /** Runs tasks, `limit` at a time. After one fails no other is started, and the running ones are awaited. */
 async function inParallel<T> (limit: number, tasks: Array<() => Promise<T>>) {

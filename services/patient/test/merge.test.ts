@@ -242,3 +242,27 @@ test('a merge, moves and changes at once lose nothing', async (t) => {
     t.same(found.flat().sort(), [...tests, ...other.tests].map(({ id }) => id).sort())
   }
 })
+
+test('a repeat finishes an interrupted merge, and another merge a refused one', embeddedOnly, async (t) => {
+  const running = await patient(t)
+  const { call, db, failCommand } = running
+  const merge = async (from: string, to: string, skip: number) => {
+    await failCommand({ skip }, { failCommands: ['find', 'insert', 'update', 'delete'], errorCode: 96 })
+    const answer = await call('POST', `/patient/${to}/merge`, { from })
+    await failCommand('off', {})
+    return answer
+  }
+  for (const skip of [4, 8, 12, 16, 20]) {
+    const { from, to, tests } = await twoPatients(t, 1, running)
+    await merge(from, to, skip)
+    t.equal((await merging(running, from, to)).statusCode, 200, `after ${skip} commands`)
+    t.same(await idsOf(call, to), tests.map(({ id }) => id))
+  }
+  const { from, to, tests } = await twoPatients(t, 1, running)
+  const other = (await call('POST', '/patient', ada)).json().id
+  await merge(from, to, 5)
+  t.equal(await db.collection('transfers').countDocuments({ open: true }), 1)
+  await call('DELETE', `/patient/${to}`)
+  t.equal((await merging(running, from, other)).statusCode, 200)
+  t.same(await idsOf(call, other), tests.map(({ id }) => id))
+})

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Document } from 'mongodb'
 import { test } from 'tap'
-import { isProblem, isUnavailable, startApi, testLogs, type Answer } from './api.ts'
+import { isProblem, isUnavailable, newObservation, startApi, testLogs, type Answer } from './api.ts'
 import type { Fate } from './wire.ts'
 
 const api = await startApi({ wired: true })
@@ -9,7 +9,7 @@ const { patient: { database: patientDb } } = api.system.run
 const collection = (name: string) => api.patientDb.collection<any>(name)
 
 /** Between which writes processes are killed: the unit tests interrupt between any two commands. */
-const STEP = process.env.FULL ? 1 : 3
+const STEP = process.env.FULL ? 1 : 5
 
 /** The writes of the patient service, without those of indexes. */
 const isWrite = ({ $db, insert, update, delete: removal }: Document) =>
@@ -47,10 +47,13 @@ async function killAt (count: number, request: () => Promise<Answer>) {
   throw new Error('not finished after the restart')
 }
 
+const createTest = (path: string) =>
+  api.createTest(path, { observations: [{ ...newObservation(), status: 'final' }] })
+
 /** A patient with a test result that was changed once, and another patient. */
 async function prepare () {
   const [from, to] = [await api.create(), await api.create()]
-  const { id, path } = await api.createTest(from.path)
+  const { id, path } = await createTest(from.path)
   const changed = await api.patch(path, { orderReference: null })
   return { from, to, id, path, newPath: `${to.path}/tests/${id}`, result: changed.body }
 }
@@ -83,7 +86,7 @@ test('a move that is killed at any write is finished at the next start, or was n
 test('a merge that is killed at any write is finished at the next start, or was not begun', async (t) => {
   for (let count = 1; ; count += STEP) {
     const { to, from, id, newPath } = await prepare()
-    const second = await api.createTest(from.path)
+    const second = await createTest(from.path)
     const wasKilled = await killAt(count, () => api.post(`${to.path}/merge`, { from: from.id }))
     const source = await api.get(from.path)
     const isMerged = source.status === 404
