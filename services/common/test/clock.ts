@@ -12,7 +12,6 @@ export function manualClock () {
 
   const clock: Clock = {
     date: () => start + time,
-    now: () => time,
     sleep: (ms, signal) => new Promise((resolve) => {
       const sleeper = { at: time + ms, wake: resolve }
       sleepers.add(sleeper)
