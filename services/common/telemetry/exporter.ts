@@ -6,14 +6,16 @@ import { logs, SeverityNumber } from '@opentelemetry/api-logs'
 import applicationinsights from 'applicationinsights'
 import { azureCredential } from '../secrets/azure-credential.ts'
 import { metricDefinitions, type Dimensions } from './metrics.ts'
-import type { Attributes, RecordedException, TelemetryItem, Recorded } from './operation.ts'
+import { ATTRIBUTES, type RecordedException, type TelemetryItem, type Recorded } from './operation.ts'
 import type { ExporterOptions, Batch, ExportResult } from './telemetry.ts'
 
 // The worker thread of the SDK: exports batches and answers each with an export result
 
 const { role, connectionString, authenticated, clientId } = workerData as ExporterOptions
 const EXPORT_MS = 5_000
-const none = { enabled: false }
+const INSTRUMENTATIONS = [
+  'http', 'mongoDb', 'azureSdk', 'mySql', 'postgreSql', 'redis', 'redis4', 'bunyan', 'winston'
+]
 
 applicationinsights.useAzureMonitor({
   // The process samples, since it knows how an operation ended
@@ -40,17 +42,7 @@ applicationinsights.useAzureMonitor({
     }]
   },
   // The services record their operations themselves
-  instrumentationOptions: {
-    http: none,
-    mongoDb: none,
-    azureSdk: none,
-    mySql: none,
-    postgreSql: none,
-    redis: none,
-    redis4: none,
-    bunyan: none,
-    winston: none
-  }
+  instrumentationOptions: Object.fromEntries(INSTRUMENTATIONS.map((name) => [name, { enabled: false }]))
 })
 
 const tracer = trace.getTracer(role)
@@ -62,12 +54,6 @@ const logProvider = logs.getLoggerProvider() as unknown as Provider
 interface Provider {
   forceFlush: () => Promise<void>
 }
-
-/** The attributes that are exported; any other is dropped. */
-const ALLOWED: ReadonlyArray<keyof Attributes> = [
-  'http.request.method', 'http.route', 'http.response.status_code', 'db.system.name', 'db.namespace',
-  'db.collection.name', 'db.operation.name', 'error.type', 'server.address', 'batch.size'
-]
 
 const instruments = Object.fromEntries(Object.entries(metricDefinitions).map(([name, { kind, unit }]) => {
   if (kind === 'counter') {
@@ -116,11 +102,9 @@ function recordSpan (item: Recorded & TelemetryItem) {
     kind: isRequest ? SpanKind.SERVER : SpanKind.CLIENT,
     startTime: start,
     attributes: {
-      ...allowed(attributes),
-      ...(isRequest && {
-        'url.scheme': 'http', 'server.address': role, 'url.path': attributes['http.route']
-      }),
-      ...(rate < 100 ? { 'microsoft.sample_rate': rate } : undefined),
+      ...Object.fromEntries(ATTRIBUTES.map((name) => [name, attributes[name]])),
+      ...isRequest && { 'url.scheme': 'http', 'server.address': role, 'url.path': attributes['http.route'] },
+      ...rate < 100 && { 'microsoft.sample_rate': rate },
       'ai.operation.name': operation
     }
   }, parentId ? contextOf(traceId, parentId) : ROOT_CONTEXT)
@@ -142,9 +126,4 @@ function recordException ({ traceId, parentId, start, type, stack = '' }: Record
 function contextOf (traceId: string, spanId: string) {
   const { SAMPLED } = TraceFlags
   return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags: SAMPLED, isRemote: true })
-}
-
-function allowed (attributes: Attributes) {
-  const names = ALLOWED.filter((name) => attributes[name] !== undefined)
-  return Object.fromEntries(names.map((name) => [name, attributes[name]]))
 }

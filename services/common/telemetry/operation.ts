@@ -1,22 +1,17 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { newSpanId, newTraceId } from './trace.ts'
 
-/** What is exported of a request or a call. There is no field that could hold health data. */
-export interface Attributes {
-  'http.request.method'?: string
-  /** A template, never the path itself. */
-  'http.route'?: string
-  'http.response.status_code'?: number
-  'db.system.name'?: string
-  'db.namespace'?: string
-  'db.collection.name'?: string
-  'db.operation.name'?: string
-  'error.type'?: string
-  /** The role or host of the service. */
-  'server.address'?: string
-  /** How many operations share this call. */
-  'batch.size'?: number
-}
+/**
+ * The attributes that are exported of a request or a call. None could hold health data: `http.route` is a
+ * template, never a path, and `server.address` the role or host of the service.
+ */
+export const ATTRIBUTES = [
+  'http.request.method', 'http.route', 'http.response.status_code', 'db.system.name', 'db.namespace',
+  'db.collection.name', 'db.operation.name', 'error.type', 'server.address',
+  /** How many operations share a call. */
+  'batch.size'
+] as const
+export type Attributes = { [name in typeof ATTRIBUTES[number]]?: string | number }
 
 /** A request that this process received, or a call that it made. */
 export interface Recorded {
@@ -100,36 +95,26 @@ export function beginOperation (method: string, route: string, traceId: string, 
 export class Operation {
   readonly traceId: string
   readonly id = newSpanId()
-  /** `METHOD route` */
-  readonly name: string
   readonly route: string
   /** Whether the operation is exported even if it succeeds; all processes decide the same for one trace. */
   readonly sampled: boolean
-  /** For `runInOperations`. */
-  readonly asList: readonly Operation[]
+  /** Whether the response was sent. */
+  ended = false
   #exporter: Exporter
-  #method: string
-  #parentId: string | undefined
-  #start = now()
+  #request: Recorded
   #pending: Array<Recorded | RecordedException> = []
-  #ended = false
   /** The percentage of operations that are exported as this one is; 0 where it is not. */
   #rate = 0
 
   constructor (exporter: Exporter, method: string, route: string, traceId: string, parentId?: string) {
     this.#exporter = exporter
-    this.#method = method
     this.route = route
-    this.name = `${method} ${route}`
     this.traceId = traceId
-    this.#parentId = parentId
     this.sampled = isSampled(traceId, exporter.sampling)
-    this.asList = [this]
-  }
-
-  /** Whether the response was sent. */
-  get ended () {
-    return this.#ended
+    const attributes = { 'http.request.method': method, 'http.route': route }
+    const ids = { traceId, id: this.id, parentId }
+    const name = `${method} ${route}`
+    this.#request = { kind: 'request', name, ...ids, start: now(), ms: 0, failed: true, attributes }
   }
 
   /** Records a call that took from `start` (of `now()`) until now; `id` is the parent id sent with it. */
@@ -145,36 +130,26 @@ export class Operation {
 
   /** Ends the operation with the status of the response, or undefined where none was sent, and exports it. */
   end (status: number | undefined) {
-    if (this.#ended) return
+    if (this.ended) return
+    this.ended = true
     if (isAlwaysExported(status)) this.#rate = 100
     else if (this.sampled) this.#rate = this.#exporter.sampling * 100
-    this.#add({
-      kind: 'request',
-      name: this.name,
-      traceId: this.traceId,
-      id: this.id,
-      parentId: this.#parentId,
-      start: this.#start,
-      ms: now() - this.#start,
-      failed: status === undefined || status >= 400,
-      attributes: {
-        'http.request.method': this.#method,
-        'http.route': this.route,
-        'http.response.status_code': status
-      }
-    })
-    this.#ended = true
-    for (const recorded of this.#pending) this.#export(recorded)
+    const request = this.#request
+    request.ms = now() - request.start
+    request.failed = status === undefined || status >= 400
+    request.attributes['http.response.status_code'] = status
+    for (const recorded of [...this.#pending, request]) this.#export(recorded)
     this.#pending = []
   }
 
   #add (recorded: Recorded | RecordedException) {
-    if (this.#ended) this.#export(recorded)
-    else if (this.#pending.length < MAX_PENDING || recorded.kind === 'request') this.#pending.push(recorded)
+    if (this.ended) this.#export(recorded)
+    else if (this.#pending.length < MAX_PENDING) this.#pending.push(recorded)
   }
 
   #export (recorded: Recorded | RecordedException) {
-    if (this.#rate > 0) this.#exporter.export({ ...recorded, operation: this.name, rate: this.#rate })
+    const { name: operation } = this.#request
+    if (this.#rate > 0) this.#exporter.export({ ...recorded, operation, rate: this.#rate })
   }
 }
 

@@ -35,6 +35,6 @@ export function beginRequest (request: FastifyRequest, reply: FastifyReply, trac
 }
 
 function runInOperation ({ operation }: FastifyRequest, done: () => void) {
-  if (operation) runInOperations(operation.asList, done)
+  if (operation) runInOperations([operation], done)
   else done()
 }
