@@ -7,9 +7,9 @@ import applicationinsights from 'applicationinsights'
 import { azureCredential } from '../secrets/azure-credential.ts'
 import { metricDefinitions, type Dimensions } from './metrics.ts'
 import { ATTRIBUTES, type RecordedException, type TelemetryItem, type Recorded } from './operation.ts'
-import type { ExporterOptions, Batch, ExportResult } from './telemetry.ts'
+import type { ExporterOptions, Batch } from './telemetry.ts'
 
-// The worker thread of the SDK: exports batches and answers each with an export result
+// The worker thread of the SDK: exports batches, and answers each with the number of items that were lost
 
 const { role, connectionString, authenticated, clientId } = workerData as ExporterOptions
 const EXPORT_MS = 5_000
@@ -48,12 +48,9 @@ applicationinsights.useAzureMonitor({
 const tracer = trace.getTracer(role)
 const logger = logs.getLogger(role)
 const meter = metrics.getMeter(role)
+type Provider = { forceFlush: () => Promise<void> }
 const spanProvider = (trace.getTracerProvider() as ProxyTracerProvider).getDelegate() as unknown as Provider
 const logProvider = logs.getLoggerProvider() as unknown as Provider
-
-interface Provider {
-  forceFlush: () => Promise<void>
-}
 
 const instruments = Object.fromEntries(Object.entries(metricDefinitions).map(([name, { kind, unit }]) => {
   if (kind === 'counter') {
@@ -76,7 +73,7 @@ parentPort!.on('message', async (message: Batch | 'close') => {
   exceptions.forEach(recordException)
   const lostSpans = await flush(spanProvider) ? 0 : spans.length
   const lostExceptions = exceptions.length === 0 || await flush(logProvider) ? 0 : exceptions.length
-  parentPort!.postMessage({ lost: lostSpans + lostExceptions } satisfies ExportResult)
+  parentPort!.postMessage(lostSpans + lostExceptions)
 })
 
 async function close () {
@@ -86,13 +83,8 @@ async function close () {
 }
 
 /** Exports what a provider holds; false if that fails. */
-async function flush (provider: Provider) {
-  try {
-    await provider.forceFlush()
-    return true
-  } catch {
-    return false
-  }
+function flush (provider: Provider) {
+  return provider.forceFlush().then(() => true, () => false)
 }
 
 function recordSpan (item: Recorded & TelemetryItem) {
