@@ -91,7 +91,6 @@ export class Register {
   async close () {
     this.#closed = true
     await this.#storing
-    this.#queue.close()
   }
 
   async #storeQueue () {

@@ -52,8 +52,8 @@ const WAIT_MS = 2 * MIN_INTERVAL_MS
 // Callers with thousands of unknown keys must not hold a connection and a request each
 const MAX_WAITING = 100
 const MIN_BACKOFF_MS = 100
-const WARN_EVERY_MS = 60_000
-const DAY_MS = 24 * 60 * 60 * 1_000
+const MINUTE_MS = 60_000
+const DAY_MS = 24 * 60 * MINUTE_MS
 
 /**
  * A secret, refreshed in the background. Only a request with a key that is not cached waits for Key Vault.
@@ -78,8 +78,8 @@ export class Secret<T> {
   #waiting = 0
   #turns: Promise<void> = Promise.resolve()
   #listeners: Array<() => void> = []
-  #warnedAt = -Infinity
-  #warnedOfAgeAt = -Infinity
+  /** When each message was logged last. */
+  #logged = new Map<string, number>()
   #closing = new AbortController()
 
   constructor (options: SecretOptions<T>) {
@@ -220,9 +220,8 @@ export class Secret<T> {
       if (this.#closed) return
       this.#failed = true
       this.#versions = this.validVersions()
-      if (!this.#mayWarn()) return
-      const details = { err, keyName: this.name, versions: this.#versions.map(({ id }) => id) }
-      this.#options.log.warn(details, 'Key Vault cannot be read; cached versions stay valid')
+      const details = { err, versions: this.#versions.map(({ id }) => id) }
+      this.#log('warn', MINUTE_MS, details, 'Key Vault cannot be read; cached versions stay valid')
     }
   }
 
@@ -236,7 +235,7 @@ export class Secret<T> {
     const [before, [newest]] = [this.#versions, versions]
     this.#versions = versions
     if (newest) this.#checkAge(newest)
-    else if (this.#mayWarn()) log.error({ keyName: name }, 'this secret has no enabled version')
+    else this.#log('error', MINUTE_MS, {}, 'this secret has no enabled version')
     if (versions.map(({ id }) => id).join() === before.map(({ id }) => id).join()) return
     if (newest && before[0] && newest.id !== before[0].id) recordMetric('key.rotations', 1, { secret: name })
     if (newest) log.info({ keyName: name, versions: this.describe() }, 'the valid versions have changed')
@@ -245,21 +244,20 @@ export class Secret<T> {
 
   #checkAge ({ id: version, createdOn }: Version<T>) {
     if (!createdOn) return
-    const { name, rotationDays, log } = this.#options
-    const now = this.#clock.date()
-    const days = (now - createdOn.getTime()) / DAY_MS
+    const { name, rotationDays } = this.#options
+    const days = (this.#clock.date() - createdOn.getTime()) / DAY_MS
     recordMetric('key.age_days', days, { secret: name })
-    if (days < rotationDays || now - this.#warnedOfAgeAt < DAY_MS) return
-    this.#warnedOfAgeAt = now
-    const details = { keyName: name, version, ageDays: Math.floor(days), rotationDays }
-    log.warn(details, 'this secret is older than its rotation period')
+    if (days < rotationDays) return
+    const details = { version, ageDays: Math.floor(days), rotationDays }
+    this.#log('warn', DAY_MS, details, 'this secret is older than its rotation period')
   }
 
-  #mayWarn () {
+  /** Logs `message` unless it was logged in the last `ms`. */
+  #log (level: 'warn' | 'error', ms: number, details: object, message: string) {
     const now = this.#clock.date()
-    if (now - this.#warnedAt < WARN_EVERY_MS) return false
-    this.#warnedAt = now
-    return true
+    if (now - (this.#logged.get(message) ?? -Infinity) < ms) return
+    this.#logged.set(message, now)
+    this.#options.log[level]({ keyName: this.name, ...details }, message)
   }
 
   get #closed () { return this.#closing.signal.aborted }
