@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { hostname } from 'node:os'
 import { test } from 'tap'
 import { ada, observation, patient } from './app.ts'
 
@@ -89,6 +90,15 @@ test('a claim of another process of this host is finished once that has ended, a
   t.match((await call('POST', '/patient', ada, key)).json(), { status: 409, code: 'REQUEST_UNDER_WAY' })
   await db.collection('claims').updateMany({}, { $set: left(ended) })
   t.equal((await call('POST', '/patient', ada, key)).statusCode, 201)
+})
+
+test('a claim of another container with the same host name and process id is not taken over', async (t) => {
+  const { call, db } = await patient(t)
+  await call('POST', '/patient', ada, key)
+  const owner = { replica: hostname(), run: 'another', pid: process.pid }
+  const left = { done: false, lastUpdated: new Date(Date.now() + 60_000), owner }
+  await db.collection('claims').updateMany({}, { $set: left })
+  t.match((await call('POST', '/patient', ada, key)).json(), { status: 409, code: 'REQUEST_UNDER_WAY' })
 })
 
 test('an expired key is free again', async (t) => {
