@@ -36,7 +36,7 @@ export interface Block {
   records: StoredRecord[]
 }
 
-export interface AppendOptions {
+interface AppendOptions {
   /** Chosen by the caller, who may send the record again. */
   id?: string
   /** Whether the caller sends the record for the first time, so that the register need not search for it. */

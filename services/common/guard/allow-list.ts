@@ -1,5 +1,4 @@
 import { BlockList, isIP } from 'node:net'
-import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { Type, type Static, type TObject } from 'typebox'
 import { CallerRefused } from '../http/problems.ts'
@@ -38,7 +37,8 @@ export const allowList = fp<AllowListConfig>(async (app, config) => {
   app.addHook('onRequest', (request, _reply, done) => {
     const peer = request.socket.remoteAddress ?? ''
     const isBehindProxy = isForwarded && includes(proxies, peer)
-    const address = isBehindProxy ? forwardedAddress(request) : peer
+    const forwarded = String(request.headers['x-forwarded-for'] ?? '').split(',').at(-1)!.trim()
+    const address = isBehindProxy ? forwarded : peer
     if (isIP(address)) request.callerAddress = address.replace(/^::ffff:(?=\d+\.)/i, '')
     if (includes(allowed, address) && isBehindProxy === isForwarded) {
       logOnce(request.callerAddress)
@@ -68,8 +68,4 @@ function blockList (cidrs: string) {
 function includes (list: BlockList, address: string) {
   const version = isIP(address)
   return version !== 0 && list.check(address, version === 4 ? 'ipv4' : 'ipv6')
-}
-
-function forwardedAddress ({ headers }: FastifyRequest) {
-  return String(headers['x-forwarded-for'] ?? '').split(',').at(-1)!.trim()
 }

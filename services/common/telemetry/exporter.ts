@@ -6,7 +6,7 @@ import { logs, SeverityNumber } from '@opentelemetry/api-logs'
 import applicationinsights from 'applicationinsights'
 import { azureCredential } from '../secrets/azure-credential.ts'
 import { metricDefinitions, type Dimensions } from './metrics.ts'
-import { ATTRIBUTES, type RecordedException, type TelemetryItem, type Recorded } from './operation.ts'
+import { ATTRIBUTES, type TelemetryItem } from './operation.ts'
 import type { ExporterOptions, Batch } from './telemetry.ts'
 
 // The worker thread of the SDK: exports batches, and answers each with the number of items that were lost
@@ -87,7 +87,7 @@ function flush (provider: Provider) {
   return provider.forceFlush().then(() => true, () => false)
 }
 
-function recordSpan (item: Recorded & TelemetryItem) {
+function recordSpan (item: TelemetryItem) {
   const { kind, name, traceId, id, parentId, start, ms, failed, attributes, operation, rate } = item
   const isRequest = kind === 'request'
   const span = tracer.startSpan(name, {
@@ -106,12 +106,12 @@ function recordSpan (item: Recorded & TelemetryItem) {
   span.end(start + ms)
 }
 
-function recordException ({ traceId, parentId, start, type, stack = '' }: RecordedException & TelemetryItem) {
+function recordException ({ traceId, parentId, start, name: type, stack = '' }: TelemetryItem) {
   logger.emit({
     timestamp: start,
     severityNumber: SeverityNumber.ERROR,
     attributes: { 'exception.type': type, 'exception.message': type, 'exception.stacktrace': stack || type },
-    context: contextOf(traceId, parentId)
+    context: contextOf(traceId, parentId!)
   })
 }
 

@@ -13,10 +13,10 @@ export const ATTRIBUTES = [
 ] as const
 export type Attributes = { [name in typeof ATTRIBUTES[number]]?: string | number }
 
-/** A request that this process received, or a call that it made. */
 export interface Recorded {
-  kind: 'request' | 'dependency'
-  /** The method and route of a request, or the template of a call. */
+  /** A request that this process received, a call that it made, or an unexpected error. */
+  kind: 'request' | 'dependency' | 'defect'
+  /** The method and route of a request, the template of a call, or the class of an error. */
   name: string
   traceId: string
   id: string
@@ -26,20 +26,15 @@ export interface Recorded {
   ms: number
   failed: boolean
   attributes: Attributes
-}
-
-export interface RecordedException {
-  kind: 'defect'
-  traceId: string
-  parentId: string
-  start: number
-  type: string
-  /** Without the message, which could quote a value. */
+  /** The stack of an error, without its message, which could quote a value. */
   stack?: string
 }
 
 /** An item as it is exported; `rate` is the percentage of operations that are. */
-export type TelemetryItem = (Recorded | RecordedException) & { operation: string, rate: number }
+export interface TelemetryItem extends Recorded {
+  operation: string
+  rate: number
+}
 
 interface Exporter {
   /** The share of operations that are exported, 0 to 1. */
@@ -102,7 +97,7 @@ export class Operation {
   ended = false
   #exporter: Exporter
   #request: Recorded
-  #pending: Array<Recorded | RecordedException> = []
+  #pending: Recorded[] = []
   /** The percentage of operations that are exported as this one is; 0 where it is not. */
   #rate = 0
 
@@ -119,13 +114,13 @@ export class Operation {
 
   /** Records a call that took from `start` (of `now()`) until now; `id` is the parent id sent with it. */
   recordDependency (name: string, start: number, failed: boolean, attributes: Attributes, id = newSpanId()) {
-    const ids = { traceId: this.traceId, id, parentId: this.id }
-    this.#add({ kind: 'dependency', name, ...ids, start, ms: now() - start, failed, attributes })
+    this.#add({ kind: 'dependency', name, id, start, ms: now() - start, failed, attributes })
   }
 
   /** Records an unexpected error by its class and stack frames. */
   recordException (type: string, stack: string | undefined) {
-    this.#add({ kind: 'defect', traceId: this.traceId, parentId: this.id, start: now(), type, stack })
+    const id = newSpanId()
+    this.#add({ kind: 'defect', name: type, id, start: now(), ms: 0, failed: true, attributes: {}, stack })
   }
 
   /** Ends the operation with the status of the response, or undefined where none was sent, and exports it. */
@@ -142,12 +137,13 @@ export class Operation {
     this.#pending = []
   }
 
-  #add (recorded: Recorded | RecordedException) {
+  #add (part: Omit<Recorded, 'traceId' | 'parentId'>) {
+    const recorded = { ...part, traceId: this.traceId, parentId: this.id }
     if (this.ended) this.#export(recorded)
     else if (this.#pending.length < MAX_PENDING) this.#pending.push(recorded)
   }
 
-  #export (recorded: Recorded | RecordedException) {
+  #export (recorded: Recorded) {
     const { name: operation } = this.#request
     if (this.#rate > 0) this.#exporter.export({ ...recorded, operation, rate: this.#rate })
   }

@@ -36,19 +36,24 @@ export function traceCalls (origin: string, names: CallNames) {
   services.set(origin, names)
 }
 
+interface Message {
+  request: OutgoingRequest
+  response: { statusCode: number }
+  error: NodeJS.ErrnoException
+}
+
 function subscribeToUndici () {
-  subscribe('undici:request:create', (message) => begin((message as { request: OutgoingRequest }).request))
-  subscribe('undici:request:headers', (message) => {
-    const { request, response } = message as { request: OutgoingRequest, response: { statusCode: number } }
+  const on = (event: string, listener: (message: Message) => void) => {
+    subscribe(`undici:request:${event}`, (message) => listener(message as Message))
+  }
+  on('create', ({ request }) => begin(request))
+  on('headers', ({ request, response }) => {
     const call = calls.get(request)
     if (call) call.attributes['http.response.status_code'] = response.statusCode
   })
-  subscribe('undici:request:trailers', (message) => end((message as { request: OutgoingRequest }).request))
-  subscribe('undici:request:error', (message) => {
-    const { request, error } = message as { request: OutgoingRequest, error: NodeJS.ErrnoException }
-    // The code of a DOMException is a number that says little
-    end(request, typeof error.code === 'string' ? error.code : error.name)
-  })
+  on('trailers', ({ request }) => end(request))
+  // The code of a DOMException is a number that says little
+  on('error', ({ request, error: { code, name } }) => end(request, typeof code === 'string' ? code : name))
 }
 
 function begin (request: OutgoingRequest) {

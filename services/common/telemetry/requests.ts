@@ -9,7 +9,7 @@ declare module 'fastify' {
 
 /** Probes come every second. */
 const UNTRACED = /^\/(?:health\/|status-)/
-export const UNMATCHED = '/(unmatched)'
+const UNMATCHED = '/(unmatched)'
 
 /** Makes each request an operation, named by its route, of the trace that `traceId` returns. */
 export const requests = fp<{ traceId: (request: FastifyRequest) => string }>(async (app, { traceId }) => {
