@@ -1,4 +1,4 @@
-import { isIP } from 'node:net'
+import { BlockList, isIP } from 'node:net'
 import { ConnectionString } from 'mongodb-connection-string-url'
 import { Type, type Static, type TObject, type TSchema } from 'typebox'
 import { Format } from 'typebox/format'
@@ -61,7 +61,7 @@ interface SettingFormat {
 const formats = {
   cidrs: {
     message: 'must be a comma separated list of addresses in CIDR notation',
-    validate: (list) => list.split(',').every((cidr) => isCidr(cidr.trim()))
+    validate: (list) => accepts(() => parseCidrs(list))
   },
   'host-key': {
     message: 'must have at least 16 characters, all of them printable ASCII without spaces',
@@ -189,6 +189,16 @@ function problemOf (property: Property, value: unknown) {
   return keyword === 'type' && property.type !== 'string' ? `${message} in decimal notation` : message
 }
 
+/** Throws if an entry of the comma separated list is not an address with a prefix that fits it. */
+export function parseCidrs (list: string) {
+  const addresses = new BlockList()
+  for (const cidr of list.split(',')) {
+    const [, address = '', prefix] = /^([^/]+)\/(\d+)$/.exec(cidr.trim()) ?? []
+    addresses.addSubnet(address, Number(prefix), isIP(address) === 4 ? 'ipv4' : 'ipv6')
+  }
+  return addresses
+}
+
 function accepts (parse: () => unknown) {
   try {
     parse()
@@ -196,10 +206,4 @@ function accepts (parse: () => unknown) {
   } catch {
     return false
   }
-}
-
-function isCidr (cidr: string) {
-  const [address = '', prefix = '', ...rest] = cidr.split('/')
-  const bits = isIP(address) === 4 ? 32 : isIP(address) === 6 ? 128 : -1
-  return rest.length === 0 && /^\d{1,3}$/.test(prefix) && Number(prefix) <= bits
 }

@@ -1,6 +1,7 @@
-import { BlockList, isIP } from 'node:net'
+import { isIP, type BlockList } from 'node:net'
 import fp from 'fastify-plugin'
 import { Type, type Static, type TObject } from 'typebox'
+import { parseCidrs } from '../config.ts'
 import { CallerRefused } from '../http/problems.ts'
 
 declare module 'fastify' {
@@ -29,8 +30,8 @@ const MAX_LOGGED = 100
  */
 export const allowList = fp<AllowListConfig>(async (app, config) => {
   const isForwarded = config.CALLER_ADDRESS === 'forwarded'
-  const allowed = blockList(config.ALLOWED_CALLERS)
-  const proxies = blockList(config.PROXY_ADDRESSES)
+  const allowed = parseCidrs(config.ALLOWED_CALLERS)
+  const proxies = parseCidrs(config.PROXY_ADDRESSES)
   const logged = new Set<string>()
   app.decorateRequest('callerAddress', '')
 
@@ -55,15 +56,6 @@ export const allowList = fp<AllowListConfig>(async (app, config) => {
     app.log.debug({ address }, 'calls come from this address')
   }
 }, { name: 'allow-list', dependencies: ['refusals'] })
-
-function blockList (cidrs: string) {
-  const list = new BlockList()
-  for (const cidr of cidrs.split(',')) {
-    const [address, prefix] = cidr.trim().split('/') as [string, string]
-    list.addSubnet(address, Number(prefix), isIP(address) === 4 ? 'ipv4' : 'ipv6')
-  }
-  return list
-}
 
 function includes (list: BlockList, address: string) {
   const version = isIP(address)
