@@ -1,10 +1,9 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
-import type { FastifyBaseLogger } from 'fastify'
 import { recordMetric } from '../telemetry/metrics.ts'
 import { withTimeout } from '../with-timeout.ts'
-import { chainReader, type ChainReader, type ReadVersion, type Version } from './versions.ts'
+import { chainReader, type ChainReader, type Clock, type SecretOptions, type Version } from './versions.ts'
 
-export type { ReadVersion, StoredVersion, Version } from './versions.ts'
+export type { Clock, ReadVersion, StoredVersion, Version } from './versions.ts'
 
 /** Opens the secrets of a process. */
 export interface Secrets {
@@ -13,27 +12,6 @@ export interface Secrets {
    * @param maxVersions how many versions are valid at most
    */
   open<T> (name: string, derive: (value: string) => T, maxVersions?: number): Secret<T>
-}
-
-/** Time, which tests control. */
-export interface Clock {
-  /** ms since the epoch. */
-  date (): number
-  /** Resolves after `ms`, or once `signal` is aborted. */
-  sleep (ms: number, signal: AbortSignal): Promise<void>
-}
-
-export interface SecretOptions<T> {
-  name: string
-  read: ReadVersion
-  /** Returns what is kept of a value, and throws if the value is malformed. */
-  derive: (value: string) => T
-  /** Infinity for a secret that never changes. */
-  refreshSeconds: number
-  rotationDays: number
-  maxVersions?: number
-  log: FastifyBaseLogger
-  clock?: Clock
 }
 
 const systemClock: Clock = {
@@ -83,14 +61,11 @@ export class Secret<T> {
   #closing = new AbortController()
 
   constructor (options: SecretOptions<T>) {
-    const { name, read, derive, maxVersions = MAX_VERSIONS, log, clock = systemClock } = options
+    const { name, clock = systemClock, maxVersions = MAX_VERSIONS } = options
     this.name = name
     this.#options = options
     this.#clock = clock
-    const onMalformed = (version: string) => {
-      log.error({ keyName: name, version }, 'the value of this version is malformed; the version is ignored')
-    }
-    this.#chain = chainReader({ read, derive, maxVersions, onMalformed, date: clock.date })
+    this.#chain = chainReader({ ...options, clock, maxVersions })
     this.loaded = Promise.resolve().then(() => this.#load())
     // A secret from settings never changes
     if (options.refreshSeconds !== Infinity) this.loaded.then(() => this.#keepFresh())

@@ -1,3 +1,5 @@
+import type { FastifyBaseLogger } from 'fastify'
+
 /** One version of a secret as Key Vault stores it. */
 export interface StoredVersion {
   id: string
@@ -18,15 +20,25 @@ export interface Version<T> extends Omit<StoredVersion, 'value' | 'enabled' | 'p
   value: T
 }
 
-interface ReaderOptions<T> {
+/** Time, which tests control. */
+export interface Clock {
+  /** ms since the epoch. */
+  date (): number
+  /** Resolves after `ms`, or once `signal` is aborted. */
+  sleep (ms: number, signal: AbortSignal): Promise<void>
+}
+
+export interface SecretOptions<T> {
+  name: string
   read: ReadVersion
-  /** Derives what is kept from a value; throws if the value is malformed. */
+  /** Returns what is kept of a value, and throws if the value is malformed. */
   derive: (value: string) => T
-  maxVersions: number
-  /** Reports a version whose value is malformed. */
-  onMalformed: (id: string) => void
-  /** The time in ms since the epoch. */
-  date: () => number
+  /** Infinity for a secret that never changes. */
+  refreshSeconds: number
+  rotationDays: number
+  maxVersions?: number
+  log: FastifyBaseLogger
+  clock?: Clock
 }
 
 export interface ChainReader<T> {
@@ -38,8 +50,8 @@ export interface ChainReader<T> {
 }
 
 /** Reads the valid versions of a secret one by one, which needs no right to list them. */
-export function chainReader<T> (options: ReaderOptions<T>): ChainReader<T> {
-  const { read, derive, maxVersions, onMalformed, date } = options
+export function chainReader<T> (options: Required<SecretOptions<T>>): ChainReader<T> {
+  const { name, read, derive, maxVersions, log, clock } = options
   // A version that has expired stays so, and is not read again
   const expired = new Set<string>()
 
@@ -58,7 +70,7 @@ export function chainReader<T> (options: ReaderOptions<T>): ChainReader<T> {
     const versions: Array<Version<T> | undefined> = []
     while (previous && versions.length < maxVersions - 1 && !expired.has(previous)) {
       const stored: StoredVersion = await read(previous)
-      if (stored.expiresOn && stored.expiresOn.getTime() <= date()) expired.add(previous)
+      if (stored.expiresOn && stored.expiresOn.getTime() <= clock.date()) expired.add(previous)
       if (!stored.enabled || expired.has(previous)) break
       versions.push(versionOf(stored, cached))
       previous = stored.previous
@@ -74,7 +86,8 @@ export function chainReader<T> (options: ReaderOptions<T>): ChainReader<T> {
     try {
       return { ...version, value: derive(value) }
     } catch {
-      onMalformed(version.id)
+      const details = { keyName: name, version: version.id }
+      log.error(details, 'the value of this version is malformed; the version is ignored')
     }
   }
 }
