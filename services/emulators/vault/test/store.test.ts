@@ -204,6 +204,11 @@ t.test('what it cannot start from stops it with one line', async (t) => {
     await refuses(t, dir, /identities\.json: access\.json does not name nobody/)
     writeFileSync(IDENTITIES_FILE, JSON.stringify({ gateway: 'x' }))
     await refuses(t, dir, /identities\.json: #\/gateway /)
+    writeFileSync(IDENTITIES_FILE, '[]')
+    await refuses(t, dir, /identities\.json: # must be object/)
+    writeFileSync(IDENTITIES_FILE, '{')
+    await refuses(t, dir, /identities\.json is not JSON$/m)
+    await refuses(t, dir, /identities\.none cannot be read \(ENOENT\)$/m, { IDENTITIES_FILE: join(dir.dir, 'identities.none') })
   })
 })
 
