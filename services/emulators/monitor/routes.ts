@@ -35,10 +35,9 @@ export const pageRoutes: FastifyPluginAsync<PageOptions> = async (app, options) 
     if (id === undefined) return send(reply, operationsPage(operations.summaries(), traffic.roles()))
     const wanted = operationIdIn(String(id))
     const found = wanted === '' ? [] : operations.beginningWith(wanted)
-    if (found.length === 1 || OPERATION_ID.test(wanted)) {
-      return reply.redirect(`/operations/${encodeURIComponent(found[0] ?? wanted)}`)
-    }
-    return send(reply, searchPage(wanted, found.map((id) => operations.summary(operations.get(id)!))))
+    const isOne = found.length === 1 || OPERATION_ID.test(wanted)
+    if (isOne) return reply.redirect(`/operations/${encodeURIComponent(found[0]?.id ?? wanted)}`)
+    return send(reply, searchPage(wanted, found.map((operation) => operations.summary(operation))))
   })
 
   app.get<ById>('/operations/:id', async ({ params: { id } }, reply) => {

@@ -1,5 +1,5 @@
-// Preloaded by `node --import`: names that end in .localhost resolve to this machine, as RFC 6761, section 6.3
-// asks of resolvers. glibc does so only with the plug-in of systemd, which containers lack.
+// Preloaded by `node --import`: names that end in .localhost resolve to this machine (RFC 6761, section 6.3).
+// glibc does so only with the plug-in of systemd, which containers lack.
 import dns, { type LookupOptions } from 'node:dns'
 import { syncBuiltinESMExports } from 'node:module'
 
@@ -7,8 +7,9 @@ const { lookup, promises } = dns
 const lookupPromise = promises.lookup
 
 // Callers and promisify find on it what they find on the original
+const properties = Object.getOwnPropertyDescriptors(lookup)
 dns.lookup = Object.defineProperties((host: string, ...rest: unknown[]) =>
-  Reflect.apply(lookup, dns, [resolved(host, rest[0]), ...rest]), Object.getOwnPropertyDescriptors(lookup))
+  Reflect.apply(lookup, dns, [resolved(host, rest[0]), ...rest]), properties) as typeof lookup
 promises.lookup = ((host: string, options?: LookupOptions) =>
   lookupPromise(resolved(host, options), options!)) as typeof lookupPromise
 syncBuiltinESMExports()

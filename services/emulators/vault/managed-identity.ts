@@ -15,8 +15,8 @@ interface Options {
 }
 
 /**
- * The token endpoint of Container Apps. There the platform sets the header in the replicas of an identity; here
- * the process that starts them does, so that each gets tokens only for its own identity.
+ * The token endpoint of Container Apps. The platform gives each replica the header of its identity; here the
+ * process that starts them does, so that each process gets tokens only for its own identity.
  * Source: REST endpoint reference of managed identities for App Service, api-version 2019-08-01.
  */
 export const managedIdentity: FastifyPluginAsync<Options> = async (app, options) => {
