@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import helmet from '@fastify/helmet'
 import Fastify, { LogController } from 'fastify'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
@@ -35,8 +34,6 @@ const directives = {
   'frame-ancestors': NONE
 }
 
-const read = (file: string) => readFileSync(new URL(file, import.meta.url))
-
 /** The local stand-in for Application Insights: its ingestion endpoint, and pages that show the telemetry. */
 export async function buildApp (config: Config, logStream: DestinationStream = lineDestination()) {
   const app: FastifyInstance = Fastify({
@@ -70,8 +67,7 @@ export async function buildApp (config: Config, logStream: DestinationStream = l
   })
   app.register(health, { ready: () => app.ingestion.server.listening })
   const readRecords = recordsReader(config.secrets && app.database, app.log)
-  const files = { style: read('./monitor.css'), script: read('./monitor.js') }
-  app.register(pageRoutes, { operations, traffic, readRecords, ...files })
+  app.register(pageRoutes, { operations, traffic, readRecords })
   app.register(apiRoutes, { operations, traffic })
   return app
 }

@@ -33,7 +33,6 @@ const MAX_ITEMS = 1_000
 export class Operations {
   #bounds: { operations: number, bytes: number }
   #operations = new Map<string, Operation>()
-  #summaries = new WeakMap<Operation, Summary>()
   #bytes = 0
 
   constructor (bounds: { operations: number, bytes: number }) {
@@ -54,7 +53,6 @@ export class Operations {
     operation.items.push(item)
     operation.bytes += item.bytes
     this.#bytes += item.bytes
-    this.#summaries.delete(operation)
     this.#dropOldest()
     return true
   }
@@ -70,14 +68,8 @@ export class Operations {
 
   /** Failed operations first, and newest first among each. */
   summaries (): Summary[] {
-    const summaries = [...this.#operations.values()].map((operation) => this.summary(operation))
+    const summaries = [...this.#operations.values()].map(summaryOf)
     return summaries.sort((a, b) => Number(b.failed) - Number(a.failed) || b.started - a.started)
-  }
-
-  summary (operation: Operation): Summary {
-    let summary = this.#summaries.get(operation)
-    if (!summary) this.#summaries.set(operation, summary = summarise(operation))
-    return summary
   }
 
   #dropOldest () {
@@ -89,19 +81,18 @@ export class Operations {
   }
 }
 
-function summarise ({ id, items }: Operation): Summary {
+export function summaryOf ({ id, items }: Operation): Summary {
   const inTime = items.toSorted((a, b) => a.time - b.time)
   const ids = new Set(items.map((item) => item.id))
   const requests = inTime.filter(({ kind }) => kind === 'request')
   const isRoot = ({ parentId }: Item) => parentId === undefined || !ids.has(parentId)
   const root = requests.find(isRoot) ?? requests[0] ?? inTime[0]!
-  const { name, role, resultCode } = root
   const started = inTime[0]!.time
   return {
     id,
-    name,
-    role,
-    resultCode,
+    name: root.name,
+    role: root.role,
+    resultCode: root.resultCode,
     started,
     durationMs: Math.max(...items.map(({ time, durationMs }) => time - started + durationMs)),
     failed: items.some(({ failed }) => failed),

@@ -11,14 +11,28 @@ const PING_MS = 4000
 /** Whether this process could listen on `port` of the loopback address. */
 export async function isFree (port: number) {
   const server = createServer()
-  try {
-    await once(server.listen(port, HOST), 'listening')
-    return true
-  } catch {
-    return false
-  } finally {
-    server.close()
-  }
+  const free = await succeeds(once(server.listen(port, HOST), 'listening'))
+  server.close()
+  return free
+}
+
+/** Whether a server accepts connections on `port` of the loopback address. */
+export async function accepts (port: number) {
+  const socket = connect(port, HOST)
+  const accepted = await succeeds(once(socket, 'connect'))
+  socket.destroy()
+  return accepted
+}
+
+/** Whether a server responds at `url` with a status of success, within a second. */
+export async function answers (url: string) {
+  const response = await fetch(url, { signal: AbortSignal.timeout(1000) }).catch(() => undefined)
+  await response?.body?.cancel().catch(() => {})
+  return response?.ok ?? false
+}
+
+function succeeds (work: Promise<unknown>) {
+  return work.then(() => true, () => false)
 }
 
 // Below the ports of outgoing connections, which could otherwise have the port of a process while it restarts
@@ -50,37 +64,11 @@ export function releasePort (port: number) {
 /** Reserves one port; false if it is in use or reserved. */
 export async function reservePort (port: number) {
   const socket = createSocket('udp4').unref()
-  try {
-    await once(socket.bind({ port, address: HOST, exclusive: true }), 'listening')
-    if (!await isFree(port)) throw new Error('a server listens on it')
-    reservations.set(port, socket)
-    return true
-  } catch {
-    socket.close()
-    return false
-  }
-}
-
-export async function answers (url: string) {
-  try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(1000) })
-    await response.body?.cancel()
-    return response.ok
-  } catch {
-    return false
-  }
-}
-
-export async function accepts (port: number) {
-  const socket = connect(port, HOST)
-  try {
-    await once(socket, 'connect')
-    return true
-  } catch {
-    return false
-  } finally {
-    socket.destroy()
-  }
+  const bound = once(socket.bind({ port, address: HOST, exclusive: true }), 'listening')
+  const reserved = await succeeds(bound) && await isFree(port)
+  if (reserved) reservations.set(port, socket)
+  else socket.close()
+  return reserved
 }
 
 /**

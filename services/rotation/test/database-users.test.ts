@@ -1,7 +1,7 @@
 import { MongoClient } from 'mongodb'
 import t, { type Test } from 'tap'
 import { withCredentials } from '../connection-string.ts'
-import { DatabaseUsers } from '../database-users.ts'
+import { databaseUsers } from '../database-users.ts'
 import { randomSecret } from '../strategy.ts'
 import { rotate } from '../rotate.ts'
 import { codeOf, connect, interruption, Interrupted, loginOf, startRotation, startUsers, vaultClient } from './rotation.ts'
@@ -40,7 +40,7 @@ t.test('the two users take turns', async (t) => {
   t.equal(await codeOf(early), 0)
 
   await activate(NAME)
-  await rotate(client, NAME, new DatabaseUsers(admin), OPTIONS)
+  await rotate(client, NAME, databaseUsers(admin), OPTIONS)
   const third = await read(NAME)
   t.equal(userOf(third.value), 'patient-a')
   t.equal(await loginOf(third.value), 0)
@@ -53,7 +53,7 @@ t.test('the two users take turns', async (t) => {
 t.test('a password has 256 bits, and all characters of users and passwords come through', async (t) => {
   await admin.db('other').command({ createUser: '@:/-b', pwd: randomSecret(), roles: [] })
   const connection = 'mongodb://%40%3A%2F-a:x%25y@localhost:1,localhost:2/base?authSource=other&replicaSet=one'
-  const renewed = await new DatabaseUsers(admin).createValue(connection)
+  const renewed = await databaseUsers(admin).createValue(connection)
   t.match(renewed, /^mongodb:\/\/%40%3A%2F-b:[\w-]{43}@localhost:1,localhost:2\/base\?authSource=other&replicaSet=one$/)
   t.equal(withCredentials('mongodb+srv://a:b@host/', '@:/?', 'ü%'), 'mongodb+srv://%40%3A%2F%3F:%C3%BC%25@host/')
 })
@@ -72,7 +72,7 @@ t.test('when a connection string has leaked, who is logged in by it has no right
   t.equal(await loginOf(newest!.value), 0)
 
   t.test('and the user that was made anew has its turn, with its roles', async (t) => {
-    await rotate(client, NAME, new DatabaseUsers(admin), OPTIONS)
+    await rotate(client, NAME, databaseUsers(admin), OPTIONS)
     const { value } = await read(NAME)
     t.equal(userOf(value), 'patient-a')
     const service = await connect(t, value)
@@ -83,10 +83,10 @@ t.test('when a connection string has leaked, who is logged in by it has no right
 
 t.test('when it has leaked while a rotation is under way, neither version opens anything any more', async (t) => {
   const first = await begin(NAME)
-  await rotate(client, NAME, new DatabaseUsers(admin), OPTIONS)
+  await rotate(client, NAME, databaseUsers(admin), OPTIONS)
   const second = await read(NAME)
   const intruders = [await connect(t, first.value), await connect(t, second.value)]
-  await rotate(client, NAME, new DatabaseUsers(admin), { ...OPTIONS, leaked: true })
+  await rotate(client, NAME, databaseUsers(admin), { ...OPTIONS, leaked: true })
   t.strictSame(await Promise.all(intruders.map(codeOf)), [UNAUTHORIZED, UNAUTHORIZED])
   t.strictSame(await Promise.all([first, second].map(({ value }) => loginOf(value))), [AUTHENTICATION_FAILED, AUTHENTICATION_FAILED])
   t.strictSame(await logins(NAME), [true])
@@ -95,7 +95,7 @@ t.test('when it has leaked while a rotation is under way, neither version opens 
 t.test('the vault has a password before the database does', async (t) => {
   await begin(NAME)
   const { steps, ...counted } = interruption()
-  await rotate(counted.vault(client), NAME, new DatabaseUsers(counted.admin(admin)), OPTIONS)
+  await rotate(counted.vault(client), NAME, databaseUsers(counted.admin(admin)), OPTIONS)
   t.ok(steps.indexOf('setSecret') > 0)
   t.ok(steps.indexOf('setSecret') < steps.lastIndexOf('updateUser'))
   t.equal(steps.at(-1), 'updateSecretProperties')
@@ -103,7 +103,7 @@ t.test('the vault has a password before the database does', async (t) => {
 
 const situations: Array<[what: string, leaked: boolean, before: (t: Test) => Promise<void>]> = [
   ['a rotation', false, async () => {}],
-  ['a rotation after a leak, with another under way,', true, async () => { await rotate(client, NAME, new DatabaseUsers(admin), OPTIONS) }]
+  ['a rotation after a leak, with another under way,', true, async () => { await rotate(client, NAME, databaseUsers(admin), OPTIONS) }]
 ]
 
 for (const [what, leaked, before] of situations) {
@@ -116,14 +116,14 @@ for (const [what, leaked, before] of situations) {
       const intruders = await Promise.all((await validVersions(NAME)).map(({ value: use }) => connect(t, use)))
       const interrupted = interruption(steps)
       try {
-        await rotate(interrupted.vault(client), NAME, new DatabaseUsers(interrupted.admin(admin)), options)
+        await rotate(interrupted.vault(client), NAME, databaseUsers(interrupted.admin(admin)), options)
         ended = true
       } catch (error) {
         if (!(error instanceof Interrupted)) throw error
       }
       const at = `after ${interrupted.steps.at(-1)} (${steps})`
       t.ok(await anyLogsIn(NAME), `${at} a version in force logs in`)
-      const done = await rotate(client, NAME, new DatabaseUsers(admin), options)
+      const done = await rotate(client, NAME, databaseUsers(admin), options)
       const [newest, previous] = await chain(NAME)
       t.equal(newest!.id, done.version)
       t.equal(newest!.expiresOn, undefined)
@@ -153,7 +153,7 @@ t.test('so do many more rotations', async (t) => {
   let added = 0
   for (let round = 1; round <= 10; round++) {
     await activate(NAME)
-    const results = await Promise.all(admins.map((admin) => rotate(client, NAME, new DatabaseUsers(admin), OPTIONS)))
+    const results = await Promise.all(admins.map((admin) => rotate(client, NAME, databaseUsers(admin), OPTIONS)))
     added += results.filter((result) => result.added).length
     const [newest, previous] = await chain(NAME)
     t.strictSame([await loginOf(newest!.value), await loginOf(previous!.value)], [0, 0], `round ${round}`)
@@ -201,7 +201,7 @@ t.test('what cannot be changed is told in one line each, and nothing changes', a
 })
 
 t.test('a connection string that was set by hand is left to whoever set it', async (t) => {
-  const users = new DatabaseUsers(admin)
+  const users = databaseUsers(admin)
   const byHand = { name: 'RotationError', message: 'this connection string was set by hand; change it by hand' }
   for (const connection of [`mongodb://service:${randomSecret()}@${address}/patient`, `mongodb://patient-a@${address}/patient`, `mongodb://${address}/patient`]) {
     await t.rejects(users.createValue(connection), byHand)

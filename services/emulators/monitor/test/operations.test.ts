@@ -1,6 +1,6 @@
 import t from 'tap'
 import { readEnvelope, type Item } from '../envelope.ts'
-import { Operations } from '../operations.ts'
+import { Operations, summaryOf } from '../operations.ts'
 import { treeOf, walk } from '../tree.ts'
 import { createPatient, dependency, failedCreate, message, newId, request } from './envelopes.ts'
 import type { ItemOptions } from './envelopes.ts'
@@ -60,7 +60,7 @@ t.test('summarises an operation by its first request, its services and its durat
   for (const item of read([...createPatient(created, 5_000), ...failedCreate(failed, 6_000)]).reverse()) {
     operations.add(item)
   }
-  t.match(operations.summary(operations.get(created)!), {
+  t.match(summaryOf(operations.get(created)!), {
     name: 'POST /patient',
     role: 'gateway',
     resultCode: '201',
@@ -71,7 +71,7 @@ t.test('summarises an operation by its first request, its services and its durat
     roles: ['gateway', 'patient', 'audit'],
     items: 8
   })
-  t.match(operations.summary(operations.get(failed)!), {
+  t.match(summaryOf(operations.get(failed)!), {
     resultCode: '503',
     durationMs: 64.2,
     failed: true,
