@@ -103,7 +103,7 @@ export function readEnvelope (content: unknown): Item | undefined {
   return item
 }
 
-/** What the data of an item says, and what of it is an attribute. */
+/** The data of an item: its own properties, and the fields and values that are its attributes. */
 interface Content {
   own: Pick<Item, 'kind' | 'name' | 'failed'> & Partial<Item>
   fields?: object

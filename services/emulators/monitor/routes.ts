@@ -9,25 +9,19 @@ import { operationsPage, searchPage } from './pages/operations.ts'
 import { routesPage } from './pages/routes.ts'
 import { treeOf, type Node } from './tree.ts'
 
-interface ApiOptions {
+interface Options {
   operations: Operations
   traffic: Traffic
-}
-
-interface PageOptions extends ApiOptions {
   readRecords: ReadRecords
 }
 
-interface ById {
-  Params: { id: string }
-}
+type ById = { Params: { id: string } }
 
 const OPERATION_ID = /^[0-9a-f]{32}$/
 const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/
 
 /** The pages. They are read-only. */
-export const pageRoutes: FastifyPluginAsync<PageOptions> = async (app, options) => {
-  const { operations, traffic, readRecords } = options
+export const pageRoutes: FastifyPluginAsync<Options> = async (app, { operations, traffic, readRecords }) => {
   const send = (reply: FastifyReply, page: string) => reply.type('text/html; charset=utf-8').send(page)
 
   app.get<{ Querystring: { id?: string | string[] } }>('/', async ({ query: { id } }, reply) => {
@@ -57,7 +51,8 @@ export const pageRoutes: FastifyPluginAsync<PageOptions> = async (app, options) 
 }
 
 /** The content of the pages as JSON for tests and tools, without audit records. */
-export const apiRoutes: FastifyPluginAsync<ApiOptions> = async (app, { operations, traffic }) => {
+export const apiRoutes: FastifyPluginAsync<Omit<Options, 'readRecords'>> = async (app, options) => {
+  const { operations, traffic } = options
   app.get('/api/operations', async () => ({ operations: operations.summaries() }))
 
   app.get<ById>('/api/operations/:id', async ({ params: { id } }, reply) => {

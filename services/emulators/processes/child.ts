@@ -93,14 +93,14 @@ export class Child {
     this.retire()
     if (!this.#running) return
     this.#process!.kill('SIGTERM')
-    await this.gone(deadline)
+    await this.ended(deadline)
     if (!this.#running) return
     this.#process!.kill('SIGKILL')
     await once(this.#process!, 'exit')
   }
 
   /** Waits until it has ended, or until `deadline` (ms since the epoch). */
-  async gone (deadline: number) {
+  async ended (deadline: number) {
     if (!this.#running) return
     const ms = Math.max(0, deadline - Date.now())
     await Promise.race([once(this.#process!, 'exit'), sleep(ms, undefined, { ref: false })])

@@ -41,7 +41,7 @@ function readDigests (file: string) {
   return new Map(digests.map(([name, digest]) => [name, Buffer.from(digest, 'hex')]))
 }
 
-/** @throws {SettingsError} that tells what is wrong with the file and no value of it */
+/** @throws {SettingsError} that names what is wrong with the file, and no value of it */
 function readJson<T extends TSchema> (file: string, schema: T): Static<T> {
   let content: unknown
   try {

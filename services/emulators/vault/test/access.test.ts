@@ -25,7 +25,10 @@ const FORBIDDEN = { statusCode: 403, code: 'Forbidden', inner: 'ForbiddenByRbac'
 const vault = await startVault(t)
 const deployer = sdk(t, vault, 'deployer')
 const versions = new Map<string, string>()
-for (const name of Object.keys(opens)) versions.set(name, (await deployer('setSecret', name, `value of ${name}`)).properties.version!)
+for (const name of Object.keys(opens)) {
+  const { properties: { version } } = await deployer('setSecret', name, `value of ${name}`)
+  versions.set(name, version!)
+}
 
 t.strictSame(identities.map(({ name }) => name), names, 'access.json names these and no others')
 
@@ -36,28 +39,58 @@ for (const identity of names) {
       const [mark] = who.split(' ').flatMap((one) => one.replace('*', '') === identity ? [one.at(-1)] : [])
       if (mark === undefined) {
         await t.rejects(client('getSecret', name), FORBIDDEN, `${identity} cannot open ${name}`)
-        await t.rejects(client('getSecret', name, { version: versions.get(name) }), FORBIDDEN, 'nor by version')
-        await t.rejects(client('listPropertiesOfSecretVersions', name), LIST_FORBIDDEN, 'nor list its versions')
+        await t.rejects(
+          client('getSecret', name, { version: versions.get(name) }),
+          FORBIDDEN,
+          'nor by version'
+        )
+        await t.rejects(
+          client('listPropertiesOfSecretVersions', name),
+          LIST_FORBIDDEN,
+          'nor list its versions'
+        )
       } else {
         t.equal((await client('getSecret', name)).value, `value of ${name}`, `${identity} opens ${name}`)
-        t.equal((await client('getSecret', name, { version: versions.get(name) })).value, `value of ${name}`, 'and by version')
+        t.equal(
+          (await client('getSecret', name, { version: versions.get(name) })).value,
+          `value of ${name}`,
+          'and by version'
+        )
         t.ok((await client('listPropertiesOfSecretVersions', name)).length, 'and lists its versions')
       }
       if (mark === '*') {
         t.ok(await client('setSecret', name, `value of ${name}`), `${identity} sets ${name}`)
-        t.ok(await client('updateSecretProperties', name, versions.get(name)!, { enabled: true }), 'and changes its properties')
+        t.ok(
+          await client('updateSecretProperties', name, versions.get(name)!, { enabled: true }),
+          'and changes its properties'
+        )
         await client('beginDeleteSecret', name, { intervalInMs: 1 })
-        t.ok(await client('beginRecoverDeletedSecret', name, { intervalInMs: 1 }), 'and deletes and recovers it')
+        t.ok(
+          await client('beginRecoverDeletedSecret', name, { intervalInMs: 1 }),
+          'and deletes and recovers it'
+        )
       } else {
         await t.rejects(client('setSecret', name, 'another'), FORBIDDEN, `${identity} cannot set ${name}`)
-        await t.rejects(client('updateSecretProperties', name, versions.get(name)!, { enabled: false }), FORBIDDEN, 'nor change its properties')
+        await t.rejects(
+          client('updateSecretProperties', name, versions.get(name)!, { enabled: false }),
+          FORBIDDEN,
+          'nor change its properties'
+        )
         await t.rejects(client('beginDeleteSecret', name), FORBIDDEN, 'nor delete it')
         // The SDK does not ask for it where the secret can be read
-        t.equal((await vault.as(identity, 'POST', `/deletedsecrets/${name}/recover`)).statusCode, 403, 'nor recover it')
+        t.equal(
+          (await vault.as(identity, 'POST', `/deletedsecrets/${name}/recover`)).statusCode,
+          403,
+          'nor recover it'
+        )
         await t.rejects(client('purgeDeletedSecret', name), FORBIDDEN, 'nor purge it')
       }
     }
-    await t.rejects(client('setSecret', 'a-new-secret', 'x'), FORBIDDEN, `${identity} cannot set what it was given no right to`)
+    await t.rejects(
+      client('setSecret', 'a-new-secret', 'x'),
+      FORBIDDEN,
+      `${identity} cannot set what it was given no right to`
+    )
     if (identity === 'deployer') {
       t.equal((await client('listPropertiesOfSecrets')).length, 9, 'deployer lists the vault')
     } else {
@@ -92,7 +125,7 @@ t.test('who has no right cannot tell whether there is a secret', async (t) => {
   t.strictSame(live.map(({ statusCode }) => statusCode), [403, 403, 403, 403, 403])
 })
 
-t.test('access.json gives each identity a client id of its own, and names secrets that Key Vault can have', async (t) => {
+t.test('access.json has a client id for each identity, and names that Key Vault permits', async (t) => {
   const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
   t.equal(new Set(identities.map(({ clientId }) => clientId)).size, identities.length)
   for (const { name, clientId, read, manage, ...rest } of identities) {
