@@ -280,7 +280,7 @@ async function end (exitCode: number, patience = 0) {
 async function stop (patience: number) {
   const began = Date.now()
   for (const child of Object.values(children)) child.retire()
-  if (patience > 0) await Promise.all(Object.values(children).map((child) => child.gone(began + patience)))
+  if (patience > 0) await Promise.all(Object.values(children).map((child) => child.ended(began + patience)))
   for (const name of NAMES) await children[name]?.stop(began + KILLED_AFTER_MS[name])
   state?.close()
 }

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { loadConfig as loadAuditConfig } from '../../services/audit/config.ts'
-import { loadAccess } from '../../services/emulators/vault/access.ts'
+import { identities as assigned } from '../../services/emulators/vault/access.ts'
 import { loadConfig as loadPatientConfig } from '../../services/patient/config.ts'
 import { loadConfig as loadRotationConfig } from '../../services/rotation/config.ts'
 import { allNames } from '../../services/rotation/strategies.ts'
@@ -30,7 +30,7 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
   const identities = new Map(of('azurerm_user_assigned_identity').map(({ index, values }) => [values.principal_id, index as string]))
 
   t.test('each identity can open the secrets in services/access.json', async (t) => {
-    const wanted = loadAccess().filter(({ name }) => IDENTITIES.includes(name)).flatMap(({ name, read, manage }) => [
+    const wanted = assigned.filter(({ name }) => IDENTITIES.includes(name)).flatMap(({ name, read, manage }) => [
       ...[...read].map((secret) => [name, READ, secret]),
       ...[...manage].map((secret) => [name, MANAGE, secret])
     ]).filter(([, , secret]) => SECRETS_ON_AZURE.includes(secret!))
