@@ -2,16 +2,13 @@ import type { IncomingMessage } from 'node:http'
 import { PassThrough } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { errors, type Dispatcher } from 'undici'
-import { fieldsWithout, HOP_BY_HOP } from '../gateway/headers.ts'
+import { endToEnd } from '../gateway/headers.ts'
 import { answer, type answers } from './answers.ts'
 import type { Replica } from './replica.ts'
 import { NoReplica, type Replicas } from './replicas.ts'
 
-const RESPONSE: ReadonlySet<string> = new Set(HOP_BY_HOP)
-/** The ingress sets the forwarded ones itself, whatever a client sends. */
-const REQUEST: ReadonlySet<string> = new Set([
-  ...HOP_BY_HOP, 'expect', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port'
-])
+/** The headers that the ingress sets itself, whatever a client sends. */
+const OWN = ['expect', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port']
 
 /**
  * Streams a request to a replica, as soon as one is ready, and its response back. A replica may pause for
@@ -33,7 +30,7 @@ export async function pass (
   const options: Dispatcher.RequestOptions = {
     method: request.method,
     path: request.originalUrl,
-    headers: requestFields(request),
+    headers: headersOf(request),
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,
     signal: client.signal
@@ -54,13 +51,11 @@ async function sendTo (
   { raw }: FastifyRequest,
   reply: FastifyReply
 ) {
-  const sent = { ...options, body: bodyOf(raw), responseHeaders: 'raw' } as const
   replica.outstanding++
   try {
-    await replica.pool.stream(sent, ({ statusCode, headers }) => {
-      const fields = fieldsWithout(headers as unknown as string[], RESPONSE)
-      if (reply.server.isClosing()) fields.push('connection', 'close')
-      return reply.raw.writeHead(statusCode, fields)
+    await replica.pool.stream({ ...options, body: bodyOf(raw) }, ({ statusCode, headers }) => {
+      const connection = reply.server.isClosing() && { connection: 'close' }
+      return reply.raw.writeHead(statusCode, { ...endToEnd(headers), ...connection })
     })
     return true
   } catch (error) {
@@ -72,12 +67,12 @@ async function sendTo (
   }
 }
 
-function requestFields ({ raw, socket, headers: { host } }: FastifyRequest) {
-  const { remoteAddress = '' } = socket
-  const fields = fieldsWithout(raw.rawHeaders, REQUEST)
-  fields.push('x-forwarded-for', remoteAddress.replace(/^::ffff:(?=\d+\.)/, ''), 'x-forwarded-proto', 'http')
-  if (host !== undefined) fields.push('x-forwarded-host', host)
-  return fields
+function headersOf ({ raw, socket }: FastifyRequest) {
+  const headers = endToEnd(raw.headers, OWN)
+  headers['x-forwarded-for'] = socket.remoteAddress?.replace(/^::ffff:(?=\d+\.)/, '')
+  headers['x-forwarded-proto'] = 'http'
+  headers['x-forwarded-host'] = raw.headers.host
+  return headers
 }
 
 /** The body of a request. Nothing of it is read before a connection to the replica is open. */

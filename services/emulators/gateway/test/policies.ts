@@ -6,9 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
-import { PolicyResponse } from '../policies/expressions.ts'
-import type { SendRequest } from '../policies/requests.ts'
-import type { VaultRequest } from '../policies/exchange.ts'
+import { PolicyResponse, type SendRequest, type VaultRequest } from '../policies/exchange.ts'
 
 const POLICIES = fileURLToPath(new URL('../../../../terraform/policies', import.meta.url))
 
