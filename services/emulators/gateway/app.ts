@@ -15,11 +15,13 @@ import type { Config } from './config.ts'
 import { InvalidKey, MissingKey, NoOperation, answerError } from './errors.ts'
 import { forward, type Backends, type Response } from './forward.ts'
 import { subscriptionKey } from './keys.ts'
-import { operations, type Api } from './operations.ts'
+import { operations, products, type Api } from './operations.ts'
 import { answerCors } from './policies/cors.ts'
 import { loadPolicies } from './policies/policies.ts'
 import type { Pipeline, SendRequest } from './policies/exchange.ts'
-import { Subscriptions, allows, findAmong, type Subscription } from './subscriptions.ts'
+import {
+  findSubscription, parseSubscriptions, type Subscription, type Subscriptions
+} from './subscriptions.ts'
 import { traceOf, type Trace } from './trace.ts'
 import { connect } from './upstream.ts'
 
@@ -64,8 +66,7 @@ export async function buildApp (config: Config, dependencies: Dependencies = {})
     }
   })
   await app.register(secrets, { settings: config.secrets })
-  const parse = (keys: string) => new Subscriptions(JSON.parse(keys))
-  const subscriptions = app.secrets.open('gateway-subscription-keys', parse)
+  const subscriptions = app.secrets.open('gateway-subscription-keys', parseSubscriptions)
   app.register(closing)
   app.removeAllContentTypeParsers()
   app.decorateRequest('trace')
@@ -121,12 +122,12 @@ function api (name: Api, pipeline: Pipeline, backends: Backends, subscriptions: 
 async function authorise (request: FastifyRequest, subscriptions: Secret<Subscriptions>) {
   const key = subscriptionKey(request)
   if (key === undefined) throw new MissingKey()
-  const subscription = await subscriptions.findOrRefresh((versions) => findAmong(versions, key))
+  const subscription = await subscriptions.findOrRefresh((versions) => findSubscription(versions, key))
   if (!subscription) throw new InvalidKey()
   request.subscription = subscription
   const { operation } = request.routeOptions.config ?? {}
   if (request.is404 || operation === undefined) throw new NoOperation()
-  if (!allows(subscription, operation)) throw new InvalidKey()
+  if (!products[subscription.product].has(operation)) throw new InvalidKey()
 }
 
 /** The response of the Echo API. */

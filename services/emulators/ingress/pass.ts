@@ -3,22 +3,28 @@ import { PassThrough } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { errors, type Dispatcher } from 'undici'
 import { endToEnd } from '../gateway/headers.ts'
-import { answer, type answers } from './answers.ts'
 import type { Replica } from './replica.ts'
-import { NoReplica, type Replicas } from './replicas.ts'
+import { NoReplica, TooManyWaiting, type Replicas } from './replicas.ts'
+
+const RESET = 'upstream connect error or disconnect/reset before headers. reset reason:'
+
+/** The responses of the ingress itself, in the words of Envoy. */
+const answers = {
+  overflow: [503, `${RESET} overflow`],
+  absent: [503, 'no healthy upstream'],
+  broken: [502, `${RESET} connection termination`],
+  late: [504, 'upstream request timeout']
+} as const
 
 /** The headers that the ingress sets itself, whatever a client sends. */
 const OWN = ['expect', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port']
 
 /**
  * Streams a request to a replica, as soon as one is ready, and its response back. A replica may pause for
- * `timeoutMs` at the most. If no connection could be opened, nothing was sent and another replica is tried.
+ * `timeoutMs` at the most. If no connection can be opened, nothing is sent and another replica is tried.
  */
 export async function pass (
-  replicas: Replicas,
-  timeoutMs: number,
-  request: FastifyRequest,
-  reply: FastifyReply
+  replicas: Replicas, timeoutMs: number, request: FastifyRequest, reply: FastifyReply
 ) {
   reply.hijack()
   const client = new AbortController()
@@ -44,12 +50,9 @@ export async function pass (
   request.raw.resume()
 }
 
-/** Fulfilled with false if nothing could be sent to `replica`. */
+/** Sends a request to `replica`; fulfilled with false if no connection could be opened. */
 async function sendTo (
-  replica: Replica,
-  options: Dispatcher.RequestOptions,
-  { raw }: FastifyRequest,
-  reply: FastifyReply
+  replica: Replica, options: Dispatcher.RequestOptions, { raw }: FastifyRequest, reply: FastifyReply
 ) {
   replica.outstanding++
   try {
@@ -83,21 +86,25 @@ function bodyOf (message: IncomingMessage) {
   return body.once('resume', () => message.pipe(body))
 }
 
-/** Whether nothing was sent. A closed pool is that of a replica that was removed meanwhile. */
+/** Whether nothing was sent. The pool of a replica that has been removed meanwhile is closed. */
 function isUnsent (error: NodeJS.ErrnoException) {
   return error.syscall === 'connect' || error instanceof errors.ConnectTimeoutError ||
     error instanceof errors.ClientClosedError
 }
 
-function answerError (err: Error, request: FastifyRequest, reply: FastifyReply) {
-  if (reply.raw.headersSent) return reply.raw.destroy()
+/** Responds as Envoy does: in plain text, without Retry-After. */
+function answerError (err: Error, request: FastifyRequest, { raw, server }: FastifyReply) {
+  if (raw.headersSent) return raw.destroy()
   const reason = reasonOf(err)
   request.log.warn({ err, reason }, 'no replica answered a request')
-  answer(reply.raw, reason, reply.server.isClosing())
+  const [statusCode, text] = answers[reason]
+  const headers = { server: 'envoy', 'content-type': 'text/plain', 'content-length': text.length }
+  raw.writeHead(statusCode, { ...headers, ...server.isClosing() && { connection: 'close' } }).end(text)
 }
 
 function reasonOf (error: Error): keyof typeof answers {
-  if (error instanceof NoReplica) return error.reason
+  if (error instanceof NoReplica) return 'absent'
+  if (error instanceof TooManyWaiting) return 'overflow'
   const isLate = error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError
   return isLate ? 'late' : 'broken'
 }

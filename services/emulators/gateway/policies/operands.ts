@@ -1,7 +1,7 @@
 import { PolicyResponse, type Evaluate } from './exchange.ts'
 
-// The parts of expressions, with their types in C#, so that what API Management refuses is refused here: an object
-// cannot be compared before it is cast.
+// The parts of expressions, with their types in C#, so that what API Management refuses is refused here: an
+// object cannot be compared before it is cast.
 
 export type Type =
   'string' | 'int' | 'int?' | 'long' | 'long?' | 'bool' | 'object' | 'IResponse' | 'JObject' | 'JToken'

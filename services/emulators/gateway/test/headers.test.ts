@@ -8,7 +8,7 @@ const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00'
 const service = await startService(t)
 const { call, pass } = await startGateway(t, urlOf(service))
 
-t.test('the gateway tells the service its host key, who asks, from where, and under which request', async (t) => {
+t.test('the gateway sends the service its host key, the actor, the address and the request id', async (t) => {
   const { headers } = await pass('/patient/1')
   t.equal(headers['x-functions-key'], HOST_KEY)
   t.equal(headers['x-audit-actor'], 'test-client')
@@ -36,7 +36,9 @@ t.test('a client cannot set what the service believes', async (t) => {
 })
 
 t.test('other headers go on as they came', async (t) => {
-  const { headers } = await pass('/patient/1', { headers: { 'If-Match': '"a", W/"b"', 'Idempotency-Key': 'k-1', 'X-Custom': 'ünï', Accept: 'text/plain' } })
+  const { headers } = await pass('/patient/1', {
+    headers: { 'If-Match': '"a", W/"b"', 'Idempotency-Key': 'k-1', 'X-Custom': 'ünï', Accept: 'text/plain' }
+  })
   t.match(headers, { 'if-match': '"a", W/"b"', 'idempotency-key': 'k-1', accept: 'text/plain' })
 })
 
@@ -63,7 +65,9 @@ t.test('a header that is sent twice reaches the service with both values', async
 })
 
 t.test('a trace that the client began goes on', async (t) => {
-  const { headers } = await pass('/patient/1', { headers: { traceparent: TRACEPARENT, tracestate: 'vendor=1,other@system=a b' } })
+  const { headers } = await pass('/patient/1', {
+    headers: { traceparent: TRACEPARENT, tracestate: 'vendor=1,other@system=a b' }
+  })
   t.equal(headers.traceparent, TRACEPARENT)
   t.equal(headers.tracestate, 'vendor=1,other@system=a b')
 })
@@ -76,7 +80,8 @@ t.test('a later version of the trace context is read as far as it is known', asy
 t.test('the gateway starts a trace where the client sends none that is valid', async (t) => {
   const malformed = [
     undefined, '', 'x', TRACEPARENT.toUpperCase(), `${TRACEPARENT}-more`, TRACEPARENT.replace('00-', 'ff-'),
-    '00-00000000000000000000000000000000-b7ad6b7169203331-01', '00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01'
+    '00-00000000000000000000000000000000-b7ad6b7169203331-01',
+    '00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01'
   ]
   for (const traceparent of malformed) {
     const { headers } = await pass('/patient/1', { headers: { traceparent, tracestate: 'vendor=1' } })
@@ -87,7 +92,9 @@ t.test('the gateway starts a trace where the client sends none that is valid', a
 })
 
 t.test('a malformed tracestate goes no further, its trace does', async (t) => {
-  for (const tracestate of ['x', 'Upper=1', 'a=1,a=2', 'a=b=c', Array.from({ length: 33 }, (_, i) => `k${i}=1`).join(',')]) {
+  for (const tracestate of [
+    'x', 'Upper=1', 'a=1,a=2', 'a=b=c', Array.from({ length: 33 }, (_, i) => `k${i}=1`).join(',')
+  ]) {
     const { headers } = await pass('/patient/1', { headers: { traceparent: TRACEPARENT, tracestate } })
     t.equal(headers.traceparent, TRACEPARENT)
     t.notHas(headers, 'tracestate', tracestate)
