@@ -12,10 +12,8 @@ const STARTING_MS = 200
 /** Resolves a host name to all of its addresses. */
 export type Lookup = (host: string) => Promise<string[]>
 
-const lookupAll: Lookup = async (host) => {
-  const found = await lookupHost(host, { all: true })
-  return found.map(({ address }) => address)
-}
+const lookupAll: Lookup = async (host) =>
+  (await lookupHost(host, { all: true })).map(({ address }) => address)
 
 /** Replicas that run elsewhere: there is one at every address of APP_ADDRESS. */
 export class FoundReplicas extends Replicas {

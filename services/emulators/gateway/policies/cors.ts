@@ -4,14 +4,7 @@ import { checkAttributes, childrenNamed, childrenOf, refuse, refuseTag, type Ele
 
 const PARTS = ['allowed-origins', 'allowed-methods', 'allowed-headers', 'expose-headers'] as const
 
-/** A cors policy, with its lists as in the document. */
-export interface CorsPolicy {
-  origins: string[]
-  methods: string[]
-  headers: string[]
-  exposed: string[]
-  maxAgeSeconds: string
-}
+export type CorsPolicy = ReturnType<typeof readCors>
 
 /**
  * Adds the headers of `policy` to responses to its origins, and answers preflight requests, which have no
@@ -52,7 +45,7 @@ export function answerCors (policy: CorsPolicy) {
  *
  * @throws {PolicyError}
  */
-export function readCors (element: Element): CorsPolicy {
+export function readCors (element: Element) {
   const parts = childrenNamed(element, PARTS)
   const { 'allowed-methods': methods, ...others } = parts
   for (const part of Object.values(others)) checkAttributes(part)

@@ -3,11 +3,10 @@ import rateLimit from '@fastify/rate-limit'
 import type { Config } from '../config.ts'
 import { exceeded } from '../errors.ts'
 import { compile } from './compile.ts'
-import type { CorsPolicy } from './cors.ts'
 import { readDocuments } from './documents.ts'
 import { refuse } from './elements.ts'
-import type { Engine, Facts, LimitKind, Pipeline, SendRequest, Step } from './exchange.ts'
-import { SETTINGS_VAULT, sender, settingsVault } from './requests.ts'
+import type { Engine, Facts, LimitKind, SendRequest, Step } from './exchange.ts'
+import { sender, settingsVault } from './requests.ts'
 
 /** The longest that a service takes to respond, while something that it needs is starting. */
 const SERVICE_SECONDS = 50
@@ -15,27 +14,19 @@ const SERVICE_SECONDS = 50
 /** How long a host key from the settings is cached. */
 const UNCHANGING_SECONDS = 60
 
-export interface Policies {
-  patient: Pipeline
-  echo: Pipeline
-  cors?: CorsPolicy
-  /** The URLs of the services. */
-  services: string[]
-}
-
 interface Overrides {
   sendRequest?: SendRequest
   namedValues?: Record<string, string>
 }
 
 /**
- * Reads and compiles the policies.
+ * Reads and compiles the policies. `services` are the URLs of the services that they call.
  *
  * @throws {PolicyError} they are not supported, or leave no time for a rotation of keys or for a service
  */
 export async function loadPolicies (
   app: FastifyInstance, config: Config, { sendRequest = senderOf(config), namedValues }: Overrides = {}
-): Promise<Policies> {
+) {
   const documents = readDocuments(config.POLICIES_DIR, { ...namedValuesOf(config), ...namedValues })
   await app.register(rateLimit, { global: false })
   // Calls are counted over all APIs of the product
@@ -58,7 +49,7 @@ function namedValuesOf ({ secrets: { source }, ...config }: Config): Record<stri
   const vault = 'KEY_VAULT_URI' in source ? source : undefined
   return {
     'patient-backend-url': new URL(config.PATIENT_URL).origin,
-    'key-vault-uri': vault ? new URL(vault.KEY_VAULT_URI).origin : SETTINGS_VAULT,
+    'key-vault-uri': vault ? new URL(vault.KEY_VAULT_URI).origin : 'https://settings',
     'host-key-cache-seconds': String(vault?.KEY_REFRESH_SECONDS ?? UNCHANGING_SECONDS),
     'gateway-identity-client-id': vault?.AZURE_CLIENT_ID ?? '',
     'calls-per-minute': String(config.RATE_LIMIT),

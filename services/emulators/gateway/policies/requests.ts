@@ -7,9 +7,6 @@ import { PolicyResponse, type SendRequest } from './exchange.ts'
 /** The resource of every vault of Azure's public cloud. */
 const AZURE_VAULTS = 'https://vault.azure.net'
 
-/** The URL of the vault in this process. */
-export const SETTINGS_VAULT = 'https://settings'
-
 /** Sends a send-request with a token of the managed identity. */
 export function sender (): SendRequest {
   const credentials = new Map<string, Promise<TokenCredential>>()
@@ -35,11 +32,9 @@ export function sender (): SendRequest {
   }
 }
 
-/** A vault in this process, whose only version of the host key comes from the settings. */
+/** A vault in this process, which has only the host key from the settings. */
 export function settingsVault (hostKey: string): SendRequest {
-  return async ({ url }) => url.startsWith(`${SETTINGS_VAULT}/secrets/patient-host-key`)
-    ? new PolicyResponse(200, JSON.stringify({ value: hostKey, attributes: { enabled: true } }))
-    : new PolicyResponse(404, '{}')
+  return async () => new PolicyResponse(200, JSON.stringify({ value: hostKey, attributes: {} }))
 }
 
 /** The resource of the vault at `url`: outside of Azure the parent domain of the vault, as SDKs require. */
