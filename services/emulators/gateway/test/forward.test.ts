@@ -377,15 +377,24 @@ t.test('a body whose client goes away before its end is not sent', async (t) => 
   t.equal(calls, 0)
 })
 
-t.test('an answer that breaks off breaks off at the client too', async (t) => {
+t.test('a large response that breaks off breaks off at the client too', async (t) => {
   const { url } = await startRaw(t, (_request, response) => {
-    response.writeHead(200, { 'content-length': '100' })
+    response.writeHead(200, { 'content-length': '100000' })
     response.write('half', () => response.destroy())
   })
   const { url: gateway } = await startGateway(t, url)
   const { statusCode, body } = await request(`${gateway}/patient/1`, { headers: asClient })
   t.equal(statusCode, 200)
   await t.rejects(body.text())
+})
+
+t.test('a small response that breaks off is a 503', async (t) => {
+  const { url } = await startRaw(t, (_request, response) => {
+    response.writeHead(200, { 'content-length': '100' })
+    response.write('half', () => response.destroy())
+  })
+  const { call } = await startGateway(t, url)
+  isUnavailable(t, await call('/patient/1', { headers: asClient }))
 })
 
 t.test('after a refused upload the client\'s connection serves on', async (t) => {
