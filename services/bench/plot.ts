@@ -8,7 +8,7 @@ export interface Group {
 }
 
 const DOCS = new URL('../../docs/', import.meta.url)
-const [LEFT, RIGHT, TOP, BOTTOM] = [40, 620, 44, 340]
+const [LEFT, RIGHT, TOP, BOTTOM] = [40, 590, 44, 340]
 // Distinguishable without their hue too. Source: Okabe and Ito, Color Universal Design
 const COLOURS = ['#0072b2', '#e69f00', '#009e73', '#cc79a7']
 const STYLE = `text{font:12px system-ui,sans-serif;fill:#333}.title{font-size:15px;font-weight:600}
