@@ -17,7 +17,8 @@ const settings = {
 Object.assign(process.env, settings, process.argv[2] === 'patient' && { AUDIT_URL: 'http://127.0.0.1:9' })
 await import('/app/main.mjs')
 // Imported only after many calls
-for (const file of readdirSync('/app').filter((file) => /^undici-.*\.mjs$/.test(file))) await import(`/app/${file}`)
+const files = readdirSync('/app').filter((file) => /^undici-.*\.mjs$/.test(file))
+for (const file of files) await import(`/app/${file}`)
 setTimeout(() => {
   flushCompileCache()
   process.exit(0)

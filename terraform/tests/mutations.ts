@@ -96,7 +96,7 @@ const mutations: Mutation[] = [
     'the environment is for the gateway alone'
   ),
   rules(
-    /(name = "gateway", direction = "Inbound", from = \[local\.gateway\], to = local\.endpoints, ports = )\["443"\]/,
+    /(direction = "Inbound", from = \[local\.gateway\], to = local\.endpoints, ports = )\["443"\]/,
     '$1["443", "10255"]',
     'the gateway does not reach the databases'
   ),
