@@ -45,8 +45,8 @@ export default [
   },
   {
     files: ['services/**/*.ts'],
-    // A main passes the environment to its loadConfig; commands and benchmarks pass it to what they start; some
-    // options of the telemetry SDK can be set in the environment alone
+    // A main passes the environment to its loadConfig; commands and benchmarks pass it to what they start;
+    // some options of the telemetry SDK can be set in the environment alone
     ignores: [
       ...TESTS, '**/config.ts', '**/main.ts', 'services/cli/**', '**/bench/**',
       'services/common/telemetry/telemetry.ts'
