@@ -3,9 +3,8 @@ import { isDocument, toNumber } from '../bson/values.ts'
 import type { Doc, Value } from '../bson/values.ts'
 import { checkDatabase, missingField, wrongType } from '../commands/command.ts'
 import type { Command, Handler } from '../commands/command.ts'
-import { CommandError } from '../errors.ts'
+import { CommandError, notSupported } from '../errors.ts'
 import { Conversation, authenticationFailed, mechanism } from './scram.ts'
-import type { Credential } from './scram.ts'
 
 const ok = new Int32(1)
 
@@ -19,9 +18,10 @@ function start ({ client, users }: Command, body: Doc, database: string): Doc {
     throw new CommandError('MechanismUnavailable',
       `Received authentication for mechanism ${given} which is unknown or not enabled`)
   }
-  const skipEmptyExchange = isDocument(body.options) && body.options.skipEmptyExchange === true
-  const credentialOf = (name: string): Credential => users.credential(database, name)
-  client.conversation = new Conversation(database, credentialOf, skipEmptyExchange)
+  if (!isDocument(body.options) || body.options.skipEmptyExchange !== true) {
+    throw notSupported('a login without skipEmptyExchange')
+  }
+  client.conversation = new Conversation(database, (name) => users.credential(database, name))
   return step({ client, users }, body.payload)
 }
 
@@ -78,22 +78,4 @@ export function handshake (command: Command): Doc {
   return answer
 }
 
-const logout: Handler = ({ client, database }) => {
-  if (client.user?.db === database) client.user = undefined
-  return { ok }
-}
-
-const connectionStatus: Handler = ({ client, users }) => {
-  const user = users.current(client)
-  return {
-    authInfo: {
-      authenticatedUsers: user === undefined ? [] : [{ user: user.name, db: user.db }],
-      authenticatedUserRoles: user?.roles.map((role) => ({ ...role })) ?? []
-    },
-    ok
-  }
-}
-
-export const authenticationCommands: Record<string, Handler> = {
-  saslStart, saslContinue, logout, connectionStatus
-}
+export const authenticationCommands: Record<string, Handler> = { saslStart, saslContinue }

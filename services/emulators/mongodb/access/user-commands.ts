@@ -1,42 +1,28 @@
 import { Int32, UUID } from 'bson'
-import { isDocument, toNumber } from '../bson/values.ts'
-import type { Doc } from '../bson/values.ts'
+import { isDocument } from '../bson/values.ts'
 import { arrayOption, checkDatabase, wrongType } from '../commands/command.ts'
 import type { Command, Handler } from '../commands/command.ts'
-import { CommandError } from '../errors.ts'
-import { isRole } from './roles.ts'
-import type { Role } from './roles.ts'
+import { CommandError, notSupported } from '../errors.ts'
+import { isRole } from './authorization.ts'
 import { mechanism } from './scram.ts'
-import type { User } from './users.ts'
+import type { Role } from './users.ts'
 
 const ok = new Int32(1)
 const bad = (message: string): never => { throw new CommandError('BadValue', message) }
 
-/** The roles that a command gives a user, whether they exist or not. */
-export function rolesOption (command: Command): Role[] {
-  return arrayOption(command, 'roles').map((role) => {
-    if (typeof role === 'string') return { role, db: command.database }
-    if (!isDocument(role) || typeof role.role !== 'string' || typeof role.db !== 'string') {
+function rolesOption (command: Command): Role[] {
+  return arrayOption(command, 'roles').map((given) => {
+    const { role, db } = isDocument(given) ? given : { role: given, db: command.database }
+    if (typeof role !== 'string' || typeof db !== 'string') {
       return bad('A role must be a string or have the strings "role" and "db"')
     }
-    return { role: role.role, db: checkDatabase(role.db) }
+    const named = { role, db: checkDatabase(db) }
+    if (isRole(named)) return named
+    throw new CommandError('RoleNotFound', `Could not find role: ${role}@${db}`)
   })
 }
 
-function existingRoles (command: Command): Role[] {
-  const roles = rolesOption(command)
-  const unknown = roles.find((role) => !isRole(role))
-  if (unknown === undefined) return roles
-  throw new CommandError('RoleNotFound', `Could not find role: ${unknown.role}@${unknown.db}`)
-}
-
-function passwordOption ({ name, body }: Command): string | undefined {
-  const { pwd, digestPassword, mechanisms } = body
-  if (digestPassword === false) bad(`Use of ${mechanism} requires undigested passwords`)
-  if (mechanisms !== undefined && !(Array.isArray(mechanisms) && mechanisms.includes(mechanism))) {
-    bad(`mechanisms must hold ${mechanism}, the only one of this database`)
-  }
-  if (pwd === undefined) return undefined
+function passwordOption ({ name, body: { pwd } }: Command): string {
   if (typeof pwd !== 'string') throw wrongType(name, 'pwd', pwd, 'string')
   return pwd === '' ? bad('User passwords must not be empty') : pwd
 }
@@ -49,21 +35,12 @@ function userName ({ name, body }: Command): string {
 }
 
 const createUser: Handler = (command) => {
-  const name = userName(command)
-  const password = passwordOption(command) ?? bad("Must provide a 'pwd' field for all user documents, " +
-    "except those with '$external' as the user's source db")
-  command.users.create(command.database, name, password, existingRoles(command))
+  command.users.create(command.database, userName(command), passwordOption(command), rolesOption(command))
   return { ok }
 }
 
 const updateUser: Handler = (command) => {
-  const name = userName(command)
-  const password = passwordOption(command)
-  const roles = command.body.roles === undefined ? undefined : existingRoles(command)
-  if (password === undefined && roles === undefined) {
-    bad('Must specify at least one field to update in updateUser')
-  }
-  command.users.update(command.database, name, password, roles)
+  command.users.setPassword(command.database, userName(command), passwordOption(command))
   return { ok }
 }
 
@@ -72,24 +49,14 @@ const dropUser: Handler = (command) => {
   return { ok }
 }
 
-/**
- * The users that usersInfo asks for; all of the database without a name, all there are without a database.
- */
-export function usersAsked ({ body, database }: Command): Array<{ db?: string, name?: string }> {
-  const asked = body.usersInfo
-  if (toNumber(asked) === 1) return [{ db: database }]
-  if (isDocument(asked) && asked.forAllDBs === true) return [{}]
-  return (Array.isArray(asked) ? asked : [asked]).map((one) => {
-    if (typeof one === 'string') return { db: database, name: one }
-    if (isDocument(one) && typeof one.user === 'string' && typeof one.db === 'string') {
-      return { db: one.db, name: one.user }
-    }
-    return bad('UserName must be either a string or an object with the strings "user" and "db"')
-  })
-}
-
-function describeUser ({ id, db, name, roles }: User): Doc {
-  return {
+/** One user of the database, by its name. */
+const usersInfo: Handler = (command) => {
+  const { usersInfo: asked } = command.body
+  if (typeof asked !== 'string') throw notSupported('usersInfo of other than one name')
+  const user = command.users.find(command.database, asked)
+  if (user === undefined) return { users: [], ok }
+  const { id, db, name, roles } = user
+  const described = {
     _id: `${db}.${name}`,
     userId: new UUID(id),
     user: name,
@@ -97,14 +64,7 @@ function describeUser ({ id, db, name, roles }: User): Doc {
     roles: roles.map((role) => ({ ...role })),
     mechanisms: [mechanism]
   }
-}
-
-const usersInfo: Handler = (command) => {
-  const asked = usersAsked(command)
-  const found = command.users.list().filter((user) => (
-    asked.some(({ db = user.db, name = user.name }) => db === user.db && name === user.name)
-  ))
-  return { users: found.map(describeUser), ok }
+  return { users: [described], ok }
 }
 
 export const userCommands: Record<string, Handler> = { createUser, updateUser, dropUser, usersInfo }

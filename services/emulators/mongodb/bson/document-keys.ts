@@ -1,13 +1,13 @@
 import { CommandError } from '../errors.ts'
 import { compoundKey } from './keys.ts'
 import type { KeyPart } from './keys.ts'
-import { field, isDocument, namesOf, toNumber, wholeNumber } from './values.ts'
+import { field, isDocument, toNumber } from './values.ts'
 import type { Doc, Value } from './values.ts'
 
 /** The parts of a key pattern, whose directions are numbers. */
 export function keyParts (pattern: Doc): KeyPart[] {
-  return namesOf(pattern).map((path) => (
-    { path, names: path.split('.'), direction: toNumber(pattern[path])! < 0 ? -1 : 1 }
+  return Object.entries(pattern).map(([path, direction]) => (
+    { path, names: path.split('.'), direction: toNumber(direction)! < 0 ? -1 : 1 }
   ))
 }
 
@@ -51,16 +51,10 @@ interface Expansion {
   seen: ArraySeen | undefined
 }
 
-/** Follows a path until its end or an array whose elements have to be taken one by one. */
+/** Follows a path until its end or an array, whose elements have to be taken one by one. */
 function follow ({ part, value, depth }: Place, names: string[]): Place {
-  for (; depth < names.length && value !== undefined; depth++) {
-    const name = names[depth]!
-    if (Array.isArray(value)) {
-      const isPosition = wholeNumber.test(name) &&
-        !value.some((item) => isDocument(item) && Object.hasOwn(item, name))
-      if (!isPosition) break
-      value = value[Number(name)]
-    } else value = isDocument(value) ? field(value, name) : undefined
+  for (; depth < names.length && value !== undefined && !Array.isArray(value); depth++) {
+    value = isDocument(value) ? field(value, names[depth]!) : undefined
   }
   return { part, value, depth }
 }

@@ -1,6 +1,7 @@
-import { BSONValue, Binary, Double, Int32, Long, ObjectId } from 'bson'
+import { BSONValue, Long } from 'bson'
+import type { Binary, ObjectId } from 'bson'
 import { notSupported } from '../errors.ts'
-import { namesOf, typeName } from './values.ts'
+import { toNumber, typeName } from './values.ts'
 import type { Doc, Value } from './values.ts'
 
 /*
@@ -89,44 +90,16 @@ function putDouble (value: number): void {
   at += 8
 }
 
-const scratch = Buffer.alloc(8)
-
-/** The next double below one that is not zero. */
-function nextDown (value: number): number {
-  scratch.writeDoubleBE(value)
-  const bits = scratch.readBigInt64BE()
-  scratch.writeBigInt64BE(value > 0 ? bits - 1n : bits + 1n)
-  return scratch.readDoubleBE()
-}
-
-/** The greatest double not above the number, then, only if that differs from it, its decimal digits. */
-function putLarge (long: bigint): void {
-  let double = Number(long)
-  if (BigInt(double) > long) double = nextDown(double)
-  putDouble(double)
-  if (BigInt(double) === long) return putByte(0)
-  putByte(1)
-  const start = at
-  const digits = (long < 0n ? -long : long).toString()
-  reserve(digits.length + 3)
-  at = buffer.writeUInt16BE(digits.length + 0x4000, at)
-  at += buffer.write(digits.replace(/0+$/, ''), at, 'latin1')
-  buffer[at++] = 0
-  if (long < 0n) for (let i = start; i < at; i++) buffer[i] = ~buffer[i]!
-}
-
-/** A number that a double holds exactly, undefined for a long that it does not. */
-function exactNumber (value: Value): number | undefined {
-  if (typeof value === 'number') return value
-  if (value instanceof Int32 || value instanceof Double) return value.value
-  const number = (value as Long).toNumber()
-  return Number.isSafeInteger(number) ? number : undefined
+/** Throws CommandNotSupported for a long that a double cannot hold exactly. */
+function numberOf (value: Value): number {
+  const number = toNumber(value)!
+  if (value instanceof Long && !Number.isSafeInteger(number)) throw notSupported('a long beyond 2^53')
+  return number
 }
 
 function putNumber (value: Value): void {
-  const number = exactNumber(value)
-  if (number === undefined) return putLarge((value as Long).toBigInt())
-  putDouble(number)
+  putDouble(numberOf(value))
+  // Earlier versions stored the digits of larger longs after a 1
   putByte(0)
 }
 
@@ -147,11 +120,11 @@ function putDate (value: Date): void {
 }
 
 function putObject (value: Doc): void {
-  for (const name of namesOf(value)) {
-    const type = orderOf(value[name])
+  for (const [name, inner] of Object.entries(value)) {
+    const type = orderOf(inner)
     putByte(type)
     putText(name)
-    putPayload(type, value[name])
+    putPayload(type, inner)
   }
   putByte(0)
 }
@@ -223,10 +196,7 @@ export function compare (a: Value, b: Value): number {
   if (type !== orderOf(b)) return type - orderOf(b)
   if (type === order.string && a === b) return 0
   if (type === order.bool || type === order.date) return compareNumbers(Number(a), Number(b))
-  if (type === order.number) {
-    const [x, y] = [exactNumber(a), exactNumber(b)]
-    if (x !== undefined && y !== undefined) return compareNumbers(x, y)
-  }
+  if (type === order.number) return compareNumbers(numberOf(a), numberOf(b))
   return Buffer.compare(keyOf(a), keyOf(b))
 }
 

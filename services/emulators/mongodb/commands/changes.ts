@@ -21,16 +21,13 @@ export interface Outcome {
   modified: number
   /** The `_id` of the document that was inserted. */
   upserted: Value
-  /** The document as it was and as it is, of a change of one. */
-  before?: Uint8Array
-  after?: Uint8Array
 }
 
 /** A document that matched, with the count of changes of its collection at that time. */
 interface Match { rid: number, bytes: Uint8Array, changes: number }
 
-/** Throws for a document that cannot be stored. */
-export function checkInserted ({ bytes, doc }: Stored): void {
+/** Inserts a document. Throws for one that cannot be stored. */
+export function insert (command: Command, { bytes, doc }: Stored): void {
   if (bytes.length > maxDocument) {
     throw new CommandError('BSONObjectTooLarge',
       `object to insert too large. size in bytes: ${bytes.length}, max size: ${maxDocument}`)
@@ -45,6 +42,7 @@ export function checkInserted ({ bytes, doc }: Stored): void {
       `_id fields may not contain '$'-prefixed fields: ${operator} is not valid for storage.`)
   }
   checkStorable(doc)
+  makeCollection(command).insert(bytes, doc)
 }
 
 const unread = new Uint8Array()
@@ -58,17 +56,14 @@ async function findAll (collection: Collection, search: Search, clock: Clock): P
   const matched: Match[] = []
   for (let next = await finder.next(); next !== undefined; next = await finder.next()) {
     const { rid, bytes } = next
-    matched.push(search.limit === 1
-      ? { rid, bytes, changes: collection.changes }
-      : { rid, bytes: unread, changes: -1 })
+    const { changes } = collection
+    matched.push(search.limit === 1 ? { rid, bytes, changes } : { rid, bytes: unread, changes: -1 })
   }
   return matched
 }
 
 /** A matched document as it is now, undefined if it no longer matches. */
-function current (
-  collection: Collection, { rid, bytes, changes }: Match, filter: Filter
-): Uint8Array | undefined {
+function current (collection: Collection, { rid, bytes, changes }: Match, filter: Filter): Uint8Array | undefined {
   if (collection.dropped) {
     throw new CommandError('QueryPlanKilled', `collection dropped: ${collection.namespace}`)
   }
@@ -78,9 +73,7 @@ function current (
 }
 
 /** Updates what a search finds, or inserts if it finds nothing and `upsert` is set. */
-export async function change (
-  command: Command, search: Search, update: Update, upsert: boolean
-): Promise<Outcome> {
+export async function change (command: Command, search: Search, update: Update, upsert: boolean): Promise<Outcome> {
   const outcome: Outcome = { matched: 0, modified: 0, upserted: undefined }
   for (;;) {
     const collection = findCollection(command)
@@ -97,9 +90,8 @@ export async function change (
     const now = findCollection(command)
     if (now !== collection || now?.changes !== changes) continue
     const stored = update.insert(search.filter)
-    checkInserted(stored)
-    makeCollection(command).insert(stored.bytes, stored.doc)
-    return { ...outcome, upserted: stored.doc._id, after: stored.bytes }
+    insert(command, stored)
+    return { ...outcome, upserted: stored.doc._id }
   }
 }
 
@@ -108,32 +100,26 @@ function changeMatch (
 ): void {
   const bytes = current(collection, match, filter)
   if (bytes === undefined) return
-  const changed = update.apply(bytes, decode(bytes))
+  const changed = update.apply(decode(bytes))
   outcome.matched++
-  outcome.before = bytes
-  outcome.after = changed.bytes
   if (Buffer.compare(bytes, changed.bytes) === 0) return
   checkStorable(changed.doc)
   collection.replace(match.rid, decode(bytes), changed.bytes, changed.doc, changed.touched)
   outcome.modified++
 }
 
-/** Deletes what a search finds; returns how many, and the last of them. */
-export async function removeAll (
-  collection: Collection, search: Search, clock: Clock
-): Promise<{ n: number, removed: Uint8Array | undefined }> {
+/** Deletes what a search finds; returns how many. */
+export async function removeAll (collection: Collection, search: Search, clock: Clock): Promise<number> {
   for (;;) {
     let n = 0
-    let removed: Uint8Array | undefined
     const matched = await findAll(collection, search, clock)
     for (const match of matched) {
       if (clock.due) await clock.pause()
       const bytes = current(collection, match, search.filter)
       if (bytes === undefined) continue
       collection.remove(match.rid, decode(bytes))
-      removed = bytes
       n++
     }
-    if (search.limit !== 1 || n > 0 || matched.length === 0) return { n, removed }
+    if (search.limit !== 1 || n > 0 || matched.length === 0) return n
   }
 }

@@ -1,6 +1,6 @@
 import { Int32 } from 'bson'
 import { compare } from '../bson/keys.ts'
-import { isDocument, namesOf, toNumber, typeName } from '../bson/values.ts'
+import { isDocument, showValue, toNumber, typeName } from '../bson/values.ts'
 import type { Doc, Value } from '../bson/values.ts'
 import { keyParts } from '../bson/document-keys.ts'
 import { CommandError, notSupported } from '../errors.ts'
@@ -9,19 +9,13 @@ import { matches } from '../query/matching.ts'
 import type { Collection } from '../storage/collection.ts'
 import { Index, describeIndex } from '../storage/indexes.ts'
 import type { IndexSpec } from '../storage/indexes.ts'
-import { listReply } from './batches.ts'
-import { arrayOption, collectionName, documentOption, findCollection, makeCollection } from './command.ts'
-import type { Handler } from './command.ts'
+import {
+  arrayOption, collectionName, documentOption, findCollection, makeCollection, missingField
+} from './command.ts'
+import type { Command, Handler } from './command.ts'
+import { listReply } from './cursors.ts'
 
 const ok = new Int32(1)
-
-const drop: Handler = (command) => {
-  const collection = findCollection(command)
-  if (collection === undefined) return { ok }
-  collection.database.dropCollection(collection)
-  command.cursors.drop(command.database, collection.name)
-  return { nIndexesWas: new Int32(collection.indexes.length), ns: collection.namespace, ok }
-}
 
 const dropDatabase: Handler = ({ database, storage, cursors }) => {
   const existed = storage.databases.some(({ name }) => name === database)
@@ -44,28 +38,31 @@ const listCollections: Handler = (command) => {
   return listReply(command, `${database}.$cmd.listCollections`, docs.filter((doc) => matches(filter, doc)))
 }
 
-const listIndexes: Handler = (command) => {
+function existingCollection (command: Command): Collection {
   const collection = findCollection(command)
-  if (collection === undefined) {
-    throw new CommandError('NamespaceNotFound',
-      `ns does not exist: ${command.database}.${collectionName(command)}`)
-  }
+  if (collection !== undefined) return collection
+  throw new CommandError('NamespaceNotFound',
+    `ns does not exist: ${command.database}.${collectionName(command)}`)
+}
+
+const listIndexes: Handler = (command) => {
+  const collection = existingCollection(command)
   return listReply(command, collection.namespace, collection.indexes.map(describeIndex))
 }
 
-const indexOptions = new Set(['v', 'key', 'name', 'unique', 'expireAfterSeconds', 'background'])
+const indexOptions = new Set(['key', 'name', 'unique', 'expireAfterSeconds'])
 const unsupportedIndexOptions = new Set([
-  'sparse', 'partialFilterExpression', 'hidden', 'collation', 'wildcardProjection', 'weights', 'storageEngine'
+  'v', 'background', 'sparse', 'partialFilterExpression', 'hidden', 'collation', 'wildcardProjection', 'weights',
+  'storageEngine'
 ])
 
 const cannotCreate = (message: string): CommandError => new CommandError('CannotCreateIndex', message)
 
 function checkKey (key: Doc): void {
-  const paths = namesOf(key)
+  const paths = Object.entries(key)
   if (paths.length === 0) throw cannotCreate('Index keys cannot be empty.')
   if (paths.length > 32) throw cannotCreate('too many fields in compound index: the maximum is 32')
-  for (const path of paths) {
-    const value = key[path]
+  for (const [path, value] of paths) {
     const names = path.split('.')
     if (['text', '2d', '2dsphere', 'hashed'].includes(String(value)) || path.includes('$**')) {
       throw notSupported(`an index of this kind on ${path}`)
@@ -93,7 +90,7 @@ function ttlSeconds (value: Value, key: Doc): number | undefined {
     throw cannotCreate(
       `${option} must be within an acceptable range, try a different number than ${seconds}.`)
   }
-  const paths = namesOf(key)
+  const paths = Object.keys(key)
   if (paths.length > 1) {
     throw cannotCreate('TTL indexes are single-field indexes, compound indexes do not support TTL.')
   }
@@ -127,9 +124,7 @@ function parseIndex (given: Value): IndexSpec {
   return { name, parts: keyParts(key), unique: unique === true, seconds: ttlSeconds(expireAfterSeconds, key) }
 }
 
-/**
- * Whether a collection has an index already. Throws for one that another of its name or its key contradicts.
- */
+/** Whether a collection has an index already. Throws for one that another of its name or its key contradicts. */
 function hasIndex (collection: Collection, spec: IndexSpec): boolean {
   const wanted = describeIndex(new Index(-1, spec))
   for (const index of collection.indexes) {
@@ -152,7 +147,7 @@ function hasIndex (collection: Collection, spec: IndexSpec): boolean {
 const createIndexes: Handler = (command) => {
   const specs = arrayOption(command, 'indexes').map(parseIndex)
   if (specs.length === 0) throw new CommandError('BadValue', 'Must specify at least one index to create')
-  const created = findCollection(command) === undefined
+  const createdCollectionAutomatically = findCollection(command) === undefined
   const collection = makeCollection(command)
   const before = collection.indexes.length
   collection.database.write()
@@ -163,12 +158,30 @@ const createIndexes: Handler = (command) => {
   return {
     numIndexesBefore: new Int32(before),
     numIndexesAfter: new Int32(after),
-    createdCollectionAutomatically: created,
+    createdCollectionAutomatically,
     ...(after === before && { note: 'all indexes already exist' }),
     ok
   }
 }
 
+/** Drops an index by its name or its key, or all but that of `_id` for `*`. */
+const dropIndexes: Handler = (command) => {
+  const collection = existingCollection(command)
+  const { index: asked } = command.body
+  if (asked === undefined) throw missingField(command.name, 'index')
+  if (typeof asked !== 'string' && !isDocument(asked)) throw notSupported('a list of indexes to drop')
+  const before = collection.indexes
+  const isAsked = ({ name, pattern }: Index): boolean =>
+    asked === '*' || (typeof asked === 'string' ? name === asked : compare(pattern, asked) === 0)
+  const found = before.filter(isAsked)
+  if (asked !== '*') {
+    if (found.length === 0) throw new CommandError('IndexNotFound', `index not found: ${showValue(asked)}`)
+    if (found[0]!.isId) throw new CommandError('InvalidOptions', 'cannot drop _id index')
+  }
+  for (const index of found) if (!index.isId) collection.dropIndex(index)
+  return { nIndexesWas: new Int32(before.length), ok }
+}
+
 export const collectionCommands: Record<string, Handler> = {
-  drop, dropDatabase, listCollections, listIndexes, createIndexes
+  dropDatabase, listCollections, listIndexes, createIndexes, dropIndexes
 }

@@ -1,4 +1,3 @@
-import { Binary } from 'bson'
 import type { Users, Login } from '../access/users.ts'
 import type { Conversation } from '../access/scram.ts'
 import { isDocument, toNumber, typeName } from '../bson/values.ts'
@@ -115,14 +114,6 @@ export function makeCollection (command: Command): Collection {
     throw new CommandError('InvalidNamespace', `cannot write to '${database}.${name}'`)
   }
   return storage.collection(database, name) ?? storage.create(database).createCollection(name)
-}
-
-/** The id of a session, undefined for none. */
-export function sessionId (command: string, lsid: Value): string | undefined {
-  if (lsid === undefined || lsid === null) return undefined
-  const id = isDocument(lsid) ? lsid.id : undefined
-  if (!(id instanceof Binary)) throw wrongType(command, 'lsid.id', id, 'binData')
-  return id.toString('hex')
 }
 
 export function requireAdmin ({ name, database }: Command): void {

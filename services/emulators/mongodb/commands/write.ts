@@ -1,29 +1,26 @@
 import { Int32 } from 'bson'
-import { keyParts } from '../bson/document-keys.ts'
-import {
-  decode, documentField, elements, encode, encodeField, join, okField, withId
-} from '../bson/encoding.ts'
+import { decodeInput, withId } from '../bson/encoding.ts'
 import { integer, isDocument, toNumber } from '../bson/values.ts'
 import type { Doc, Value } from '../bson/values.ts'
 import { CommandError } from '../errors.ts'
 import { parseFilter } from '../query/filter.ts'
+import type { Filter } from '../query/filter.ts'
 import { searchOf } from '../query/finder.ts'
-import { compileProjection } from '../query/projection.ts'
 import { parseUpdate } from '../update/update.ts'
-import { change, checkInserted, removeAll } from './changes.ts'
-import { collectionName, documentOption, findCollection, makeCollection, missingField } from './command.ts'
+import { change, insert, removeAll } from './changes.ts'
+import { collectionName, findCollection, missingField, wrongType } from './command.ts'
 import type { Command, Handler } from './command.ts'
 import { checkFields, deleteFields, updateFields } from './options.ts'
-import { checkSort, hintOf } from './read.ts'
+import { hintOf } from './read.ts'
 
 const ok = new Int32(1)
 const maxBatch = 100000
 
-function encodedStatements ({ name, body, sequences }: Command, list: string): Uint8Array[] {
-  const given = body[list]
-  const found = sequences.get(list) ??
-    (Array.isArray(given) ? given.map((item) => encode(item as Doc)) : undefined)
+/** The statements of a command: encoded in a section of its message, or decoded in its body. */
+function statementsOf ({ name, body, sequences }: Command, list: string): Value[] | Uint8Array[] {
+  const found = sequences.get(list) ?? body[list]
   if (found === undefined) throw missingField(name, list)
+  if (!Array.isArray(found)) throw wrongType(name, list, found, 'array')
   if (found.length > 0 && found.length <= maxBatch) return found
   throw new CommandError('InvalidLength',
     `Write batch sizes must be between 1 and ${maxBatch}. Got ${found.length} operations.`)
@@ -31,13 +28,14 @@ function encodedStatements ({ name, body, sequences }: Command, list: string): U
 
 /** Runs the statements of a write command and returns their errors; an ordered one stops at the first. */
 async function runStatements (
-  command: Command, list: string, run: (bytes: Uint8Array, index: number) => void | Promise<void>
+  command: Command, list: string, run: (statement: Doc, index: number) => void | Promise<void>
 ): Promise<{ writeErrors?: Doc[] }> {
+  collectionName(command)
   const writeErrors: Doc[] = []
-  for (const [index, bytes] of encodedStatements(command, list).entries()) {
+  for (const [index, given] of statementsOf(command, list).entries()) {
     if (command.clock.due) await command.clock.pause()
     try {
-      const running = run(bytes, index)
+      const running = run(decodeStatement(command, list, given), index)
       if (running !== undefined) await running
     } catch (error) {
       if (!(error instanceof CommandError) || error.code === 50) throw error
@@ -49,53 +47,38 @@ async function runStatements (
   return writeErrors.length > 0 ? { writeErrors } : {}
 }
 
-/** Decodes a document of a client. Throws InvalidBSON. */
-function decodeGiven (bytes: Uint8Array): Doc {
-  try {
-    return decode(bytes)
-  } catch (error) {
-    if (error instanceof CommandError) throw error
-    throw new CommandError('InvalidBSON', (error as Error).message)
-  }
+function decodeStatement ({ name }: Command, list: string, given: Value | Uint8Array): Doc {
+  if (given instanceof Uint8Array) return decodeInput(given)
+  if (!isDocument(given)) throw wrongType(name, list, given, 'object')
+  return given
 }
 
-const insert: Handler = async (command) => {
-  collectionName(command)
+const insertAll: Handler = async (command) => {
   let n = 0
-  const errors = await runStatements(command, 'documents', (bytes) => {
-    const stored = withId(bytes, decodeGiven(bytes))
-    checkInserted(stored)
-    makeCollection(command).insert(stored.bytes, stored.doc)
+  const errors = await runStatements(command, 'documents', (doc) => {
+    insert(command, withId(doc))
     n++
   })
   return { n: integer(n), ...errors, ok }
 }
 
-/** The bytes of a field whose value is a document. */
-function bytesOf (bytes: Uint8Array, name: string): Uint8Array | undefined {
-  const field = elements(bytes).find((element) => element.name === name)
-  return field?.type === 3 ? bytes.subarray(field.value, field.end) : undefined
-}
-
-function filterOf (command: string, q: Value): Doc {
+function filterOf (command: string, q: Value): Filter {
   if (!isDocument(q)) throw missingField(command, 'q')
-  return q
+  return parseFilter(q)
 }
 
 const update: Handler = async (command) => {
-  collectionName(command)
   let n = 0
   let modified = 0
   const upserted: Doc[] = []
-  const errors = await runStatements(command, 'updates', async (bytes, index) => {
-    const statement = decodeGiven(bytes)
+  const errors = await runStatements(command, 'updates', async (statement, index) => {
     checkFields('update.updates', statement, updateFields)
     const { q, u, hint } = statement
-    const filter = parseFilter(filterOf('update.updates', q))
+    const filter = filterOf('update.updates', q)
     if (u === undefined) throw missingField('update.updates', 'u')
     const multi = statement.multi === true
     const search = searchOf({ filter, limit: multi ? Infinity : 1, hint: hintOf(hint) })
-    const changes = parseUpdate(u, bytesOf(bytes, 'u'), multi)
+    const changes = parseUpdate(u, multi)
     const outcome = await change(command, search, changes, statement.upsert === true)
     n += outcome.matched
     modified += outcome.modified
@@ -103,22 +86,14 @@ const update: Handler = async (command) => {
     n++
     upserted.push({ index: new Int32(index), _id: outcome.upserted })
   })
-  return {
-    n: integer(n),
-    nModified: integer(modified),
-    ...(upserted.length > 0 && { upserted }),
-    ...errors,
-    ok
-  }
+  return { n: integer(n), nModified: integer(modified), ...(upserted.length > 0 && { upserted }), ...errors, ok }
 }
 
 const remove: Handler = async (command) => {
-  collectionName(command)
   let n = 0
-  const errors = await runStatements(command, 'deletes', async (bytes) => {
-    const statement = decodeGiven(bytes)
+  const errors = await runStatements(command, 'deletes', async (statement) => {
     checkFields('delete.deletes', statement, deleteFields)
-    const filter = parseFilter(filterOf('delete.deletes', statement.q))
+    const filter = filterOf('delete.deletes', statement.q)
     const limit = toNumber(statement.limit)
     if (limit === undefined) throw missingField('delete.deletes', 'limit')
     if (limit !== 0 && limit !== 1) {
@@ -128,53 +103,9 @@ const remove: Handler = async (command) => {
     const collection = findCollection(command)
     if (collection === undefined) return
     const search = searchOf({ filter, limit: limit || Infinity, hint: hintOf(statement.hint) })
-    n += (await removeAll(collection, search, command.clock)).n
+    n += await removeAll(collection, search, command.clock)
   })
   return { n: integer(n), ...errors, ok }
 }
 
-function checkFindAndModify ({ remove, update, upsert, new: after }: Doc): void {
-  const refuse = (message: string): never => { throw new CommandError('FailedToParse', message) }
-  if (remove !== true) {
-    if (update === undefined) refuse('Either an update or remove=true must be specified')
-    return
-  }
-  if (update !== undefined) refuse('Cannot specify both an update and remove=true')
-  if (upsert === true) refuse('Cannot specify both upsert=true and remove=true')
-  if (after === true) {
-    refuse("Cannot specify both new=true and remove=true; 'remove' always returns the deleted document")
-  }
-}
-
-const findAndModify: Handler = async (command) => {
-  const { body } = command
-  checkFindAndModify(body)
-  const project = compileProjection(documentOption(command, 'fields'))
-  const search = searchOf({
-    filter: parseFilter(documentOption(command, 'query')),
-    sort: keyParts(checkSort(documentOption(command, 'sort'))),
-    limit: 1,
-    hint: hintOf(body.hint)
-  })
-  const answer = (lastErrorObject: Doc, bytes: Uint8Array | undefined): Uint8Array => join([
-    encodeField('lastErrorObject', lastErrorObject),
-    bytes === undefined
-      ? encodeField('value', null)
-      : documentField('value', project === undefined ? bytes : encode(project(decode(bytes)))),
-    okField
-  ])
-  if (body.remove === true) {
-    const collection = findCollection(command)
-    const found = collection === undefined ? undefined : await removeAll(collection, search, command.clock)
-    return answer({ n: integer(found?.n ?? 0) }, found?.removed)
-  }
-  const { matched, upserted, before, after } =
-    await change(command, search, parseUpdate(body.update, undefined, false), body.upsert === true)
-  return answer({
-    n: integer(matched > 0 || upserted !== undefined ? 1 : 0),
-    updatedExisting: matched > 0,
-    ...(upserted !== undefined && { upserted })
-  }, body.new === true ? after : before)
-}
-
-export const writeCommands: Record<string, Handler> = { insert, update, delete: remove, findAndModify }
+export const writeCommands: Record<string, Handler> = { insert: insertAll, update, delete: remove }

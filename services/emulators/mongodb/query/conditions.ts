@@ -1,6 +1,6 @@
 import { BSONRegExp, ObjectId } from 'bson'
 import { compare, keyOf, order, orderOf } from '../bson/keys.ts'
-import { isDocument, showValue, toNumber, typeName, typeNumbers } from '../bson/values.ts'
+import { isDocument, toNumber } from '../bson/values.ts'
 import type { Value } from '../bson/values.ts'
 import { CommandError } from '../errors.ts'
 import { compileRegex } from './regex.ts'
@@ -10,7 +10,7 @@ type Test = (value: Value) => boolean
 
 /** What one operator demands of a value. */
 export interface Condition {
-  op: Comparison | 'eq' | 'in' | 'regex' | 'exists' | 'type' | 'size' | 'elemMatch'
+  op: Comparison | 'eq' | 'in' | 'regex' | 'exists' | 'elemMatch'
   /** The operator's argument. */
   value: Value
   /** Tests one value; undefined stands for a missing field. */
@@ -75,15 +75,14 @@ export function existsTest (value: Value): boolean {
   return value !== null && value !== undefined && value !== false && toNumber(value) !== 0
 }
 
+/** The regular expression of `$regex` and `$options`. */
 export function regexOf (value: Value, options: Value): BSONRegExp {
   if (options !== undefined && typeof options !== 'string') return bad('$options has to be a string')
-  if (value instanceof BSONRegExp) {
-    if (options !== undefined && value.options !== '') {
-      throw new CommandError(51075, 'options set in both $regex and $options')
-    }
-    return new BSONRegExp(value.pattern, options ?? value.options)
-  }
-  return typeof value === 'string' ? new BSONRegExp(value, options) : bad('$regex has to be a string')
+  if (typeof value === 'string') return new BSONRegExp(value, options)
+  if (!(value instanceof BSONRegExp)) return bad('$regex has to be a string')
+  if (options === undefined) return value
+  if (value.options !== '') throw new CommandError(51075, 'options set in both $regex and $options')
+  return new BSONRegExp(value.pattern, options)
 }
 
 export function matchesRegex (value: BSONRegExp): Condition {
@@ -91,49 +90,7 @@ export function matchesRegex (value: BSONRegExp): Condition {
   return { op: 'regex', value, test: (other) => typeof other === 'string' && matches(other), elements: true }
 }
 
-const numberTypes = ['double', 'int', 'long']
-const nameOfNumber = new Map(Object.entries(typeNumbers).map(([name, number]) => [number, name]))
-
-function typesOf (type: Value): string[] {
-  if (type === 'number') return numberTypes
-  if (typeof type === 'string') {
-    return Object.hasOwn(typeNumbers, type) ? [type] : bad(`Unknown type name alias: ${type}`)
-  }
-  const number = toNumber(type)
-  if (number === undefined) {
-    throw new CommandError('TypeMismatch', 'type must be represented as a number or a string')
-  }
-  return [nameOfNumber.get(number) ?? bad(`Invalid numerical type code: ${number}`)]
-}
-
-export function hasType (path: string, value: Value): Condition {
-  const types = Array.isArray(value) ? value : [value]
-  if (types.length === 0) throw new CommandError('FailedToParse', `${path} must match at least one type`)
-  const wanted = new Set(types.flatMap(typesOf))
-  return { op: 'type', value, test: (other) => wanted.has(typeName(other)), elements: true }
-}
-
-export function hasSize (value: Value): Condition {
-  const size = toNumber(value)
-  if (size === undefined || !Number.isInteger(size) || size < 0) {
-    const expected = size === undefined ? 'a number' : size < 0 ? 'a non-negative number' : 'an integer'
-    throw new CommandError('FailedToParse',
-      `Failed to parse $size. Expected ${expected}${size! >= 0 ? ':' : ' in:'} $size: ${showValue(value)}`)
-  }
-  return {
-    op: 'size',
-    value,
-    test: (other) => Array.isArray(other) && other.length === size,
-    elements: false
-  }
-}
-
 /** A condition that at least one element of an array passes a test. */
 export function anyElement (value: Value, test: Test): Condition {
-  return {
-    op: 'elemMatch',
-    value,
-    test: (array) => Array.isArray(array) && array.some(test),
-    elements: false
-  }
+  return { op: 'elemMatch', value, test: (array) => Array.isArray(array) && array.some(test), elements: false }
 }

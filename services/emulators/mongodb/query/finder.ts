@@ -5,6 +5,7 @@ import type { Doc, Value } from '../bson/values.ts'
 import { CommandError } from '../errors.ts'
 import type { Collection } from '../storage/collection.ts'
 import type { Clock } from './clock.ts'
+import { matchesAll } from './filter.ts'
 import type { Filter } from './filter.ts'
 import { matches } from './matching.ts'
 import { choosePlan } from './planner.ts'
@@ -41,7 +42,7 @@ export function searchOf (search: Partial<Search> & { filter: Filter }): Search 
   return { sort: [], skip: 0, limit: Infinity, hint: undefined, project: undefined, ...search }
 }
 
-/** The documents that a search finds, in order, one at a time. */
+/** The documents that a search finds, in order, one at a time. It holds nothing that keeps others from writing. */
 export class Finder {
   readonly plan: Plan
   readonly scan: Scan
@@ -50,8 +51,8 @@ export class Finder {
   #collection: Collection
   #toSkip: number
   #left: number
-  /** The documents of a sort in memory, of which only the places are kept. */
-  #sorted: Float64Array | undefined
+  /** The documents of a sort in memory, of which only the ids are kept. */
+  #sorted: number[] | undefined
   #next = 0
   /** Whether documents may have changed since they were matched. */
   #paused = false
@@ -70,11 +71,7 @@ export class Finder {
     this.scan = new Scan(collection, this.plan, this.plan.sorted ? limit : Infinity)
   }
 
-  /** Bytes that this holds between batches. */
-  get held (): number {
-    return this.#sorted === undefined ? 0 : (this.#sorted.length - this.#next) * 8
-  }
-
+  /** Whether it is known that nothing more comes. */
   get finished (): boolean {
     return this.#left <= 0
   }
@@ -91,14 +88,15 @@ export class Finder {
     return undefined
   }
 
-  /**
-   * Drops what was read ahead if anything has changed since. Throws QueryPlanKilled for a dropped collection.
-   */
+  /** Drops what was read ahead if anything has changed since. Throws QueryPlanKilled for a dropped collection. */
   #refresh (): void {
     if (this.#changes === this.#collection.changes) return
     this.#changes = this.#collection.changes
-    if (this.#collection.dropped) {
-      throw new CommandError('QueryPlanKilled', `collection dropped: ${this.#collection.namespace}`)
+    const { dropped, indexes, namespace } = this.#collection
+    if (dropped) throw new CommandError('QueryPlanKilled', `collection dropped: ${namespace}`)
+    const { index } = this.plan
+    if (index !== null && !indexes.includes(index)) {
+      throw new CommandError('QueryPlanKilled', `index dropped: ${index.name}`)
     }
     this.release()
   }
@@ -112,9 +110,9 @@ export class Finder {
     for (;;) {
       if (this.clock.due) await this.#pause()
       const found = this.scan.next()
-      if (found === undefined || this.plan.exact) return found
+      if (found === undefined || matchesAll(this.search.filter)) return found
       const doc = decode(found.bytes)
-      if (matches(this.search.filter, doc)) return { rid: found.rid, bytes: found.bytes, doc }
+      if (matches(this.search.filter, doc)) return { ...found, doc }
     }
   }
 
@@ -132,7 +130,7 @@ export class Finder {
     return undefined
   }
 
-  async #sort (): Promise<Float64Array> {
+  async #sort (): Promise<number[]> {
     const wanted = this.#toSkip + this.#left
     const order = (a: SortEntry, b: SortEntry): number => Buffer.compare(a.key, b.key) || a.rid - b.rid
     let held = 0
@@ -149,13 +147,15 @@ export class Finder {
     }
     entries = await this.clock.sort(entries, order)
     this.#refresh()
-    return Float64Array.from(entries.slice(0, wanted), ({ rid }) => rid)
+    return entries.slice(0, wanted).map(({ rid }) => rid)
   }
 
-  /** A found document as the client gets it. */
-  shape ({ bytes, doc }: Found): Uint8Array {
+  /** The next document as the client gets it. */
+  async nextShaped (): Promise<Uint8Array | undefined> {
+    const found = await this.next()
     const { project } = this.search
-    return project === undefined ? bytes : encode(project(doc ?? decode(bytes)))
+    if (found === undefined || project === undefined) return found?.bytes
+    return encode(project(found.doc ?? decode(found.bytes)))
   }
 
   /** Drops what was read ahead, before others may write. */
@@ -168,17 +168,12 @@ export class Finder {
 const sortTooLarge = (): CommandError => new CommandError('QueryExceededMemoryLimitNoDiskUseAllowed',
   `Exceeded memory limit for sort of ${maxSortBytes} bytes; this database does not spill to disk`)
 
-/** How many documents match, reading only index entries where that is enough. */
+/** How many documents match. */
 export async function countMatches (collection: Collection, search: Search, clock: Clock): Promise<number> {
+  const { filter, skip, limit } = search
+  if (matchesAll(filter)) return Math.max(0, Math.min(limit, collection.count - skip))
   const finder = new Finder(collection, search, clock)
-  const { exact, index, ranges } = finder.plan
   let n = 0
-  if (exact) {
-    const limit = Math.min(search.skip + search.limit, Number.MAX_SAFE_INTEGER)
-    if (index === null) n = Math.min(limit, collection.count)
-    else for (const range of ranges) n += collection.entries(index, range, limit - n)
-    return Math.max(0, n - search.skip)
-  }
   while (await finder.next() !== undefined) n++
   return n
 }

@@ -1,4 +1,4 @@
-import { field, isDocument, wholeNumber } from '../bson/values.ts'
+import { field, isDocument } from '../bson/values.ts'
 import type { Doc, Value } from '../bson/values.ts'
 import type { Filter, Leaf } from './filter.ts'
 
@@ -28,17 +28,6 @@ function testPath (leaf: Leaf, doc: Doc, depth: number): boolean {
   if (depth === leaf.names.length - 1) {
     return leaf.test(value) || (leaf.elements && Array.isArray(value) && value.some(leaf.test))
   }
-  if (Array.isArray(value)) return testElements(leaf, value, depth + 1)
+  if (Array.isArray(value)) return value.some((item) => isDocument(item) && testPath(leaf, item, depth + 1))
   return isDocument(value) ? testPath(leaf, value, depth + 1) : leaf.test(undefined)
-}
-
-function testElements (leaf: Leaf, array: Value[], depth: number): boolean {
-  if (array.some((item) => isDocument(item) && testPath(leaf, item, depth))) return true
-  const name = leaf.names[depth]!
-  if (!wholeNumber.test(name) || Number(name) >= array.length) return false
-  const item = array[Number(name)]
-  // a path that ends in a position means that element as it is, not the elements of it
-  if (depth === leaf.names.length - 1) return leaf.test(item)
-  if (Array.isArray(item)) return testElements(leaf, item, depth + 1)
-  return isDocument(item) && testPath(leaf, item, depth + 1)
 }

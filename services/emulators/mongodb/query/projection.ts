@@ -1,4 +1,4 @@
-import { isDocument, namesOf, setField, toNumber } from '../bson/values.ts'
+import { isDocument, toNumber } from '../bson/values.ts'
 import type { Doc, Value } from '../bson/values.ts'
 import { CommandError, notSupported } from '../errors.ts'
 
@@ -60,9 +60,9 @@ export function compileProjection (spec: Doc): Project | undefined {
 
 function project (doc: Doc, tree: Tree, including: boolean): Doc {
   const out: Doc = {}
-  for (const name of namesOf(doc)) {
-    const value = select(doc[name], tree.get(name) ?? !including, including)
-    if (value !== undefined) setField(out, name, value)
+  for (const [name, inner] of Object.entries(doc)) {
+    const value = select(inner, tree.get(name) ?? !including, including)
+    if (value !== undefined) out[name] = value
   }
   return out
 }

@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, unlinkSync } from 'node:fs'
+import { closeSync, openSync, rmSync } from 'node:fs'
 import type { StatementSync } from 'node:sqlite'
 import { DatabaseSync } from 'node:sqlite'
 import { UUID } from 'bson'
@@ -144,18 +144,9 @@ export class Database {
     })
   }
 
-  dropCollection (collection: Collection): void {
-    markDropped(collection)
-    this.write()
-    this.atomic(() => {
-      for (const index of collection.indexes) if (!index.isId) this.sqlite.exec(`DROP TABLE x${index.id}`)
-      this.sqlite.exec(`DROP TABLE d${collection.id}`)
-      this.statement('DELETE FROM indexes WHERE collection = ?').run(collection.id)
-      this.statement('DELETE FROM collections WHERE id = ?').run(collection.id)
-      this.collections.delete(collection.name)
-      this.undo.push(() => this.collections.set(collection.name, collection))
-    })
-    // some are on tables that are gone
+  /** Drops a table, with the statements prepared for it. */
+  dropTable (name: string): void {
+    this.sqlite.exec(`DROP TABLE ${name}`)
     this.#statements.clear()
   }
 
@@ -174,9 +165,7 @@ export class Database {
   delete (): void {
     for (const collection of this.collections.values()) markDropped(collection)
     this.close()
-    for (const suffix of ['', '-wal', '-shm', '-journal']) {
-      if (existsSync(this.#file + suffix)) unlinkSync(this.#file + suffix)
-    }
+    for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(this.#file + suffix, { force: true })
   }
 }
 

@@ -1,8 +1,8 @@
 import { Int32 } from 'bson'
 import { documentKeys, keyParts } from '../bson/document-keys.ts'
-import { keyOf } from '../bson/keys.ts'
+import { compoundKey, keyOf } from '../bson/keys.ts'
 import type { KeyPart } from '../bson/keys.ts'
-import { field, integer, setField, showValue, toNumber, valuesAt } from '../bson/values.ts'
+import { integer, showValue, toNumber, valuesAt } from '../bson/values.ts'
 import type { Doc, Value } from '../bson/values.ts'
 import { CommandError } from '../errors.ts'
 
@@ -67,9 +67,7 @@ export class Index {
 
   /** Its key pattern, for clients. */
   get pattern (): Doc {
-    const pattern: Doc = {}
-    for (const { path, direction } of this.parts) setField(pattern, path, new Int32(direction))
-    return pattern
+    return Object.fromEntries(this.parts.map(({ path, direction }) => [path, new Int32(direction)]))
   }
 
   keys (doc: Doc, seen?: (part: number, depth: number) => void): Buffer[] {
@@ -91,9 +89,8 @@ export function describeIndex (index: Index): Doc {
 
 /** The error for a document one of whose keys an index has already. */
 export function duplicateKey (namespace: string, index: Index, doc: Doc, key: Buffer): CommandError {
-  const keyValue: Doc = {}
-  for (const part of index.parts) setField(keyValue, part.path, valueOf(part, index, doc, key))
-  const shown = index.parts.map(({ path }) => `${path}: ${showValue(field(keyValue, path))}`).join(', ')
+  const keyValue = Object.fromEntries(index.parts.map((part) => [part.path, valueOf(part, index, doc, key)]))
+  const shown = Object.entries(keyValue).map(([path, value]) => `${path}: ${showValue(value)}`).join(', ')
   const message =
     `E11000 duplicate key error collection: ${namespace} index: ${index.name} dup key: { ${shown} }`
   return new CommandError('DuplicateKey', message, { keyPattern: index.pattern, keyValue })
@@ -104,8 +101,6 @@ function valueOf (part: KeyPart, index: Index, doc: Doc, key: Buffer): Value {
   const values = valuesAt(doc, part.names)
   const made = index.parts.length > 1
     ? undefined
-    : values.find((value) => documentKeys({ v: value }, [
-      { path: 'v', names: ['v'], direction: part.direction }
-    ])[0]!.equals(key))
+    : values.find((value) => compoundKey([part], [value]).equals(key))
   return made ?? values[0] ?? null
 }

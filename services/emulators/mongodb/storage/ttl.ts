@@ -6,12 +6,9 @@ import type { Index } from './indexes.ts'
 import type { Storage } from './storage.ts'
 
 /** The most documents of one index that are deleted at a time. */
-const maxDeleted = 10000
+const maxDeleted = 1000
 
-/**
- * Deletes the documents that have expired by their TTL indexes, as mongod does once a minute; returns how
- * many.
- */
+/** Deletes the documents that have expired by their TTL indexes, as mongod does once a minute; returns how many. */
 export function expire (storage: Storage, logger: Logger, now = Date.now()): number {
   let deleted = 0
   const collections = storage.databases.flatMap((database) => [...database.collections.values()])
@@ -35,11 +32,8 @@ function expireBy (collection: Collection, index: Index, before: Date): number {
   const range = index.parts[0]!.direction > 0
     ? { lo: Buffer.from([order.date]), hi: Buffer.concat([keyOf(before), Buffer.from([0xff])]) }
     : { lo: invert(keyOf(before)), hi: invert(Buffer.from([order.date - 1])) }
-  const entries = collection.scan(index, range, { limit: maxDeleted, keysOnly: true })
-  const rids = new Set(entries.map(([, rid]) => rid))
-  for (const rid of rids) {
-    const bytes = collection.read(rid)
-    if (bytes !== undefined) collection.remove(rid, decode(bytes))
-  }
-  return rids.size
+  const entries = collection.scan(index, range, { limit: maxDeleted })
+  const documents = new Map(entries.map(([, rid, bytes]) => [rid, bytes]))
+  for (const [rid, bytes] of documents) collection.remove(rid, decode(bytes))
+  return documents.size
 }

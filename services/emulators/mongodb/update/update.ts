@@ -1,8 +1,7 @@
-import { ObjectId } from 'bson'
-import { encode, patch, withId } from '../bson/encoding.ts'
+import { encode, withId } from '../bson/encoding.ts'
 import type { Stored } from '../bson/encoding.ts'
 import { equal } from '../bson/keys.ts'
-import { isDocument, showValue, typeName, wholeNumber } from '../bson/values.ts'
+import { isDocument, showValue, typeName } from '../bson/values.ts'
 import type { Doc, Value } from '../bson/values.ts'
 import { CommandError, notSupported } from '../errors.ts'
 import { equalities } from '../query/filter.ts'
@@ -18,18 +17,18 @@ export interface Changed extends Stored { touched: Set<string> | null }
 
 export interface Update {
   /** Changes a document; `doc` may be modified. */
-  apply: (bytes: Uint8Array, doc: Doc) => Changed
+  apply: (doc: Doc) => Changed
   /** The document that an upsert inserts. */
   insert: (filter: Filter) => Stored
 }
 
-/** Reads an update: a replacement (with its encoding in `raw`) or operators. */
-export function parseUpdate (spec: Value, raw: Uint8Array | undefined, multi: boolean): Update {
+/** Reads an update: a replacement or operators. */
+export function parseUpdate (spec: Value, multi: boolean): Update {
   if (Array.isArray(spec)) throw notSupported('an update by a pipeline')
   if (!isDocument(spec)) throw failedToParse('Update argument must be either an object or an array')
   if (Object.keys(spec)[0]?.[0] === '$') return operatorUpdate(spec)
   if (multi) throw failedToParse('multi update is not supported for replacement-style update')
-  return replacement(spec, raw ?? encode(spec))
+  return replacement(spec)
 }
 
 const failedToParse = (message: string): CommandError => new CommandError('FailedToParse', message)
@@ -39,7 +38,7 @@ function checked<T extends Stored> (stored: T): T {
   throw new CommandError(17419, `Resulting document after update is larger than ${maxDocument}`)
 }
 
-function replacement (spec: Doc, raw: Uint8Array): Update {
+function replacement (spec: Doc): Update {
   const operator = Object.keys(spec).find((name) => name[0] === '$')
   if (operator !== undefined) throw dollarField(operator, operator)
   const place = (id: Value): Stored => {
@@ -47,10 +46,10 @@ function replacement (spec: Doc, raw: Uint8Array): Update {
       throw new CommandError('ImmutableField', "After applying the update, the (immutable) field '_id' was " +
         `found to have been altered to _id: ${showValue(spec._id)}`)
     }
-    return checked(withId(raw, spec, id ?? new ObjectId()))
+    return checked(withId(spec, id))
   }
   return {
-    apply: (_, { _id }) => ({ ...place(_id), touched: null }),
+    apply: ({ _id }) => ({ ...place(_id), touched: null }),
     insert: (filter) => place(idOf(filter))
   }
 }
@@ -92,18 +91,6 @@ interface Modification {
   creates: boolean
 }
 
-/** Fields are made in the order of their paths, positions in an array in that of their numbers. */
-function byPath (a: Modification, b: Modification): number {
-  for (const [i, name] of a.names.entries()) {
-    const other = b.names[i]
-    if (name === other) continue
-    if (other === undefined) return 1
-    if (wholeNumber.test(name) && wholeNumber.test(other)) return Number(name) - Number(other)
-    return name < other ? -1 : 1
-  }
-  return -1
-}
-
 function parseOperators (spec: Doc, id: () => Value): Modification[] {
   return Object.entries(spec).flatMap(([operator, fields]) => {
     if (unsupportedOperators.has(operator)) throw notSupported(operator)
@@ -117,7 +104,7 @@ function parseOperators (spec: Doc, id: () => Value): Modification[] {
         typeName(fields)} instead. For example: {$mod: {<field>: ...}} not {${operator}: ${
         showValue(fields)}}`)
     }
-    const creates = operator !== '$unset' && operator !== '$pull'
+    const creates = operator !== '$unset'
     return Object.entries(fields).map(([path, argument]) => (
       { operator, path, names: parsePath(path), change: known(path, argument, id), creates }
     ))
@@ -139,7 +126,8 @@ function operatorUpdate (spec: Doc): Update {
   let id: Value
   const modifications = parseOperators(spec, () => id)
   refuseConflicts(modifications)
-  modifications.sort(byPath)
+  // Fields are made in the order of their paths
+  modifications.sort((a, b) => a.path < b.path ? -1 : 1)
   const touched = new Set(modifications.map(({ names }) => names[0]!))
 
   function change (doc: Doc, inserting: boolean): void {
@@ -154,14 +142,14 @@ function operatorUpdate (spec: Doc): Update {
   }
 
   return {
-    apply (bytes, doc) {
+    apply (doc) {
       change(doc, false)
-      return checked({ bytes: patch(bytes, doc, touched), doc, touched })
+      return checked({ bytes: encode(doc), doc, touched })
     },
     insert (filter) {
       const doc = documentOf(filter)
       change(doc, true)
-      return checked(withId(encode(doc), doc))
+      return checked(withId(doc))
     }
   }
 }
