@@ -111,7 +111,6 @@ function acceptConnections (engine: Engine, sockets: Set<Socket>, logger: Logger
       appName: undefined,
       local: /^(::1$|(::ffff:)?127\.)/.test(socket.remoteAddress ?? ''),
       user: undefined,
-      generation: 0,
       conversation: undefined
     }
     new Connection(socket, client, engine, logger).start()

@@ -1,12 +1,10 @@
-import { Binary, Int32 } from 'bson'
+import { Binary } from 'bson'
 import { isDocument, toNumber } from '../bson/values.ts'
 import type { Doc, Value } from '../bson/values.ts'
 import { checkDatabase, missingField, wrongType } from '../commands/command.ts'
 import type { Command, Handler } from '../commands/command.ts'
 import { CommandError, notSupported } from '../errors.ts'
 import { Conversation, authenticationFailed, mechanism } from './scram.ts'
-
-const ok = new Int32(1)
 
 /** Begins a login; one that was under way on the connection is given up. */
 function start ({ client, users }: Command, body: Doc, database: string): Doc {
@@ -43,12 +41,11 @@ function step ({ client, users }: Pick<Command, 'client' | 'users'>, payload: Va
         `Previously authenticated as: ${before.name}@${before.db}`)
     }
     client.user = user
-    client.generation = users.generation
   }
-  return { conversationId: new Int32(1), done: conversation.done, payload: new Binary(answer) }
+  return { conversationId: 1, done: conversation.done, payload: new Binary(answer) }
 }
 
-const saslStart: Handler = (command) => ({ ...start(command, command.body, command.database), ok })
+const saslStart: Handler = (command) => ({ ...start(command, command.body, command.database), ok: 1 })
 
 const saslContinue: Handler = (command) => {
   const { body, client } = command
@@ -59,7 +56,7 @@ const saslContinue: Handler = (command) => {
     client.conversation = undefined
     throw new CommandError('ProtocolError', 'sasl: Mismatched conversation id')
   }
-  return { ...step(command, body.payload), ok }
+  return { ...step(command, body.payload), ok: 1 }
 }
 
 /** What a handshake answers to a client that is about to log in: the same for a user that does not exist. */

@@ -1,4 +1,4 @@
-import { Int32, UUID } from 'bson'
+import { UUID } from 'bson'
 import { isDocument } from '../bson/values.ts'
 import { arrayOption, checkDatabase, wrongType } from '../commands/command.ts'
 import type { Command, Handler } from '../commands/command.ts'
@@ -7,7 +7,6 @@ import { isRole } from './authorization.ts'
 import { mechanism } from './scram.ts'
 import type { Role } from './users.ts'
 
-const ok = new Int32(1)
 const bad = (message: string): never => { throw new CommandError('BadValue', message) }
 
 function rolesOption (command: Command): Role[] {
@@ -36,17 +35,17 @@ function userName ({ name, body }: Command): string {
 
 const createUser: Handler = (command) => {
   command.users.create(command.database, userName(command), passwordOption(command), rolesOption(command))
-  return { ok }
+  return { ok: 1 }
 }
 
 const updateUser: Handler = (command) => {
   command.users.setPassword(command.database, userName(command), passwordOption(command))
-  return { ok }
+  return { ok: 1 }
 }
 
 const dropUser: Handler = (command) => {
   command.users.drop(command.database, userName(command))
-  return { ok }
+  return { ok: 1 }
 }
 
 /** One user of the database, by its name. */
@@ -54,7 +53,7 @@ const usersInfo: Handler = (command) => {
   const { usersInfo: asked } = command.body
   if (typeof asked !== 'string') throw notSupported('usersInfo of other than one name')
   const user = command.users.find(command.database, asked)
-  if (user === undefined) return { users: [], ok }
+  if (user === undefined) return { users: [], ok: 1 }
   const { id, db, name, roles } = user
   const described = {
     _id: `${db}.${name}`,
@@ -64,7 +63,7 @@ const usersInfo: Handler = (command) => {
     roles: roles.map((role) => ({ ...role })),
     mechanisms: [mechanism]
   }
-  return { users: [described], ok }
+  return { users: [described], ok: 1 }
 }
 
 export const userCommands: Record<string, Handler> = { createUser, updateUser, dropUser, usersInfo }

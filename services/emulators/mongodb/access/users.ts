@@ -17,12 +17,6 @@ export interface User {
   credential: Credential
 }
 
-/** The user that a connection is logged in as, as of a generation of the users. */
-export interface Login {
-  user: User | undefined
-  generation: number
-}
-
 // no command reaches it: a client's database has no `$` in its name
 const databaseName = '$users'
 const tables = `
@@ -43,8 +37,6 @@ type UserRow = [
 export class Users {
   /** Whether a client must be logged in, and may do only what its user may. */
   readonly auth: boolean
-  /** Changes whenever users do. */
-  generation = 0
   #storage: Storage
   #byName = new Map<string, User>()
   #opened: Database | undefined
@@ -71,7 +63,6 @@ export class Users {
 
   #keep (user: User): void {
     this.#byName.set(`${user.db}.${user.name}`, user)
-    this.generation++
   }
 
   get size (): number {
@@ -83,13 +74,9 @@ export class Users {
   }
 
   /** The user that a client is logged in as, as it is now; undefined if it has none or it has been dropped. */
-  current (client: Login): User | undefined {
-    if (client.generation !== this.generation) {
-      const known = client.user && this.find(client.user.db, client.user.name)
-      client.user = known?.id === client.user?.id ? known : undefined
-      client.generation = this.generation
-    }
-    return client.user
+  current ({ user }: { user: User | undefined }): User | undefined {
+    const known = user && this.find(user.db, user.name)
+    return known?.id === user?.id ? known : undefined
   }
 
   /** What a login is checked by. Throws AuthenticationFailed for a user that does not exist. */
@@ -123,7 +110,6 @@ export class Users {
   drop (db: string, name: string): void {
     this.#open().statement('DELETE FROM users WHERE id = ?').run(this.#existing(db, name).id)
     this.#byName.delete(`${db}.${name}`)
-    this.generation++
   }
 
   #existing (db: string, name: string): User {

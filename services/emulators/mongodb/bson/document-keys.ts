@@ -11,30 +11,14 @@ export function keyParts (pattern: Doc): KeyPart[] {
   ))
 }
 
-/** Called for each part of a pattern that goes through an array, with the depth of the array in its path. */
-export type ArraySeen = (part: number, depth: number) => void
-
 /**
- * The keys of a document for a compound pattern: one, or with arrays one for each distinct element.
- * Throws CannotIndexParallelArrays if two parts go through different arrays.
+ * The keys of a document for a compound pattern: one, or with an array one for each distinct element. Calls
+ * `onArray` if a path goes through an array. Throws CannotIndexParallelArrays for paths through different ones.
  */
-export function documentKeys (doc: Doc, parts: KeyPart[], seen?: ArraySeen): Buffer[] {
-  const values: Value[] = new Array(parts.length)
-  for (let i = 0; i < parts.length; i++) {
-    let value: Value = doc
-    for (const name of parts[i]!.names) {
-      value = isDocument(value) ? field(value, name) : undefined
-      if (Array.isArray(value)) return arrayKeys(doc, parts, seen)
-    }
-    values[i] = value ?? null
-  }
-  return [compoundKey(parts, values)]
-}
-
-function arrayKeys (doc: Doc, parts: KeyPart[], seen: ArraySeen | undefined): Buffer[] {
+export function documentKeys (doc: Doc, parts: KeyPart[], onArray?: () => void): Buffer[] {
   const keys: Buffer[] = []
   const places = parts.map((_, part): Place => ({ part, value: doc, depth: 0 }))
-  expand(places, { parts, keys, seen, values: new Array(parts.length) })
+  expand(places, { parts, keys, onArray, values: new Array(parts.length) })
   if (keys.length === 1) return keys
   keys.sort(Buffer.compare)
   return keys.filter((key, i) => i === 0 || !key.equals(keys[i - 1]!))
@@ -48,7 +32,7 @@ interface Expansion {
   /** The values of the parts whose path has been followed to its end. */
   values: Value[]
   keys: Buffer[]
-  seen: ArraySeen | undefined
+  onArray: (() => void) | undefined
 }
 
 /** Follows a path until its end or an array, whose elements have to be taken one by one. */
@@ -60,7 +44,7 @@ function follow ({ part, value, depth }: Place, names: string[]): Place {
 }
 
 function expand (places: Place[], expansion: Expansion): void {
-  const { parts, values, keys, seen } = expansion
+  const { parts, values, keys, onArray } = expansion
   const through: Place[] = []
   for (const place of places) {
     const next = follow(place, parts[place.part]!.names)
@@ -70,7 +54,7 @@ function expand (places: Place[], expansion: Expansion): void {
     }
     if (through.length > 0 && through[0]!.value !== next.value) refuseParallel(parts, through[0]!, next)
     through.push(next)
-    seen?.(next.part, next.depth)
+    onArray?.()
   }
   const array = through[0]?.value as Value[] | undefined
   if (array === undefined) {

@@ -45,114 +45,71 @@ export function orderOf (value: Value): number {
   }
 }
 
-/** The key being written, up to `at`. One is enough: no key is made while another is under way. */
-let buffer = Buffer.allocUnsafe(4096)
-let at = 0
-
-function reserve (bytes: number): void {
-  if (at + bytes <= buffer.length) return
-  const larger = Buffer.allocUnsafe(Math.max(buffer.length * 2, at + bytes))
-  buffer.copy(larger, 0, 0, at)
-  buffer = larger
-}
-
-function putByte (byte: number): void {
-  reserve(1)
-  buffer[at++] = byte
-}
+const bytes = (...values: number[]): Buffer => Buffer.from(values)
 
 /** Text ends in 00 01; a zero byte within it is written 00 ff. */
-function putText (text: string): void {
-  const start = at
-  reserve(text.length * 3 + 2)
-  at += buffer.write(text, at)
-  if (buffer.subarray(start, at).includes(0)) {
-    const plain = Buffer.from(buffer.subarray(start, at))
-    at = start
-    reserve(plain.length * 2 + 2)
-    for (const byte of plain) {
-      buffer[at++] = byte
-      if (byte === 0) buffer[at++] = 0xff
-    }
-  }
-  buffer[at++] = 0
-  buffer[at++] = 1
-}
-
-function putDouble (value: number): void {
-  reserve(8)
-  if (Number.isNaN(value)) buffer.fill(0, at, at + 8)
-  else {
-    buffer.writeDoubleBE(value === 0 ? 0 : value, at)
-    if (buffer[at]! & 0x80) for (let i = at; i < at + 8; i++) buffer[i] = ~buffer[i]!
-    else buffer[at]! |= 0x80
-  }
-  at += 8
+function textKey (text: string): Buffer {
+  const plain = Buffer.from(text)
+  const escaped = plain.includes(0) ? Buffer.from([...plain].flatMap((byte) => byte === 0 ? [0, 0xff] : [byte])) : plain
+  return Buffer.concat([escaped, bytes(0, 1)])
 }
 
 /** Throws CommandNotSupported for a long that a double cannot hold exactly. */
-function numberOf (value: Value): number {
+function numberKey (value: Value): Buffer {
   const number = toNumber(value)!
   if (value instanceof Long && !Number.isSafeInteger(number)) throw notSupported('a long beyond 2^53')
-  return number
+  // The last byte is 0: earlier versions stored the digits of larger longs after a 1
+  const key = Buffer.alloc(9)
+  if (Number.isNaN(number)) return key
+  key.writeDoubleBE(number === 0 ? 0 : number)
+  if (key[0]! & 0x80) for (let i = 0; i < 8; i++) key[i] = ~key[i]!
+  else key[0]! |= 0x80
+  return key
 }
 
-function putNumber (value: Value): void {
-  putDouble(numberOf(value))
-  // Earlier versions stored the digits of larger longs after a 1
-  putByte(0)
+function binaryKey (value: Binary): Buffer {
+  const head = Buffer.alloc(5)
+  head.writeUInt32BE(value.position)
+  head[4] = value.sub_type
+  return Buffer.concat([head, value.buffer.subarray(0, value.position)])
 }
 
-function putBinary (value: Binary): void {
-  const bytes = value.buffer.subarray(0, value.position)
-  reserve(bytes.length + 5)
-  at = buffer.writeUInt32BE(bytes.length, at)
-  buffer[at++] = value.sub_type
-  buffer.set(bytes, at)
-  at += bytes.length
+function dateKey (value: Date): Buffer {
+  const key = Buffer.alloc(8)
+  key.writeBigInt64BE(BigInt(value.getTime()))
+  key[0]! ^= 0x80
+  return key
 }
 
-function putDate (value: Date): void {
-  reserve(8)
-  buffer.writeBigInt64BE(BigInt(value.getTime()), at)
-  buffer[at]! ^= 0x80
-  at += 8
-}
-
-function putObject (value: Doc): void {
-  for (const [name, inner] of Object.entries(value)) {
+function objectKey (value: Doc): Buffer {
+  const fields = Object.entries(value).map(([name, inner]) => {
     const type = orderOf(inner)
-    putByte(type)
-    putText(name)
-    putPayload(type, inner)
-  }
-  putByte(0)
+    return Buffer.concat([bytes(type), textKey(name), payloadOf(type, inner)])
+  })
+  return Buffer.concat([...fields, bytes(0)])
 }
 
-function putPayload (type: number, value: Value): void {
+function payloadOf (type: number, value: Value): Buffer {
   switch (type) {
-    case order.string: return putText(value as string)
-    case order.number: return putNumber(value)
-    case order.bool: return putByte(value === true ? 1 : 0)
-    case order.date: return putDate(value as Date)
-    case order.binary: return putBinary(value as Binary)
-    case order.object: return putObject(value as Doc)
-    case order.objectId:
-      reserve(12)
-      buffer.set((value as ObjectId).id, at)
-      at += 12
-      return
-    case order.array:
-      for (const item of value as Value[]) putValue(item)
-      putByte(0)
+    case order.string: return textKey(value as string)
+    case order.number: return numberKey(value)
+    case order.bool: return bytes(value === true ? 1 : 0)
+    case order.date: return dateKey(value as Date)
+    case order.binary: return binaryKey(value as Binary)
+    case order.object: return objectKey(value as Doc)
+    case order.objectId: return Buffer.from((value as ObjectId).id)
+    case order.array: return Buffer.concat([...(value as Value[]).map(keyOf), bytes(0)])
+    default: return bytes()
   }
 }
 
-function putValue (value: Value): void {
+/** The key of one value, ascending. */
+export function keyOf (value: Value): Buffer {
   const type = orderOf(value)
-  putByte(type)
-  putPayload(type, value)
+  return Buffer.concat([bytes(type), payloadOf(type, value)])
 }
+
+export const invert = (key: Buffer): Buffer => key.map((byte) => ~byte) as Buffer
 
 /** One part of the key of an index or a sort. */
 export interface KeyPart {
@@ -163,45 +120,13 @@ export interface KeyPart {
 
 /** The key of several values, each in the direction of its part. */
 export function compoundKey (parts: KeyPart[], values: Value[]): Buffer {
-  at = 0
-  for (let i = 0; i < parts.length; i++) {
-    const start = at
-    putValue(values[i])
-    if (parts[i]!.direction < 0) for (let j = start; j < at; j++) buffer[j] = ~buffer[j]!
-  }
-  return Buffer.from(buffer.subarray(0, at))
-}
-
-/** The key of one value, ascending. */
-export function keyOf (value: Value): Buffer {
-  at = 0
-  putValue(value)
-  return Buffer.from(buffer.subarray(0, at))
-}
-
-export function invert (key: Buffer): Buffer {
-  const out = Buffer.allocUnsafe(key.length)
-  for (let i = 0; i < key.length; i++) out[i] = ~key[i]!
-  return out
-}
-
-function compareNumbers (x: number, y: number): number {
-  if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(y)) - Number(Number.isNaN(x))
-  return x < y ? -1 : x > y ? 1 : 0
+  return Buffer.concat(parts.map(({ direction }, i) => direction < 0 ? invert(keyOf(values[i])) : keyOf(values[i])))
 }
 
 /** Compares two values of any types in BSON order; strings by their UTF-8 bytes. */
-export function compare (a: Value, b: Value): number {
-  const type = orderOf(a)
-  if (type !== orderOf(b)) return type - orderOf(b)
-  if (type === order.string && a === b) return 0
-  if (type === order.bool || type === order.date) return compareNumbers(Number(a), Number(b))
-  if (type === order.number) return compareNumbers(numberOf(a), numberOf(b))
-  return Buffer.compare(keyOf(a), keyOf(b))
-}
+export const compare = (a: Value, b: Value): number => Buffer.compare(keyOf(a), keyOf(b))
 
 /** Whether two values are equal as the server compares: int 1 equals double 1. */
 export function equal (a: Value, b: Value): boolean {
-  if (a === undefined || b === undefined) return false
-  return a === b || (orderOf(a) === orderOf(b) && compare(a, b) === 0)
+  return a !== undefined && b !== undefined && (a === b || compare(a, b) === 0)
 }

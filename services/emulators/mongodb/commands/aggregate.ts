@@ -1,4 +1,4 @@
-import { integer, isDocument, toNumber } from '../bson/values.ts'
+import { isDocument, toNumber } from '../bson/values.ts'
 import type { Doc, Value } from '../bson/values.ts'
 import { CommandError, notSupported } from '../errors.ts'
 import { parseFilter } from '../query/filter.ts'
@@ -88,7 +88,7 @@ const aggregate: Handler = async (command) => {
       "The 'cursor' option is required, except for aggregate with the explain argument")
   }
   const n = await countIn(command, search)
-  const docs = n === 0 ? [] : [{ _id: group._id, [field]: integer(n) }]
+  const docs = n === 0 ? [] : [{ _id: group._id, [field]: n }]
   return listReply(command, `${database}.${collectionName(command)}`, docs)
 }
 

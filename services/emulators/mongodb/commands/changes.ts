@@ -7,8 +7,8 @@ import { CommandError } from '../errors.ts'
 import type { Clock } from '../query/clock.ts'
 import { Finder } from '../query/finder.ts'
 import type { Search } from '../query/finder.ts'
+import { matches } from '../query/filter.ts'
 import type { Filter } from '../query/filter.ts'
-import { matches } from '../query/matching.ts'
 import type { Collection } from '../storage/collection.ts'
 import { maxDocument } from '../update/update.ts'
 import type { Update } from '../update/update.ts'
@@ -104,7 +104,7 @@ function changeMatch (
   outcome.matched++
   if (Buffer.compare(bytes, changed.bytes) === 0) return
   checkStorable(changed.doc)
-  collection.replace(match.rid, decode(bytes), changed.bytes, changed.doc, changed.touched)
+  collection.replace(match.rid, decode(bytes), changed.bytes, changed.doc)
   outcome.modified++
 }
 

@@ -1,11 +1,9 @@
-import { Int32 } from 'bson'
 import { compare } from '../bson/keys.ts'
 import { isDocument, showValue, toNumber, typeName } from '../bson/values.ts'
 import type { Doc, Value } from '../bson/values.ts'
 import { keyParts } from '../bson/document-keys.ts'
 import { CommandError, notSupported } from '../errors.ts'
-import { parseFilter } from '../query/filter.ts'
-import { matches } from '../query/matching.ts'
+import { matches, parseFilter } from '../query/filter.ts'
 import type { Collection } from '../storage/collection.ts'
 import { Index, describeIndex } from '../storage/indexes.ts'
 import type { IndexSpec } from '../storage/indexes.ts'
@@ -15,13 +13,11 @@ import {
 import type { Command, Handler } from './command.ts'
 import { listReply } from './cursors.ts'
 
-const ok = new Int32(1)
-
 const dropDatabase: Handler = ({ database, storage, cursors }) => {
   const existed = storage.databases.some(({ name }) => name === database)
   storage.drop(database)
   cursors.drop(database)
-  return { ...(existed && { dropped: database }), ok }
+  return { ...(existed && { dropped: database }), ok: 1 }
 }
 
 const listCollections: Handler = (command) => {
@@ -156,11 +152,11 @@ const createIndexes: Handler = (command) => {
   })
   const after = collection.indexes.length
   return {
-    numIndexesBefore: new Int32(before),
-    numIndexesAfter: new Int32(after),
+    numIndexesBefore: before,
+    numIndexesAfter: after,
     createdCollectionAutomatically,
     ...(after === before && { note: 'all indexes already exist' }),
-    ok
+    ok: 1
   }
 }
 
@@ -179,7 +175,7 @@ const dropIndexes: Handler = (command) => {
     if (found[0]!.isId) throw new CommandError('InvalidOptions', 'cannot drop _id index')
   }
   for (const index of found) if (!index.isId) collection.dropIndex(index)
-  return { nIndexesWas: new Int32(before.length), ok }
+  return { nIndexesWas: before.length, ok: 1 }
 }
 
 export const collectionCommands: Record<string, Handler> = {

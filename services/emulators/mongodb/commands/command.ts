@@ -1,4 +1,4 @@
-import type { Users, Login } from '../access/users.ts'
+import type { User, Users } from '../access/users.ts'
 import type { Conversation } from '../access/scram.ts'
 import { isDocument, toNumber, typeName } from '../bson/values.ts'
 import type { Doc, Value } from '../bson/values.ts'
@@ -10,8 +10,10 @@ import type { Storage } from '../storage/storage.ts'
 import type { Cursors } from './cursors.ts'
 
 /** A connection. */
-export interface Client extends Login {
+export interface Client {
   connectionId: number
+  /** The user that it logged in as; `Users.current` says whether it is still there. */
+  user: User | undefined
   appName: string | undefined
   /** Whether it comes from this machine. */
   local: boolean

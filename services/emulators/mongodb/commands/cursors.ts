@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { Int32, Long } from 'bson'
+import { Long } from 'bson'
 import { arrayField, documentField, encode, encodeField, join, okField } from '../bson/encoding.ts'
 import { isDocument, toNumber } from '../bson/values.ts'
 import type { Doc, Value } from '../bson/values.ts'
@@ -157,7 +157,7 @@ const killCursors: Handler = (command) => {
     list.push(id)
   }
   return {
-    cursorsKilled: killed, cursorsNotFound: notFound, cursorsAlive: [], cursorsUnknown: [], ok: new Int32(1)
+    cursorsKilled: killed, cursorsNotFound: notFound, cursorsAlive: [], cursorsUnknown: [], ok: 1
   }
 }
 

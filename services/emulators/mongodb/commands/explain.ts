@@ -1,5 +1,3 @@
-import { Int32 } from 'bson'
-import { integer } from '../bson/values.ts'
 import type { Doc } from '../bson/values.ts'
 import { CommandError, notSupported } from '../errors.ts'
 import { Finder } from '../query/finder.ts'
@@ -31,7 +29,7 @@ const explain: Handler = async (command) => {
       rejectedPlans: []
     },
     ...(verbosity === 'queryPlanner' ? {} : { executionStats: await execute(finder) }),
-    ok: new Int32(1)
+    ok: 1
   }
 }
 
@@ -42,10 +40,10 @@ async function execute (finder: Finder | undefined): Promise<Doc> {
   const { keys, docs } = finder?.scan.examined ?? { keys: 0, docs: 0 }
   return {
     executionSuccess: true,
-    nReturned: integer(n),
-    executionTimeMillis: integer(Math.round(performance.now() - started)),
-    totalKeysExamined: integer(keys),
-    totalDocsExamined: integer(docs)
+    nReturned: n,
+    executionTimeMillis: Math.round(performance.now() - started),
+    totalKeysExamined: keys,
+    totalDocsExamined: docs
   }
 }
 
@@ -62,11 +60,11 @@ function stagesOf ({ plan: { index, reverse, sorted }, search }: Finder): Doc {
     wrap({ stage: 'FETCH' })
   }
   if (!sorted) {
-    const pattern = search.sort.map(({ path, direction }) => [path, new Int32(direction)])
+    const pattern = search.sort.map(({ path, direction }) => [path, direction])
     wrap({ stage: 'SORT', sortPattern: Object.fromEntries(pattern) })
   }
-  if (search.skip > 0) wrap({ stage: 'SKIP', skipAmount: integer(search.skip) })
-  if (search.limit < Infinity && sorted) wrap({ stage: 'LIMIT', limitAmount: integer(search.limit) })
+  if (search.skip > 0) wrap({ stage: 'SKIP', skipAmount: search.skip })
+  if (search.limit < Infinity && sorted) wrap({ stage: 'LIMIT', limitAmount: search.limit })
   if (search.project !== undefined) wrap({ stage: 'PROJECTION_DEFAULT' })
   return stage
 }

@@ -1,6 +1,5 @@
-import { Int32 } from 'bson'
 import { keyParts } from '../bson/document-keys.ts'
-import { integer, isDocument, toNumber, typeName } from '../bson/values.ts'
+import { isDocument, toNumber, typeName } from '../bson/values.ts'
 import type { Doc, Value } from '../bson/values.ts'
 import { CommandError, notSupported } from '../errors.ts'
 import { parseFilter } from '../query/filter.ts'
@@ -69,7 +68,7 @@ const count: Handler = async (command) => {
     limit: countOption(command, 'limit') || Infinity,
     hint: hintOf(command.body.hint)
   }))
-  return { n: integer(n), ok: new Int32(1) }
+  return { n, ok: 1 }
 }
 
 export const readCommands: Record<string, Handler> = { find, count }

@@ -1,6 +1,5 @@
-import { Int32 } from 'bson'
 import { decodeInput, withId } from '../bson/encoding.ts'
-import { integer, isDocument, toNumber } from '../bson/values.ts'
+import { isDocument, toNumber } from '../bson/values.ts'
 import type { Doc, Value } from '../bson/values.ts'
 import { CommandError } from '../errors.ts'
 import { parseFilter } from '../query/filter.ts'
@@ -13,7 +12,6 @@ import type { Command, Handler } from './command.ts'
 import { checkFields, deleteFields, updateFields } from './options.ts'
 import { hintOf } from './read.ts'
 
-const ok = new Int32(1)
 const maxBatch = 100000
 
 /** The statements of a command: encoded in a section of its message, or decoded in its body. */
@@ -40,7 +38,7 @@ async function runStatements (
     } catch (error) {
       if (!(error instanceof CommandError) || error.code === 50) throw error
       const { code, extra, message: errmsg } = error
-      writeErrors.push({ index: new Int32(index), code, ...extra, errmsg })
+      writeErrors.push({ index: index, code, ...extra, errmsg })
       if (command.body.ordered !== false) break
     }
   }
@@ -59,7 +57,7 @@ const insertAll: Handler = async (command) => {
     insert(command, withId(doc))
     n++
   })
-  return { n: integer(n), ...errors, ok }
+  return { n, ...errors, ok: 1 }
 }
 
 function filterOf (command: string, q: Value): Filter {
@@ -84,9 +82,9 @@ const update: Handler = async (command) => {
     modified += outcome.modified
     if (outcome.upserted === undefined) return
     n++
-    upserted.push({ index: new Int32(index), _id: outcome.upserted })
+    upserted.push({ index: index, _id: outcome.upserted })
   })
-  return { n: integer(n), nModified: integer(modified), ...(upserted.length > 0 && { upserted }), ...errors, ok }
+  return { n, nModified: modified, ...(upserted.length > 0 && { upserted }), ...errors, ok: 1 }
 }
 
 const remove: Handler = async (command) => {
@@ -105,7 +103,7 @@ const remove: Handler = async (command) => {
     const search = searchOf({ filter, limit: limit || Infinity, hint: hintOf(statement.hint) })
     n += await removeAll(collection, search, command.clock)
   })
-  return { n: integer(n), ...errors, ok }
+  return { n, ...errors, ok: 1 }
 }
 
 export const writeCommands: Record<string, Handler> = { insert: insertAll, update, delete: remove }

@@ -1,10 +1,9 @@
 import { BSONRegExp } from 'bson'
-import { isDocument } from '../bson/values.ts'
+import { field, isDocument } from '../bson/values.ts'
 import type { Doc, Value } from '../bson/values.ts'
 import { CommandError, notSupported } from '../errors.ts'
-import { anyElement, anyOf, compares, equals, existsTest, matchesRegex, regexOf } from './conditions.ts'
-import type { Comparison, Condition } from './conditions.ts'
-import { matches, matchesValue } from './matching.ts'
+import { anyOf, compares, equals, existsTest, matchesRegex, regexOf } from './conditions.ts'
+import type { Condition } from './conditions.ts'
 
 /** A condition on the values at a path: true if any value there passes `test`. */
 export interface Leaf extends Condition {
@@ -84,7 +83,7 @@ function parseOperator (path: string, name: string, operators: Doc): Filter[] {
     case '$gt':
     case '$gte':
     case '$lt':
-    case '$lte': return [leaf(path, compares(name.slice(1) as Comparison, value))]
+    case '$lte': return [leaf(path, compares(name, value))]
     case '$in': return [leaf(path, anyOf(name, value))]
     case '$nin': return [not(leaf(path, anyOf(name, value)))]
     case '$not': return [not(parseNot(path, value))]
@@ -98,7 +97,7 @@ function parseOperator (path: string, name: string, operators: Doc): Filter[] {
   }
 }
 
-const present: Condition = { op: 'exists', value: true, test: (value) => value !== undefined, elements: true }
+const present: Condition = { test: (value) => value !== undefined, elements: true }
 
 function parseNot (path: string, value: Value): Filter {
   if (value instanceof BSONRegExp) return leaf(path, matchesRegex(value))
@@ -115,7 +114,7 @@ function elemMatch (path: string, value: Value): Leaf {
   const test = onValue
     ? (item: Value) => matchesValue(inner, item)
     : (item: Value) => (isDocument(item) || Array.isArray(item)) && matches(inner, item as Doc)
-  return leaf(path, anyElement(value, test))
+  return leaf(path, { test: (array) => Array.isArray(array) && array.some(test), elements: false })
 }
 
 /** Whether a filter has no condition. */
@@ -130,7 +129,37 @@ export function conjuncts (filter: Filter): Filter[] {
 export function equalities (filter: Filter): Array<[path: string, value: Value]> {
   switch (filter.kind) {
     case 'and': return filter.parts.flatMap(equalities)
-    case 'leaf': return filter.op === 'eq' ? [[filter.path, filter.value]] : []
+    case 'leaf': return filter.equals === undefined ? [] : [[filter.path, filter.equals]]
     default: return []
   }
+}
+
+/** Whether a document matches a filter. */
+export function matches (filter: Filter, doc: Doc): boolean {
+  return holds(filter, (leaf) => testPath(leaf, doc, 0))
+}
+
+/** Whether a value that is no field of a document meets conditions parsed with an empty path. */
+export function matchesValue (filter: Filter, value: Value): boolean {
+  return holds(filter, (leaf) => leaf.test(value))
+}
+
+function holds (filter: Filter, test: (leaf: Leaf) => boolean): boolean {
+  switch (filter.kind) {
+    case 'leaf': return test(filter)
+    case 'and': return filter.parts.every((part) => holds(part, test))
+    case 'or': return filter.parts.some((part) => holds(part, test))
+    case 'nor': return !filter.parts.some((part) => holds(part, test))
+    case 'not': return !holds(filter.part, test)
+  }
+}
+
+/** Follows the path of a condition; missing fields are tested as undefined. */
+function testPath (leaf: Leaf, doc: Doc, depth: number): boolean {
+  const value = field(doc, leaf.names[depth]!)
+  if (depth === leaf.names.length - 1) {
+    return leaf.test(value) || (leaf.elements && Array.isArray(value) && value.some(leaf.test))
+  }
+  if (Array.isArray(value)) return value.some((item) => isDocument(item) && testPath(leaf, item, depth + 1))
+  return isDocument(value) ? testPath(leaf, value, depth + 1) : leaf.test(undefined)
 }

@@ -5,10 +5,10 @@ import type { Value } from '../bson/values.ts'
 import { CommandError, notSupported } from '../errors.ts'
 import type { Collection } from '../storage/collection.ts'
 import type { Index } from '../storage/indexes.ts'
-import { boundOf, boundOfAll, everything, isPoint } from './bounds.ts'
-import type { Interval } from './bounds.ts'
 import { conjuncts } from './filter.ts'
 import type { Filter } from './filter.ts'
+import { everything, intersection, isPoint, union } from './intervals.ts'
+import type { Interval } from './intervals.ts'
 
 /** Keys from `lo` to before `hi`. */
 export interface Range { lo: Buffer, hi: Buffer }
@@ -95,24 +95,50 @@ function planWith (index: Index, wanted: Wanted, conditions: Filter[]): Plan {
   }
 }
 
+function boundsAt (filters: Filter[], path: string, multikey: boolean): Interval[][] {
+  return filters.map((filter) => boundOf(filter, path, multikey)).filter((bound) => bound !== undefined)
+}
+
+/** The intervals in which every match of a condition has a key at the path, undefined for no bound. */
+function boundOf (filter: Filter, path: string, multikey: boolean): Interval[] | undefined {
+  switch (filter.kind) {
+    case 'leaf': return filter.path === path ? filter.bound : undefined
+    case 'and': return boundOfAll(filter.parts, path, multikey)
+    case 'or': {
+      const bounds = boundsAt(filter.parts, path, multikey)
+      return bounds.length < filter.parts.length ? undefined : union(bounds.flat())
+    }
+    default: return undefined
+  }
+}
+
+/**
+ * The bound of conditions that all must hold. Each of them may be met by another element of an array, so that
+ * there only one bound counts.
+ */
+function boundOfAll (filters: Filter[], path: string, multikey: boolean): Interval[] | undefined {
+  const found = boundsAt(filters, path, multikey)
+  if (found.length === 0) return undefined
+  if (!multikey) return found.reduce(intersection)
+  const width = (bound: Interval[]): number => bound.every(isPoint) ? bound.length : Infinity
+  return found.reduce((a, b) => width(b) < width(a) ? b : a)
+}
+
 type Bounds = Array<Interval[] | undefined>
 
 /** The bound of each part. Parts that share an array with a bounded one have none: another element may meet them. */
 function boundsOf (index: Index, conditions: Filter[]): Bounds {
   const bounds: Bounds = []
   for (const [i, { path }] of index.parts.entries()) {
-    const conflict = bounds.some((bound, j) => bound !== undefined && shareArray(index, i, j))
-    bounds.push(conflict ? undefined : boundOfAll(conditions, path, index.arrays[i]!.size > 0))
+    const conflict = index.multikey && bounds.some((bound, j) => bound !== undefined && shareField(index, i, j))
+    bounds.push(conflict ? undefined : boundOfAll(conditions, path, index.multikey))
   }
   return bounds
 }
 
-/** Whether two parts go through one array, so that the values of an entry are of one element. */
-function shareArray (index: Index, i: number, j: number): boolean {
-  const [a, b] = [index.parts[i]!.names, index.parts[j]!.names]
-  let common = 0
-  while (common < a.length && common < b.length && a[common] === b[common]) common++
-  return [...index.arrays[i]!, ...index.arrays[j]!].some((depth) => depth <= common)
+/** Whether two parts may go through one array, so that the values of an entry are of one element. */
+function shareField ({ parts }: Index, i: number, j: number): boolean {
+  return parts[i]!.names[0] === parts[j]!.names[0]
 }
 
 /** The ranges of the compound key: points of the first parts, then the intervals of one more. */
@@ -147,7 +173,7 @@ function rangeOf (prefix: Buffer, { lo, includesLo, hi, includesHi }: Interval, 
 function orderOf (index: Index, bounds: Bounds, sort: KeyPart[]): { sorted: boolean, reverse: boolean } {
   const isFixed = (i: number): boolean => {
     const intervals = bounds[i]
-    return intervals?.length === 1 && isPoint(intervals[0]!) && index.arrays[i]!.size === 0
+    return intervals?.length === 1 && isPoint(intervals[0]!) && !index.multikey
   }
   const left = sort.filter(({ path }) => !index.parts.some((part, i) => part.path === path && isFixed(i)))
   let direction = 0
@@ -159,7 +185,7 @@ function orderOf (index: Index, bounds: Bounds, sort: KeyPart[]): { sorted: bool
       const factor = next.direction * part.direction
       if (direction !== 0 && factor !== direction) break
       // A multikey index orders by a document's first key overall, not by its first key in the bounds
-      if (index.arrays[i]!.size > 0 && bounds.length > 0) break
+      if (index.multikey && bounds.length > 0) break
       direction = factor
       matched++
     } else if (!isFixed(i)) break

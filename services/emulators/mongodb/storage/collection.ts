@@ -2,6 +2,7 @@ import type { StatementSync } from 'node:sqlite'
 import type { UUID } from 'bson'
 import { decode, encode } from '../bson/encoding.ts'
 import type { Doc } from '../bson/values.ts'
+import { multikey } from './database.ts'
 import type { Database } from './database.ts'
 import { Index, describeIndex, duplicateKey } from './indexes.ts'
 import type { IndexSpec } from './indexes.ts'
@@ -116,11 +117,11 @@ export class Collection {
     })
   }
 
-  /** Replaces a document. `touched` names the top-level fields that may differ; null for all. */
-  replace (rid: number, old: Doc, bytes: Uint8Array, doc: Doc, touched: Set<string> | null): void {
+  /** Replaces a document by one of the same `_id`. */
+  replace (rid: number, old: Doc, bytes: Uint8Array, doc: Doc): void {
     this.#change(() => {
       const changes = this.indexes
-        .filter((index) => !index.isId && (touched === null || !index.fields.isDisjointFrom(touched)))
+        .filter((index) => !index.isId)
         .map((index) => keyChange(index, index.keys(old), index.keys(doc, this.#noteArray(index))))
       for (const { index, added } of changes) this.#refuseDuplicate(index, added, doc, rid)
       for (const { index, removed, added } of changes) {
@@ -212,14 +213,12 @@ export class Collection {
   }
 
   /** Records that an index has met an array, which changes how it may be used. */
-  #noteArray (index: Index): (part: number, depth: number) => void {
-    return (part, depth) => {
-      const depths = index.arrays[part]!
-      if (depths.has(depth)) return
-      depths.add(depth)
-      this.database.undo.push(() => depths.delete(depth))
-      this.#sql('UPDATE indexes SET arrays = ? WHERE id = ?')
-        .run(JSON.stringify(index.arrays.map((one) => [...one])), index.id)
+  #noteArray (index: Index): () => void {
+    return () => {
+      if (index.multikey) return
+      index.multikey = true
+      this.database.undo.push(() => { index.multikey = false })
+      this.#sql('UPDATE indexes SET arrays = ? WHERE id = ?').run(multikey, index.id)
     }
   }
 }
@@ -227,10 +226,6 @@ export class Collection {
 const zero = Buffer.from([0])
 
 function keyChange (index: Index, before: Buffer[], after: Buffer[]): KeyChange {
-  if (before.length === 1 && after.length === 1) {
-    const same = before[0]!.equals(after[0]!)
-    return { index, removed: same ? [] : before, added: same ? [] : after }
-  }
   const text = (key: Buffer): string => key.toString('latin1')
   const [had, has] = [new Set(before.map(text)), new Set(after.map(text))]
   return {

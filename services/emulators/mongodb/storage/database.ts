@@ -15,6 +15,9 @@ const tables = `
   CREATE TABLE IF NOT EXISTS indexes
     (id INTEGER PRIMARY KEY, collection INTEGER NOT NULL, spec BLOB NOT NULL, arrays TEXT NOT NULL)`
 
+/** The column `arrays` of an index that has met an array; earlier versions wrote where it was. */
+export const multikey = '[[0]]'
+
 /** Makes a file that only its owner may read, before SQLite would make it otherwise. */
 export function touch (file: string): void {
   closeSync(openSync(file, 'a', 0o600))
@@ -66,7 +69,7 @@ export class Database {
       .all(collection)
     return (rows as unknown as Array<[number, Uint8Array, string]>).flatMap(([id, stored, arrays]) => {
       const spec = parseSpec(decode(stored))
-      if (spec !== undefined) return [new Index(id, spec, JSON.parse(arrays))]
+      if (spec !== undefined) return [new Index(id, spec, /\d/.test(arrays))]
       this.sqlite.exec(`DROP TABLE x${id}; DELETE FROM indexes WHERE id = ${id}`)
       return []
     })

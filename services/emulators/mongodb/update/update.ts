@@ -1,23 +1,19 @@
 import { encode, withId } from '../bson/encoding.ts'
 import type { Stored } from '../bson/encoding.ts'
 import { equal } from '../bson/keys.ts'
-import { isDocument, showValue, typeName } from '../bson/values.ts'
+import { add, isDocument, showValue, toNumber, typeName } from '../bson/values.ts'
 import type { Doc, Value } from '../bson/values.ts'
 import { CommandError, notSupported } from '../errors.ts'
 import { equalities } from '../query/filter.ts'
 import type { Filter } from '../query/filter.ts'
-import { operators, unsupportedOperators } from './operators.ts'
-import { changeAt, dollarField, parsePath } from './paths.ts'
+import { changeAt, dollarField, parsePath, remove } from './paths.ts'
 import type { Change } from './paths.ts'
 
 export const maxDocument = 16 * 1024 * 1024
 
-/** A changed document, with the top-level fields that may differ, null for any. */
-export interface Changed extends Stored { touched: Set<string> | null }
-
 export interface Update {
   /** Changes a document; `doc` may be modified. */
-  apply: (doc: Doc) => Changed
+  apply: (doc: Doc) => Stored
   /** The document that an upsert inserts. */
   insert: (filter: Filter) => Stored
 }
@@ -31,9 +27,10 @@ export function parseUpdate (spec: Value, multi: boolean): Update {
   return replacement(spec)
 }
 
+const bad = (message: string): never => { throw new CommandError('BadValue', message) }
 const failedToParse = (message: string): CommandError => new CommandError('FailedToParse', message)
 
-function checked<T extends Stored> (stored: T): T {
+function checked (stored: Stored): Stored {
   if (stored.bytes.length <= maxDocument) return stored
   throw new CommandError(17419, `Resulting document after update is larger than ${maxDocument}`)
 }
@@ -49,7 +46,7 @@ function replacement (spec: Doc): Update {
     return checked(withId(spec, id))
   }
   return {
-    apply: ({ _id }) => ({ ...place(_id), touched: null }),
+    apply: ({ _id }) => place(_id),
     insert: (filter) => place(idOf(filter))
   }
 }
@@ -80,6 +77,60 @@ function documentOf (filter: Filter): Doc {
     changeAt(doc, path.split('.'), () => value, true)
   }
   return doc
+}
+
+/** Makes the change of the field at `path`. `id` is the `_id` of the document, for errors. */
+type Operator = (path: string, argument: Value, id: () => Value) => Change
+
+/** Operators of MongoDB that this database does not have. */
+const unsupportedOperators = new Set([
+  '$min', '$max', '$addToSet', '$pull', '$rename', '$mul', '$currentDate', '$pop', '$pullAll', '$bit'
+])
+
+/**
+ * The update operators.
+ * https://www.mongodb.com/docs/manual/reference/operator/update/
+ */
+const operators: Record<string, Operator> = {
+  $set: (_, value) => () => value,
+  $setOnInsert: (_, value) => () => value,
+  $unset: () => (current) => current === undefined ? undefined : remove,
+  $inc: increment,
+  $push: (path, value, id) => (current) => [...arrayOf(current, path, id), ...itemsOf(value)]
+}
+
+function increment (path: string, value: Value, id: () => Value): Change {
+  if (toNumber(value) === undefined) {
+    throw new CommandError('TypeMismatch',
+      `Cannot increment with non-numeric argument: {${path}: ${showValue(value)}}`)
+  }
+  return (current) => {
+    if (current === undefined) return value
+    if (toNumber(current) === undefined) {
+      throw new CommandError('TypeMismatch', `Cannot apply $inc to a value of non-numeric type. {_id: ${
+        showValue(id())}} has the field '${path.split('.').at(-1)}' of non-numeric type ${typeName(current)}`)
+    }
+    return add(current, value) ?? bad(`Failed to apply $inc operations to current value (${
+      typeName(current)}) for document {_id: ${showValue(id())}}`)
+  }
+}
+
+function arrayOf (current: Value, path: string, id: () => Value): Value[] {
+  if (current === undefined) return []
+  return Array.isArray(current)
+    ? current
+    : bad(`The field '${path}' must be an array but is of type ${typeName(current)} in document {_id: ${
+      showValue(id())}}`)
+}
+
+/** What $push adds: the value itself, or each of `$each`. */
+function itemsOf (value: Value): Value[] {
+  if (!isDocument(value) || !Object.hasOwn(value, '$each')) return [value]
+  const other = Object.keys(value).find((name) => name !== '$each')
+  if (other !== undefined) throw notSupported(`${other} in $push`)
+  return Array.isArray(value.$each)
+    ? value.$each
+    : bad(`The argument to $each in $push must be an array but it was of type: ${typeName(value.$each)}`)
 }
 
 interface Modification {
@@ -128,7 +179,6 @@ function operatorUpdate (spec: Doc): Update {
   refuseConflicts(modifications)
   // Fields are made in the order of their paths
   modifications.sort((a, b) => a.path < b.path ? -1 : 1)
-  const touched = new Set(modifications.map(({ names }) => names[0]!))
 
   function change (doc: Doc, inserting: boolean): void {
     id = doc._id
@@ -144,7 +194,7 @@ function operatorUpdate (spec: Doc): Update {
   return {
     apply (doc) {
       change(doc, false)
-      return checked({ bytes: encode(doc), doc, touched })
+      return checked({ bytes: encode(doc), doc })
     },
     insert (filter) {
       const doc = documentOf(filter)
