@@ -33,7 +33,7 @@ type UserRow = [
   salt: Uint8Array, iterations: number, storedKey: Uint8Array, serverKey: Uint8Array
 ]
 
-/** The users of all databases, in a file of their own beside the data. A change is on disk when its method returns. */
+/** The users of all databases, in a file of their own. A change is on disk when its method returns. */
 export class Users {
   /** Whether a client must be logged in, and may do only what its user may. */
   readonly auth: boolean
@@ -73,7 +73,7 @@ export class Users {
     return this.#byName.get(`${db}.${name}`)
   }
 
-  /** The user that a client is logged in as, as it is now; undefined if it has none or it has been dropped. */
+  /** The user of a client as it is now, undefined if it has none or it has been dropped. */
   current ({ user }: { user: User | undefined }): User | undefined {
     const known = user && this.find(user.db, user.name)
     return known?.id === user?.id ? known : undefined

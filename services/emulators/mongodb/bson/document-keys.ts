@@ -13,7 +13,7 @@ export function keyParts (pattern: Doc): KeyPart[] {
 
 /**
  * The keys of a document for a compound pattern: one, or with an array one for each distinct element. Calls
- * `onArray` if a path goes through an array. Throws CannotIndexParallelArrays for paths through different ones.
+ * `onArray` if a path goes through an array. Throws CannotIndexParallelArrays for several arrays.
  */
 export function documentKeys (doc: Doc, parts: KeyPart[], onArray?: () => void): Buffer[] {
   const keys: Buffer[] = []

@@ -21,8 +21,8 @@ export function decode (bytes: Uint8Array): Doc {
 }
 
 /**
- * Decodes what a client sent. Throws InvalidBSON, Overflow if it nests too deep to be read, CommandNotSupported
- * for names and paths that JavaScript objects do not keep as they are.
+ * Decodes what a client sent. Throws InvalidBSON, Overflow if it nests too deep, CommandNotSupported for names
+ * and paths that JavaScript objects do not keep as they are.
  */
 export function decodeInput (bytes: Uint8Array): Doc {
   try {
@@ -53,7 +53,7 @@ export function encode (doc: Doc): Buffer {
   return serialize(doc, { ignoreUndefined: false }) as Buffer
 }
 
-/** Throws Overflow for a document that nests too deep, CommandNotSupported for a value that cannot be stored. */
+/** Throws Overflow for a document that nests too deep, CommandNotSupported for other types of values. */
 export function checkStorable (value: Doc | Value[], depth = 1): void {
   if (depth > maxDepth) throw tooDeep()
   for (const item of Object.values(value)) {
@@ -65,7 +65,7 @@ export function checkStorable (value: Doc | Value[], depth = 1): void {
 const storableTypes = new Set(['Int32', 'Double', 'Long', 'ObjectId', 'Binary'])
 
 function isStorable (value: Value): boolean {
-  if (value instanceof Long && !Number.isSafeInteger(value.toNumber())) throw notSupported('a long beyond 2^53')
+  if (value instanceof Long && !Number.isSafeInteger(value.toNumber())) return false
   return value instanceof BSONValue ? storableTypes.has(value._bsontype) : value !== undefined
 }
 

@@ -50,8 +50,8 @@ const bytes = (...values: number[]): Buffer => Buffer.from(values)
 /** Text ends in 00 01; a zero byte within it is written 00 ff. */
 function textKey (text: string): Buffer {
   const plain = Buffer.from(text)
-  const escaped = plain.includes(0) ? Buffer.from([...plain].flatMap((byte) => byte === 0 ? [0, 0xff] : [byte])) : plain
-  return Buffer.concat([escaped, bytes(0, 1)])
+  const escape = (byte: number): number[] => byte === 0 ? [0, 0xff] : [byte]
+  return Buffer.concat([plain.includes(0) ? bytes(...[...plain].flatMap(escape)) : plain, bytes(0, 1)])
 }
 
 /** Throws CommandNotSupported for a long that a double cannot hold exactly. */
@@ -120,7 +120,8 @@ export interface KeyPart {
 
 /** The key of several values, each in the direction of its part. */
 export function compoundKey (parts: KeyPart[], values: Value[]): Buffer {
-  return Buffer.concat(parts.map(({ direction }, i) => direction < 0 ? invert(keyOf(values[i])) : keyOf(values[i])))
+  const keys = values.map(keyOf)
+  return Buffer.concat(parts.map(({ direction }, i) => direction < 0 ? invert(keys[i]!) : keys[i]!))
 }
 
 /** Compares two values of any types in BSON order; strings by their UTF-8 bytes. */

@@ -50,7 +50,7 @@ function stageDocument (name: string, code: number, spec: Value): Doc {
   return spec
 }
 
-/** The field in which the $group that drivers count with answers. Throws CommandNotSupported for another one. */
+/** The field for the count in the $group of drivers. Throws CommandNotSupported for another $group. */
 function countField ({ _id, ...fields }: Doc): string {
   if (_id === undefined) throw new CommandError(15955, 'a group specification must include an _id')
   const [[field, sum] = ['', undefined], ...others] = Object.entries(fields)

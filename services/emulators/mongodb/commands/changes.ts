@@ -63,7 +63,8 @@ async function findAll (collection: Collection, search: Search, clock: Clock): P
 }
 
 /** A matched document as it is now, undefined if it no longer matches. */
-function current (collection: Collection, { rid, bytes, changes }: Match, filter: Filter): Uint8Array | undefined {
+function current (collection: Collection, match: Match, filter: Filter): Uint8Array | undefined {
+  const { rid, bytes, changes } = match
   if (collection.dropped) {
     throw new CommandError('QueryPlanKilled', `collection dropped: ${collection.namespace}`)
   }
@@ -73,7 +74,9 @@ function current (collection: Collection, { rid, bytes, changes }: Match, filter
 }
 
 /** Updates what a search finds, or inserts if it finds nothing and `upsert` is set. */
-export async function change (command: Command, search: Search, update: Update, upsert: boolean): Promise<Outcome> {
+export async function change (
+  command: Command, search: Search, update: Update, upsert: boolean
+): Promise<Outcome> {
   const outcome: Outcome = { matched: 0, modified: 0, upserted: undefined }
   for (;;) {
     const collection = findCollection(command)

@@ -32,14 +32,15 @@ const unsupported = new Set([
   'allowDiskUse', 'allowPartialResults', 'apiDeprecationErrors', 'apiStrict', 'apiVersion', 'arrayFilters',
   'authenticationRestrictions', 'authorizedCollections', 'autocommit', 'awaitData',
   'bypassDocumentValidation', 'c', 'collation', 'comment', 'commitQuorum', 'customData', 'digestPassword',
-  'explain', 'fields', 'let', 'lsid', 'max', 'mechanisms', 'min', 'noCursorTimeout', 'readConcern', 'returnKey',
-  'roles', 'showCredentials', 'showPrivileges', 'showRecordId', 'startTransaction', 'tailable', '$clusterTime'
+  'explain', 'fields', 'let', 'lsid', 'max', 'mechanisms', 'min', 'noCursorTimeout', 'readConcern',
+  'returnKey', 'roles', 'showCredentials', 'showPrivileges', 'showRecordId', 'startTransaction', 'tailable', '$clusterTime'
 ])
 
 /** Handshakes take whatever a client says about itself, as mongod's do. */
 const takesAny = new Set(['hello', 'isMaster', 'ismaster', 'serverStatus'])
 
-const known = new Map(Object.entries(fields).map(([name, own]) => [name, new Set([name, ...own, ...general])]))
+const fieldsOf = (name: string): Set<string> => new Set([name, ...fields[name] ?? [], ...general])
+const known = new Map(Object.keys(fields).map((name) => [name, fieldsOf(name)]))
 
 /** The fields of one statement of a write command. */
 export const updateFields = new Set(['q', 'u', 'multi', 'upsert', 'hint'])
@@ -66,7 +67,7 @@ export function checkOptions (name: string, body: Doc): void {
     throw new CommandError('IllegalOperation',
       'Transaction numbers are only allowed on a replica set member or mongos')
   }
-  if (!takesAny.has(name)) checkFields(name, body, known.get(name) ?? new Set([name, ...general]))
+  if (!takesAny.has(name)) checkFields(name, body, known.get(name) ?? fieldsOf(name))
   checkWriteConcern(body.writeConcern)
   checkMaxTime(body.maxTimeMS)
 }

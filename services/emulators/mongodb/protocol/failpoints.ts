@@ -25,7 +25,7 @@ export class FailPoints {
   #failCommand: Armed | undefined
   #entered = 0
 
-  /** Sets or clears a fail point; returns how often it was entered. Throws FailPointSetFailed for an unknown one. */
+  /** Sets or clears a fail point; returns how often it was entered. Throws FailPointSetFailed. */
   configure (name: Value, mode: Value, data: Value): number {
     if (name !== 'failCommand') {
       throw new CommandError('FailPointSetFailed', `fail point ${String(name)} not found`)
@@ -84,13 +84,12 @@ function applies (data: Doc, command: string, appName: string | undefined): bool
 
 function failureOf (data: Doc, command: string): Failure {
   const code = toNumber(data.errorCode)
+  const message = `Failing command via 'failCommand' failpoint: ${command}`
   const errorLabels = Array.isArray(data.errorLabels) ? data.errorLabels : undefined
   return {
     blockTimeMS: data.blockConnection === true ? toNumber(data.blockTimeMS) ?? 0 : 0,
     closeConnection: data.closeConnection === true,
-    error: code === undefined
-      ? undefined
-      : new CommandError(code, `Failing command via 'failCommand' failpoint: ${command}`, errorLabels && { errorLabels }),
+    error: code === undefined ? undefined : new CommandError(code, message, errorLabels && { errorLabels }),
     writeConcernError: isDocument(data.writeConcernError) ? data.writeConcernError : undefined,
     errorLabels
   }

@@ -35,8 +35,8 @@ function oneOf (values: Value[]): Condition {
   const keys = new Set(values.map(text))
   // An array equals the whole value of a field, or one element of it; the keys of the first are those of its
   // elements
-  const bound = values.flatMap((value) => Array.isArray(value) ? [point(value), point(value[0])] : [point(value)])
-  return { test: (value) => keys.has(text(value)), elements: true, bound: union(bound) }
+  const keysOf = values.flatMap((value) => Array.isArray(value) ? [value, value[0]] : [value])
+  return { test: (value) => keys.has(text(value)), elements: true, bound: union(keysOf.map(point)) }
 }
 
 /** Comparisons hold between values of one type only; NaN is of a type of its own. */
@@ -64,7 +64,8 @@ export function anyOf (name: string, values: Value): Condition {
   }
   const expressions = values.filter((value) => value instanceof BSONRegExp)
   if (expressions.length === 0) return oneOf(values)
-  const conditions = [oneOf(values.filter((value) => !(value instanceof BSONRegExp))), ...expressions.map(matchesRegex)]
+  const others = values.filter((value) => !(value instanceof BSONRegExp))
+  const conditions = [oneOf(others), ...expressions.map(matchesRegex)]
   return { test: (value) => conditions.some(({ test }) => test(value)), elements: true }
 }
 

@@ -41,7 +41,7 @@ export function searchOf (search: Partial<Search> & { filter: Filter }): Search 
   return { sort: [], skip: 0, limit: Infinity, hint: undefined, project: undefined, ...search }
 }
 
-/** The documents that a search finds, in order, one at a time. It holds nothing that keeps others from writing. */
+/** The documents that a search finds, in order. It holds nothing that keeps others from writing. */
 export class Finder {
   readonly plan: Plan
   readonly scan: Scan
@@ -87,7 +87,7 @@ export class Finder {
     return undefined
   }
 
-  /** Drops what was read ahead if anything has changed since. Throws QueryPlanKilled for a dropped collection. */
+  /** Drops what was read ahead if anything has changed. Throws QueryPlanKilled if it was dropped. */
   #refresh (): void {
     if (this.#changes === this.#collection.changes) return
     this.#changes = this.#collection.changes

@@ -41,8 +41,8 @@ const maxCounted = 4096
 const top = Buffer.from([0xff])
 
 /**
- * Chooses how to find documents by the number of index entries that each plan would read. A plan in the wanted
- * order stops at the limit; another one reads all its entries. Throws BadValue for a hint to no index.
+ * Chooses how to find documents by the number of index entries that each plan would read. A plan in the
+ * wanted order stops at the limit; another one reads all its entries. Throws BadValue for a hint to no index.
  */
 export function choosePlan (collection: Collection, wanted: Wanted): Plan {
   const conditions = conjuncts(wanted.filter)
@@ -126,11 +126,11 @@ function boundOfAll (filters: Filter[], path: string, multikey: boolean): Interv
 
 type Bounds = Array<Interval[] | undefined>
 
-/** The bound of each part. Parts that share an array with a bounded one have none: another element may meet them. */
+/** The bound of each part, none for parts of one array but the first: another element may meet them. */
 function boundsOf (index: Index, conditions: Filter[]): Bounds {
   const bounds: Bounds = []
   for (const [i, { path }] of index.parts.entries()) {
-    const conflict = index.multikey && bounds.some((bound, j) => bound !== undefined && shareField(index, i, j))
+    const conflict = index.multikey && bounds.some((bound, j) => bound && shareField(index, i, j))
     bounds.push(conflict ? undefined : boundOfAll(conditions, path, index.multikey))
   }
   return bounds
@@ -216,7 +216,7 @@ function cheapest (collection: Collection, plans: Plan[], wanted: Wanted): Plan 
   return plans[costs.indexOf(Math.min(...costs))]!
 }
 
-/** The entries that a plan reads, of `entries` in its ranges and with `matching` documents expected in all. */
+/** The entries that a plan reads, of `entries` in its ranges, where `matching` documents match. */
 function costOf (plan: Plan, entries: number, matching: number, { sort, limit }: Wanted): number {
   let cost = sort.length > 0 && !plan.sorted ? entries * 1.2 : entries
   if (plan.sorted && limit < Infinity) {

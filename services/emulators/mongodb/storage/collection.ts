@@ -69,20 +69,22 @@ export class Collection {
     return (this.#sql(text).get(...values) as unknown as [number])[0]
   }
 
-  /** The entries of an index in a range, in the order of their keys; without one, of insertion and forwards. */
+  /** The entries of an index in a range in order; without an index, the documents as they were inserted. */
   scan (index: Index | null, { lo, hi }: KeyRange, { after, reverse, limit }: ScanOptions): Entry[] {
     const documents = `d${this.id}`
     const rid = after?.rid ?? -1
     let found: unknown[]
     if (index === null) {
-      found = this.#sql(`SELECT x'', rid, bson FROM ${documents} WHERE rid > ? ORDER BY rid LIMIT ?`).all(rid, limit)
+      found = this.#sql(`SELECT x'', rid, bson FROM ${documents} WHERE rid > ? ORDER BY rid LIMIT ?`)
+        .all(rid, limit)
     } else if (index.isId) {
       const from = after === undefined || reverse ? lo : Buffer.concat([after.key, zero])
       const to = after !== undefined && reverse ? after.key : hi
       found = this.#sql(`SELECT id, rid, bson FROM ${documents} WHERE id >= ? AND id < ?
         ORDER BY id ${reverse ? 'DESC' : ''} LIMIT ?`).all(from, to, limit)
     } else {
-      const select = `SELECT i.key, i.rid, d.bson FROM x${index.id} i CROSS JOIN ${documents} d ON d.rid = i.rid`
+      const select = `SELECT i.key, i.rid, d.bson
+        FROM x${index.id} i CROSS JOIN ${documents} d ON d.rid = i.rid`
       found = reverse
         ? this.#sql(`${select} WHERE i.key >= ? AND (i.key, i.rid) < (?, ?)
           ORDER BY i.key DESC, i.rid DESC LIMIT ?`).all(lo, after?.key ?? hi, rid, limit)

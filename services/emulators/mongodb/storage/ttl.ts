@@ -8,7 +8,7 @@ import type { Storage } from './storage.ts'
 /** The most documents of one index that are deleted at a time. */
 const maxDeleted = 1000
 
-/** Deletes the documents that have expired by their TTL indexes, as mongod does once a minute; returns how many. */
+/** Deletes the documents that have expired by their TTL indexes; returns how many. */
 export function expire (storage: Storage, logger: Logger, now = Date.now()): number {
   let deleted = 0
   const collections = storage.databases.flatMap((database) => [...database.collections.values()])

@@ -27,5 +27,6 @@ test('a malformed pipeline is refused with the code of the server', async (t) =>
   t.equal(await refused({ $limit: 0 }), 15958)
   t.equal(await refused({ $group: { n: { $sum: 1 } } }), 15955)
   t.equal(await refused({ $match: { a: { $nope: 1 } } }), 2)
-  t.match(await failure(db.command({ aggregate: 'things', pipeline: [{ $group: { _id: 1, n: { $sum: 1 } } }] })), { code: 9 })
+  const pipeline = [{ $group: { _id: 1, n: { $sum: 1 } } }]
+  t.match(await failure(db.command({ aggregate: 'things', pipeline })), { code: 9 })
 })

@@ -79,7 +79,8 @@ test('an open cursor lets others write, and drop the database', async (t) => {
 test('an idle cursor dies after ten minutes', (t) => {
   const cursors = new Cursors()
   const finder = { release () {} } as Finder
-  cursors.open({ namespace: 'a.b', finder, next: undefined, user: undefined, usedAt: Date.now(), busy: false })
+  const usedAt = Date.now()
+  cursors.open({ namespace: 'a.b', finder, next: undefined, user: undefined, usedAt, busy: false })
   cursors.expire(Date.now() + 9 * 60 * 1000)
   t.equal(cursors.size, 1)
   cursors.expire(Date.now() + 11 * 60 * 1000)

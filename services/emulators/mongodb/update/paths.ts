@@ -5,10 +5,10 @@ import { CommandError, notSupported } from '../errors.ts'
 /** The result of a change that removes its field. */
 export const remove = Symbol('remove')
 
-/** Computes the new value of a field from its current one (undefined: missing); undefined leaves it as it is. */
+/** The new value of a field, from its current one (undefined if missing); undefined leaves it as it is. */
 export type Change = (current: Value) => Value | typeof remove
 
-/** The names of a path that an update operator changes. Throws CommandNotSupported for positional operators. */
+/** The names of a path to be changed. Throws CommandNotSupported for positional operators. */
 export function parsePath (path: string): string[] {
   const names = path.split('.')
   for (const name of names) {
@@ -40,7 +40,9 @@ export function changeAt (doc: Doc, names: string[], change: Change, creates: bo
   else if (next !== undefined) doc[name] = next as Value
 }
 
-function changeWithin (current: Value, names: string[], change: Change, creates: boolean, depth: number): Value {
+function changeWithin (
+  current: Value, names: string[], change: Change, creates: boolean, depth: number
+): Value {
   if (isDocument(current)) {
     changeAt(current, names, change, creates, depth + 1)
     return current
