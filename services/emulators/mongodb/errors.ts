@@ -69,6 +69,8 @@ export class CommandError extends Error {
   }
 }
 
+export const bad = (message: string): never => { throw new CommandError('BadValue', message) }
+
 export function notSupported (what: string): CommandError {
   return new CommandError('CommandNotSupported', `${what} is not supported by this database`)
 }

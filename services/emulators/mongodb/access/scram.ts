@@ -48,12 +48,12 @@ export class Conversation {
   credential: Credential | undefined
   /** Whether the client has proved that it knows the password, and has been answered. */
   done = false
-  #lookUp: (name: string) => Credential
+  #lookUp: (name: string) => Credential | undefined
   #header = ''
   #nonce = ''
   #messages = ''
 
-  constructor (database: string, lookUp: (name: string) => Credential) {
+  constructor (database: string, lookUp: (name: string) => Credential | undefined) {
     this.database = database
     this.#lookUp = lookUp
   }
@@ -71,6 +71,7 @@ export class Conversation {
     }
     this.name = encoded!.replace(/=(2C|3D)/g, (_, code) => code === '2C' ? ',' : '=')
     this.credential = this.#lookUp(this.name)
+    if (this.credential === undefined) throw authenticationFailed()
     const { salt, iterations } = this.credential
     this.#header = header
     this.#nonce = clientNonce + randomBytes(24).toString('base64')

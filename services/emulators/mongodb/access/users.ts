@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { CommandError } from '../errors.ts'
 import type { Credential } from './scram.ts'
-import { authenticationFailed, credentialOf } from './scram.ts'
+import { credentialOf } from './scram.ts'
 import type { Database } from '../storage/database.ts'
 import type { Storage } from '../storage/storage.ts'
 
@@ -79,18 +79,9 @@ export class Users {
     return known?.id === user?.id ? known : undefined
   }
 
-  /** What a login is checked by. Throws AuthenticationFailed for a user that does not exist. */
-  credential (db: string, name: string): Credential {
-    const known = this.find(db, name)
-    if (known === undefined) throw authenticationFailed()
-    return known.credential
-  }
-
   /** Throws 51003 if there is one of that name. */
   create (db: string, name: string, password: string, roles: Role[]): void {
-    if (this.find(db, name) !== undefined) {
-      throw new CommandError(51003, `User "${name}@${db}" already exists`)
-    }
+    if (this.find(db, name)) throw new CommandError(51003, `User "${name}@${db}" already exists`)
     this.#store({ id: randomUUID(), db, name, roles, credential: credentialOf(password) })
   }
 

@@ -21,8 +21,8 @@ export function decode (bytes: Uint8Array): Doc {
 }
 
 /**
- * Decodes what a client sent. Throws InvalidBSON, Overflow if it nests too deep, CommandNotSupported for names
- * and paths that JavaScript objects do not keep as they are.
+ * Decodes what a client sent. Throws InvalidBSON, Overflow if it nests too deep, CommandNotSupported for
+ * names and paths that JavaScript objects do not keep as they are.
  */
 export function decodeInput (bytes: Uint8Array): Doc {
   try {

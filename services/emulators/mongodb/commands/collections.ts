@@ -1,7 +1,6 @@
-import { compare } from '../bson/keys.ts'
+import { compare, keyParts } from '../bson/keys.ts'
 import { isDocument, showValue, toNumber } from '../bson/values.ts'
 import type { Doc, Value } from '../bson/values.ts'
-import { keyParts } from '../bson/document-keys.ts'
 import { CommandError, notSupported } from '../errors.ts'
 import { matches, parseFilter } from '../query/filter.ts'
 import type { Collection } from '../storage/collection.ts'

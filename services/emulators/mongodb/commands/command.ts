@@ -117,8 +117,3 @@ export function makeCollection (command: Command): Collection {
   }
   return storage.collection(database, name) ?? storage.create(database).createCollection(name)
 }
-
-export function requireAdmin ({ name, database }: Command): void {
-  if (database === 'admin') return
-  throw new CommandError('Unauthorized', `${name} may only be run against the admin database.`)
-}

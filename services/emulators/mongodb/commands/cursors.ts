@@ -156,9 +156,7 @@ const killCursors: Handler = (command) => {
     const list = isThere ? killed : notFound
     list.push(id)
   }
-  return {
-    cursorsKilled: killed, cursorsNotFound: notFound, cursorsAlive: [], cursorsUnknown: [], ok: 1
-  }
+  return { cursorsKilled: killed, cursorsNotFound: notFound, cursorsAlive: [], cursorsUnknown: [], ok: 1 }
 }
 
 export const cursorCommands: Record<string, Handler> = { getMore, killCursors }

@@ -33,7 +33,8 @@ const unsupported = new Set([
   'authenticationRestrictions', 'authorizedCollections', 'autocommit', 'awaitData',
   'bypassDocumentValidation', 'c', 'collation', 'comment', 'commitQuorum', 'customData', 'digestPassword',
   'explain', 'fields', 'let', 'lsid', 'max', 'mechanisms', 'min', 'noCursorTimeout', 'readConcern',
-  'returnKey', 'roles', 'showCredentials', 'showPrivileges', 'showRecordId', 'startTransaction', 'tailable', '$clusterTime'
+  'returnKey', 'roles', 'showCredentials', 'showPrivileges', 'showRecordId', 'startTransaction', 'tailable',
+  '$clusterTime'
 ])
 
 /** Handshakes take whatever a client says about itself, as mongod's do. */
@@ -46,18 +47,12 @@ const known = new Map(Object.keys(fields).map((name) => [name, fieldsOf(name)]))
 export const updateFields = new Set(['q', 'u', 'multi', 'upsert', 'hint'])
 export const deleteFields = new Set(['q', 'limit', 'hint'])
 
-/** Whether an option asks for nothing. */
-const isUnset = (value: Value): boolean => value === undefined || value === null || value === false ||
-  (isDocument(value) && Object.keys(value).length === 0)
-
 /** Throws 40415 for an unknown field, CommandNotSupported for one that this database does not have. */
 export function checkFields (where: string, doc: Doc, allowed: Set<string>): void {
-  for (const [name, value] of Object.entries(doc)) {
+  for (const name of Object.keys(doc)) {
     if (allowed.has(name)) continue
-    if (!unsupported.has(name)) {
-      throw new CommandError(40415, `BSON field '${where}.${name}' is an unknown field.`)
-    }
-    if (!isUnset(value)) throw notSupported(`the option ${name}`)
+    if (unsupported.has(name)) throw notSupported(`the option ${name}`)
+    throw new CommandError(40415, `BSON field '${where}.${name}' is an unknown field.`)
   }
 }
 

@@ -1,4 +1,4 @@
-import { keyParts } from '../bson/document-keys.ts'
+import { keyParts } from '../bson/keys.ts'
 import { isDocument, toNumber, typeName } from '../bson/values.ts'
 import type { Doc, Value } from '../bson/values.ts'
 import { CommandError, notSupported } from '../errors.ts'
@@ -6,9 +6,10 @@ import { parseFilter } from '../query/filter.ts'
 import { Finder, countMatches, searchOf } from '../query/finder.ts'
 import type { Search } from '../query/finder.ts'
 import { compileProjection } from '../query/projection.ts'
-import { collectionName, countOption, documentOption, findCollection } from './command.ts'
+import { arrayOption, collectionName, countOption, documentOption, findCollection } from './command.ts'
 import type { Command, Handler } from './command.ts'
-import { firstBatch } from './cursors.ts'
+import { firstBatch, listReply } from './cursors.ts'
+import { checkOptions } from './options.ts'
 
 /** The size of a first batch for which the client asks nothing. */
 const defaultBatch = 101
@@ -35,7 +36,7 @@ export function hintOf (hint: Value): Value {
   return isDocument(hint) && Object.keys(hint).length === 0 ? undefined : hint
 }
 
-export function findSearch (command: Command): Search {
+function findSearch (command: Command): Search {
   const single = command.body.singleBatch === true ? countOption(command, 'batchSize') : undefined
   return {
     filter: parseFilter(documentOption(command, 'filter')),
@@ -56,7 +57,7 @@ const find: Handler = (command) => {
 }
 
 /** How many documents of the command's collection match. */
-export async function countIn (command: Command, search: Search): Promise<number> {
+async function countIn (command: Command, search: Search): Promise<number> {
   const collection = findCollection(command)
   return collection === undefined ? 0 : await countMatches(collection, search, command.clock)
 }
@@ -71,4 +72,146 @@ const count: Handler = async (command) => {
   return { n, ok: 1 }
 }
 
-export const readCommands: Record<string, Handler> = { find, count }
+/** The stages with which drivers count documents, in their order; $group ends them. */
+const stageOrder = ['$match', '$skip', '$limit', '$group']
+
+/** Other stages of MongoDB 7.0. */
+const unsupportedStages = new Set([
+  '$addFields', '$bucket', '$bucketAuto', '$changeStream', '$collStats', '$count', '$currentOp', '$densify',
+  '$documents', '$facet', '$fill', '$geoNear', '$graphLookup', '$indexStats', '$lookup', '$merge', '$out',
+  '$planCacheStats', '$project', '$redact', '$replaceRoot', '$replaceWith', '$sample', '$search', '$set',
+  '$setWindowFields', '$sort', '$sortByCount', '$unionWith', '$unset', '$unwind', '$vectorSearch'
+])
+
+function stageOf (stage: Value): [name: string, spec: Value] {
+  const [first, ...others] = isDocument(stage) ? Object.entries(stage) : []
+  if (first === undefined || others.length > 0) {
+    throw new CommandError(40323, 'A pipeline stage specification object must contain exactly one field.')
+  }
+  const [name] = first
+  if (unsupportedStages.has(name)) throw notSupported(name)
+  if (!stageOrder.includes(name)) throw new CommandError(40324, `Unrecognized pipeline stage name: '${name}'`)
+  return first
+}
+
+function stageNumber (name: string, value: Value): number {
+  const number = toNumber(value) ?? NaN
+  if (!Number.isInteger(number) || number < 0) {
+    throw new CommandError(number < 0 ? 5107200 : 5107201,
+      `invalid argument to ${name} stage: Expected a non-negative integer: ${name}: ${String(value)}`)
+  }
+  if (name === '$limit' && number === 0) throw new CommandError(15958, 'the limit must be positive')
+  return number
+}
+
+function stageDocument (name: string, code: number, spec: Value): Doc {
+  if (!isDocument(spec)) throw new CommandError(code, `the ${name} specification must be an object`)
+  return spec
+}
+
+/** The field for the count in the $group of drivers. Throws CommandNotSupported for another $group. */
+function countField ({ _id, ...fields }: Doc): string {
+  if (_id === undefined) throw new CommandError(15955, 'a group specification must include an _id')
+  const [[field, sum] = ['', undefined], ...others] = Object.entries(fields)
+  const counts = isDocument(sum) && Object.keys(sum).length === 1 && toNumber(sum.$sum) === 1
+  if (!counts || others.length > 0 || isDocument(_id) || typeof _id === 'string') {
+    throw notSupported('a $group other than one that counts all documents')
+  }
+  return field
+}
+
+function parsePipeline (stages: Value[], hint: Value): { search: Search, group: Doc } {
+  const search = searchOf({ filter: parseFilter({}), hint: hintOf(hint) })
+  let group: Doc | undefined
+  let last = -1
+  for (const [name, spec] of stages.map(stageOf)) {
+    const place = stageOrder.indexOf(name)
+    if (place <= last) throw notSupported(`${name} at this place`)
+    last = place
+    if (name === '$match') search.filter = parseFilter(stageDocument(name, 15959, spec))
+    else if (name === '$skip') search.skip = stageNumber(name, spec)
+    else if (name === '$limit') search.limit = stageNumber(name, spec)
+    else group = stageDocument(name, 15947, spec)
+  }
+  if (group === undefined) throw notSupported('a pipeline that does not count')
+  return { search, group }
+}
+
+const aggregate: Handler = async (command) => {
+  const { body, database } = command
+  if (typeof body.aggregate !== 'string') throw notSupported('an aggregate without a collection')
+  const { search, group } = parsePipeline(arrayOption(command, 'pipeline'), body.hint)
+  const field = countField(group)
+  if (body.cursor === undefined) {
+    throw new CommandError('FailedToParse',
+      "The 'cursor' option is required, except for aggregate with the explain argument")
+  }
+  const n = await countIn(command, search)
+  const docs = n === 0 ? [] : [{ _id: group._id, [field]: n }]
+  return listReply(command, `${database}.${collectionName(command)}`, docs)
+}
+
+const verbosities = ['queryPlanner', 'executionStats', 'allPlansExecution']
+
+const explain: Handler = async (command) => {
+  const body = documentOption(command, 'explain')
+  const verbosity = command.body.verbosity ?? 'allPlansExecution'
+  if (!verbosities.includes(String(verbosity))) {
+    throw new CommandError('BadValue',
+      "verbosity string must be one of {'queryPlanner', 'executionStats', 'allPlansExecution'}")
+  }
+  if (Object.keys(body)[0] !== 'find') throw notSupported('an explain of other commands than find')
+  checkOptions('find', body)
+  const explained = { ...command, name: 'find', body }
+  const search = findSearch(explained)
+  const collection = findCollection(explained)
+  const finder = collection === undefined ? undefined : new Finder(collection, search, command.clock)
+  return {
+    explainVersion: '1',
+    queryPlanner: {
+      namespace: `${command.database}.${collectionName(explained)}`,
+      winningPlan: finder === undefined ? { stage: 'EOF' } : stagesOf(finder),
+      rejectedPlans: []
+    },
+    ...(verbosity === 'queryPlanner' ? {} : { executionStats: await execute(finder) }),
+    ok: 1
+  }
+}
+
+async function execute (finder: Finder | undefined): Promise<Doc> {
+  const started = performance.now()
+  let n = 0
+  while (await finder?.next() !== undefined) n++
+  const { keys, docs } = finder?.scan.examined ?? { keys: 0, docs: 0 }
+  return {
+    executionSuccess: true,
+    nReturned: n,
+    executionTimeMillis: Math.round(performance.now() - started),
+    totalKeysExamined: keys,
+    totalDocsExamined: docs
+  }
+}
+
+/** The stages of a plan, the outermost first. */
+function stagesOf ({ plan: { index, reverse, sorted }, search }: Finder): Doc {
+  const direction = reverse ? 'backward' : 'forward'
+  let stage: Doc = { stage: 'COLLSCAN', direction }
+  const wrap = (outer: Doc): void => { stage = { ...outer, inputStage: stage } }
+  if (index !== null) {
+    const { pattern, name, multikey, unique } = index
+    stage = {
+      stage: 'IXSCAN', keyPattern: pattern, indexName: name, isMultiKey: multikey, isUnique: unique, direction
+    }
+    wrap({ stage: 'FETCH' })
+  }
+  if (!sorted) {
+    const pattern = search.sort.map(({ path, direction }) => [path, direction])
+    wrap({ stage: 'SORT', sortPattern: Object.fromEntries(pattern) })
+  }
+  if (search.skip > 0) wrap({ stage: 'SKIP', skipAmount: search.skip })
+  if (search.limit < Infinity && sorted) wrap({ stage: 'LIMIT', limitAmount: search.limit })
+  if (search.project !== undefined) wrap({ stage: 'PROJECTION_DEFAULT' })
+  return stage
+}
+
+export const readCommands: Record<string, Handler> = { find, count, aggregate, explain }

@@ -1,33 +1,23 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { authenticationCommands } from '../access/authentication.ts'
 import { authorize } from '../access/authorization.ts'
-import { userCommands } from '../access/user-commands.ts'
+import { accessCommands } from '../access/commands.ts'
 import { decode } from '../bson/encoding.ts'
 import { isDocument, toNumber } from '../bson/values.ts'
 import { CommandError } from '../errors.ts'
 import { bodyOf } from '../protocol/messages.ts'
 import type { Request } from '../protocol/messages.ts'
 import { Clock } from '../query/clock.ts'
-import { aggregateCommands } from './aggregate.ts'
 import { collectionCommands } from './collections.ts'
 import { checkDatabase } from './command.ts'
 import type { Client, Command, Engine, Handler, Reply } from './command.ts'
 import { cursorCommands } from './cursors.ts'
-import { explainCommands } from './explain.ts'
 import { checkOptions } from './options.ts'
 import { readCommands } from './read.ts'
 import { serverCommands } from './server.ts'
 import { writeCommands } from './write.ts'
 
 const handlers = new Map<string, Handler>(Object.entries({
-  ...serverCommands,
-  ...authenticationCommands,
-  ...userCommands,
-  ...collectionCommands,
-  ...readCommands,
-  ...cursorCommands,
-  ...aggregateCommands,
-  ...explainCommands,
+  ...serverCommands, ...accessCommands, ...collectionCommands, ...readCommands, ...cursorCommands,
   ...writeCommands
 }))
 

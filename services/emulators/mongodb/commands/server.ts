@@ -1,7 +1,7 @@
 import { Long } from 'bson'
-import { handshake } from '../access/authentication.ts'
+import { handshake } from '../access/commands.ts'
+import { CommandError } from '../errors.ts'
 import { maxDocument } from '../update/update.ts'
-import { requireAdmin } from './command.ts'
 import type { Handler } from './command.ts'
 
 /** What clients learn of the server: its limits are those of MongoDB 7.0. */
@@ -11,11 +11,9 @@ const hello: Handler = (command) => ({
   maxBsonObjectSize: maxDocument,
   maxMessageSizeBytes: 48000000,
   maxWriteBatchSize: 100000,
-  localTime: new Date(),
   connectionId: command.client.connectionId,
   minWireVersion: 0,
   maxWireVersion: 21,
-  readOnly: false,
   ...handshake(command),
   ok: 1
 })
@@ -27,9 +25,10 @@ const serverStatus: Handler = ({ cursors }) => ({
   version: '7.0.0', metrics: { cursor: { open: { total: Long.fromNumber(cursors.size) } } }, ok: 1
 })
 
-const configureFailPoint: Handler = (command) => {
-  requireAdmin(command)
-  const { body, failPoints } = command
+const configureFailPoint: Handler = ({ name, database, body, failPoints }) => {
+  if (database !== 'admin') {
+    throw new CommandError('Unauthorized', `${name} may only be run against the admin database.`)
+  }
   const entered = failPoints.configure(body.configureFailPoint, body.mode, body.data)
   return { count: entered, ok: 1 }
 }

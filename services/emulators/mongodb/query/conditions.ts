@@ -2,7 +2,7 @@ import { BSONRegExp } from 'bson'
 import { keyOf, order, orderOf } from '../bson/keys.ts'
 import { isDocument, toNumber } from '../bson/values.ts'
 import type { Value } from '../bson/values.ts'
-import { CommandError } from '../errors.ts'
+import { CommandError, bad } from '../errors.ts'
 import { contains, point, union } from './intervals.ts'
 import type { Interval } from './intervals.ts'
 import { compileRegex } from './regex.ts'
@@ -20,8 +20,6 @@ export interface Condition {
   /** The value of an equality, which an upsert copies. */
   equals?: Value
 }
-
-const bad = (message: string): never => { throw new CommandError('BadValue', message) }
 
 export function equals (value: Value): Condition {
   if (value instanceof BSONRegExp) bad("Can't have regex as arg to $ne.")

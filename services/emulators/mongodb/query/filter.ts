@@ -1,7 +1,7 @@
 import { BSONRegExp } from 'bson'
 import { field, isDocument } from '../bson/values.ts'
 import type { Doc, Value } from '../bson/values.ts'
-import { CommandError, notSupported } from '../errors.ts'
+import { bad, notSupported } from '../errors.ts'
 import { anyOf, compares, equals, existsTest, matchesRegex, regexOf } from './conditions.ts'
 import type { Condition } from './conditions.ts'
 
@@ -16,8 +16,6 @@ export type Filter =
   | { kind: 'and' | 'or' | 'nor', parts: Filter[] }
   | { kind: 'not', part: Filter }
   | Leaf
-
-const bad = (message: string): never => { throw new CommandError('BadValue', message) }
 
 /** Operators of MongoDB that this database does not have. */
 const unsupportedOperators = new Set([

@@ -1,38 +1,25 @@
 import type { KeyPart } from '../bson/keys.ts'
 import { compare, invert } from '../bson/keys.ts'
 import { isDocument, toNumber } from '../bson/values.ts'
-import type { Value } from '../bson/values.ts'
 import { CommandError, notSupported } from '../errors.ts'
-import type { Collection } from '../storage/collection.ts'
+import type { Collection, KeyRange } from '../storage/collection.ts'
 import type { Index } from '../storage/indexes.ts'
 import { conjuncts } from './filter.ts'
 import type { Filter } from './filter.ts'
+import type { Search } from './finder.ts'
 import { everything, intersection, isPoint, union } from './intervals.ts'
 import type { Interval } from './intervals.ts'
-
-/** Keys from `lo` to before `hi`. */
-export interface Range { lo: Buffer, hi: Buffer }
 
 /** How documents are found. */
 export interface Plan {
   /** Null for a walk through the collection. */
   index: Index | null
-  ranges: Range[]
+  ranges: KeyRange[]
   reverse: boolean
   /** Whether documents come in the wanted order. */
   sorted: boolean
-  /** Whether every condition narrows the ranges, so that few entries in them can be no match. */
-  covered: boolean
   /** The intervals of each part of the index. */
   bounds: Interval[][]
-}
-
-export interface Wanted {
-  filter: Filter
-  sort: KeyPart[]
-  /** How many documents will be taken at most, skipped ones included. */
-  limit: number
-  hint: Value
 }
 
 const maxRanges = 500
@@ -44,7 +31,7 @@ const top = Buffer.from([0xff])
  * Chooses how to find documents by the number of index entries that each plan would read. A plan in the
  * wanted order stops at the limit; another one reads all its entries. Throws BadValue for a hint to no index.
  */
-export function choosePlan (collection: Collection, wanted: Wanted): Plan {
+export function choosePlan (collection: Collection, wanted: Search): Plan {
   const conditions = conjuncts(wanted.filter)
   if (wanted.hint !== undefined) return hintedPlan(collection, wanted, conditions)
   const plans: Plan[] = []
@@ -56,12 +43,12 @@ export function choosePlan (collection: Collection, wanted: Wanted): Plan {
   return plans.length > 1 ? cheapest(collection, plans, wanted) : plans[0] ?? collectionScan(wanted)
 }
 
-function collectionScan ({ sort }: Wanted): Plan {
+function collectionScan ({ sort }: Search): Plan {
   const ranges = [{ lo: Buffer.alloc(0), hi: top }]
-  return { index: null, ranges, reverse: false, sorted: sort.length === 0, covered: false, bounds: [] }
+  return { index: null, ranges, reverse: false, sorted: sort.length === 0, bounds: [] }
 }
 
-function hintedPlan (collection: Collection, wanted: Wanted, conditions: Filter[]): Plan {
+function hintedPlan (collection: Collection, wanted: Search, conditions: Filter[]): Plan {
   const { hint } = wanted
   if (typeof hint !== 'string' && !isDocument(hint)) {
     throw new CommandError('FailedToParse', 'Hint must be a string or an object')
@@ -78,21 +65,11 @@ function hintedPlan (collection: Collection, wanted: Wanted, conditions: Filter[
     'hint provided does not correspond to an existing index')
 }
 
-function planWith (index: Index, wanted: Wanted, conditions: Filter[]): Plan {
+function planWith (index: Index, wanted: Search, conditions: Filter[]): Plan {
   const bounds = boundsOf(index, conditions)
   const { ranges, used } = rangesOf(index, bounds)
   const { sorted, reverse } = orderOf(index, bounds.slice(0, used), wanted.sort)
-  const parts = index.parts.slice(0, used)
-  const narrows = (condition: Filter): boolean =>
-    parts.some(({ path }) => boundOf(condition, path, index.multikey) !== undefined)
-  return {
-    index,
-    ranges,
-    reverse,
-    sorted,
-    covered: conditions.every(narrows),
-    bounds: bounds.map((bound) => bound ?? [everything])
-  }
+  return { index, ranges, reverse, sorted, bounds: bounds.map((bound) => bound ?? [everything]) }
 }
 
 function boundsAt (filters: Filter[], path: string, multikey: boolean): Interval[][] {
@@ -142,7 +119,7 @@ function shareField ({ parts }: Index, i: number, j: number): boolean {
 }
 
 /** The ranges of the compound key: points of the first parts, then the intervals of one more. */
-function rangesOf (index: Index, bounds: Bounds): { ranges: Range[], used: number } {
+function rangesOf (index: Index, bounds: Bounds): { ranges: KeyRange[], used: number } {
   let prefixes: Buffer[] = [Buffer.alloc(0)]
   let used = 0
   for (const [i, { direction }] of index.parts.entries()) {
@@ -160,9 +137,9 @@ function rangesOf (index: Index, bounds: Bounds): { ranges: Range[], used: numbe
   return { ranges: inOrder(ranges), used }
 }
 
-const inOrder = (ranges: Range[]): Range[] => ranges.sort((a, b) => Buffer.compare(a.lo, b.lo))
+const inOrder = (ranges: KeyRange[]): KeyRange[] => ranges.sort((a, b) => Buffer.compare(a.lo, b.lo))
 
-function rangeOf (prefix: Buffer, { lo, includesLo, hi, includesHi }: Interval, direction: number): Range {
+function rangeOf (prefix: Buffer, { lo, includesLo, hi, includesHi }: Interval, direction: number): KeyRange {
   const after = (key: Buffer, isAfter: boolean): Buffer =>
     Buffer.concat(isAfter ? [prefix, key, top] : [prefix, key])
   if (direction > 0) return { lo: after(lo, !includesLo), hi: after(hi, includesHi) }
@@ -200,15 +177,10 @@ function findsOne ({ index, bounds }: Plan): boolean {
     bounds.every((intervals) => intervals.length === 1 && isPoint(intervals[0]!))
 }
 
-function countEntries (collection: Collection, { index, ranges }: Plan): number {
-  let n = 0
-  for (const range of ranges) n += collection.entries(index!, range, maxCounted - n)
-  return n
-}
-
-function cheapest (collection: Collection, plans: Plan[], wanted: Wanted): Plan {
-  const counts = plans.map((plan) => {
-    const n = plan.ranges[0]?.lo.length === 0 ? maxCounted : countEntries(collection, plan)
+function cheapest (collection: Collection, plans: Plan[], wanted: Search): Plan {
+  const counts = plans.map(({ index, ranges }) => {
+    let n = ranges[0]?.lo.length === 0 ? maxCounted : 0
+    for (const range of ranges) n += collection.entries(index!, range, maxCounted - n)
     return n < maxCounted ? n : Math.max(collection.count, 1)
   })
   const matching = Math.max(Math.min(...counts), 1)
@@ -217,10 +189,10 @@ function cheapest (collection: Collection, plans: Plan[], wanted: Wanted): Plan 
 }
 
 /** The entries that a plan reads, of `entries` in its ranges, where `matching` documents match. */
-function costOf (plan: Plan, entries: number, matching: number, { sort, limit }: Wanted): number {
+function costOf (plan: Plan, entries: number, matching: number, { sort, limit }: Search): number {
   let cost = sort.length > 0 && !plan.sorted ? entries * 1.2 : entries
   if (plan.sorted && limit < Infinity) {
-    cost = Math.min(entries, plan.covered ? limit * 2 : limit * entries / matching)
+    cost = Math.min(entries, limit * entries / matching)
   }
   // Of equal ones the index with more fields bound, then the narrower one
   const bounded = plan.bounds.filter((intervals) => intervals[0] !== everything).length

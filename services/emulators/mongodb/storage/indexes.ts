@@ -1,5 +1,4 @@
-import { documentKeys, keyParts } from '../bson/document-keys.ts'
-import { compoundKey, keyOf } from '../bson/keys.ts'
+import { compoundKey, documentKeys, keyOf, keyParts } from '../bson/keys.ts'
 import type { KeyPart } from '../bson/keys.ts'
 import { showValue, toNumber, valuesAt } from '../bson/values.ts'
 import type { Doc, Value } from '../bson/values.ts'

@@ -1,7 +1,6 @@
 import { Binary, Double, Int32, Long, ObjectId } from 'bson'
 import { test } from 'tap'
-import { documentKeys, keyParts } from '../bson/document-keys.ts'
-import { compare, invert, keyOf } from '../bson/keys.ts'
+import { compare, documentKeys, invert, keyOf, keyParts } from '../bson/keys.ts'
 import type { Doc, Value } from '../bson/values.ts'
 
 // https://www.mongodb.com/docs/manual/reference/bson-type-comparison-order/

@@ -3,7 +3,7 @@ import type { Stored } from '../bson/encoding.ts'
 import { equal } from '../bson/keys.ts'
 import { add, isDocument, showValue, toNumber, typeName } from '../bson/values.ts'
 import type { Doc, Value } from '../bson/values.ts'
-import { CommandError, notSupported } from '../errors.ts'
+import { CommandError, bad, notSupported } from '../errors.ts'
 import { equalities } from '../query/filter.ts'
 import type { Filter } from '../query/filter.ts'
 import { changeAt, dollarField, parsePath, remove } from './paths.ts'
@@ -27,7 +27,6 @@ export function parseUpdate (spec: Value, multi: boolean): Update {
   return replacement(spec)
 }
 
-const bad = (message: string): never => { throw new CommandError('BadValue', message) }
 const failedToParse = (message: string): CommandError => new CommandError('FailedToParse', message)
 
 function checked (stored: Stored): Stored {
@@ -45,18 +44,14 @@ function replacement (spec: Doc): Update {
     }
     return checked(withId(spec, id))
   }
-  return {
-    apply: ({ _id }) => place(_id),
-    insert: (filter) => place(idOf(filter))
-  }
+  return { apply: ({ _id }) => place(_id), insert: (filter) => place(idOf(filter)) }
 }
 
 /** The `_id` that an upsert by replacement takes from its filter. */
 function idOf (filter: Filter): Value {
-  const found = equalities(filter).filter(([path]) => path === '_id' || path.startsWith('_id.'))
+  const found = equalities(filter).filter(([path]) => isWithin(path, '_id'))
   if (found.some(([path]) => path !== '_id')) {
-    throw new CommandError('NotExactValueField',
-      "cannot infer query fields to set, path '_id' is only matched in part")
+    throw new CommandError('NotExactValueField', "cannot infer query fields to set, '_id' is matched in part")
   }
   if (found.length > 1) throw matchedTwice('_id')
   return found[0]?.[1]
