@@ -49,8 +49,9 @@ export const deleteFields = new Set(['q', 'limit', 'hint'])
 
 /** Throws 40415 for an unknown field, CommandNotSupported for one that this database does not have. */
 export function checkFields (where: string, doc: Doc, allowed: Set<string>): void {
-  for (const name of Object.keys(doc)) {
-    if (allowed.has(name)) continue
+  for (const [name, value] of Object.entries(doc)) {
+    // Drivers send options that are off
+    if (allowed.has(name) || (unsupported.has(name) && value === false)) continue
     if (unsupported.has(name)) throw notSupported(`the option ${name}`)
     throw new CommandError(40415, `BSON field '${where}.${name}' is an unknown field.`)
   }
