@@ -16,10 +16,9 @@ import { readCommands } from './read.ts'
 import { serverCommands } from './server.ts'
 import { writeCommands } from './write.ts'
 
-const handlers = new Map<string, Handler>(Object.entries({
-  ...serverCommands, ...accessCommands, ...collectionCommands, ...readCommands, ...cursorCommands,
-  ...writeCommands
-}))
+const handlers = new Map<string, Handler>([
+  serverCommands, accessCommands, collectionCommands, readCommands, cursorCommands, writeCommands
+].flatMap((commands) => Object.entries(commands)))
 
 export const commandNames = [...handlers.keys()]
 

@@ -155,7 +155,7 @@ async function runStatements (
     } catch (error) {
       if (!(error instanceof CommandError) || error.code === 50) throw error
       const { code, extra, message: errmsg } = error
-      writeErrors.push({ index: index, code, ...extra, errmsg })
+      writeErrors.push({ index, code, ...extra, errmsg })
       if (command.body.ordered !== false) break
     }
   }
@@ -199,7 +199,7 @@ const update: Handler = async (command) => {
     modified += outcome.modified
     if (outcome.upserted === undefined) return
     n++
-    upserted.push({ index: index, _id: outcome.upserted })
+    upserted.push({ index, _id: outcome.upserted })
   })
   return { n, nModified: modified, ...(upserted.length > 0 && { upserted }), ...errors, ok: 1 }
 }
