@@ -16,7 +16,7 @@ export async function startFailing () {
     requests,
     needsFailPoints: { skip: !hasFailPoints && 'the server takes no configureFailPoint' },
 
-    /** All requests at once are refused with 503, and nothing is disclosed or changed by them, within `ms`. */
+    /** All requests at once are refused with 503 within `ms`, and nothing is disclosed by them. */
     async allAreUnavailable (t: Test, ms: number, code?: string) {
       const began = performance.now()
       await Promise.all(Object.entries(requests).map(async ([what, request]) => {
@@ -41,7 +41,7 @@ export async function startFailing () {
       t.match(await api.create(), { etag: String })
     },
 
-    /** Every patient and every test result has the record of the write that left it, and the patient is as it was. */
+    /** Every patient and test result has the record of the write that left it; the patient is as it was. */
     async allIsRecorded (t: Test) {
       const records = new Map((await api.records()).map((record) => [record.id, record]))
       for (const name of ['patients', 'tests']) {
