@@ -1,4 +1,4 @@
-// npm run test:mutations:services: breaks one statement of a service at a time, and expects a unit test to fail.
+// npm run test:mutations:services: breaks one statement at a time, and expects a unit test to fail.
 // MUTATIONS=<words> runs the mutations of the files or sentences that contain these words.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -260,5 +260,5 @@ for (const { file, from, to, sentence, tests } of chosen) {
 }
 
 t.teardown(() => {
-  process.stderr.write(`\n${survivors.length} mutations survived\n${survivors.map((name) => `${name}\n`).join('')}`)
+  process.stderr.write(['', `${survivors.length} mutations survived`, ...survivors, ''].join('\n'))
 })
