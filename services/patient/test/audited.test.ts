@@ -139,7 +139,7 @@ test('a write that ends after its response has a failure only if it fails', asyn
   t.equal(entries.length, 3)
 })
 
-test('an attempt whose record comes late has a record of its failure in the end', embeddedOnly(), async (t) => {
+test('an attempt whose record comes late has a failure in the end', embeddedOnly(), async (t) => {
   const { call, stored, failAudit, records } = await patient(t)
   await call('POST', '/patient', ada)
   const before = await stored()
