@@ -261,4 +261,5 @@ const changed = chosen.map(({ file, from, to, sentence, test }) => {
 })
 
 await Promise.all([...unchanged, ...changed])
-process.stderr.write([`${survivors.length} of ${chosen.length} mutations survived`, ...survivors, ''].join('\n'))
+const summary = `${survivors.length} of ${chosen.length} mutations survived`
+process.stderr.write(['', summary, ...survivors, ''].join('\n'))
