@@ -4,7 +4,7 @@ import { dateOfBirth, isProblem, newPatient, secret, startApi, testLogs, type An
 
 const api = await startApi()
 
-const COUNT = process.env.FULL ? 10_000 : 500
+const COUNT = process.env.FULL ? 10_000 : 300
 const FIELDS = ['id', 'lastName', 'dateOfBirth', 'lastUpdated']
 const SORTS = FIELDS.flatMap((field) => [field, `-${field}`])
 

@@ -2,7 +2,7 @@ import { test } from 'tap'
 import { newObservation, startApi } from './api.ts'
 
 const api = await startApi()
-const COUNT = 60
+const COUNT = 24
 const BYTES = 677 * 1_000
 const MIB = 2 ** 20
 
