@@ -74,7 +74,9 @@ const mutations = [
     ['each record of a block has a number', 'seq: firstSeq + i', 'seq: firstSeq'],
     ['a chain has no gap and no number twice', 'this.#nextSeq += entries.length', 'this.#nextSeq += 1'],
     ['a block under a known id is checked', 'return await this.#requireOwn(block)', 'return'],
-    ['transient errors are retried', '!isTransient(error.cause)', 'isTransient(error.cause)'],
+    ['transient errors are retried', '!isTransient(error.cause)', 'isTransient(error.cause)']
+  ]),
+  ...of('audit/register.ts', 'audit/test/queue.test.ts', [
     ['closing stores the queue', 'await this.#storing', '']
   ]),
   ...of('audit/register.ts', 'audit/test/routes.test.ts', [
@@ -84,7 +86,9 @@ const mutations = [
   ]),
   ...of('audit/queue.ts', 'audit/test/register.test.ts', [
     ['a block has at most 100 records', 'BLOCK_RECORDS = 100', 'BLOCK_RECORDS = 1000'],
-    ['a block has at most 1 MiB', 'bytes + entry.bytes > BLOCK_BYTES', 'false'],
+    ['a block has at most 1 MiB', 'bytes + entry.bytes > BLOCK_BYTES', 'false']
+  ]),
+  ...of('audit/queue.ts', 'audit/test/queue.test.ts', [
     ['the records that wait are limited', 'this.#waiting.length >= QUEUE_RECORDS', 'false'],
     ['their bytes are limited', 'this.#bytes + bytes > QUEUE_BYTES', 'false'],
     ['a record of a block makes space for another', 'this.#bytes -= bytes', '']
