@@ -1,7 +1,7 @@
 import { test, type Test } from 'tap'
 import { allowList } from '../guard/allow-list.ts'
 import { acceptedHostKey, hostKey } from '../guard/host-key.ts'
-import { refusals } from '../guard/refusals.ts'
+import { refusals, type Refusal } from '../guard/refusals.ts'
 import { manualClock } from './clock.ts'
 import { vault } from './secrets.ts'
 import { service } from './service.ts'
@@ -9,8 +9,9 @@ import { service } from './service.ts'
 async function guarded (t: Test, store: ReturnType<typeof vault>) {
   const key = acceptedHostKey({ open: (_name, use) => store.reader(use) }, 'a-host-key')
   await key.loaded
+  const recorded: Refusal[] = []
   const { app, logs } = await service(t, async (app) => {
-    await app.register(refusals, { record: async () => {} })
+    await app.register(refusals, { record: async (refusal) => { recorded.push(refusal) } })
     await app.register(allowList, {
       ALLOWED_CALLERS: '127.0.0.1/32',
       CALLER_ADDRESS: 'peer',
@@ -23,7 +24,7 @@ async function guarded (t: Test, store: ReturnType<typeof vault>) {
     const headers = sent === undefined ? {} : { 'x-functions-key': sent }
     return (await app.inject({ url: '/', headers })).statusCode
   }
-  return { statusOf, logs }
+  return { statusOf, logs, recorded }
 }
 
 test('only a request with a valid host key passes', async (t) => {
@@ -69,4 +70,28 @@ test('wrong keys cause at most one refresh a second, and at most a hundred reque
   await clock.advance(1)
   t.same(new Set(await Promise.all(wrong)), new Set([401]))
   t.equal(store.state.reads, before + 1)
+})
+
+test('a hundred callers may wait again after a refresh', async (t) => {
+  const clock = manualClock()
+  const store = vault(t, clock)
+  store.add('first')
+  const key = store.reader(String)
+  await key.loaded
+  for (let round = 0; round < 2; round++) {
+    const waiting = Array.from({ length: 100 }, () => key.findOrRefresh(() => undefined))
+    t.ok(waiting.every((answer) => answer instanceof Promise))
+    t.equal(key.findOrRefresh(() => undefined), undefined)
+    await clock.advance(1_000)
+    await Promise.all(waiting)
+  }
+})
+
+test('a call that is refused for its key is recorded', async (t) => {
+  const store = vault(t)
+  store.add('first')
+  const { statusOf, recorded } = await guarded(t, store)
+  t.equal(await statusOf(), 401)
+  const resource = { type: 'host-key', operation: 'refuse' }
+  t.match(recorded, [{ resource, clientAddress: '127.0.0.1', outcome: 'failure', count: 1 }])
 })

@@ -48,6 +48,16 @@ test('a repeat gives the first answer though the patient has changed or is gone'
   t.equal((await call('GET', first.headers.location as string)).statusCode, 404)
 })
 
+test('a repeat gives the first answer though the patient of the test result is gone', async (t) => {
+  const { call } = await patient(t)
+  const { headers: { location } } = await call('POST', '/patient', ada)
+  const create = () => call('POST', `${location}/tests`, { observations: [observation] }, key)
+  const first = await create()
+  t.equal(first.statusCode, 201)
+  await call('DELETE', location as string)
+  t.equal((await create()).body, first.body)
+})
+
 test('what a crash left between claim and insert, the repeat completes', async (t) => {
   const { call, db, stored } = await patient(t)
   await call('POST', '/patient', ada, key)
