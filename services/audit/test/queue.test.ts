@@ -10,7 +10,6 @@ const busy = { code: 'REGISTER_BUSY' }
 
 test('at most 10,000 records wait', async (t) => {
   const queue = new RecordQueue()
-  t.teardown(() => queue.close())
   for (let i = 0; i < 10_000; i++) queue.add(newRecord(i), false, 1)
   t.throws(() => queue.add(newRecord(10_000), false, 1), busy)
   t.equal(queue.takeBlock().length, 100)
@@ -20,7 +19,6 @@ test('at most 10,000 records wait', async (t) => {
 
 test('at most 32 MiB wait', async (t) => {
   const queue = new RecordQueue()
-  t.teardown(() => queue.close())
   for (let i = 0; i < 32; i++) queue.add(newRecord(i), false, 2 ** 20)
   t.throws(() => queue.add(newRecord(32), false, 1), busy)
   t.equal(queue.takeBlock().length, 1)
