@@ -3,7 +3,9 @@ export function newPatient (lastName: string) {
   return { firstName: 'Ada', lastName, gender: 'female', dateOfBirth: '1915-12-10', postCode: 'W1S4' }
 }
 
-export const invalidPatient = (lastName: string) => ({ ...newPatient(lastName), postCode: 'W1S 4AA'.repeat(3) })
+export function invalidPatient (lastName: string) {
+  return { ...newPatient(lastName), postCode: 'more than sixteen characters' }
+}
 
 const result = { measurement: '8.2', interpretation: 'normal', issued: '2024-02-29T10:00:00Z' }
 

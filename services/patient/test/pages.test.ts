@@ -1,6 +1,6 @@
 import { test } from 'tap'
 import type { DataKeys } from '../data-key.ts'
-import { Cursors, sortOf } from '../routes/pages.ts'
+import { Cursors } from '../routes/pages.ts'
 import { ada, observation, patient } from './app.ts'
 
 type App = Awaited<ReturnType<typeof patient>>
@@ -58,7 +58,7 @@ test('a cursor holds a position, in the context of one search', async (t) => {
   const value = new Date(0)
   const last = { _id: 'id', _shardKey: 'id', _audit: 'version', lastUpdated: value }
   const cursors = cursorsOf('one', '/a', 'lastUpdated', { gender: 'male' })
-  const sealed = cursors.cursor(last, sortOf('lastUpdated'))
+  const sealed = cursors.next(last)
   for (const [actor, path, sort, criteria] of [
     ['one', '/a', 'lastUpdated', { gender: 'male' }],
     ['two', '/a', 'lastUpdated', { gender: 'male' }],
