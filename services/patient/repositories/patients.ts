@@ -102,11 +102,15 @@ export class Patients extends Documents<StoredPatient> {
 /**
  * The document of a patient.
  *
- * @throws {InvalidRequest} the patient is too large
+ * @throws {InvalidRequest} the patient has no name, or is too large
  */
 export function storedPatient (
   keys: KeyMaker, id: string, details: PatientDetails, audit: string, lastUpdated = new Date()
 ): StoredPatient {
+  // A patch may have removed all of them
+  if (details.firstName === undefined && details.lastName === undefined && details.fullName === undefined) {
+    throw invalid('', 'must have firstName, lastName or fullName')
+  }
   if (BSON.calculateObjectSize(details) > MAX_BYTES) throw invalid('', 'must not be larger than 64 KiB')
   return { ...patientKey(id), _audit: audit, _keys: keys.keysOf(details), ...details, lastUpdated }
 }

@@ -38,9 +38,14 @@ export class TestResults extends Documents<StoredTest> {
   }
 }
 
+/** @throws {InvalidRequest} the test result has no content */
 export function storedTest (
   patientId: string, id: string, details: TestDetails, audit: string, lastUpdated = new Date()
 ): StoredTest {
+  // A patch may have removed both
+  if (details.observations === undefined && details.conclusion === undefined) {
+    throw invalid('', 'must have observations or conclusion')
+  }
   const keys = effectiveKeys(details)
   return { ...testKey(patientId, id), _audit: audit, ...details, ...keys, patientId, lastUpdated }
 }

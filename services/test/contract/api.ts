@@ -93,7 +93,7 @@ export function newObservation () {
     measurement: secret(),
     interpretation: secret(),
     issued: '2019-06-01T10:20:30+02:00',
-    status: secret()
+    status: 'final'
   }
 }
 

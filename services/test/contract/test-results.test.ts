@@ -43,21 +43,23 @@ test('a create refuses what is not a test result', async (t) => {
   const wrong: Array<[object, string]> = [
     [{ patientId: unknownId() }, '#/patientId'],
     [{ patientId: 'nobody' }, '#/patientId'],
-    [{ patientId: null }, '#/patientId'],
     [{ id: unknownId() }, '#/id'],
     [{ lastUpdated: new Date().toISOString() }, '#/lastUpdated'],
     [{ performer: secretNumber() }, '#/performer'],
     [{ orderReference: { $gt: '' } }, '#/orderReference'],
     [{ [secret()]: secret() }, '#'],
-    [{ observations: undefined }, '#/observations'],
+    [{ observations: undefined }, '#'],
     [{ observations: [] }, '#/observations'],
     [{ observations: newObservation() }, '#/observations'],
     [{ observations: [null] }, '#/observations/0'],
     [{ observations: [newObservation(), { ...newObservation(), [secret()]: secret() }] }, '#/observations/1'],
     withObservation({ measurement: secretNumber() }, '/measurement'),
-    ...['id', 'code', 'measurement', 'interpretation', 'issued', 'status']
-      .map((property) => withObservation({ [property]: undefined }, `/${property}`)),
-    ...['2023-01-01', '2023-02-29T00:00:00Z', '2023-01-01T25:00:00Z', '2023-01-01T00:00:00', 'yesterday', '']
+    ...['id', 'code', 'status'].map((property) => withObservation({ [property]: undefined }, `/${property}`)),
+    withObservation({ measurement: undefined }, ''),
+    withObservation({ status: secret() }, '/status'),
+    withObservation({ value: { number: 1, text: secret() } }, '/value'),
+    [{ observations: [{ ...newObservation(), id: '1' }, { ...newObservation(), id: '1' }] }, '#/observations/1/id'],
+    ...['2023-02-29', '2023-02-29T00:00:00Z', '2023-01-01T25:00:00Z', '2023-01-01T00:00:00', 'yesterday']
       .map((issued) => withObservation({ issued }, '/issued'))
   ]
   for (const [changes, pointer] of wrong) {
