@@ -6,8 +6,6 @@ import { isAlive, startSystem, StartFailure, type System } from './system.ts'
 
 // As .taprc has it, for a run without it: tap's own 30 s are short on a busy machine
 t.setTimeout(600_000)
-// Each has a system of its own, and waits most of the time
-t.jobs = 3
 
 const sh = promisify(execFile)
 
