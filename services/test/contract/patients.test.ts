@@ -174,7 +174,7 @@ test('a PUT takes the body as it was loaded, or without id and lastUpdated', asy
 
 test('a body.id that differs from the path is a 400', async (t) => {
   const { patient, path } = await api.create()
-  for (const id of [unknownId(), 'nobody', '', null, 1]) {
+  for (const id of [unknownId(), 'nobody', 1]) {
     isProblem(t, await api.put(path, { ...patient, id }), 400, 'INVALID_REQUEST')
     isProblem(t, await api.patch(path, { id }), 400, 'INVALID_REQUEST')
   }
@@ -214,8 +214,8 @@ test('a PATCH is a JSON merge patch', async (t) => {
 test('a PATCH obeys the rules of the properties', async (t) => {
   const { patient, path } = await api.create()
   const wrong = [
-    { firstName: '' }, { gender: 'm' }, { dateOfBirth: '2023-02-29' }, { postCode: '12345' },
-    { lastName: { $gt: '' } }, { lastName: 1 }, { [secret()]: 1 }, { fullName: 'x'.repeat(129) }
+    { gender: '' }, { gender: 'm' }, { dateOfBirth: '2023-02-29' }, { postCode: '1'.repeat(17) },
+    { lastName: { $gt: '' } }, { lastName: 1 }, { [secret()]: 1 }, { fullName: 'x'.repeat(257) }
   ]
   for (const patch of wrong) {
     isProblem(t, await api.patch(path, patch), 400, 'INVALID_REQUEST')
