@@ -25,11 +25,15 @@ import { transferIndexes, Transfers } from './repositories/transfers.ts'
 import { versionIndexes, Versions } from './repositories/versions.ts'
 import { lifeRoutes } from './routes/life.ts'
 import { patientRoutes } from './routes/patients.ts'
+import { KeyMaker } from './search/keys.ts'
+import { KeyMigration } from './search/migration.ts'
 import { testResultRoutes } from './routes/test-results.ts'
 import { versionRoutes } from './routes/versions.ts'
 import { normaliseText } from './text.ts'
 
 const DAY_MS = 24 * 60 * 60 * 1_000
+/** Bounds what a migration takes of the database: about 2,000 request units a second on Cosmos DB. */
+const MIGRATED_PER_SECOND = 100
 /** The time to record a refusal, which does not delay its response. */
 const REFUSAL_MS = 5_000
 
@@ -56,9 +60,12 @@ export async function buildApp (config: Config, { logStream, onRoute }: BuildOpt
 
   const versions = new Versions(app.database)
   const transfers = new Transfers(app.database)
-  const patients = new Patients(app.database, versions)
+  const patients = new Patients(app.database, new KeyMaker(config.DEFAULT_REGION), versions)
   const tests = new TestResults(app.database, versions, transfers)
   const claims = new Claims(app.database)
+  const migration = new KeyMigration(patients, claims, audit, app.log, MIGRATED_PER_SECOND)
+  app.addHook('onClose', async () => migration.close())
+  app.database.connected.then(() => migration.keepMigrated())
   const graceMs = config.DELETION_GRACE_DAYS * DAY_MS
   const stores = { patients, tests, versions, transfers }
   const moves = new Moves(stores)
@@ -91,7 +98,8 @@ export async function buildApp (config: Config, { logStream, onRoute }: BuildOpt
     guarded.setSerializerCompiler(() => JSON.stringify)
 
     const keys = dataKeys(app.secrets)
-    const parts = { ...stores, claims, deletion, moves, merges, restore, keys, pageMemory: new PageMemory() }
+    const life = { deletion, moves, merges, restore }
+    const parts = { ...stores, ...life, claims, keys, pageMemory: new PageMemory(), migration }
     guarded.register(patientRoutes, parts)
     guarded.register(testResultRoutes, parts)
     guarded.register(versionRoutes, parts)

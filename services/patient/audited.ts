@@ -94,8 +94,9 @@ async function completeRead (interaction: AnyRead, recorder: Recorder, reply: Fa
 }
 
 async function completeWrite (
-  { attemptOf, act, answer }: AnyWrite, recorders: Recorder[], time: RequestTime, reply: FastifyReply
+  interaction: AnyWrite, recorders: Recorder[], time: RequestTime, reply: FastifyReply
 ) {
+  const { attemptOf, act, disclosed, answer } = interaction
   const attempts = await recordAttempts(recorders, { attemptOf })
   let acting: Promise<unknown> | undefined
   let done
@@ -112,6 +113,8 @@ async function completeWrite (
     await Promise.all(failures)
     throw error
   }
+  const others = disclosed?.(done)
+  if (others) await recorders[0]!.recordDisclosure({ attemptOf: attempts[0]!, disclosed: others })
   return answer(done, reply)
 }
 

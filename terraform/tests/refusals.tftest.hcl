@@ -189,10 +189,11 @@ run "numbers_that_do_not_go_together" {
     budget                  = { amount = 100, start_date = "2026-01-15" }
     database_max_throughput = 1500
     telemetry_sampling      = 20
+    default_region          = "gb"
     deletion_grace_days     = 366
   }
 
-  expect_failures = [var.alert_emails, var.alert_thresholds, var.app_container, var.app_scale, var.budget, var.database_max_throughput, var.deletion_grace_days, var.telemetry_sampling]
+  expect_failures = [var.alert_emails, var.alert_thresholds, var.app_container, var.app_scale, var.budget, var.database_max_throughput, var.default_region, var.deletion_grace_days, var.telemetry_sampling]
 }
 
 run "domains_tokens_and_names_without_their_form" {

@@ -1,22 +1,18 @@
-interface Header {
-  name: string
+/** A header of requests to operations that have a response with one of `statuses`, or of these responses. */
+export interface Header {
+  statuses: number[]
   description: string
   example: string | number
-}
-
-/** An optional header of requests to the operations that have a response with `status`. */
-export interface RequestHeader extends Header {
-  status: number
-}
-
-/** A header of responses with one of `statuses`. */
-export interface ResponseHeader extends Header {
-  statuses: number[]
   /** Set where only responses with an array have the header (true), or only the others (false). */
   pages?: boolean
+  /** The ids of the operations that have the header, if not all with such a response. */
+  operations?: string[]
+  /** The ids of operations without the header. */
+  except?: string[]
 }
 
 interface Operation {
+  operationId: string
   parameters?: object[]
   responses: Record<string, {
     headers?: Record<string, object>
@@ -24,23 +20,28 @@ interface Operation {
   }>
 }
 
+type Headers = Record<string, Header>
+
 /** Adds to an operation the headers of its requests and responses. */
-export function addHeaders (operation: Operation, requests: RequestHeader[], responses: ResponseHeader[]) {
+export function addHeaders (operation: Operation, requests: Headers, responses: Headers) {
   const parameters = operation.parameters ??= []
-  for (const { status, name, ...header } of requests) {
-    if (operation.responses[status]) {
-      parameters.push({ in: 'header', name, required: false, ...describe(header) })
-    }
-  }
+  const { operationId } = operation
   const isPage = operation.responses[200]?.content?.['application/json']?.schema.type === 'array'
+  const isOf = ({ operations, except = [] }: Header) =>
+    operations ? operations.includes(operationId) : !except.includes(operationId)
+  for (const [name, header] of Object.entries(requests)) {
+    if (!isOf(header) || !header.statuses.some((status) => operation.responses[status])) continue
+    parameters.push({ in: 'header', name, required: false, ...describe(header) })
+  }
   for (const [status, response] of Object.entries(operation.responses)) {
-    const headers = responses
-      .filter(({ statuses, pages = isPage }) => statuses.includes(Number(status)) && pages === isPage)
-      .map(({ name, ...header }) => [name, describe(header)])
+    const headers = Object.entries(responses)
+      .filter(([, { statuses, pages = isPage }]) => statuses.includes(Number(status)) && pages === isPage)
+      .filter(([, header]) => isOf(header))
+      .map(([name, header]) => [name, describe(header)])
     if (headers.length > 0) response.headers = Object.fromEntries(headers)
   }
 }
 
-function describe ({ description, example }: Omit<Header, 'name'>) {
+function describe ({ description, example }: Header) {
   return { description, schema: { type: typeof example === 'number' ? 'integer' : 'string' }, example }
 }

@@ -116,7 +116,8 @@ export class Merges {
     const key = patientKey(to)
     let target = await this.#patients.load(key)
     if (!isUnited(target, source)) {
-      const unite = (current: StoredPatient) => united(current, source, records.to)
+      const { keys } = this.#patients
+      const unite = (current: StoredPatient) => united(keys, current, source, records.to)
       target = await this.#patients.change(key, records.to, {}, unite)
     }
     const tombstone = { ...patientKey(from), _audit: records.from, _deleted: new Date(), _mergedInto: to }

@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { invalid } from '../errors.ts'
 import { storedPatient, type StoredPatient } from '../repositories/patients.ts'
+import type { KeyMaker } from '../search/keys.ts'
 import { Patient, type PatientDetails } from '../schemas/patient.ts'
 
 const LISTS = ['identifiers', 'contacts', 'addresses'] as const
@@ -11,7 +12,9 @@ type Lists = Required<Pick<PatientDetails, typeof LISTS[number]>>
  *
  * @throws {InvalidRequest} the patient would be too large
  */
-export function united (target: StoredPatient, source: StoredPatient, audit: string): StoredPatient {
+export function united (
+  keys: KeyMaker, target: StoredPatient, source: StoredPatient, audit: string
+): StoredPatient {
   const { _id, lastUpdated, ...stored } = target
   const details = Object.fromEntries(Object.entries(stored).filter(([name]) => !name.startsWith('_')))
   const missing = missingIn(target, source)
@@ -21,7 +24,7 @@ export function united (target: StoredPatient, source: StoredPatient, audit: str
     if (list.length > maxItems!) throw invalid('from', `must not make more than ${maxItems} ${name}`)
     if (list.length > 0) details[name] = list
   }
-  return storedPatient(_id, details as PatientDetails, audit)
+  return storedPatient(keys, _id, details as PatientDetails, audit)
 }
 
 /** Whether a patient has the identifiers, contacts and addresses of another one. */

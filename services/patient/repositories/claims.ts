@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 import type { Database, Index } from '#common/database.ts'
 import { isDuplicateKey } from '#common/database-errors.ts'
@@ -32,7 +33,7 @@ export const claimIndexes: Index[] = [
 ]
 
 /** This process. */
-export const owner = { replica: hostname(), run: randomUUID(), pid: process.pid }
+export const owner = { replica: processSpace(), run: randomUUID(), pid: process.pid }
 
 export class Claims {
   #database: Database
@@ -64,6 +65,22 @@ export class Claims {
     return claim
   }
 
+  /** Takes or renews a lease for `ms`; false if another process holds it. */
+  async lease (name: string, ms: number) {
+    const now = new Date()
+    const key = { _id: name, _shardKey: name }
+    const lease = { ...key, owner, expires: new Date(now.getTime() + ms) }
+    const free = { ...key, $or: [{ expires: { $lte: now } }, { 'owner.run': owner.run }] }
+    const leases = this.#database.collection<typeof lease>(CLAIMS)
+    try {
+      await this.#database.run(() => leases.replaceOne(free, lease, { upsert: true }))
+      return true
+    } catch (error) {
+      if (isDuplicateKey(error)) return false
+      throw error
+    }
+  }
+
   async finish (claim: Claim) {
     await this.#database.run(() => this.#collection.updateOne(keyOf(claim), { $set: { done: true } }))
   }
@@ -82,7 +99,20 @@ export function isAbandoned ({ owner, lastUpdated }: Pick<Claim, 'owner' | 'last
   return Date.now() - lastUpdated.getTime() > IN_PROGRESS_MS || hasEnded(owner)
 }
 
-/** Whether a process of this host has ended; false if the process is of another host or unknown. */
+/**
+ * Names what process ids are unique in: a host or a container. Containers may have the same host name, and
+ * mostly have the same process id.
+ */
+function processSpace () {
+  try {
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+    return `${hostname()} ${boot} ${readlinkSync('/proc/self/ns/pid')}`
+  } catch {
+    return process.platform === 'linux' ? randomUUID() : hostname()
+  }
+}
+
+/** Whether a process of this host or container has ended; false if it is of another one, or unknown. */
 function hasEnded ({ replica, run, pid }: Claim['owner']) {
   if (replica !== owner.replica || run === owner.run || pid === undefined) return false
   // In a container, the process has the same id after each start

@@ -5,7 +5,8 @@ import type { TestDetails } from '../schemas/test-result.ts'
 /** The first and the last instant of a date or a date and time, as it is in a body. */
 export function spanOf (dateOrTime: string): [first: string, last: string] {
   if (dateOrTime.length > 10) {
-    const instant = new Date(dateOrTime).toISOString()
+    // JavaScript has no leap seconds
+    const instant = new Date(dateOrTime.toUpperCase().replace(/:60(?=[.Z+-])/, ':59')).toISOString()
     return [instant, instant]
   }
   const first = `${dateOrTime}-01-01`.slice(0, 10)

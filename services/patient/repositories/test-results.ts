@@ -89,16 +89,19 @@ export class TestResults extends Documents<StoredTest> {
   }
 }
 
-/** @throws {InvalidRequest} two observations have the same id */
+/** @throws {InvalidRequest} the test result has no content */
 export function storedTest (
   patientId: string, id: string, details: TestDetails, audit: string, lastUpdated = new Date()
 ): StoredTest {
-  requireUniqueIds(details.observations)
+  // A patch may have removed both
+  if (details.observations === undefined && details.conclusion === undefined) {
+    throw invalid('', 'must have observations or conclusion')
+  }
   const keys = effectiveKeys(details)
   return { ...testKey(patientId, id), _audit: audit, ...details, ...keys, patientId, lastUpdated }
 }
 
-/** @throws {InvalidRequest} */
+/** @throws {InvalidRequest} two observations have the same id */
 export function requireUniqueIds (observations: Observation[] = []) {
   const ids = new Set<string>()
   for (const [index, { id }] of observations.entries()) {

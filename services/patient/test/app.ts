@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { Db } from 'mongodb'
 import type { Test } from 'tap'
 import { audit, hostKey as auditHostKey } from '../../audit/test/app.ts'
 import { mongo } from '../../common/test/mongo.ts'
@@ -13,6 +14,7 @@ import { Patients } from '../repositories/patients.ts'
 import { TestResults } from '../repositories/test-results.ts'
 import { Transfers } from '../repositories/transfers.ts'
 import { Versions } from '../repositories/versions.ts'
+import { KeyMaker } from '../search/keys.ts'
 
 const hostKey = 'patient-host-key-of-the-test'
 
@@ -32,7 +34,7 @@ export const settings = {
 /** What finishes interrupted work, as after a restart. */
 export function lifeOf ({ database, log }: Awaited<ReturnType<typeof buildApp>>, graceMs = 0) {
   const [versions, transfers] = [new Versions(database), new Transfers(database)]
-  const patients = new Patients(database, versions)
+  const patients = new Patients(database, new KeyMaker('GB'), versions)
   const stores = { patients, versions, transfers, tests: new TestResults(database, versions, transfers) }
   const moves = new Moves(stores)
   const deletion = new Deletion(stores, moves, graceMs, log)
@@ -40,26 +42,40 @@ export function lifeOf ({ database, log }: Awaited<ReturnType<typeof buildApp>>,
   return { deletion, sweep }
 }
 
-/** The patient service with a real audit service, each with a database of its own. */
-export async function patient (t: Test, env: NodeJS.ProcessEnv = {}) {
+/**
+ * The patient service with a real audit service, each with a database of its own. `before` fills its database
+ * before it starts; `env` are settings beside the usual ones.
+ */
+export async function patient (
+  t: Test, before?: (db: Db) => Promise<unknown>, env: NodeJS.ProcessEnv = {}
+) {
   const register = await audit(t)
   const auditUrl = await register.app.listen({ host: '127.0.0.1', port: 0 })
   const { connection, db, failCommand } = await mongo(t)
   const network = await proxy(t, connection)
   const lines: string[] = []
-  const app = await buildApp(loadConfig({
-    ...settings,
-    AUDIT_URL: auditUrl,
-    PATIENT_DB_CONNECTION: network.connection,
-    DATABASE_NAME: db.databaseName,
-    ...env
-  }), { logStream: { write: (line: string) => { lines.push(line) } } })
+  await before?.(db)
+  const start = async () => {
+    const app = await buildApp(loadConfig({
+      ...settings,
+      AUDIT_URL: auditUrl,
+      PATIENT_DB_CONNECTION: network.connection,
+      DATABASE_NAME: db.databaseName,
+      ...env
+    }), { logStream: { write: (line: string) => { lines.push(line) } } })
+    await app.ready()
+    await app.database.connected
+    return app
+  }
+  let app = await start()
   t.teardown(() => app.close())
-  await app.ready()
-  await app.database.connected
 
   return {
     app,
+    async restart () {
+      await app.close()
+      app = await start()
+    },
     db,
     network,
     failCommand,

@@ -23,7 +23,7 @@ async function create ({ call }: Pick<Running, 'call'>) {
 }
 
 test('a deleted patient is hidden from everything, and restored with all that it had', async (t) => {
-  const running = await patient(t, kept)
+  const running = await patient(t, undefined, kept)
   const { call, records } = running
   const { path, test, changed, version, before } = await create(running)
   const [result, lists] = [await call('GET', test), await call('GET', `${test}/versions`)]
@@ -62,7 +62,7 @@ test('a deleted patient is hidden from everything, and restored with all that it
 })
 
 test('a create during the deletion takes back only its own test result', async (t) => {
-  const running = await patient(t, kept)
+  const running = await patient(t, undefined, kept)
   const { call } = running
   for (let round = 0; round < 10; round++) {
     const { path, test } = await create(running)
@@ -78,7 +78,7 @@ test('a create during the deletion takes back only its own test result', async (
 })
 
 test('after the days of grace the sweep removes all, and nothing is restored', async (t) => {
-  const running = await patient(t, kept)
+  const running = await patient(t, undefined, kept)
   const { app, call, db, stored } = running
   const { path } = await create(running)
   await call('DELETE', path)
@@ -111,7 +111,7 @@ test('without days of grace a deletion is final and its tombstone has no health 
 })
 
 test('a deletion and a restoration that are interrupted anywhere lose nothing', embeddedOnly, async (t) => {
-  const running = await patient(t, kept)
+  const running = await patient(t, undefined, kept)
   const { call, stored } = running
   const check = async ({ path, test, changed }: Awaited<ReturnType<typeof create>>) => {
     const isDeleted = (await call('GET', path)).statusCode === 404
@@ -136,6 +136,6 @@ test('a deletion and a restoration that are interrupted anywhere lose nothing', 
 
 test('the setting is at most a year', async (t) => {
   for (const days of ['366', '-1', '1.5', 'x']) {
-    await t.rejects(patient(t, { DELETION_GRACE_DAYS: days }), /DELETION_GRACE_DAYS/, days)
+    await t.rejects(patient(t, undefined, { DELETION_GRACE_DAYS: days }), /DELETION_GRACE_DAYS/, days)
   }
 })
