@@ -117,7 +117,8 @@ async function dryRun (options: Options, inputs: Input[]) {
 
 async function store (options: Options, inputs: Input[]) {
   const { LOCAL_DIR } = loadConfig(process.env)
-  const { url, key } = await findTarget(options.gateway, options.key ?? process.env.SUBSCRIPTION_KEY, LOCAL_DIR)
+  const given = options.key || process.env.SUBSCRIPTION_KEY || undefined
+  const { url, key } = await findTarget(options.gateway, given, LOCAL_DIR)
   const dir = options.state ?? join(LOCAL_DIR, 'import')
   mkdirSync(dir, { recursive: true, mode: 0o700 })
   chmodSync(dir, 0o700)
@@ -163,7 +164,8 @@ async function requireSameSystem (stage: Stage, gateway: Gateway | undefined) {
 /** Stages all inputs. Returns how often there are resources of types that are not imported. */
 async function read (inputs: Input[], stage: Stage) {
   const sizes = inputs.map(({ bytes }) => bytes)
-  const total = sizes.includes(undefined) ? undefined : sizes.reduce<number>((sum, bytes) => sum + bytes!, 0) / 1_024
+  const known = sizes.reduce<number>((sum, bytes = 0) => sum + bytes, 0) / 1_024
+  const total = sizes.includes(undefined) ? undefined : known
   const progress = new Progress(process.stderr, 'Reading', 'KiB', total)
   const others = new Map<string, number>()
   for (const input of inputs) {
