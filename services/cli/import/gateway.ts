@@ -65,7 +65,9 @@ export class Gateway {
     for (let attempt = 1; ; attempt++) {
       const { status, retryAfter, answer } = await this.#attempt(method, path, body, key)
       if (status === 401) throw new StartError('the gateway refuses the subscription key')
-      const temporary = status === undefined || TEMPORARY.has(status) || answer.code === 'REQUEST_IN_PROGRESS'
+      // An earlier attempt may be in progress, which a conflict says
+      const isInProgress = status === 409 && retryAfter !== undefined
+      const temporary = status === undefined || TEMPORARY.has(status) || isInProgress
       if (!temporary) return { status: status!, answer }
       if (attempt === ATTEMPTS) {
         // Another resource may be stored, as the fault may be of this one
@@ -80,7 +82,9 @@ export class Gateway {
   }
 
   /** One request; without a status if there was no response. */
-  async #attempt (method: 'GET' | 'POST', path: string, body?: string, key?: string) {
+  async #attempt (
+    method: 'GET' | 'POST', path: string, body?: string, key?: string
+  ): Promise<{ status?: number, retryAfter?: number, answer: Problem }> {
     try {
       const response = await this.#pool.request({
         method,
@@ -99,7 +103,7 @@ export class Gateway {
         answer: parse(text)
       }
     } catch {
-      return { answer: {} as Problem }
+      return { answer: {} }
     }
   }
 }
