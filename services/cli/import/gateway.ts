@@ -6,13 +6,25 @@ import { StartError } from '../system/state.ts'
 const ATTEMPTS = 10
 const MAX_WAIT_MS = 10_000
 const FIRST_WAIT_MS = 250
+/** The header Date has whole seconds. */
+const CLOCK_MS = 1_000
 const TIMEOUT_MS = 60_000
 /** Refusals that end by themselves. */
 const TEMPORARY = new Set([408, 425, 429, 500, 502, 503, 504])
 
-/** The response to a create: what was stored, or why it was not. */
+/** What was stored, and whether an earlier run had stored it; or else why it was not. */
 export type Answer =
-  { id: string, lastUpdated: string, refused?: undefined } | { refused: Violation[] }
+  { id: string, before: boolean, refused?: undefined } | { refused: Violation[] }
+
+/** A response; without a status if there was none. */
+interface Attempt {
+  status?: number
+  /** In ms. */
+  retryAfter?: number
+  /** When it was sent, by the clock of the gateway. */
+  date?: number
+  answer: Problem
+}
 
 interface Problem {
   id?: string
@@ -54,37 +66,38 @@ export class Gateway {
    * @throws {StartError} the gateway cannot be reached, or refuses the subscription key
    */
   async create (path: string, body: string, key: string): Promise<Answer> {
-    const { status, answer } = await this.#send('POST', path, body, key)
+    const started = performance.now()
+    const { status, answer, date = 0 } = await this.#send('POST', path, body, key)
+    const ms = performance.now() - started
     const { id, lastUpdated, errors, code, detail, message } = answer
-    if (status === 201 && id && lastUpdated) return { id, lastUpdated }
+    if (status === 201 && id && lastUpdated) {
+      return { id, before: Date.parse(lastUpdated) < date - ms - CLOCK_MS }
+    }
     if (errors && errors.length > 0) return { refused: errors }
-    return { refused: [{ pointer: '', message: `${status} ${code ?? ''} ${detail ?? message ?? ''}`.trim() }] }
+    const reason = [status, code, detail ?? message].filter(Boolean).join(' ')
+    return { refused: [{ pointer: '', message: reason }] }
   }
 
   async #send (method: 'GET' | 'POST', path: string, body?: string, key?: string) {
     for (let attempt = 1; ; attempt++) {
-      const { status, retryAfter, answer } = await this.#attempt(method, path, body, key)
+      const { status, retryAfter, date, answer } = await this.#attempt(method, path, body, key)
       if (status === 401) throw new StartError('the gateway refuses the subscription key')
       // An earlier attempt may be in progress, which a conflict says
       const isInProgress = status === 409 && retryAfter !== undefined
       const temporary = status === undefined || TEMPORARY.has(status) || isInProgress
-      if (!temporary) return { status: status!, answer }
+      if (!temporary) return { status: status!, answer, date }
       if (attempt === ATTEMPTS) {
         // Another resource may be stored, as the fault may be of this one
-        if (status === 500) return { status, answer }
-        throw new StartError(status === undefined
-          ? 'the gateway cannot be reached'
-          : `the gateway answers ${status} at ${ATTEMPTS} attempts`)
+        if (status === 500) return { status, answer, date }
+        if (status === undefined) throw new StartError('the gateway cannot be reached')
+        throw new StartError(`the gateway answered ${status} to ${ATTEMPTS} attempts`)
       }
       const backoff = Math.min(FIRST_WAIT_MS * 2 ** attempt, MAX_WAIT_MS)
       await sleep(retryAfter ?? backoff * (0.5 + Math.random() / 2))
     }
   }
 
-  /** One request; without a status if there was no response. */
-  async #attempt (
-    method: 'GET' | 'POST', path: string, body?: string, key?: string
-  ): Promise<{ status?: number, retryAfter?: number, answer: Problem }> {
+  async #attempt (method: 'GET' | 'POST', path: string, body?: string, key?: string): Promise<Attempt> {
     try {
       const response = await this.#pool.request({
         method,
@@ -100,6 +113,7 @@ export class Gateway {
       return {
         status: response.statusCode,
         retryAfter: toMs(response.headers['retry-after']),
+        date: Date.parse(String(response.headers.date)),
         answer: parse(text)
       }
     } catch {

@@ -39,7 +39,9 @@ function stat (path: string) {
 }
 
 /** The pieces of an input. Calls `onRead` with the bytes of each chunk. */
-export function piecesOf ({ name, open }: Input, onRead: (bytes: number) => void = () => {}): AsyncGenerator<Piece> {
+export function piecesOf (
+  { name, open }: Input, onRead: (bytes: number) => void = () => {}
+): AsyncGenerator<Piece> {
   async function * counted () {
     for await (const chunk of open()) {
       onRead(chunk.length)

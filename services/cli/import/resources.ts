@@ -60,14 +60,17 @@ function * unwrap (
   if (depth > MAX_DEPTH || typeof value !== 'object' || value === null) return
   if (Array.isArray(value)) {
     const items = lazy(exactly)
-    for (const [i, item] of value.entries()) yield * unwrap(item, () => items()[i], place, undefined, depth + 1)
+    for (const [i, item] of value.entries()) {
+      yield * unwrap(item, () => items()[i], place, undefined, depth + 1)
+    }
     return
   }
   const json = value as Json
   const inner = (name: string) => () => exactly()[name]
   if (typeof json.line === 'string' && json.reason) yield * resourcesIn({ text: json.line, place })
-  else if (json.resourceType === 'Bundle') yield * unwrap(json.entry ?? [], inner('entry'), place, url, depth + 1)
-  else if (typeof json.resourceType === 'string') yield ofFhir(json, exactly, place, url)
+  else if (json.resourceType === 'Bundle') {
+    yield * unwrap(json.entry ?? [], inner('entry'), place, url, depth + 1)
+  } else if (typeof json.resourceType === 'string') yield ofFhir(json, exactly, place, url)
   else if (isObject(json.test) && typeof json.of === 'string') {
     yield { type: 'test', id: String(json.id), subject: json.of, json: JSON.stringify(exactly().test), place }
   } else if (isObject(json.resource)) {
@@ -95,7 +98,8 @@ function * ofOurs (json: Json, exactly: () => any, place: string): Generator<Res
   const { patient: { id: given, ...patient }, tests = [], ...others } = exactly()
   const text = JSON.stringify(patient)
   if (Object.keys(others).some((name) => !['reason', 'resource'].includes(name)) || !Array.isArray(tests)) {
-    return yield { place, text: JSON.stringify(json), message: 'must have a patient and tests, and nothing else' }
+    const message = 'must have a patient and tests, and nothing else'
+    return yield { place, text: JSON.stringify(json), message }
   }
   const id = typeof given === 'string' ? given : hash('sha256', text)
   yield { type: 'patient', id, json: text, place }

@@ -13,9 +13,10 @@ const SCHEMA = `
   PRAGMA synchronous = NORMAL;
   PRAGMA secure_delete = ON;
   CREATE TABLE IF NOT EXISTS resources (
-    seq INTEGER PRIMARY KEY, type TEXT NOT NULL, id TEXT NOT NULL, url TEXT, subject TEXT, hash TEXT NOT NULL,
-    json TEXT, place TEXT NOT NULL, run INTEGER NOT NULL, state INTEGER NOT NULL DEFAULT 0, stored_run INTEGER,
-    stored_id TEXT, within TEXT, reason TEXT, UNIQUE (type, id)
+    seq INTEGER PRIMARY KEY,
+    type TEXT NOT NULL, id TEXT NOT NULL, url TEXT, subject TEXT, hash TEXT NOT NULL,
+    json TEXT, place TEXT NOT NULL, run INTEGER NOT NULL, state INTEGER NOT NULL DEFAULT 0,
+    stored_run INTEGER, stored_id TEXT, within TEXT, reason TEXT, UNIQUE (type, id)
   );
   CREATE INDEX IF NOT EXISTS by_url ON resources (url) WHERE url IS NOT NULL;
   CREATE INDEX IF NOT EXISTS by_state ON resources (type, run, state, seq);
@@ -43,6 +44,11 @@ export interface Staged {
   json: string | null
   state: number
   stored_id: string | null
+}
+
+export interface RefusedRow extends Staged {
+  reason: Reason
+  place: string
 }
 
 /** The outcome for the resources of one request. */
@@ -114,7 +120,7 @@ export class Stage {
   add ({ type, id, url, subject, json, place }: Resource) {
     this.#batch()
     const digest = hash('sha256', json)
-    const known = this.#sql('SELECT seq, state, hash, run FROM resources WHERE type = ? AND id = ?').get(type, id)
+    const known = this.#sql('SELECT * FROM resources WHERE type = ? AND id = ?').get(type, id)
     if (!known) {
       this.#sql(`INSERT INTO resources (type, id, url, subject, hash, json, place, run)
         VALUES (?, ?, ?, ?, ?, ?, ?, ?)`)
@@ -134,10 +140,13 @@ export class Stage {
     this.#addRefused(NOTHING, place, text, place, message)
   }
 
-  #addRefused (type: string, id: string, json: string, place: string, message: string, subject?: string) {
+  #addRefused (
+    type: string, id: string, json: string, place: string, message: string, subject?: string
+  ) {
     const reason = JSON.stringify([{ pointer: '', message }])
     this.#sql(`INSERT OR REPLACE INTO resources (type, id, subject, hash, json, place, run, state, reason)
-      VALUES (?, ?, ?, '', ?, ?, ?, ${REFUSED}, ?)`).run(type, id, subject ?? null, json, place, this.run, reason)
+      VALUES (?, ?, ?, '', ?, ?, ?, ${REFUSED}, ?)`)
+      .run(type, id, subject ?? null, json, place, this.run, reason)
   }
 
   #batch () {
@@ -162,7 +171,8 @@ export class Stage {
   }
 
   countWaiting (types: readonly string[]) {
-    const count = this.#sql(`SELECT COUNT(*) AS n FROM resources WHERE type = ? AND run = ? AND state = ${WAITING}`)
+    const count = this.#sql(`SELECT COUNT(*) AS n FROM resources
+      WHERE type = ? AND run = ? AND state = ${WAITING}`)
     return types.reduce((sum, type) => sum + Number(count.get(type, this.run)!.n), 0)
   }
 
@@ -230,18 +240,23 @@ export class Stage {
   groups (): Group[] {
     const groups = this.#sql(`SELECT type, reason, COUNT(*) AS count, MIN(seq), place FROM resources
       WHERE run = ? AND state = ${REFUSED} GROUP BY type, reason ORDER BY count DESC LIMIT 100`).all(this.run)
-    return groups.map((group) => ({ ...group, reason: JSON.parse(String(group.reason)) }) as unknown as Group)
+    return groups.map((row) => {
+      const group = row as unknown as Group & { reason: string }
+      return { ...group, reason: JSON.parse(group.reason) }
+    })
   }
 
-  * refused (): Generator<Staged & { reason: Reason, place: string }> {
+  * refused (): Generator<RefusedRow> {
     const rows = this.#sql(`SELECT * FROM resources WHERE run = ? AND state = ${REFUSED} ORDER BY seq`)
-    for (const row of rows.iterate(this.run)) {
-      yield { ...row, reason: JSON.parse(String(row.reason)) } as unknown as Staged & { reason: Reason, place: string }
+    for (const row of rows.iterate(this.run) as Iterable<unknown>) {
+      const refused = row as Staged & { reason: string, place: string }
+      yield { ...refused, reason: JSON.parse(refused.reason) }
     }
   }
 
   unread () {
-    return this.#sql('SELECT path, count FROM unread ORDER BY path').all() as Array<{ path: string, count: number }>
+    const rows = this.#sql('SELECT path, count FROM unread ORDER BY path').all()
+    return rows as Array<{ path: string, count: number }>
   }
 
   #sql (text: string) {

@@ -24,13 +24,12 @@ interface Storing {
 
 /** Stores what waits in the stage: patients first, then reports with their observations, then the rest. */
 export async function storeAll (stage: Stage, storing: Storing) {
-  const started = new Date()
   for (const prepare of [preparePatients, prepareReports, prepareObservations, prepareSingleObservations]) {
-    await inParallel(prepare(stage), storing, (one) => storeOne(stage, one, storing, started))
+    await inParallel(prepare(stage), storing, (one) => storeOne(stage, one, storing))
   }
 }
 
-async function storeOne (stage: Stage, one: Prepared | Refused, { create, source, onDone }: Storing, started: Date) {
+async function storeOne (stage: Stage, one: Prepared | Refused, { create, source, onDone }: Storing) {
   const { resources } = one
   const [{ type, id }] = resources as [Prepared['resources'][0]]
   if ('reason' in one) stage.refuse(resources, one.reason)
@@ -40,7 +39,7 @@ async function storeOne (stage: Stage, one: Prepared | Refused, { create, source
     const content = patientId === undefined ? 'patient' : 'test'
     const answer = await create(path, JSON.stringify(body), keyOf(source, type, id, content))
     if (answer.refused) stage.refuse(resources, answer.refused)
-    else stage.store(resources, { id: answer.id, before: new Date(answer.lastUpdated) < started, unread })
+    else stage.store(resources, { ...answer, unread })
   }
   onDone(resources.length)
 }
@@ -74,7 +73,7 @@ const NO_ID = '00000000-0000-4000-8000-000000000000'
 export const validateOnly: Create = async (path, body) => {
   const value = JSON.parse(body) as object
   const refused = problemsOf(path === '/patient' ? NewPatient : NewTest, value, body)
-  return refused.length > 0 ? { refused } : { id: NO_ID, lastUpdated: new Date().toISOString() }
+  return refused.length > 0 ? { refused } : { id: NO_ID, before: false }
 }
 
 function problemsOf (schema: object, value: object, body: string): Violation[] {

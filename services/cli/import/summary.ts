@@ -1,7 +1,7 @@
 import { closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
 import { parseExact } from './fhir/source.ts'
 import { TYPES } from './resources.ts'
-import type { Stage, Staged, Reason } from './stage.ts'
+import type { Reason, RefusedRow, Stage } from './stage.ts'
 
 const amount = (count: number) => count.toLocaleString('en')
 
@@ -64,7 +64,7 @@ export function writeRefusals (stage: Stage, file: string) {
   return count
 }
 
-function refusalLine (row: Staged & { reason: Reason, place: string }) {
+function refusalLine (row: RefusedRow) {
   const { type, subject, json, reason: violations, place, url } = row
   const reason = { place, violations }
   if (!(TYPES as readonly string[]).includes(type)) return JSON.stringify({ reason, line: json })

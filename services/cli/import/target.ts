@@ -8,13 +8,15 @@ import { readRun, StartError } from '../system/state.ts'
  *
  * @throws {StartError} no system runs, or there is no subscription key for the gateway
  */
-export async function findTarget (gateway: string | undefined, key: string | undefined, localDir: string) {
+export async function findTarget (
+  gateway: string | undefined, key: string | undefined, localDir: string
+) {
   if (gateway !== undefined) {
     if (!key) throw new StartError('--gateway requires --key or SUBSCRIPTION_KEY')
     return { url: gateway, key }
   }
   const url = await runningGateway(localDir)
-  if (url === undefined) throw new StartError('nothing runs here; npm start first, or use --gateway and --key')
+  if (url === undefined) throw new StartError('nothing runs here; npm start first, or use --gateway')
   const secrets = readSecrets(join(localDir, 'vault'), join(localDir, 'unseal-key'))
   const { key: ofClient } = JSON.parse(secrets.get('gateway-subscription-keys')!)['local-client']
   return { url, key: key ?? ofClient as string }

@@ -5,8 +5,10 @@ type Holder = Record<string, unknown>
 
 /** Parses JSON so that JSON.stringify writes every number with the digits that it has in `text`: 7.20. */
 export function parseExact (text: string): unknown {
-  const keep = (_name: string, value: unknown, { source }: { source?: string } = {}) =>
-    typeof value === 'number' && source !== undefined && source !== String(value) ? raw.rawJSON(source) : value
+  const keep = (_name: string, value: unknown, { source }: { source?: string } = {}) => {
+    if (typeof value !== 'number' || source === undefined || source === String(value)) return value
+    return raw.rawJSON(source)
+  }
   return JSON.parse(text, keep as (name: string, value: unknown) => unknown)
 }
 
@@ -66,7 +68,7 @@ export class Source {
   }
 }
 
-/** An element of a resource. Values of another type than the asked one count as not there, and as not read. */
+/** An element of a resource. A value of another type than a method reads counts as absent and not read. */
 export class Element {
   readonly source: Source
   readonly holder: Holder

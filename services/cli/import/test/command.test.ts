@@ -102,15 +102,15 @@ t.test('one killed in the middle goes on', async (t) => {
 })
 
 t.test('one interrupted by Ctrl-C says so, and goes on', async (t) => {
-  let child: ChildProcess | undefined
+  const started: ChildProcess[] = []
   let requests = 0
   const { created, url } = await startGateway(t, () => {
-    if (++requests === 30) child?.kill('SIGINT')
+    if (++requests === 30) started[0]!.kill('SIGINT')
     return false
   })
   const dir = t.testdir({ 'in.ndjson': [...generate(25)].join('\n') })
-  child = start(t, url, dir, '--concurrency', '2', join(dir, 'in.ndjson'))
-  const { code, stdout, stderr } = await endOf(child)
+  started.push(start(t, url, dir, '--concurrency', '2', join(dir, 'in.ndjson')))
+  const { code, stdout, stderr } = await endOf(started[0]!)
   t.equal(code, 130)
   t.match(stderr, 'interrupted; run it again to go on')
   t.ok(counts(stdout, 'Observation')[3]! > 0, 'it says what is not done')

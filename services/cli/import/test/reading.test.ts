@@ -111,7 +111,9 @@ t.test('the bytes that are read are counted', async (t) => {
   const file = join(t.testdir(), 'a.ndjson')
   writeFileSync(file, `${ada}\n`.repeat(5_000))
   let bytes = 0
-  for await (const _ of piecesOf(findInputs([file])[0]!, (count) => { bytes += count }));
+  const found: Piece[] = []
+  for await (const piece of piecesOf(findInputs([file])[0]!, (count) => { bytes += count })) found.push(piece)
+  t.equal(found.length, 5_000)
   t.equal(bytes, findInputs([file])[0]!.bytes)
 })
 
