@@ -39,6 +39,7 @@ locals {
         container        = var.app_container
         settings = merge(local.service_settings["patient"], {
           ALLOWED_CALLERS = module.network[region].subnet_prefixes["gateway"]
+          DEFAULT_REGION  = var.default_region
         })
       }
       audit = {

@@ -237,6 +237,18 @@ variable "ddos_protection_plan_enabled" {
   default     = false
 }
 
+variable "default_region" {
+  type        = string
+  description = "Country of phone numbers that do not name theirs, ISO 3166-1 alpha-2."
+  nullable    = false
+  default     = "GB"
+
+  validation {
+    condition     = can(regex("^[A-Z]{2}$", var.default_region))
+    error_message = "A country has two capital letters."
+  }
+}
+
 variable "delete_lock_enabled" {
   type        = bool
   description = "Whether databases and vault have delete locks."

@@ -2,6 +2,7 @@ import { randomUUID, randomUUIDv7 } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { MongoClient } from 'mongodb'
 import { storedPatient, type StoredPatient } from '../patient/repositories/patients.ts'
+import { KeyMaker } from '../patient/search/keys.ts'
 import { ours, type Contender } from './contenders.ts'
 import { atMost, figure, type Target } from './figures.ts'
 import { Clients, type Operation } from './operations.ts'
@@ -15,6 +16,7 @@ const ROUND_MS = 1_500
 const WARM_MS = 3_000
 const CLIENTS = 16
 const BATCH = 2_000
+const keys = new KeyMaker('GB')
 const GENDERS = ['male', 'female', 'other', 'unknown'] as const
 
 const OPERATIONS: Operation[] = ['create', 'load', 'update', 'search', 'create-test']
@@ -94,7 +96,7 @@ async function store ({ databaseConnection }: Contender, size: number) {
 
 function patient (n: number) {
   const lastName = `Name ${n % 5_003}`
-  return storedPatient(randomUUID(), {
+  return storedPatient(keys, randomUUID(), {
     firstName: `First ${n % 997}`,
     lastName,
     fullName: `First ${n % 997} ${lastName}`,

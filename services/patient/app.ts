@@ -18,9 +18,13 @@ import { PageMemory } from './repositories/page-memory.ts'
 import { patientIndexes, Patients } from './repositories/patients.ts'
 import { testIndexes, TestResults } from './repositories/test-results.ts'
 import { patientRoutes } from './routes/patients.ts'
+import { KeyMaker } from './search/keys.ts'
+import { KeyMigration } from './search/migration.ts'
 import { testResultRoutes } from './routes/test-results.ts'
 import { normaliseText } from './text.ts'
 
+/** Bounds what a migration takes of the database: about 2,000 request units a second on Cosmos DB. */
+const MIGRATED_PER_SECOND = 100
 const SWEEP_MS = 60 * 60 * 1_000
 /** The time to record a refusal, which does not delay its response. */
 const REFUSAL_MS = 5_000
@@ -46,10 +50,13 @@ export async function buildApp (config: Config, { logStream, onRoute }: BuildOpt
   const audit = new AuditClient(config.AUDIT_URL, sentHostKey(app.secrets, 'audit-host-key'), app.log)
   app.addHook('onClose', () => audit.close())
 
-  const patients = new Patients(app.database)
+  const patients = new Patients(app.database, new KeyMaker(config.DEFAULT_REGION))
   const tests = new TestResults(app.database)
   const claims = new Claims(app.database)
   const deletion = new Deletion(patients, tests, app.log)
+  const migration = new KeyMigration(patients, claims, audit, app.log, MIGRATED_PER_SECOND)
+  app.addHook('onClose', async () => migration.close())
+  app.database.connected.then(() => migration.keepMigrated())
   const sweep = () => deletion.sweep()
     .catch((err) => app.log.warn({ err }, 'sweep of deleted patients not finished'))
   const sweeping = setInterval(sweep, SWEEP_MS).unref()
@@ -78,7 +85,7 @@ export async function buildApp (config: Config, { logStream, onRoute }: BuildOpt
     guarded.setSerializerCompiler(() => JSON.stringify)
 
     const keys = dataKeys(app.secrets)
-    const parts = { patients, tests, claims, deletion, keys, pageMemory: new PageMemory() }
+    const parts = { patients, tests, claims, deletion, keys, pageMemory: new PageMemory(), migration }
     guarded.register(patientRoutes, parts)
     guarded.register(testResultRoutes, parts)
   })

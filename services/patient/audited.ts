@@ -91,7 +91,8 @@ async function completeRead (interaction: AnyRead, recorder: Recorder, reply: Fa
   return answer(found, reply)
 }
 
-async function completeWrite ({ attemptOf, act, answer }: AnyWrite, recorder: Recorder, reply: FastifyReply) {
+async function completeWrite (interaction: AnyWrite, recorder: Recorder, reply: FastifyReply) {
+  const { attemptOf, act, disclosed, answer } = interaction
   const attempt = await recorder.recordAttempt({ attemptOf })
   let acting: Promise<unknown> | undefined
   let done
@@ -103,6 +104,8 @@ async function completeWrite ({ attemptOf, act, answer }: AnyWrite, recorder: Re
     else await recorder.recordFailure({ attemptOf: attempt }, error)
     throw error
   }
+  const others = disclosed?.(done)
+  if (others) await recorder.recordDisclosure({ attemptOf: attempt, disclosed: others })
   return answer(done, reply)
 }
 

@@ -9,7 +9,9 @@ const Settings = Type.Object({
   ...DrainSettings,
   ...AllowListSettings,
   AUDIT_URL: Type.String({ format: 'http-url' }),
-  DATABASE_NAME: databaseName('patient')
+  DATABASE_NAME: databaseName('patient'),
+  /** The country of phone numbers that do not name theirs (ISO 3166-1 alpha-2). */
+  DEFAULT_REGION: Type.String({ default: 'GB', pattern: '^[A-Z]{2}$' })
 })
 
 const secrets = {

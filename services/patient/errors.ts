@@ -13,6 +13,8 @@ export const InvalidIdempotencyKey =
   createError('INVALID_IDEMPOTENCY_KEY', 'Idempotency-Key must be 1 to 255 visible ASCII characters', 400)
 export const IdempotencyKeyReused =
   createError('IDEMPOTENCY_KEY_REUSED', 'Another body was sent with this Idempotency-Key', 409)
+export const InvalidIfNoneExist = createError<[string]>('INVALID_IF_NONE_EXIST', '%s', 400)
+export const SeveralPatients = createError('SEVERAL_PATIENTS', 'Several patients have this identifier', 412)
 export const RequestInProgress =
   createError('REQUEST_UNDER_WAY', 'The first request with this Idempotency-Key is still in progress', 409)
 export const AuditUnavailable =

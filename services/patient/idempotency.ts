@@ -105,24 +105,51 @@ async function createOnceFor<T> (
     id,
     patientId,
     async act (record) {
-      const key = keys.current()
-      const claim = await claims.take({ ...wanted(key), audit: record, id })
+      const claim = await takeClaim(claims, keys, { scope, content, audit: record, id })
       if (!claim) throw new ClaimLost()
-      // During a rotation, another replica may take a claim under another version of the key: each that finds
-      // the other's claim releases its own
-      if (await find(keys.validKeys().filter((other) => other !== key))) {
-        await claims.release(claim)
-        await sleep(YIELD_MS * Math.random())
-        throw new ClaimLost()
-      }
       return complete(claim)
     },
     answer
   })
 }
 
-/** The claim, once its first request is done or abandoned. */
-async function settled (claims: Claims, claim: Claim) {
+/** What a claim is of. */
+interface Wanted {
+  scope: string
+  content: string
+  /** The id of the record of the attempt. */
+  audit: string
+  /** The id of the document to be created. */
+  id: string
+}
+
+/**
+ * The claim if this request has taken it; undefined if another request holds it.
+ *
+ * @throws {ClaimLost} another replica holds it under another version of the key
+ */
+export async function takeClaim (claims: Claims, keys: DataKeys, { scope, content, audit, id }: Wanted) {
+  const key = keys.current()
+  const claim = await claims.take({ _id: key.mac(scope), body: key.mac(content), audit, id })
+  if (!claim) return undefined
+  const others = keys.validKeys().filter((other) => other !== key)
+  const found = await Promise.all(others.map((other) => claims.find(other.mac(scope))))
+  // During a rotation, each replica that finds the claim of another releases its own
+  if (found.some(Boolean)) {
+    await claims.release(claim)
+    await sleep(YIELD_MS * Math.random())
+    throw new ClaimLost()
+  }
+  return claim
+}
+
+/**
+ * The claim, once its first request is done or abandoned.
+ *
+ * @throws {ClaimLost} the claim was released
+ * @throws {RequestInProgress}
+ */
+export async function settled (claims: Claims, claim: Claim) {
   const giveUp = performance.now() + WAIT_MS
   for (let current: Claim | null = claim; current; current = await claims.find(claim._id)) {
     if (current.done || isAbandoned(current)) return current

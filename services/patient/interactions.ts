@@ -21,6 +21,8 @@ export interface Write<T> extends Interaction {
   /** The id of the record of the first attempt, if this one repeats it. */
   attemptOf?: string
   act (record: string): Promise<T>
+  /** What is disclosed that this write did not make: recorded before `answer`. */
+  disclosed? (done: T): Disclosure[] | undefined
   answer (done: T, reply: FastifyReply): unknown
 }
 
@@ -29,11 +31,12 @@ export const write = <T>(interaction: Write<T>) => ({ ...interaction, kind: 'wri
 
 // Only `answer` of the same interaction gets what `fetch` or `act` returns, so its type does not matter here
 type Erased<I> = Omit<I, 'disclosed' | 'answer'> & {
-  disclosed (found: never): Disclosure[]
   answer (found: never, reply: FastifyReply): unknown
 }
-export type AnyRead = Erased<ReturnType<typeof read<unknown>>>
-export type AnyWrite = Omit<Erased<ReturnType<typeof write<unknown>>>, 'disclosed'>
+export type AnyRead = Erased<ReturnType<typeof read<unknown>>> & { disclosed (found: never): Disclosure[] }
+export type AnyWrite = Erased<ReturnType<typeof write<unknown>>> & {
+  disclosed? (done: never): Disclosure[] | undefined
+}
 export type AnyInteraction = AnyRead | AnyWrite
 
 /** Another request took the claim of this attempt. The handler is called again, and finds that claim. */

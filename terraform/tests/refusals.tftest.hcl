@@ -189,9 +189,10 @@ run "numbers_that_do_not_go_together" {
     budget                  = { amount = 100, start_date = "2026-01-15" }
     database_max_throughput = 1500
     telemetry_sampling      = 20
+    default_region          = "gb"
   }
 
-  expect_failures = [var.alert_emails, var.alert_thresholds, var.app_container, var.app_scale, var.budget, var.database_max_throughput, var.telemetry_sampling]
+  expect_failures = [var.alert_emails, var.alert_thresholds, var.app_container, var.app_scale, var.budget, var.database_max_throughput, var.default_region, var.telemetry_sampling]
 }
 
 run "domains_tokens_and_names_without_their_form" {

@@ -202,6 +202,7 @@ run "everything" {
     ddos_protection_plan_enabled = true
     delete_lock_enabled          = true
     deployer_ip_ranges           = ["192.0.2.1/32"]
+    default_region               = "DE"
     entra                        = { tenant_id = "00000000-0000-0000-0000-000000007e4a", audience = "api://patients", client_application_ids = ["00000000-0000-0000-0000-00000000c11f"] }
     gateway_sku                  = "Premium_3"
     load_test                    = { image = "crmock.azurecr.io/k6@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", key_secret_name = "load-test-subscription-key" }

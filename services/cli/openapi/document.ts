@@ -50,6 +50,7 @@ interface Document {
 }
 
 interface Operation {
+  operationId: string
   parameters?: object[]
   requestBody?: { required?: boolean, content?: Content }
   responses: Record<string, { headers?: Record<string, object>, content?: Content }>

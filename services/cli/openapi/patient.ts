@@ -84,25 +84,51 @@ export const patientApi: Api = {
   responses: gatewayResponses,
   requestHeaders: [
     {
-      status: 201,
+      of: (_id, hasResponse) => hasResponse(201),
       name: 'Idempotency-Key',
       description: 'Requests with the same key create only once, within 24 hours',
       example: '1f6d0c6c-4a56-4a86-9d0b-2f2a86b0b7aa'
     },
     {
-      status: 304,
+      of: (id) => id === 'create-patient',
+      name: 'If-None-Exist',
+      description: 'A patient with this identifier is returned instead of another being created',
+      example: 'identifier=https://hospital.example.com/mrn|0042-17'
+    },
+    {
+      of: (id) => id === 'search-patients',
+      name: 'Prefer',
+      description: 'count=exact asks for the number of patients (RFC 7240)',
+      example: 'count=exact'
+    },
+    {
+      of: (_id, hasResponse) => hasResponse(304),
       name: 'If-None-Match',
       description: 'The response is 304 if one of these is the current version',
       example: VERSION
     },
     {
-      status: 412,
+      of: (_id, hasResponse) => hasResponse(412) && !hasResponse(201),
       name: 'If-Match',
       description: 'Nothing is changed unless one of these is the current version',
       example: VERSION
     }
   ],
   responseHeaders: [
+    {
+      statuses: [200],
+      operations: ['search-patients'],
+      name: 'Total-Count',
+      description: 'The number of patients that the search finds, if Prefer asked for it',
+      example: 17
+    },
+    {
+      statuses: [200],
+      operations: ['search-patients'],
+      name: 'Preference-Applied',
+      description: 'count=exact if there is a Total-Count (RFC 7240)',
+      example: 'count=exact'
+    },
     {
       statuses: [200, 201, 304],
       pages: false,

@@ -63,6 +63,22 @@ export class Claims {
     return claim
   }
 
+  /** Takes or renews a lease for `ms`; false if another process holds it. */
+  async lease (name: string, ms: number) {
+    const now = new Date()
+    const key = { _id: name, _shardKey: name }
+    const lease = { ...key, owner, expires: new Date(now.getTime() + ms) }
+    const free = { ...key, $or: [{ expires: { $lte: now } }, { 'owner.run': owner.run }] }
+    const leases = this.#database.collection<typeof lease>(CLAIMS)
+    try {
+      await this.#database.run(() => leases.replaceOne(free, lease, { upsert: true }))
+      return true
+    } catch (error) {
+      if (isDuplicateKey(error)) return false
+      throw error
+    }
+  }
+
   async finish (claim: Claim) {
     await this.#database.run(() => this.#collection.updateOne(keyOf(claim), { $set: { done: true } }))
   }

@@ -156,6 +156,20 @@ export class Documents<T extends Stored> {
     return page
   }
 
+  /** Up to `limit` live documents that a filter finds. */
+  first (filter: Document, limit: number): Promise<T[]> {
+    return this.database.run(() => {
+      return this.collection.find<T>(all(filter, live) as Filter<T>).limit(limit).toArray()
+    })
+  }
+
+  /** The number of live documents that a filter finds; undefined if there are more than `limit`. */
+  async count (filter: Document, limit: number) {
+    const counted = all(filter, live) as Filter<T>
+    const count = await this.database.run(() => this.collection.countDocuments(counted, { limit: limit + 1 }))
+    return count > limit ? undefined : count
+  }
+
   /** The sort of the query. Cosmos DB needs an index with exactly these fields. */
   protected order ({ field, direction }: Sort): Record<string, 1 | -1> {
     return field === '_id' ? { _id: direction } : { [field]: direction, _id: direction }

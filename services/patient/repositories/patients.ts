@@ -1,16 +1,19 @@
-import { BSON, type Document, type Filter } from 'mongodb'
+import { BSON, type Filter } from 'mongodb'
 import type { Database, Index } from '#common/database.ts'
 import { invalid, PatientExists, PatientNotFound, PatientStale } from '../errors.ts'
 import type { Precondition } from '../preconditions.ts'
-import type { PatientCriteria } from '../schemas/criteria.ts'
 import type { PatientDetails } from '../schemas/patient.ts'
-import { Documents, type Key, type Stored } from './documents.ts'
+import type { KeyMaker, SearchKeys } from '../search/keys.ts'
+import { Documents, keyOf, type Key, type Stored } from './documents.ts'
 
 const PATIENTS = 'patients'
+const MAX_BYTES = 64 * 1_024
 
 export interface StoredPatient extends Stored, PatientDetails {
-  /** The sort key of lastName; empty if there is no lastName. */
-  _lastName: string
+  /** Missing in documents of before, until they are migrated. */
+  _keys?: SearchKeys
+  /** Only in documents of before: lastName, empty if there is none. */
+  _lastName?: string
   lastUpdated: Date
 }
 
@@ -20,17 +23,46 @@ interface Tombstone extends Stored {
   _finished?: boolean
 }
 
-/** Each criterion and each sort has an index, with `_id` for the order of pages. */
+/**
+ * Each sort has an index, and each criterion that few patients fulfil, with `_id` for the order of pages. The
+ * version finds the documents to migrate.
+ */
 export const patientIndexes: Index[] = [
-  '_lastName', 'firstName', 'fullName', 'gender', 'dateOfBirth', 'postCode', 'insuranceNumber',
-  'preferredContactNumber', 'lastUpdated'
+  '_keys.lastName', '_keys.firstName', '_keys.fullName', '_keys.postCodes', '_keys.cities',
+  '_keys.insuranceNumber', '_keys.phones', '_keys.identifiers', '_keys.version', 'gender', 'dateOfBirth',
+  'lastUpdated'
 ].map((field) => ({ collection: PATIENTS, key: { [field]: 1, _id: 1 } }))
 
 export const patientKey = (id: string): Key => ({ _id: id, _shardKey: id })
 
 export class Patients extends Documents<StoredPatient> {
-  constructor (database: Database) {
+  readonly keys: KeyMaker
+
+  constructor (database: Database, keys: KeyMaker) {
     super(database, PATIENTS, { missing: PatientNotFound, stale: PatientStale, exists: PatientExists })
+    this.keys = keys
+  }
+
+  /**
+   * A number of patients whose search keys are not of the current version.
+   *
+   * Asked for in three ranges, each of which an index answers.
+   */
+  async stale (limit: number): Promise<StoredPatient[]> {
+    const { version } = this.keys
+    for (const range of [{ $lt: version }, { $gt: version }, null]) {
+      // Only tombstones have no lastUpdated
+      const found = await this.first({ '_keys.version': range, lastUpdated: { $ne: null } }, limit)
+      if (found.length > 0) return found
+    }
+    return []
+  }
+
+  /** Gives a patient the search keys of the current version, unless it has changed. Its version stays. */
+  async rekey (patient: StoredPatient) {
+    const filter = { ...keyOf(patient), _audit: patient._audit } as Filter<StoredPatient>
+    const keys = { $set: { _keys: this.keys.keysOf(patient) }, $unset: { _lastName: '' } } as const
+    await this.database.run(() => this.collection.updateOne(filter, keys))
   }
 
   /**
@@ -67,31 +99,14 @@ export class Patients extends Documents<StoredPatient> {
   }
 }
 
-const MAX_BYTES = 64 * 1_024
-
-/** @throws {InvalidRequest} the patient is too large */
+/**
+ * The document of a patient.
+ *
+ * @throws {InvalidRequest} the patient is too large
+ */
 export function storedPatient (
-  id: string, details: PatientDetails, audit: string, lastUpdated = new Date()
+  keys: KeyMaker, id: string, details: PatientDetails, audit: string, lastUpdated = new Date()
 ): StoredPatient {
   if (BSON.calculateObjectSize(details) > MAX_BYTES) throw invalid('', 'must not be larger than 64 KiB')
-  return { ...patientKey(id), _audit: audit, _lastName: details.lastName ?? '', ...details, lastUpdated }
-}
-
-/** The filter of a search; matches are exact. */
-export function patientFilter (criteria: PatientCriteria): Document {
-  const { id, lastName, dateOfBirthFrom, dateOfBirthTo, ...exact } = criteria
-  const filter: Document = { ...exact }
-  if (id !== undefined) Object.assign(filter, patientKey(id.toLowerCase()))
-  if (lastName !== undefined) filter._lastName = lastName
-  return { ...filter, ...bornWithin(dateOfBirthFrom, dateOfBirthTo) }
-}
-
-/** The filter of the dates of birth that overlap a range. Its ends and the dates may be partial. */
-function bornWithin (from: string | undefined, to: string | undefined): Document {
-  const until = to === undefined ? {} : { $lte: `${to}-99` }
-  if (from === undefined) return to === undefined ? {} : { dateOfBirth: until }
-  const first = `${from}-01-01`.slice(0, 10)
-  // A date sorts after the month and the year that have it
-  const spans = to === undefined || first <= until.$lte! ? [first.slice(0, 4), first.slice(0, 7)] : []
-  return { $or: [{ dateOfBirth: { $gte: first, ...until } }, { dateOfBirth: { $in: spans } }] }
+  return { ...patientKey(id), _audit: audit, _keys: keys.keysOf(details), ...details, lastUpdated }
 }

@@ -38,16 +38,14 @@ export class TestResults extends Documents<StoredTest> {
   }
 }
 
-/** @throws {InvalidRequest} two observations have the same id */
 export function storedTest (
   patientId: string, id: string, details: TestDetails, audit: string, lastUpdated = new Date()
 ): StoredTest {
-  requireUniqueIds(details.observations)
   const keys = effectiveKeys(details)
   return { ...testKey(patientId, id), _audit: audit, ...details, ...keys, patientId, lastUpdated }
 }
 
-/** @throws {InvalidRequest} */
+/** @throws {InvalidRequest} two observations have the same id */
 export function requireUniqueIds (observations: Observation[] = []) {
   const ids = new Set<string>()
   for (const [index, { id }] of observations.entries()) {

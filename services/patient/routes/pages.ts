@@ -10,7 +10,7 @@ export interface PageQuery {
   cursor?: string
 }
 
-const FIELDS: Record<string, string> = { id: '_id', lastName: '_lastName', effective: '_effective' }
+const FIELDS: Record<string, string> = { id: '_id', lastName: '_keys.lastName', effective: '_effective' }
 
 export function sortOf (sort: string): Sort {
   const name = sort.replace(/^-/, '')
@@ -41,7 +41,9 @@ export class Cursors {
 
   /** The cursor of the page that begins after a document. */
   next (last: Stored) {
-    const value = last[this.#field as keyof Stored]
+    const value = this.#field.split('.').reduce((holder: unknown, name) => {
+      return (holder as Record<string, unknown> | undefined)?.[name]
+    }, last)
     const position = { value, date: value instanceof Date || undefined, id: last._id }
     return this.#keys.seal(JSON.stringify(position), this.#context)
   }

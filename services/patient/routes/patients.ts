@@ -4,17 +4,21 @@ import { read, write } from '../interactions.ts'
 import type { DataKeys } from '../data-key.ts'
 import type { Deletion } from '../deletion.ts'
 import {
-  InvalidCursor, InvalidPrecondition, PatientExists, PatientNotFound, PatientStale
+  InvalidCursor, InvalidIfNoneExist, InvalidPrecondition, PatientExists, PatientNotFound, PatientStale,
+  SeveralPatients
 } from '../errors.ts'
+import { createUnlessThere } from '../conditional-create.ts'
 import { createOnce, creationProblems } from '../idempotency.ts'
 import { merge } from '../merge-patch.ts'
 import { precondition } from '../preconditions.ts'
 import type { Claims } from '../repositories/claims.ts'
 import type { PageMemory } from '../repositories/page-memory.ts'
-import { patientFilter, patientKey, storedPatient, type Patients } from '../repositories/patients.ts'
+import { patientKey, storedPatient, type Patients } from '../repositories/patients.ts'
 import { PatientCriteria } from '../schemas/criteria.ts'
 import { PatientPage } from '../schemas/pages.ts'
 import { NewPatient, Patient, PatientPatch, PatientUpdate, type PatientDetails } from '../schemas/patient.ts'
+import { patientFilter } from '../search/filter.ts'
+import type { KeyMigration } from '../search/migration.ts'
 import { storedId, throwPatientNotFound } from './ids.ts'
 import {
   disclosure, noContent, problemResponses, requireSameAsPath, sendCreated, sendDocument, sendLoaded,
@@ -28,16 +32,21 @@ export interface Parts {
   deletion: Deletion
   keys: DataKeys
   pageMemory: PageMemory
+  migration: KeyMigration
 }
 
 const CHANGE_PROBLEMS = [InvalidPrecondition, PatientNotFound, PatientStale, PatientExists]
 
 export const patientId = Type.String({ description: 'The id of the patient, a UUID' })
 const params = Type.Object({ patientId })
+/** No more patients are counted for one search. */
+const MAX_COUNT = 10_000
 const type = 'patient'
 
 export const patientRoutes: FastifyPluginAsync<Parts> = async (app, parts) => {
-  const { patients, claims, deletion, keys, pageMemory } = parts
+  const { patients, claims, deletion, keys, pageMemory, migration } = parts
+  const filterOf = (criteria: PatientCriteria) => patientFilter(criteria, patients.keys, migration.done)
+
   app.audited({
     method: 'POST',
     url: '/patient',
@@ -45,16 +54,23 @@ export const patientRoutes: FastifyPluginAsync<Parts> = async (app, parts) => {
     schema: {
       operationId: 'create-patient',
       summary: 'Create a patient',
-      description: 'Stores a patient and returns it with its id.',
+      description: 'Stores a patient and returns it with its id. With If-None-Exist, a patient that has ' +
+        'the identifier already is returned instead, with 200.',
       body: NewPatient,
-      response: { 201: Patient, ...problemResponses },
-      problems: creationProblems
+      response: { 200: Patient, 201: Patient, ...problemResponses },
+      problems: [...creationProblems, InvalidIfNoneExist, SeveralPatients]
     },
-    handler: (request) => createOnce(request, claims, keys, '/patient', {
-      document: (id, audit, lastUpdated) => storedPatient(id, request.body, audit, lastUpdated),
-      insert: (document, sent) => patients.insert(document, sent),
-      answer: (document, reply) => sendCreated(document, `/patient/${document._id}`, reply)
-    })
+    handler (request) {
+      const ifNoneExist = request.headers['if-none-exist'] as string | undefined
+      if (ifNoneExist !== undefined) {
+        return createUnlessThere(ifNoneExist, request, claims, keys, patients, filterOf)
+      }
+      return createOnce(request, claims, keys, '/patient', {
+        document: (id, audit, updated) => storedPatient(patients.keys, id, request.body, audit, updated),
+        insert: (document, sent) => patients.insert(document, sent),
+        answer: (document, reply) => sendCreated(document, `/patient/${document._id}`, reply)
+      })
+    }
   })
 
   app.audited({
@@ -102,7 +118,7 @@ export const patientRoutes: FastifyPluginAsync<Parts> = async (app, parts) => {
       return write({
         id,
         async act (record) {
-          const patient = storedPatient(id ?? throwPatientNotFound(), details, record)
+          const patient = storedPatient(patients.keys, id ?? throwPatientNotFound(), details, record)
           await patients.replace(patient, condition)
           return patient
         },
@@ -135,8 +151,8 @@ export const patientRoutes: FastifyPluginAsync<Parts> = async (app, parts) => {
         async act (record) {
           const key = patientKey(id ?? throwPatientNotFound())
           return patients.change(key, record, condition, (patient) => {
-            const { _id, _shardKey, _audit, _lastName, lastUpdated, ...details } = patient
-            return storedPatient(_id, merge<PatientDetails>(details, patch), record)
+            const { _id, _shardKey, _audit, _keys, _lastName, lastUpdated, ...details } = patient
+            return storedPatient(patients.keys, _id, merge<PatientDetails>(details, patch), record)
           })
         },
         answer: sendDocument
@@ -174,8 +190,10 @@ export const patientRoutes: FastifyPluginAsync<Parts> = async (app, parts) => {
     schema: {
       operationId: 'search-patients',
       summary: 'Search patients',
-      description: 'Returns the patients that match every criterion exactly; {} finds all. ' +
-        'A range of dates of birth is inclusive, and its ends may be partial. ' +
+      description: 'Returns the patients that match every criterion; {} finds all. Case, accents, ' +
+        'hyphens, apostrophes and white space make no difference, unless match is exact. ' +
+        'A range of dates of birth is inclusive. Its ends and the dates may be partial: they match if they ' +
+        'overlap. With Prefer: count=exact, Total-Count has the number of patients up to 10,000. ' +
         'A page ends at limit or at about 4 MiB. ' +
         'If there is a next page, Link refers to it; it requires the same body and subscription.',
       body: PatientCriteria,
@@ -189,15 +207,24 @@ export const patientRoutes: FastifyPluginAsync<Parts> = async (app, parts) => {
       const path = '/patient/search'
       const cursors = new Cursors(keys, request.headers['x-audit-actor'], path, sort, body)
       const after = await cursors.position(query.cursor)
+      const filter = filterOf(body)
+      const counted = /(?:^|[,;\s])count=exact(?:$|[,;\s])/i.test(String(request.headers.prefer))
       return read({
-        criteria: Object.keys(body),
-        fetch () {
-          const readPage = () => patients.page(patientFilter(body), sortOf(sort), after, limit)
-          return pageMemory.hold(limit + 1, sent(reply), readPage)
+        criteria: [...Object.keys(body), ...(counted ? ['count'] : [])],
+        async fetch () {
+          const readPage = () => patients.page(filter, sortOf(sort), after, limit)
+          const [page, count] = await Promise.all([
+            pageMemory.hold(limit + 1, sent(reply), readPage),
+            counted ? patients.count(filter, MAX_COUNT) : undefined
+          ])
+          return { ...page, count }
         },
         disclosed: ({ documents }) => documents.map(disclosure),
         answer (page, reply) {
           linkNext(reply, path, query, page, cursors)
+          if (page.count !== undefined) {
+            reply.header('total-count', page.count).header('preference-applied', 'count=exact')
+          }
           return reply.send(page.documents.map(toResponse))
         }
       })

@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { Db } from 'mongodb'
 import type { Test } from 'tap'
 import { audit, hostKey as auditHostKey } from '../../audit/test/app.ts'
 import { mongo } from '../../common/test/mongo.ts'
@@ -21,25 +22,37 @@ export const settings = {
   PATIENT_DB_CONNECTION: 'mongodb://127.0.0.1:9/'
 }
 
-/** The patient service with a real audit service, each with a database of its own. */
-export async function patient (t: Test) {
+/**
+ * The patient service with a real audit service, each with a database of its own. `before` fills its database
+ * before it starts.
+ */
+export async function patient (t: Test, before?: (db: Db) => Promise<unknown>) {
   const register = await audit(t)
   const auditUrl = await register.app.listen({ host: '127.0.0.1', port: 0 })
   const { connection, db, failCommand } = await mongo(t)
   const network = await proxy(t, connection)
   const lines: string[] = []
-  const app = await buildApp(loadConfig({
-    ...settings,
-    AUDIT_URL: auditUrl,
-    PATIENT_DB_CONNECTION: network.connection,
-    DATABASE_NAME: db.databaseName
-  }), { logStream: { write: (line: string) => { lines.push(line) } } })
+  await before?.(db)
+  const start = async () => {
+    const app = await buildApp(loadConfig({
+      ...settings,
+      AUDIT_URL: auditUrl,
+      PATIENT_DB_CONNECTION: network.connection,
+      DATABASE_NAME: db.databaseName
+    }), { logStream: { write: (line: string) => { lines.push(line) } } })
+    await app.ready()
+    await app.database.connected
+    return app
+  }
+  let app = await start()
   t.teardown(() => app.close())
-  await app.ready()
-  await app.database.connected
 
   return {
     app,
+    async restart () {
+      await app.close()
+      app = await start()
+    },
     db,
     network,
     failCommand,

@@ -3,6 +3,7 @@ import { hasFailPoints } from '../../common/test/mongo.ts'
 import { Deletion } from '../deletion.ts'
 import { Patients } from '../repositories/patients.ts'
 import { TestResults } from '../repositories/test-results.ts'
+import { KeyMaker } from '../search/keys.ts'
 import { ada, observation, patient } from './app.ts'
 
 const embeddedOnly = hasFailPoints ? {} : { skip: 'needs fail points' }
@@ -12,7 +13,8 @@ const withTests = async (t: Parameters<typeof patient>[0]) => {
   const { headers: { location } } = await running.call('POST', '/patient', ada)
   for (let i = 0; i < 3; i++) await running.call('POST', `${location}/tests`, { observations: [observation] })
   const { app } = running
-  const deletion = new Deletion(new Patients(app.database), new TestResults(app.database), app.log)
+  const patients = new Patients(app.database, new KeyMaker('GB'))
+  const deletion = new Deletion(patients, new TestResults(app.database), app.log)
   return { ...running, path: location as string, deletion }
 }
 

@@ -4,14 +4,17 @@ import { ada, observation, patient } from './app.ts'
 test('numbers keep the digits that they were sent with', async (t) => {
   const { app, call } = await patient(t)
   const { id } = (await call('POST', '/patient', ada)).json()
-  const numbers = ['7.20', '7', '-0', '0.10', '1E2', '1.50e-3', '12345678901234567890.123456789', '7.2', '193.73241343664154']
+  const numbers = [
+    '7.20', '7', '-0', '0.10', '1E2', '1.50e-3', '12345678901234567890.123456789', '7.2', '193.73241343664154'
+  ]
   const { measurement, ...measured } = observation
   const sent = numbers.map((number, index) => {
     const text = JSON.stringify({ ...measured, id: String(index), value: { number: 0, unit: 'g' } })
     return text.replace('"number":0', `"number":${number}`)
   })
-  const range = `[{"low":1.0,"high":{"number":2.00,"unit":"g"}}]`
-  const panel = `{"id":"panel","code":"p","status":"final","value":{"range":{"low":3.30}},"referenceRange":${range}}`
+  const range = '[{"low":1.0,"high":{"number":2.00,"unit":"g"}}]'
+  const value = '{"range":{"low":3.30}}'
+  const panel = `{"id":"panel","code":"p","status":"final","value":${value},"referenceRange":${range}}`
   const payload = `{"observations":[${sent.join(',')},${panel}]}`
   const headers = { 'x-functions-key': 'patient-host-key-of-the-test', 'x-audit-actor': 'a-subscription' }
   const response = await app.inject({ method: 'POST', url: `/patient/${id}/tests`, payload, headers })
@@ -39,7 +42,9 @@ test('the same number with other digits is another body', async (t) => {
   const { app, call } = await patient(t)
   const { id } = (await call('POST', '/patient', ada)).json()
   const headers = {
-    'x-functions-key': 'patient-host-key-of-the-test', 'x-audit-actor': 'a-subscription', 'idempotency-key': 'one'
+    'x-functions-key': 'patient-host-key-of-the-test',
+    'x-audit-actor': 'a-subscription',
+    'idempotency-key': 'one'
   }
   const post = (number: string) => app.inject({
     method: 'POST',

@@ -40,7 +40,7 @@ t.test('with allowed origins', async (t) => {
   t.test('their pages see the responses of service and gateway, and the exposed headers', async (t) => {
     const exposed = {
       'access-control-allow-origin': ORIGIN,
-      'access-control-expose-headers': /^ETag,Link,Location,Retry-After,WWW-Authenticate$/,
+      'access-control-expose-headers': /^Content-Location,ETag,Link,Location,Preference-Applied,Retry-After,Total-Count,WWW-Authenticate$/,
       vary: 'Origin'
     }
     const headers = { ...asClient, origin: ORIGIN }
