@@ -16,6 +16,8 @@ export interface Resource {
   /** The reference to its patient. */
   subject?: string
   json: string
+  /** What must be the same if a resource occurs twice; by default all of it. */
+  compared?: string
   place: string
 }
 
@@ -81,6 +83,7 @@ function * unwrap (
 }
 
 function ofFhir (json: Json, exactly: () => any, place: string, url: string | undefined): Resource {
+  const { meta, text: narrative, ...content } = exactly()
   const text = JSON.stringify(exactly())
   const id = typeof json.id === 'string' ? json.id : url ?? hash('sha256', text)
   const reference = (json.subject ?? json.patient)?.reference
@@ -89,6 +92,8 @@ function ofFhir (json: Json, exactly: () => any, place: string, url: string | un
     id,
     json: text,
     place,
+    // Servers change these whenever they send a resource
+    ...((meta !== undefined || narrative !== undefined) && { compared: JSON.stringify(content) }),
     ...(url !== undefined && url !== id && { url }),
     ...(typeof reference === 'string' && { subject: reference })
   }

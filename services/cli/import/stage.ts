@@ -12,6 +12,7 @@ const SCHEMA = `
   PRAGMA journal_mode = WAL;
   PRAGMA synchronous = NORMAL;
   PRAGMA secure_delete = ON;
+  PRAGMA cache_size = -32768;
   CREATE TABLE IF NOT EXISTS resources (
     seq INTEGER PRIMARY KEY,
     type TEXT NOT NULL, id TEXT NOT NULL, url TEXT, subject TEXT, hash TEXT NOT NULL,
@@ -117,9 +118,9 @@ export class Stage {
   }
 
   /** Adds a resource; one that is stored already stays as it is. */
-  add ({ type, id, url, subject, json, place }: Resource) {
+  add ({ type, id, url, subject, json, compared = json, place }: Resource) {
     this.#batch()
-    const digest = hash('sha256', json)
+    const digest = hash('sha256', compared)
     const known = this.#sql('SELECT * FROM resources WHERE type = ? AND id = ?').get(type, id)
     if (!known) {
       this.#sql(`INSERT INTO resources (type, id, url, subject, hash, json, place, run)

@@ -198,6 +198,16 @@ t.test('our own format is stored and refused as well', async (t) => {
   ])
 })
 
+t.test('a resource that occurs twice is stored once, whatever its meta', async (t) => {
+  const { created, url } = await startGateway(t)
+  const patient = { resourceType: 'Patient', id: '1', name: [{ text: 'A' }] }
+  const lines = [patient, patient, { ...patient, meta: { versionId: '2' } }]
+  const dir = t.testdir({ 'in.ndjson': lines.map((line) => JSON.stringify(line)).join('\n') })
+  const { code, stdout } = await run(t, url, dir, join(dir, 'in.ndjson'))
+  t.equal(code, 0, stdout)
+  t.equal(created.size, 1)
+})
+
 t.test('what was imported under an id with another content is refused', async (t) => {
   const { created, url } = await startGateway(t)
   const dir = t.testdir({
