@@ -1,4 +1,4 @@
-// Starts a service as far as it comes without anything beside it, so that what it loads is in the compile cache
+// Starts a service without its dependencies, so that the modules that it loads are in the compile cache
 import { readdirSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
 
@@ -10,13 +10,15 @@ const settings = {
   AZURE_CLIENT_ID: '00000000-0000-0000-0000-000000000000',
   IDENTITY_ENDPOINT: 'http://127.0.0.1:9',
   IDENTITY_HEADER: 'none',
-  APPLICATIONINSIGHTS_CONNECTION_STRING: 'InstrumentationKey=00000000-0000-0000-0000-000000000000;IngestionEndpoint=https://127.0.0.1:9/'
+  APPLICATIONINSIGHTS_CONNECTION_STRING:
+    'InstrumentationKey=00000000-0000-0000-0000-000000000000;IngestionEndpoint=https://127.0.0.1:9/'
 }
 
 Object.assign(process.env, settings, process.argv[2] === 'patient' && { AUDIT_URL: 'http://127.0.0.1:9' })
 await import('/app/main.mjs')
-// Loaded once there are many calls
-for (const file of readdirSync('/app').filter((file) => /^undici-.*\.mjs$/.test(file))) await import(`/app/${file}`)
+// Imported only after many calls
+const files = readdirSync('/app').filter((file) => /^undici-.*\.mjs$/.test(file))
+for (const file of files) await import(`/app/${file}`)
 setTimeout(() => {
   flushCompileCache()
   process.exit(0)

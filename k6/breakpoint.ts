@@ -3,8 +3,8 @@ import { cleanUp, operate, reach } from './lib/mix.ts'
 import { arrivals } from './lib/scenarios.ts'
 import { P95_MS, RATE, whole } from './lib/settings.ts'
 
-// Increasing rates, each in its own scenario, so that its 95th percentile excludes lower rates. The first rate whose
-// percentile exceeds the threshold ends the run; the name of the scenario contains the rate
+// Increasing rates, each in its own scenario, so that its 95th percentile excludes lower rates. The first one
+// whose percentile exceeds the threshold ends the run. The name of a scenario contains its rate.
 
 const STEP_SECONDS = whole('STEP_SECONDS', 15)
 const MAX_RATE = whole('MAX_RATE', 2_000)

@@ -3,8 +3,8 @@ import { cleanUp, operate, reach, use } from './lib/mix.ts'
 import { arrivals, thresholds, users } from './lib/scenarios.ts'
 import { duration, USERS, whole } from './lib/settings.ts'
 
-// Users with a think time, and at the same time a rate that fills caches and heaps in minutes rather than hours:
-// memory that keeps growing afterwards is a leak
+// Users with a think time, and at the same time a rate that fills caches and heaps in minutes rather than
+// hours: memory that keeps growing afterwards is a leak
 
 const DURATION = duration('DURATION', '15m')
 const RATE = whole('RATE', 100)

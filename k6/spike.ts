@@ -3,8 +3,8 @@ import { begin, cleanUp, operate } from './lib/mix.ts'
 import { sized, thresholds } from './lib/scenarios.ts'
 import { duration, whole } from './lib/settings.ts'
 
-// From zero to the full rate in ten seconds. The setup sends no request, because it would start services that are
-// scaled to zero. The first requests wait for a start, so the thresholds are about failures rather than latency
+// From zero to the full rate in ten seconds. The setup sends no request, because it would start services that
+// are scaled to zero. The first requests wait for a start, so the thresholds allow a high latency.
 
 const RATE = whole('RATE', 100)
 

@@ -1,7 +1,9 @@
-// Creates, loads, finds and deletes a made-up patient through the gateway. Prints the statuses, and the addresses that
-// the services saw, because the address lists must contain them.
-import { spawn } from 'node:child_process'
+// Creates, loads, finds and deletes a made-up patient through the gateway. Prints the statuses, and the
+// addresses that the services saw, because the address lists must contain them.
+import { execFile } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
 
 const { BASE_URL, SUBSCRIPTION_KEY, RESOURCE_GROUP } = process.env
 if (!BASE_URL || !SUBSCRIPTION_KEY) {
@@ -10,13 +12,15 @@ if (!BASE_URL || !SUBSCRIPTION_KEY) {
 }
 
 // The first call waits for services that are scaled to zero and for new access rights
-const PATIENCE_MS = 90_000
+const TIMEOUT_MS = 90_000
 const ATTEMPTS = 6
 
-let failed = false
+const PATIENT = {
+  firstName: 'Smoke', lastName: 'Test', gender: 'unknown', dateOfBirth: '1900', postCode: '0000'
+}
+
 try {
-  const created = await expect(201, 'POST', '/patient', { firstName: 'Smoke', lastName: 'Test', gender: 'unknown', dateOfBirth: '1900', postCode: '0000' })
-  const { id } = created as { id: string }
+  const { id } = await expect(201, 'POST', '/patient', PATIENT)
   try {
     await expect(200, 'GET', '/patient/{patientId}', undefined, id)
     await expect(200, 'POST', '/patient/search', { id })
@@ -24,56 +28,69 @@ try {
     await expect(204, 'DELETE', '/patient/{patientId}', undefined, id)
   }
 } catch (error) {
-  failed = true
+  process.exitCode = 1
   process.stderr.write(`${(error as Error).message}\n`)
 }
 if (RESOURCE_GROUP) await printAddresses(RESOURCE_GROUP)
-process.exitCode = failed ? 1 : 0
 
-async function expect (status: number, method: string, path: string, body?: object, id = '') {
-  const headers = { 'ocp-apim-subscription-key': SUBSCRIPTION_KEY!, 'content-type': 'application/json', ...(status === 201 && { 'idempotency-key': randomUUID() }) }
+async function expect (expected: number, method: string, path: string, body?: object, id = '') {
+  const headers = {
+    'ocp-apim-subscription-key': SUBSCRIPTION_KEY!,
+    'content-type': 'application/json',
+    ...(expected === 201 && { 'idempotency-key': randomUUID() })
+  }
+  const url = BASE_URL + path.replace('{patientId}', id)
   for (let attempt = 1; ; attempt++) {
-    let answered: number | string
+    let status: number | string
+    let text = ''
     try {
-      const response = await fetch(BASE_URL + path.replace('{patientId}', id), { method, headers, body: body && JSON.stringify(body), signal: AbortSignal.timeout(PATIENCE_MS) })
-      answered = response.status
-      process.stdout.write(`${method} ${path} ${answered}\n`)
-      if (response.status === status) return status === 204 ? undefined : await response.json()
-      await response.body?.cancel()
+      const signal = AbortSignal.timeout(TIMEOUT_MS)
+      const response = await fetch(url, { method, headers, body: body && JSON.stringify(body), signal })
+      status = response.status
+      text = await response.text()
     } catch (error) {
-      answered = ((error as Error).cause as { code?: string })?.code ?? (error as Error).name
-      process.stdout.write(`${method} ${path} ${answered}\n`)
+      const { name, cause } = error as Error & { cause?: { code?: string } }
+      status = cause?.code ?? name
     }
-    if (attempt === ATTEMPTS || (typeof answered === 'number' && answered < 500)) throw new Error(`${method} ${path} answered ${answered} instead of ${status}`)
-    await new Promise((resolve) => setTimeout(resolve, attempt * 1_000))
+    process.stdout.write(`${method} ${path} ${status}\n`)
+    if (status === expected) return text === '' ? undefined : JSON.parse(text)
+    if (attempt === ATTEMPTS || (typeof status === 'number' && status < 500)) {
+      throw new Error(`${method} ${path} answered ${status} instead of ${expected}`)
+    }
+    await sleep(attempt * 1_000)
   }
 }
 
-/** Reads from the logs whom the services accepted calls from (with log_level debug) and whom they refused. */
+/** Prints from which addresses each service accepted calls (logged at level debug) and refused calls. */
 async function printAddresses (group: string) {
   for (const app of ['patient', 'audit']) {
     const lines = await logsOf(app, group)
-    const addresses = new Set(lines.filter(({ msg }) => msg === 'calls come from this address').map(({ address }) => address))
-    const refused = new Set(lines.filter(({ msg, lack }) => msg === 'calls refused' && lack === 'caller-address').map(({ address }) => address ?? 'an unknown address'))
-    process.stdout.write(`${app}: accepts calls from ${[...addresses].join(', ') || 'unknown addresses (logged at level debug)'}; refused ${[...refused].join(', ') || 'none'}\n`)
-    if (refused.size > 0) process.stdout.write(`${app}: ${app === 'audit' ? 'add them to audit_caller_ranges if they belong to the environment' : 'it accepts only the subnet of the gateway'}\n`)
+    const listOf = (wanted: (line: Line) => boolean) =>
+      [...new Set(lines.filter(wanted).map(({ address = 'an unknown address' }) => address))].join(', ')
+    const accepted = listOf(({ msg }) => msg === 'calls come from this address')
+    const refused = listOf(({ msg, lack }) => msg === 'calls refused' && lack === 'caller-address')
+    const from = accepted || 'unknown addresses (logged at level debug)'
+    process.stdout.write(`${app}: accepts calls from ${from}; refused ${refused || 'none'}\n`)
+    if (!refused) continue
+    process.stdout.write(app === 'audit'
+      ? 'audit: add them to audit_caller_ranges if they belong to the environment\n'
+      : 'patient: it accepts only the subnet of the gateway\n')
   }
 }
 
 interface Line { msg?: string, address?: string, lack?: string }
 
-function logsOf (app: string, group: string): Promise<Line[]> {
-  const { promise, resolve } = Promise.withResolvers<Line[]>()
-  const child = spawn('az', ['containerapp', 'logs', 'show', '--name', app, '--resource-group', group, '--type', 'console', '--tail', '300', '--format', 'text'], { stdio: ['ignore', 'pipe', 'inherit'] })
-  let text = ''
-  child.stdout.setEncoding('utf8').on('data', (chunk) => { text += chunk })
-  child.once('error', () => resolve([]))
-  child.once('close', () => resolve(text.split('\n').flatMap((line) => {
+/** The last log lines of an app; none if they cannot be read. */
+async function logsOf (app: string, group: string): Promise<Line[]> {
+  const source = ['--name', app, '--resource-group', group, '--type', 'console']
+  const args = ['containerapp', 'logs', 'show', ...source, '--tail', '300', '--format', 'text']
+  const { stdout } = await promisify(execFile)('az', args)
+    .catch(() => ({ stdout: '' }))
+  return stdout.split('\n').flatMap((line) => {
     try {
       return [JSON.parse(line.slice(line.indexOf('{')))]
     } catch {
       return []
     }
-  })))
-  return promise
+  })
 }

@@ -1,6 +1,6 @@
 import Fastify from 'fastify'
 
-// The least that a Fastify service in a container is: what the images are measured beside
+// A minimal Fastify service, which the images are compared with
 
 const app = Fastify()
 app.get('/health/live', async () => ({ status: 'live' }))

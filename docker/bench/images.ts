@@ -3,62 +3,67 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { build } from 'esbuild'
-import { atMost, figure, median } from '../../services/bench/figures.ts'
+import { atMost, figure, inTurns, ratios } from '../../services/bench/figures.ts'
 import { docker } from '../test/system.ts'
 
-// npm run bench:images: what each image of Azure's adds to its base, how long it takes from `docker run` to its first
-// answer, and what it holds when idle; beside a bare Fastify on the same base, in turns
+// npm run bench:images: what each image for Azure adds to its base, the time from `docker run` to its first
+// response, and its memory when idle, beside a minimal Fastify service on the same base
 
 const STARTS = 10
-const MOST_ADDED = 10e6
+const MAX_ADDED_BYTES = 10e6
 const BASE = 'gcr.io/distroless/nodejs26-debian13:nonroot'
-const root = new URL('../../', import.meta.url).pathname
+const ROOT = new URL('../../', import.meta.url).pathname
+const REQUIRE = "import{createRequire as r}from'node:module';const require=r(import.meta.url);"
 
 const key = 'k'.repeat(43)
-const settings: Record<string, Record<string, string>> = {
+const database = 'mongodb://127.0.0.1:9/'
+const callers = { ALLOWED_CALLERS: '0.0.0.0/0', AUDIT_HOST_KEY: key }
+const settings = {
   bare: {},
-  patient: { ALLOWED_CALLERS: '0.0.0.0/0', AUDIT_URL: 'http://127.0.0.1:9', PATIENT_HOST_KEY: key, AUDIT_HOST_KEY: key, PATIENT_DATA_KEY: key, PATIENT_DB_CONNECTION: 'mongodb://127.0.0.1:9/' },
-  audit: { ALLOWED_CALLERS: '0.0.0.0/0', AUDIT_HOST_KEY: key, AUDIT_DB_CONNECTION: 'mongodb://127.0.0.1:9/' }
+  patient: {
+    ...callers,
+    AUDIT_URL: 'http://127.0.0.1:9',
+    PATIENT_HOST_KEY: key,
+    PATIENT_DATA_KEY: key,
+    PATIENT_DB_CONNECTION: database
+  },
+  audit: { ...callers, AUDIT_DB_CONNECTION: database }
 }
-const images = Object.keys(settings)
+type Name = keyof typeof settings
 const tag = (name: string) => `bench-${name}`
 
 await buildBare()
-for (const name of ['patient', 'audit', 'rotation']) await docker('build', '-q', '-f', join(root, 'docker/Dockerfile'), '--target', name, '-t', tag(name), root)
+for (const name of ['patient', 'audit', 'rotation']) {
+  await docker('build', '-q', '-f', join(ROOT, 'docker/Dockerfile'), '--target', name, '-t', tag(name), ROOT)
+}
 
 const sizeOf = async (image: string) => Number(await docker('image', 'inspect', '-f', '{{.Size}}', image))
 const base = await sizeOf(BASE)
 for (const name of ['bare', 'patient', 'audit', 'rotation']) {
   const added = await sizeOf(tag(name)) - base
-  figure(`image-${name}-added-bytes`, added, name === 'bare' ? undefined : atMost(MOST_ADDED))
+  figure(`image-${name}-added-bytes`, added, name === 'bare' ? undefined : atMost(MAX_ADDED_BYTES))
 }
 
-const started = new Map(images.map((name) => [name, [] as number[]]))
-const memory = new Map(images.map((name) => [name, [] as number[]]))
-for (let round = 0; round < STARTS; round++) {
-  for (const name of images) {
-    const { ms, bytes } = await start(name)
-    started.get(name)!.push(ms)
-    memory.get(name)!.push(bytes)
+const names = Object.keys(settings) as Name[]
+const rounds = await inTurns(names, STARTS, start)
+for (const name of names) {
+  for (const [value, label] of [['ms', 'first-answer'], ['bytes', 'idle']] as const) {
+    const values = rounds[name].map((round) => round[value])
+    figure(`image-${name}-${label}-${value}`, values)
+    if (name === 'bare') continue
+    figure(`image-${name}-${label}-to-bare`, ratios(values, rounds.bare.map((round) => round[value])))
   }
 }
-for (const name of images) {
-  const ms = median(started.get(name)!)
-  const bytes = median(memory.get(name)!)
-  figure(`image-${name}-first-answer-ms`, ms)
-  figure(`image-${name}-idle-bytes`, bytes)
-  if (name === 'bare') continue
-  figure(`image-${name}-first-answer-to-bare`, ms / median(started.get('bare')!))
-  figure(`image-${name}-idle-to-bare`, bytes / median(memory.get('bare')!))
-}
 
-async function start (name: string) {
-  const variables = Object.entries(settings[name]!).flatMap(([variable, value]) => ['-e', `${variable}=${value}`])
+async function start (name: Name) {
+  const variables = Object.entries(settings[name]).flatMap(([name, value]) => ['-e', `${name}=${value}`])
+  const limits = ['--read-only', '--tmpfs', '/tmp', '--cap-drop', 'ALL']
   const began = performance.now()
-  const id = await docker('run', '-d', '--rm', '--read-only', '--tmpfs', '/tmp', '--cap-drop', 'ALL', ...variables, tag(name))
+  const id = await docker('run', '-d', '--rm', ...limits, ...variables, tag(name))
   try {
-    const address = await docker('inspect', '-f', '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}', id)
-    while (!await fetch(`http://${address}:8080/health/live`).then(({ ok }) => ok, () => false)) await sleep(2)
+    const format = '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}'
+    const url = `http://${await docker('inspect', '-f', format, id)}:8080/health/live`
+    while (!await fetch(url).then(({ ok }) => ok, () => false)) await sleep(2)
     const ms = performance.now() - began
     await sleep(1_000)
     return { ms, bytes: await memoryOf(id) }
@@ -69,13 +74,22 @@ async function start (name: string) {
 
 /** The resident memory of the container's process. */
 async function memoryOf (id: string) {
-  const kilobytes = (await docker('exec', id, '/nodejs/bin/node', '-p', "/VmRSS:\\s+(\\d+)/.exec(require('fs').readFileSync('/proc/1/status', 'utf8'))[1]"))
-  return Number(kilobytes) * 1_024
+  const status = "require('fs').readFileSync('/proc/1/status', 'utf8')"
+  const script = `/VmRSS:\\s+(\\d+)/.exec(${status})[1]`
+  return Number(await docker('exec', id, '/nodejs/bin/node', '-p', script)) * 1_024
 }
 
 async function buildBare () {
   const dir = mkdtempSync(join(tmpdir(), 'bare-'))
-  await build({ entryPoints: [join(root, 'docker/bench/bare.ts')], outfile: join(dir, 'main.mjs'), bundle: true, platform: 'node', format: 'esm', banner: { js: "import{createRequire as r}from'node:module';const require=r(import.meta.url);" }, logLevel: 'warning' })
+  await build({
+    entryPoints: [join(ROOT, 'docker/bench/bare.ts')],
+    outfile: join(dir, 'main.mjs'),
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    banner: { js: REQUIRE },
+    logLevel: 'warning'
+  })
   writeFileSync(join(dir, 'Dockerfile'), `FROM ${BASE}\nCOPY main.mjs .\nCMD ["main.mjs"]\n`)
   await docker('build', '-q', '-t', tag('bare'), dir)
   rmSync(dir, { recursive: true })

@@ -4,7 +4,10 @@ import type { System } from './system.ts'
 
 const CLIENTS = 16
 
-/** Mixed reads and writes by 16 clients until `stop`, which answers what came: statuses with their counts, and every patient that was answered 201. */
+/**
+ * Mixed reads and writes by 16 clients until `stop`, which returns the number of responses by method and
+ * status, the patients whose creation was confirmed (201), and those of them that cannot be loaded.
+ */
 export function startLoad ({ baseUrl, subscriptionKey }: System) {
   const pool = new Pool(baseUrl, { connections: CLIENTS })
   const statuses = new Map<string, number>()
@@ -15,9 +18,11 @@ export function startLoad ({ baseUrl, subscriptionKey }: System) {
     let status: string
     let body: { id: string } | undefined
     try {
-      const answer = await pool.request({ method, path, body: payload && JSON.stringify(payload), headers: { 'ocp-apim-subscription-key': subscriptionKey } })
-      body = await answer.body.json() as { id: string }
-      status = `${method} ${answer.statusCode}${answer.statusCode === 503 && answer.headers['retry-after'] ? ' with Retry-After' : ''}`
+      const headers = { 'ocp-apim-subscription-key': subscriptionKey }
+      const response = await pool.request({ method, path, body: payload && JSON.stringify(payload), headers })
+      body = await response.body.json() as { id: string }
+      const retryable = response.statusCode === 503 && response.headers['retry-after']
+      status = `${method} ${response.statusCode}${retryable ? ' with Retry-After' : ''}`
     } catch (error) {
       status = `${method} ${(error as NodeJS.ErrnoException).code}`
       await sleep(20)
@@ -28,7 +33,8 @@ export function startLoad ({ baseUrl, subscriptionKey }: System) {
 
   async function client (lastName: string) {
     while (!stopping.signal.aborted) {
-      const patient = await call('POST', '/patient', { firstName: 'Ada', lastName, gender: 'female', dateOfBirth: '1915', postCode: 'W1S4' })
+      const ada = { firstName: 'Ada', lastName, gender: 'female', dateOfBirth: '1915', postCode: 'W1S4' }
+      const patient = await call('POST', '/patient', ada)
       if (!patient) continue
       created.push(patient)
       await call('GET', `/patient/${patient.id}`)

@@ -21,15 +21,31 @@ export async function docker (...args: string[]) {
   return (await run('docker', args, { maxBuffer: 2 ** 26 })).stdout.trim()
 }
 
-/** Why there can be no containers here, if so. */
+/** Why no containers can run here; false if they can. */
 export async function noEngine () {
-  return docker('compose', 'version').then(() => docker('info')).then(() => false as const, () => 'no Docker engine with compose answers')
+  try {
+    await docker('compose', 'version')
+    await docker('info')
+    return false
+  } catch {
+    return 'there is no Docker engine with compose'
+  }
 }
 
 export type System = Awaited<ReturnType<typeof startSystem>>
 
-/** The system of compose.yaml as a project of its own, which leaves nothing behind. With MONGO_IMAGE it has that, else the embedded database. */
-export async function startSystem (t: Test, { root = ROOT, files = [] }: { root?: string, files?: string[] } = {}) {
+interface Options {
+  /** The directory of compose.yaml. */
+  root?: string
+  /** Further compose files. */
+  files?: string[]
+}
+
+/**
+ * Starts the system of compose.yaml as a project of its own, which the test removes in the end. Its databases
+ * run the image in MONGO_IMAGE, or the embedded database.
+ */
+export async function startSystem (t: Test, { root = ROOT, files = [] }: Options = {}) {
   const [port, monitorPort] = await freePorts(2)
   const project = `test-${process.pid}`
   const env = {
@@ -41,8 +57,16 @@ export async function startSystem (t: Test, { root = ROOT, files = [] }: { root?
     MONITOR_PORT: String(monitorPort)
   }
   const offline = process.env.MONGO_IMAGE ? [] : ['docker/compose.offline.yaml']
-  const options = { cwd: root, config: ['compose.yaml', ...offline, ...files], composeOptions: ['--project-name', project], env }
-  t.teardown(() => compose.down({ ...options, commandOptions: ['--volumes', '--timeout', '0', '--remove-orphans', '--rmi', 'local'] }))
+  const options = {
+    cwd: root,
+    config: ['compose.yaml', ...offline, ...files],
+    composeOptions: ['--project-name', project],
+    env
+  }
+  t.teardown(() => compose.down({
+    ...options,
+    commandOptions: ['--volumes', '--timeout', '0', '--remove-orphans', '--rmi', 'local']
+  }))
   await compose.upAll({ ...options, commandOptions: ['--build', '--wait'] })
 
   const container = (name: Name, replica = 1) => `${project}-${name}-${replica}`
@@ -60,7 +84,9 @@ export async function startSystem (t: Test, { root = ROOT, files = [] }: { root?
     /** The addresses of a container, by network. */
     async addresses (id: string): Promise<Record<string, string>> {
       const networks = JSON.parse(await docker('inspect', '-f', '{{json .NetworkSettings.Networks}}', id))
-      return Object.fromEntries(Object.entries<{ IPAddress: string }>(networks).map(([name, { IPAddress }]) => [name.replace(`${project}_`, ''), IPAddress]))
+      const addresses = Object.entries<{ IPAddress: string }>(networks)
+        .map(([name, { IPAddress }]) => [name.replace(`${project}_`, ''), IPAddress])
+      return Object.fromEntries(addresses)
     },
 
     /** Runs JavaScript in a container; what it writes is JSON. */
@@ -70,7 +96,9 @@ export async function startSystem (t: Test, { root = ROOT, files = [] }: { root?
 
     /** The newest value of each secret of the vault. */
     async secrets () {
-      const read = "const r=f=>require('fs').readFileSync(f,'base64');console.log(JSON.stringify([r('/data/secrets.sealed'),r('/run/secrets/unseal-key')]))"
+      const read = `
+        const read = (file) => require('node:fs').readFileSync(file, 'base64')
+        console.log(JSON.stringify([read('/data/secrets.sealed'), read('/run/secrets/unseal-key')]))`
       const [sealed, key] = await system.within(container('vault'), read)
       const dir = mkdtempSync(join(tmpdir(), 'vault-'))
       writeFileSync(join(dir, 'secrets.sealed'), Buffer.from(sealed, 'base64'))
@@ -84,7 +112,7 @@ export async function startSystem (t: Test, { root = ROOT, files = [] }: { root?
       return docker('inspect', '-f', '{{.State.Health.Status}}', id).catch(() => 'gone')
     },
 
-    /** Waits until all containers are healthy, and tells for how many ms. */
+    /** Waits until all containers are healthy, and returns for how many ms. */
     async healthy () {
       const began = Date.now()
       for (;;) {

@@ -15,26 +15,34 @@ if (reason) {
 
 t.setTimeout(300_000)
 
-t.test('a route that is edited while docker compose watches shows in an answer', async (t) => {
-  // A copy, since what is edited here is not to be in the project
+t.test('docker compose watch restarts a service whose route is edited', async (t) => {
+  // The edit must not change the project
   const root = mkdtempSync(join(tmpdir(), 'watched-'))
   t.teardown(() => rmSync(root, { recursive: true }))
-  for (const name of ['compose.yaml', '.dockerignore', 'package.json', 'package-lock.json', 'tsconfig.json', 'docker', 'services', 'terraform/policies']) {
+  const files = ['compose.yaml', '.dockerignore', 'package.json', 'package-lock.json', 'tsconfig.json']
+  for (const name of [...files, 'docker', 'services', 'terraform/policies']) {
     cpSync(new URL(`../../${name}`, import.meta.url), join(root, name), { recursive: true })
   }
-  const { options, baseUrl, subscriptionKey } = await startSystem(t, { root, files: ['docker/compose.development.yaml'] })
+  const { options, baseUrl, subscriptionKey } = await startSystem(t, {
+    root,
+    files: ['docker/compose.development.yaml']
+  })
 
-  const watch = spawn('docker', ['compose', ...options.config.flatMap((file) => ['-f', file]), ...options.composeOptions, 'watch', '--no-up'], { cwd: root, env: options.env })
+  const configs = options.config.flatMap((file) => ['-f', file])
+  const args = ['compose', ...configs, ...options.composeOptions, 'watch', '--no-up']
+  const watch = spawn('docker', args, { cwd: root, env: options.env })
   t.teardown(async () => { if (watch.kill()) await once(watch, 'exit') })
   let said = ''
   for (const stream of [watch.stdout, watch.stderr]) stream.on('data', (chunk) => { said += chunk })
   while (!said.includes('Watch enabled')) await sleep(100)
 
   const route = join(root, 'services/emulators/gateway/app.ts')
-  writeFileSync(route, readFileSync(route, 'utf8').replace('return { method,', 'return { edited: true, method,'))
+  const edited = readFileSync(route, 'utf8').replace('return { method,', 'return { edited: true, method,')
+  writeFileSync(route, edited)
   const began = Date.now()
-  for (let edited = false; !edited; await sleep(50)) {
-    edited = await fetch(`${baseUrl}/echo/resource`, { headers: { 'ocp-apim-subscription-key': subscriptionKey } }).then((answer) => answer.text(), () => '').then((text) => text.includes('edited'))
-  }
+  const headers = { 'ocp-apim-subscription-key': subscriptionKey }
+  const echo = () => fetch(`${baseUrl}/echo/resource`, { headers })
+    .then((response) => response.text(), () => '')
+  while (!(await echo()).includes('edited')) await sleep(50)
   t.comment(`seen after ${Date.now() - began} ms`)
 })

@@ -15,6 +15,7 @@ export const routes = {
 } as const
 
 export type Route = typeof routes[keyof typeof routes]
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
 export interface Call {
   /** Parameters of the path. */
@@ -32,9 +33,11 @@ export interface Call {
  *
  * Aborts the run if the gateway refuses the subscription key.
  */
-export function call (method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', route: Route, { ids, query = '', body, headers, expected = 200 }: Call = {}) {
+export function call (method: Method, route: Route, options: Call) {
+  const { ids, query = '', body, headers, expected = 200 } = options
   const path = route.replace(/:(\w+)/g, (_, name: 'patientId' | 'testId') => ids![name]!)
-  const answer = http.request(method, `${BASE_URL}${path}${query}`, typeof body === 'object' ? JSON.stringify(body) : body ?? null, {
+  const payload = typeof body === 'object' ? JSON.stringify(body) : body ?? null
+  const answer = http.request(method, `${BASE_URL}${path}${query}`, payload, {
     headers: { 'Ocp-Apim-Subscription-Key': SUBSCRIPTION_KEY!, ...headers },
     tags: { name: route },
     responseCallback: http.expectedStatuses(expected)

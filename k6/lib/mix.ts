@@ -6,7 +6,7 @@ import type { Own } from './operations.ts'
 
 type Operation = (own: Own) => void
 
-/** `tenth` replaces `usual` in one of ten runs. */
+/** `tenth` replaces `usual` in one of ten rounds. */
 interface Step {
   usual: Operation
   tenth?: Operation
@@ -38,7 +38,8 @@ export const begin = (): Run => ({ lastName: `Load-${crypto.randomUUID()}` })
 /** Starts a run. @throws if the gateway does not answer or refuses the key */
 export function reach () {
   const { status, error } = call('GET', routes.echo, { query: '?param1=sample' })
-  if (status !== 200) throw new Error(`the gateway at BASE_URL ${status === 0 ? `does not answer: ${error}` : `answers ${status}`}`)
+  const problem = status === 0 ? `does not answer: ${error}` : `answers ${status}`
+  if (status !== 200) throw new Error(`the gateway at BASE_URL ${problem}`)
   return begin()
 }
 

@@ -1,5 +1,5 @@
 import { check } from 'k6'
-import { call, json, routes, type Answer } from './client.ts'
+import { call, json, routes, type Answer, type Call, type Method, type Route } from './client.ts'
 import { invalidPatient, invalidTest, newPatient, newTest, unknownId } from './samples.ts'
 
 /** The data of one user: its own patient with one test result, and the patient that it created last. */
@@ -10,145 +10,163 @@ export interface Own {
   newest: string
 }
 
-const isProblem = (answer: Answer, status: number, pointer?: string) => {
-  const problem = json(answer)
-  return answer.status === status && problem?.status === status && (pointer === undefined || problem.errors?.[0]?.pointer === pointer)
+const ids = ({ patient, test }: Own) => ({ patientId: json(patient).id, testId: json(test).id })
+const same = (a: unknown, b: unknown) => JSON.stringify(a) === JSON.stringify(b)
+
+/**
+ * Sends a request and checks its response.
+ *
+ * @param holds whether the body, an empty object where it is not JSON, and the response are as expected
+ */
+function send (
+  name: string, method: Method, route: Route, options: Call, holds = (_body: any, _answer: Answer) => true
+) {
+  const answer = call(method, route, options)
+  const body = json(answer) ?? {}
+  const { expected = 200 } = options
+  const ok = check(answer, { [name]: () => answer.status === expected && holds(body, answer) })
+  return { answer, body, ok }
 }
 
-const ids = ({ patient, test }: Own) => ({ patientId: json(patient).id, testId: json(test).id })
+/** Sends a request and checks that it is refused, because of the property at `pointer` if given. */
+function refused (name: string, method: Method, route: Route, options: Call, pointer?: string) {
+  send(name, method, route, options, ({ status, errors }) =>
+    status === options.expected && (pointer === undefined || errors?.[0]?.pointer === pointer))
+}
 
 /** Stores a patient and a test result; undefined if that failed. */
 export function store (lastName: string): Own | undefined {
-  const patient = call('POST', routes.patients, { body: newPatient(lastName), expected: 201 })
-  const patientId = json(patient)?.id
-  if (!check(patient, { 'a user has a patient': () => patient.status === 201 && typeof patientId === 'string' })) return
-  const test = call('POST', routes.tests, { ids: { patientId }, body: newTest, expected: 201 })
-  if (!check(test, { 'and a test result of it': () => test.status === 201 && json(test)?.patientId === patientId })) return
-  return { lastName, patient, test, newest: patientId }
+  const patient = send('a user has a patient', 'POST', routes.patients,
+    { body: newPatient(lastName), expected: 201 }, ({ id }) => typeof id === 'string')
+  if (!patient.ok) return
+  const patientId = patient.body.id
+  const test = send('and a test result of it', 'POST', routes.tests,
+    { ids: { patientId }, body: newTest, expected: 201 }, (body) => body.patientId === patientId)
+  if (test.ok) return { lastName, patient: patient.answer, test: test.answer, newest: patientId }
 }
 
 export function echo () {
   // Microsoft's echo service, not the gateway, decides the rest of the response
-  check(call('GET', routes.echo, { query: '?param1=sample' }), { 'echo: 200': ({ status }) => status === 200 })
+  send('echo: 200', 'GET', routes.echo, { query: '?param1=sample' })
 }
 
 export function createPatient (own: Own) {
-  const answer = call('POST', routes.patients, { body: newPatient(own.lastName), expected: 201 })
-  const { id, lastUpdated, lastName } = json(answer) ?? {}
-  const created = check(answer, {
-    'create: 201 with what was sent, an id and a time': ({ status }) => status === 201 && typeof id === 'string' && !isNaN(Date.parse(lastUpdated)) && lastName === own.lastName
-  })
-  if (created) own.newest = id
+  const { body, ok } = send('create: 201 with what was sent, an id and a time', 'POST', routes.patients,
+    { body: newPatient(own.lastName), expected: 201 }, ({ id, lastUpdated, lastName }) =>
+      typeof id === 'string' && !isNaN(Date.parse(lastUpdated)) && lastName === own.lastName)
+  if (ok) own.newest = body.id
 }
 
 export function createInvalidPatient ({ lastName }: Own) {
-  const answer = call('POST', routes.patients, { body: invalidPatient(lastName), expected: 400 })
-  check(answer, { 'create, invalid: 400 that names the property': () => isProblem(answer, 400, '#/postCode') })
+  refused('create, invalid: 400 that names the property', 'POST', routes.patients,
+    { body: invalidPatient(lastName), expected: 400 }, '#/postCode')
 }
 
 export function loadPatient (own: Own) {
-  const answer = call('GET', routes.patient, { ids: ids(own) })
-  check(answer, { 'load: 200 as it was stored': ({ status, body }) => status === 200 && body === own.patient.body })
+  send('load: 200 as it was stored', 'GET', routes.patient, { ids: ids(own) },
+    (_, { body }) => body === own.patient.body)
 }
 
 export function loadUnknownPatient () {
-  const answer = call('GET', routes.patient, { ids: { patientId: unknownId }, expected: 404 })
-  check(answer, { 'load, unknown: 404': () => isProblem(answer, 404) })
+  refused('load, unknown: 404', 'GET', routes.patient, { ids: { patientId: unknownId }, expected: 404 })
 }
 
 /** Loads a patient and puts the same body. */
 export function updatePatient (own: Own) {
-  const loaded = call('GET', routes.patient, { ids: ids(own) })
-  if (!check(loaded, { 'load before an update: 200 as it was stored': ({ status, body }) => status === 200 && body === own.patient.body })) return
-  const answer = call('PUT', routes.patient, { ids: ids(own), body: loaded.body as string })
-  const { lastUpdated: before, ...details } = json(loaded)
-  const { lastUpdated, ...updated } = json(answer) ?? {}
-  const done = check(answer, {
-    'update: 200 with the same details': ({ status }) => status === 200 && JSON.stringify(updated) === JSON.stringify(details),
-    'update: a later time': () => lastUpdated > before
-  })
-  if (done) own.patient = answer
+  const loaded = send('load before an update: 200 as it was stored', 'GET', routes.patient, { ids: ids(own) },
+    (_, { body }) => body === own.patient.body)
+  if (!loaded.ok) return
+  const { lastUpdated: before, ...details } = loaded.body
+  const { answer, ok } = send('update: 200 with the same details and a later time', 'PUT', routes.patient,
+    { ids: ids(own), body: loaded.answer.body as string },
+    ({ lastUpdated, ...updated }) => same(updated, details) && lastUpdated > before)
+  if (ok) own.patient = answer
 }
 
 export function searchById (own: Own) {
-  const answer = call('POST', routes.search, { body: { id: ids(own).patientId } })
-  check(answer, { 'search by id: 200 with this patient alone': ({ status, body }) => status === 200 && body === `[${own.patient.body}]` })
+  const { patientId } = ids(own)
+  send('search by id: 200 with this patient alone', 'POST', routes.search, { body: { id: patientId } },
+    (_, { body }) => body === `[${own.patient.body}]`)
 }
 
 export function searchAll () {
-  const answer = call('POST', routes.search, { body: {} })
-  const found = json(answer)
-  check(answer, { 'search by {}: 200 with a page': ({ status }) => status === 200 && found?.length > 0 && found.length <= 100 && found.every(({ id }: { id?: string }) => id) })
+  send('search by {}: 200 with a page', 'POST', routes.search, { body: {} }, (found) =>
+    found.length > 0 && found.length <= 100 && found.every(({ id }: { id?: string }) => id))
 }
 
 export function createTest ({ newest }: Own) {
-  const answer = call('POST', routes.tests, { ids: { patientId: newest }, body: newTest, expected: 201 })
-  const { id, patientId, observations } = json(answer) ?? {}
-  check(answer, {
-    'create test: 201 with what was sent and an id': ({ status }) => status === 201 && typeof id === 'string' && patientId === newest && JSON.stringify(observations) === JSON.stringify(newTest.observations)
-  })
+  send('create test: 201 with what was sent and an id', 'POST', routes.tests,
+    { ids: { patientId: newest }, body: newTest, expected: 201 }, ({ id, patientId, observations }) =>
+      typeof id === 'string' && patientId === newest && same(observations, newTest.observations))
 }
 
 export function createInvalidTest ({ newest }: Own) {
-  const answer = call('POST', routes.tests, { ids: { patientId: newest }, body: invalidTest, expected: 400 })
-  check(answer, { 'create test, invalid: 400 that names the property': () => isProblem(answer, 400, '#/observations') })
+  refused('create test, invalid: 400 that names the property', 'POST', routes.tests,
+    { ids: { patientId: newest }, body: invalidTest, expected: 400 }, '#/observations')
 }
 
 export function loadTests (own: Own) {
-  const answer = call('GET', routes.tests, { ids: ids(own) })
-  const tests = json(answer)
-  check(answer, { 'load tests: 200 with those of this patient': ({ status }) => status === 200 && tests?.length > 0 && tests.every(({ patientId }: { patientId?: string }) => patientId === ids(own).patientId) })
+  const { patientId } = ids(own)
+  send('load tests: 200 with those of this patient', 'GET', routes.tests, { ids: { patientId } }, (tests) =>
+    tests.length > 0 && tests.every((test: { patientId?: string }) => test.patientId === patientId))
 }
 
 export function loadTestsOfUnknownPatient () {
-  const answer = call('GET', routes.tests, { ids: { patientId: unknownId }, expected: 404 })
-  check(answer, { 'load tests, unknown patient: 404': () => isProblem(answer, 404) })
+  refused('load tests, unknown patient: 404', 'GET', routes.tests,
+    { ids: { patientId: unknownId }, expected: 404 })
 }
 
 export function loadTest (own: Own) {
-  const answer = call('GET', routes.test, { ids: ids(own) })
-  check(answer, { 'load test: 200 as it was stored': ({ status, body }) => status === 200 && body === own.test.body })
+  send('load test: 200 as it was stored', 'GET', routes.test, { ids: ids(own) },
+    (_, { body }) => body === own.test.body)
 }
 
 export function loadUnknownTest (own: Own) {
-  const answer = call('GET', routes.test, { ids: { ...ids(own), testId: unknownId }, expected: 404 })
-  check(answer, { 'load test, unknown: 404': () => isProblem(answer, 404) })
+  refused('load test, unknown: 404', 'GET', routes.test,
+    { ids: { ...ids(own), testId: unknownId }, expected: 404 })
 }
 
 /** Creates one patient with two requests and one Idempotency-Key, which the data key protects. */
 export function createOnce ({ lastName }: Own) {
-  const call201 = () => call('POST', routes.patients, { body: newPatient(lastName), headers, expected: 201 })
   const headers = { 'Idempotency-Key': crypto.randomUUID() }
-  const [first, second] = [call201(), call201()]
-  check(second, { 'create again with the same Idempotency-Key: 201 with the same patient': ({ status, body }) => status === 201 && body === first.body })
+  const options = { body: newPatient(lastName), headers, expected: 201 }
+  const first = call('POST', routes.patients, options)
+  send('create again with the same Idempotency-Key: 201 with the same patient', 'POST', routes.patients,
+    options, (_, { body }) => body === first.body)
 }
 
 /** Loads the next page with a cursor, which the data key encrypts. */
 export function nextPage ({ lastName }: Own) {
-  const first = call('POST', routes.search, { query: '?limit=1', body: { lastName } })
-  const found = json(first)
-  check(first, { 'first page: 200 with one patient': ({ status }) => status === 200 && found?.length === 1 })
-  const next = /<[^>?]*(\?[^>]*)>; rel="next"/.exec(first.headers.Link ?? '')?.[1]
-  if (!next) return
-  const second = call('POST', routes.search, { query: next, body: { lastName } })
-  check(second, { 'next page: 200 with another one': ({ status }) => status === 200 && json(second)?.length === 1 && json(second)[0].id !== found[0].id })
+  const first = send('first page: 200 with one patient', 'POST', routes.search,
+    { query: '?limit=1', body: { lastName } }, ({ length }) => length === 1)
+  const query = /<[^>?]*(\?[^>]*)>; rel="next"/.exec(first.answer.headers.Link ?? '')?.[1]
+  if (!query) return
+  send('next page: 200 with another one', 'POST', routes.search, { query, body: { lastName } },
+    (found) => found.length === 1 && found[0].id !== first.body[0].id)
 }
 
 /** Changes and deletes the patient and its test result, each with If-Match. */
 export function changeAndDelete (own: Own) {
+  const { patientId, testId } = ids(own)
+  const patient = { ids: { patientId } }
+  const test = { ids: { patientId, testId } }
   const ifAsStored = ({ headers }: Answer) => ({ 'If-Match': headers.Etag! })
-  const patched = call('PATCH', routes.patient, { ids: ids(own), body: { lastName: null, fullName: own.lastName }, headers: ifAsStored(own.patient) })
-  const patient = json(patched)
-  check(patched, { 'patch: 200 as it was changed': ({ status }) => status === 200 && patient?.fullName === own.lastName && !('lastName' in patient) })
 
-  const replaced = call('PUT', routes.test, { ids: ids(own), body: { ...newTest, orderReference: 'A-17' }, headers: ifAsStored(own.test) })
-  check(replaced, { 'update test: 200 as it was sent': ({ status }) => status === 200 && json(replaced)?.orderReference === 'A-17' })
-  const stale = call('PATCH', routes.test, { ids: ids(own), body: { performer: null }, headers: ifAsStored(own.test), expected: 412 })
-  check(stale, { 'patch test, changed meanwhile: 412': () => isProblem(stale, 412) })
-  const test = call('PATCH', routes.test, { ids: ids(own), body: { performer: null }, headers: ifAsStored(replaced) })
-  check(test, { 'patch test: 200 as it was changed': ({ status }) => status === 200 && json(test)?.orderReference === 'A-17' && !('performer' in json(test)) })
+  send('patch: 200 as it was changed', 'PATCH', routes.patient,
+    { ...patient, body: { lastName: null, fullName: own.lastName }, headers: ifAsStored(own.patient) },
+    (body) => body.fullName === own.lastName && !('lastName' in body))
 
-  check(call('DELETE', routes.test, { ids: ids(own), expected: 204 }), { 'delete test: 204': ({ status }) => status === 204 })
-  check(call('DELETE', routes.patient, { ids: ids(own), expected: 204 }), { 'delete: 204': ({ status }) => status === 204 })
-  check(call('GET', routes.patient, { ids: ids(own), expected: 404 }), { 'load, deleted: 404': (answer) => isProblem(answer, 404) })
+  const replaced = send('update test: 200 as it was sent', 'PUT', routes.test,
+    { ...test, body: { ...newTest, orderReference: 'A-17' }, headers: ifAsStored(own.test) },
+    ({ orderReference }) => orderReference === 'A-17')
+  const patch = { ...test, body: { performer: null } }
+  refused('patch test, changed meanwhile: 412', 'PATCH', routes.test,
+    { ...patch, headers: ifAsStored(own.test), expected: 412 })
+  send('patch test: 200 as it was changed', 'PATCH', routes.test,
+    { ...patch, headers: ifAsStored(replaced.answer) },
+    (body) => body.orderReference === 'A-17' && !('performer' in body))
+
+  send('delete test: 204', 'DELETE', routes.test, { ...test, expected: 204 })
+  send('delete: 204', 'DELETE', routes.patient, { ...patient, expected: 204 })
+  refused('load, deleted: 404', 'GET', routes.patient, { ...patient, expected: 404 })
 }

@@ -1,13 +1,18 @@
-// Made-up patients
+/** A made-up patient. All of a run have one last name, by which the run finds and deletes them at the end. */
+export function newPatient (lastName: string) {
+  return { firstName: 'Ada', lastName, gender: 'female', dateOfBirth: '1915-12-10', postCode: 'W1S4' }
+}
 
-/** All patients of a run have the same last name, so that the run can find and delete them at the end. */
-export const newPatient = (lastName: string) => ({ firstName: 'Ada', lastName, gender: 'female', dateOfBirth: '1915-12-10', postCode: 'W1S4' })
+export function invalidPatient (lastName: string) {
+  return { ...newPatient(lastName), postCode: 'more than sixteen characters' }
+}
 
-export const invalidPatient = (lastName: string) => ({ ...newPatient(lastName), postCode: 'W1S 4AA' })
+const result = { measurement: '8.2', interpretation: 'normal', issued: '2024-02-29T10:00:00Z' }
 
-const observation = { id: '1', code: 'hb', measurement: '8.2', interpretation: 'normal', issued: '2024-02-29T10:00:00Z', status: 'final' }
-
-export const newTest = { performer: 'Laboratory 4', observations: [observation] }
+export const newTest = {
+  performer: 'Laboratory 4',
+  observations: [{ id: '1', code: 'hb', ...result, status: 'final' }]
+}
 
 export const invalidTest = { ...newTest, observations: [] }
 

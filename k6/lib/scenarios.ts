@@ -20,8 +20,10 @@ export const arrivals = (rate: number, duration: string, startTime = '0s', secon
   ...sized(rate, seconds)
 })
 
-/** Enough users for responses that take this many seconds. k6 adds users if needed, but drops an operation for each. */
-export const sized = (rate: number, seconds: number) => ({ preAllocatedVUs: Math.ceil(rate * seconds) + 1, maxVUs: 20 * rate + 1 })
+/** Enough users for responses that take `seconds`. If k6 has to add a user, it drops an operation. */
+export function sized (rate: number, seconds: number) {
+  return { preAllocatedVUs: Math.ceil(rate * seconds) + 1, maxVUs: 20 * rate + 1 }
+}
 
 /** For each scenario: every check passes, no request fails or is dropped, and each route is fast enough. */
 export function thresholds (scenarios: string[], bound = `p(95)<${P95_MS}`) {

@@ -1,19 +1,17 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { SettingsError } from '#common/config.ts'
 import { StartError } from '../../services/cli/system/state.ts'
-import { findK6 } from './binary.ts'
-import { breakpointOf, THRESHOLD_CROSSED } from './breakpoint.ts'
-import type { Companion } from './companion.ts'
+import { installedK6 } from './binary.ts'
+import { reportBreakpoint } from './breakpoint.ts'
 import { results } from './config.ts'
 import { watchMemory } from './memory.ts'
 import { rotateBeside } from './rotation.ts'
 import { findTarget } from './target.ts'
 
 const SCRIPTS = resolve(import.meta.dirname, '..')
-
 const names = readdirSync(SCRIPTS).flatMap((file) => /^(\w+)\.ts$/.exec(file)?.[1] ?? [])
 
 const USAGE = `Load tests the gateway at BASE_URL with SUBSCRIPTION_KEY, or a running or new system.
@@ -23,8 +21,13 @@ npm run k6 -- SCRIPT [OPTION OF k6 run…]
   SCRIPT  ${names.join(', ')}
 `
 
-/** What runs beside a script if the system runs on this machine. */
-const COMPANIONS: Record<string, (dir: string) => Companion> = { rotation: rotateBeside, soak: watchMemory }
+/**
+ * What runs beside a script if the system runs from a directory of this machine. Returns a function that ends
+ * it, with what to print and the problems that fail the run.
+ */
+const COMPANIONS: Record<string, (dir: string) => () => Promise<{ lines: string[], problems: string[] }>> = {
+  rotation: rotateBeside, soak: watchMemory
+}
 
 try {
   process.exitCode = await main(process.argv.slice(2))
@@ -39,33 +42,14 @@ async function main ([script, ...options]: string[]) {
     process[script === '--help' ? 'stdout' : 'stderr'].write(USAGE)
     return script === '--help' ? 0 : 1
   }
-  const k6 = await findK6()
+  const installed = await installedK6()
+  if (!installed) throw new StartError('k6 version 1 is not installed; run npm run k6:install')
   const { baseUrl, subscriptionKey, localDir, description, stop } = await findTarget(script)
-  try {
-    process.stdout.write(`k6/${script}.ts on ${description}, ${baseUrl}\n`)
-    const companion = localDir ? COMPANIONS[script]?.(localDir) : undefined
-    const code = await run(k6, script, options, { BASE_URL: baseUrl, SUBSCRIPTION_KEY: subscriptionKey })
-    const { lines, problems } = await companion?.stop() ?? { lines: [], problems: [] }
-    process.stdout.write(`${[...lines, ...Object.values(filesOf(script)).filter(existsSync)].join('\n')}\n`)
-    process.stderr.write(problems.map((problem) => `npm run k6: ${problem}\n`).join(''))
-    if (script === 'breakpoint') return reportBreakpoint(code)
-    return problems.length > 0 ? 1 : code
-  } finally {
-    await stop()
-  }
-}
-
-function filesOf (script: string) {
-  return { summary: join(results, `${script}.json`), report: join(results, `${script}.html`) }
-}
-
-/** Runs a script and returns the exit code of k6; its summary and its report go to files. */
-async function run (k6: string, script: string, options: string[], settings: NodeJS.ProcessEnv) {
-  mkdirSync(results, { recursive: true })
-  const { summary, report } = filesOf(script)
+  const [summary, report] = [join(results, `${script}.json`), join(results, `${script}.html`)]
   // A run that is too short writes no report, and one that crashes no summary
   for (const file of [summary, report]) rmSync(file, { force: true })
-  const defaults = {
+  mkdirSync(results, { recursive: true })
+  const env = {
     K6_SUMMARY_EXPORT: summary,
     K6_NEW_MACHINE_READABLE_SUMMARY: 'true',
     K6_WEB_DASHBOARD: 'true',
@@ -74,25 +58,32 @@ async function run (k6: string, script: string, options: string[], settings: Nod
     K6_WEB_DASHBOARD_PORT: '-1',
     K6_WEB_DASHBOARD_PERIOD: '1s',
     K6_NO_USAGE_REPORT: 'true',
-    K6_AUTO_EXTENSION_RESOLUTION: 'false'
+    K6_AUTO_EXTENSION_RESOLUTION: 'false',
+    ...process.env,
+    BASE_URL: baseUrl,
+    SUBSCRIPTION_KEY: subscriptionKey
   }
-  const args = ['run', '--address', '', ...options, join(SCRIPTS, `${script}.ts`)]
-  const load = spawn(k6, args, { env: { ...defaults, ...process.env, ...settings }, stdio: 'inherit' })
-  // Ctrl-C reaches k6 too, which then ends the run in order
-  process.on('SIGINT', () => {})
-  process.on('SIGTERM', () => load.kill())
-  const [code] = await once(load, 'close') as [number | null]
-  return code ?? 1
+  try {
+    process.stdout.write(`k6/${script}.ts on ${description}, ${baseUrl}\n`)
+    const endCompanion = localDir ? COMPANIONS[script]?.(localDir) : undefined
+    const args = ['run', '--address', '', ...options, join(SCRIPTS, `${script}.ts`)]
+    const code = await run(installed.k6, args, env)
+    const { lines, problems } = await endCompanion?.() ?? { lines: [], problems: [] }
+    process.stdout.write(`${[...lines, ...[summary, report].filter(existsSync)].join('\n')}\n`)
+    process.stderr.write(problems.map((problem) => `npm run k6: ${problem}\n`).join(''))
+    if (script === 'breakpoint') return reportBreakpoint(summary, code)
+    return problems.length > 0 ? 1 : code
+  } finally {
+    await stop()
+  }
 }
 
-/** Succeeds if a threshold was crossed, since that is what the script looks for. */
-function reportBreakpoint (code: number) {
-  if (code !== THRESHOLD_CROSSED && code !== 0) return code
-  const summary = JSON.parse(readFileSync(filesOf('breakpoint').summary, 'utf8'))
-  const { held, exceeded } = breakpointOf(summary, code === THRESHOLD_CROSSED)
-  const line = ({ rate, p95 }: { rate: number, p95: number }) =>
-    `${rate} operations a second with a 95th percentile of ${Math.round(p95)} ms\n`
-  if (held) process.stdout.write(`within the bound: ${line(held)}`)
-  process.stdout.write(exceeded ? `exceeded the bound: ${line(exceeded)}` : 'no rate exceeded the bound\n')
-  return 0
+/** Returns the exit code. */
+async function run (command: string, args: string[], env: NodeJS.ProcessEnv) {
+  const child = spawn(command, args, { env, stdio: 'inherit' })
+  // Ctrl-C reaches k6 too, which then ends the run in order
+  process.on('SIGINT', () => {})
+  process.on('SIGTERM', () => child.kill())
+  const [code] = await once(child, 'close') as [number | null]
+  return code ?? 1
 }

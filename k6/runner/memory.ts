@@ -1,6 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { readRun } from '../../services/cli/system/state.ts'
-import type { Companion } from './companion.ts'
 import { soakMs } from './config.ts'
 import { leaks, secondHalf, slopeOf, type Point } from './trend.ts'
 
@@ -11,10 +10,10 @@ const INTERVAL_MS = 2_000
 const WARM_UP = { share: 1 / 3, hours: 5 / 60 }
 const MIN_SAMPLES = 30
 
-/** Samples the memory of the processes of the system in `dir`, and reports in the end how it grew. */
-export function watchMemory (dir: string): Companion {
+/** Samples the memory of the processes of the system in `dir`. Returns a function that judges how it grew. */
+export function watchMemory (dir: string) {
   if (!existsSync('/proc/self/status')) {
-    return { stop: async () => ({ lines: ['memory was not measured: there is no /proc'], problems: [] }) }
+    return async () => ({ lines: ['memory was not measured: there is no /proc'], problems: [] })
   }
   const began = performance.now()
   const points = new Map<string, Point[]>()
@@ -34,14 +33,12 @@ export function watchMemory (dir: string): Companion {
     }
   }, INTERVAL_MS)
 
-  return {
-    async stop () {
-      clearInterval(sampling)
-      const judged = [...points].map(([name, samples]) => judge(name, samples))
-      const grown = judged.flatMap(({ problem }) => problem ?? [])
-      const problems = [...grown, ...[...restarted].map((name) => `${name} was restarted during the run`)]
-      return { lines: judged.map(({ line }) => line), problems }
-    }
+  return async () => {
+    clearInterval(sampling)
+    const judged = [...points].map(([name, samples]) => judge(name, samples))
+    const grown = judged.flatMap(({ problem }) => problem ?? [])
+    const problems = [...grown, ...[...restarted].map((name) => `${name} was restarted during the run`)]
+    return { lines: judged.map(({ line }) => line), problems }
   }
 }
 

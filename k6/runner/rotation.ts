@@ -4,7 +4,6 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { secretNames } from '../../services/rotation/strategies.ts'
 import { readRun } from '../../services/cli/system/state.ts'
-import type { Companion } from './companion.ts'
 
 const run = promisify(execFile)
 const ROTATE = fileURLToPath(import.meta.resolve('../../services/cli/rotate.ts'))
@@ -13,8 +12,8 @@ const ROTATE = fileURLToPath(import.meta.resolve('../../services/cli/rotate.ts')
 const INTERVAL = 5
 const GRACE = 8
 
-/** Rotates the secrets of the system in `dir` again and again, except the subscription keys of clients. */
-export function rotateBeside (dir: string): Companion {
+/** Rotates all secrets of the system in `dir` but clients' keys repeatedly, until the returned function. */
+export function rotateBeside (dir: string) {
   const { keyRefreshSeconds, database } = readRun(dir)
   const seconds = INTERVAL * keyRefreshSeconds
   const names = secretNames.filter((name) =>
@@ -31,13 +30,12 @@ export function rotateBeside (dir: string): Companion {
     }
   }
 
-  const rotating = rotate().then(() => [], ({ stderr }) => [`the rotation failed: ${stderr}`])
-  return {
-    async stop () {
-      stopping.abort()
-      const problems = await rotating
-      const line = `${rotations} rotations of ${names.length} secrets, one every ${seconds} s`
-      return { lines: [line], problems }
-    }
+  const problem = ({ stderr }: { stderr: string }) => [`the rotation failed: ${stderr}`]
+  const rotating = rotate().then(() => [], problem)
+  return async () => {
+    stopping.abort()
+    const problems = await rotating
+    const line = `${rotations} rotations of ${names.length} secrets, one every ${seconds} s`
+    return { lines: [line], problems }
   }
 }

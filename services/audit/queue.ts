@@ -22,6 +22,8 @@ export interface Entry {
   operations: readonly Operation[]
   queued: number
   stored: PromiseWithResolvers<Receipt>
+  /** Rejects a record that has waited too long, which may still be stored if its block is being stored. */
+  expiry: NodeJS.Timeout
 }
 
 /** The records that wait to be stored, oldest first, and those of the block that is being stored. */
@@ -30,7 +32,6 @@ export class RecordQueue {
   #bytes = 0
   /** By the id of the record. */
   #pending = new Map<string, Entry>()
-  #expiry: NodeJS.Timeout | undefined
 
   get length () {
     return this.#waiting.length
@@ -49,12 +50,12 @@ export class RecordQueue {
   add (record: NewRecord, mayBeRepeat: boolean, bytes: number): Entry {
     if (this.#waiting.length >= QUEUE_RECORDS || this.#bytes + bytes > QUEUE_BYTES) throw new RegisterBusy()
     const stored = Promise.withResolvers<Receipt>()
+    const expiry = setTimeout(() => stored.reject(new RegisterBusy()), WAIT_MS).unref()
     const operations = currentOperations()
-    const entry = { record, mayBeRepeat, bytes, operations, queued: performance.now(), stored }
+    const entry = { record, mayBeRepeat, bytes, operations, queued: performance.now(), stored, expiry }
     this.#waiting.push(entry)
     this.#bytes += bytes
     this.#pending.set(record.id, entry)
-    this.#expiry ??= setTimeout(() => this.#rejectExpired(), WAIT_MS).unref()
     return entry
   }
 
@@ -68,38 +69,20 @@ export class RecordQueue {
       count++
     }
     this.#bytes -= bytes
-    return this.#waiting.splice(0, count).filter((entry) => {
-      if (remainingMs(entry) > 0) return true
-      // Its caller has got an error, so the record need not be stored
-      entry.stored.reject(new RegisterBusy())
-      this.release([entry])
-      return false
-    })
+    const isExpired = ({ queued }: Entry) => queued + WAIT_MS <= performance.now()
+    const { waiting = [], expired = [] } =
+      Object.groupBy(this.#waiting.splice(0, count), (entry) => isExpired(entry) ? 'expired' : 'waiting')
+    // Their callers have got an error, so they need not be stored
+    for (const { stored } of expired) stored.reject(new RegisterBusy())
+    this.release(expired)
+    return waiting
   }
 
   /** Removes entries that are stored or rejected. */
   release (entries: Entry[]) {
-    for (const { record } of entries) this.#pending.delete(record.id)
-  }
-
-  close () {
-    clearTimeout(this.#expiry)
-  }
-
-  /** Rejects the records that have waited too long. Those of the current block may still be stored. */
-  #rejectExpired () {
-    this.#expiry = undefined
-    for (const entry of this.#pending.values()) {
-      const ms = remainingMs(entry)
-      if (ms > 0) {
-        this.#expiry = setTimeout(() => this.#rejectExpired(), ms).unref()
-        return
-      }
-      entry.stored.reject(new RegisterBusy())
+    for (const { record, expiry } of entries) {
+      clearTimeout(expiry)
+      this.#pending.delete(record.id)
     }
   }
-}
-
-function remainingMs ({ queued }: Entry) {
-  return queued + WAIT_MS - performance.now()
 }

@@ -36,7 +36,7 @@ export interface Block {
   records: StoredRecord[]
 }
 
-export interface AppendOptions {
+interface AppendOptions {
   /** Chosen by the caller, who may send the record again. */
   id?: string
   /** Whether the caller sends the record for the first time, so that the register need not search for it. */
@@ -91,7 +91,6 @@ export class Register {
   async close () {
     this.#closed = true
     await this.#storing
-    this.#queue.close()
   }
 
   async #storeQueue () {

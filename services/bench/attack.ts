@@ -2,9 +2,8 @@ import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 
-// Calls a service with wrong host keys at an even rate. It runs on a thread of its own, writes to plain
-// sockets and reads only statuses, so that it takes little CPU from what is measured; load generators send
-// such a rate in bursts.
+// Calls a service with wrong host keys at an even rate, on a thread of its own. Plain sockets take little CPU
+// from what is measured; load generators send such a rate in bursts.
 
 export interface Attack {
   url: string

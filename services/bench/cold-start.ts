@@ -1,107 +1,89 @@
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { request } from 'undici'
 import { startSystem, type System } from '../test/system.ts'
-import { figure, median } from './figures.ts'
-import { startSink } from './sink.ts'
-import { bundle, startTimed, type FirstCall } from './timed.ts'
+import { figure, inTurns, median, ratios } from './figures.ts'
+import { SMALL_PATIENT } from './load.ts'
+import { startTimed, type FirstCall } from './timed.ts'
 
 const ROUNDS = 11
 const IDLE_SECONDS = 3
 /** How long a process is idle before its memory is read; telemetry loads its exporter meanwhile. */
 const QUIET_MS = 2_000
+const BUNDLE = fileURLToPath(import.meta.resolve('../../docker/bundle.ts'))
 
-const PATIENT = JSON.stringify({ firstName: 'Ada', gender: 'female', dateOfBirth: '1915', postCode: 'W1S4' })
 const resource = { type: 'patient', operation: 'create' }
 const RECORD = JSON.stringify({ sourceSystemName: 'bench', resource })
 
-type Start = () => ReturnType<typeof startTimed>
-
 /**
- * Measures cold starts, of bundles with a compile cache: of the whole chain through the gateway with both
- * services scaled to zero; and in turns of each service with its keys from the vault, of audit with its keys
- * as settings, with and without telemetry, and of a minimal Fastify service with a database.
+ * Measures, in turns, cold starts of bundles with a compile cache: a minimal Fastify service with a database,
+ * each service with its keys from the vault, and the chain through the gateway with both scaled to zero.
  */
 export async function coldStart () {
   const dir = mkdtempSync(join(tmpdir(), 'bundle-'))
-  await bundle(dir, 'patient', 'audit', 'bare')
-  const sink = await startSink()
+  execFileSync(process.execPath, [BUNDLE, dir, 'patient', 'audit', 'bare'], { stdio: 'inherit' })
   const env = { BUNDLE_DIR: dir, IDLE_SECONDS: String(IDLE_SECONDS), NODE_COMPILE_CACHE: join(dir, 'cache') }
   const system = await startSystem({ args: ['--scale-to-zero'], env: { ...env, LOG_LEVEL: 'warn' } })
   try {
-    const starts = startsOf(dir, system, sink.settings)
-    const names = Object.keys(starts)
-    const empty = () => Object.fromEntries(names.map((name) => [name, [] as number[]]))
-    const [ms, memory, chain] = [empty(), empty(), [] as number[]]
-    // The first round fills the cache
-    for (let round = -1; round < ROUNDS; round++) {
-      for (const name of round % 2 ? names : names.toReversed()) {
-        const started = await starts[name]!()
-        await sleep(QUIET_MS)
-        if (round >= 0) {
-          ms[name]!.push(started.ms)
-          memory[name]!.push(started.memory())
-        }
-        await started.stop()
-      }
-      const first = await firstResponse(system)
-      if (round >= 0) chain.push(first)
+    const starts = startsOf(dir, system)
+    const measure = async (name: keyof typeof starts | 'chain') => {
+      if (name === 'chain') return { ms: await firstResponse(system), memory: 0 }
+      const { ms, memory, stop } = await starts[name]()
+      await sleep(QUIET_MS)
+      const result = { ms, memory: memory() }
+      await stop()
+      return result
     }
-    report(ms, memory, chain)
+    // The first round fills the cache
+    const { chain, ...services } = await inTurns(['bare', 'audit', 'patient', 'chain'], ROUNDS, measure, 1)
+    report(services, chain.map(({ ms }) => ms))
   } finally {
     await system.stop()
-    await sink.stop()
     rmSync(dir, { recursive: true, force: true })
   }
 }
 
-function startsOf (dir: string, { run, keys }: System, telemetry: NodeJS.ProcessEnv): Record<string, Start> {
+function startsOf (dir: string, { run, keys }: System) {
   // The ingress of each service has its settings and its identity
-  const settings = { patient: environmentOf(run.patient.pid!), audit: environmentOf(run.audit.pid!) }
-  const database = { MONGODB_URI: run.audit.connection, DATABASE_NAME: run.audit.database }
-  const given = {
-    ALLOWED_CALLERS: '127.0.0.1/32',
-    AUDIT_HOST_KEY: keys['audit-host-key'],
-    AUDIT_DB_CONNECTION: run.audit.connection,
-    DATABASE_NAME: run.audit.database
-  }
-  const common = { 'content-type': 'application/json', 'x-forwarded-for': '127.0.0.1' }
+  const [forPatient, forAudit] = [environmentOf(run.patient.pid!), environmentOf(run.audit.pid!)]
+  const forBare = { MONGODB_URI: run.audit.connection, DATABASE_NAME: run.audit.database }
   const post = (path: string, key: string, body: string): FirstCall => {
-    const headers = { ...common, 'x-functions-key': key }
-    return { method: 'POST', path, body, headers, expected: 201 }
+    const headers = { 'content-type': 'application/json', 'x-forwarded-for': '127.0.0.1' }
+    return { method: 'POST', path, body, headers: { ...headers, 'x-functions-key': key }, expected: 201 }
   }
   const audit = post('/audit', keys['audit-host-key'], RECORD)
-  const patient = post('/patient', keys['patient-host-key'], PATIENT)
+  const patient = post('/patient', keys['patient-host-key'], SMALL_PATIENT)
   return {
-    bare: () => startTimed(dir, 'bare', database, audit),
-    'audit-keys-given': () => startTimed(dir, 'audit', given, audit),
-    'audit-keys-given-telemetry': () => startTimed(dir, 'audit', { ...given, ...telemetry }, audit),
-    audit: () => startTimed(dir, 'audit', settings.audit, audit),
+    bare: () => startTimed(dir, 'bare', forBare, audit),
+    audit: () => startTimed(dir, 'audit', forAudit, audit),
     async patient () {
       // Audit runs already, so that only the start of patient is measured
       const { body } = await request(`${run.audit.url}/health/ready`)
       await body.dump()
-      return startTimed(dir, 'patient', settings.patient, patient)
+      return startTimed(dir, 'patient', forPatient, patient)
     }
   }
 }
 
-function report (ms: Record<string, number[]>, memory: Record<string, number[]>, chain: number[]) {
-  for (const name of Object.keys(ms)) {
-    figure(`start-${name}-ms`, median(ms[name]!))
-    figure(`idle-${name}-bytes`, median(memory[name]!))
+type Rounds = Array<{ ms: number, memory: number }>
+
+function report (services: Record<'bare' | 'audit' | 'patient', Rounds>, chain: number[]) {
+  const ms = (name: keyof typeof services) => services[name].map((round) => round.ms)
+  const memory = (name: keyof typeof services) => services[name].map((round) => round.memory)
+  for (const name of ['bare', 'audit', 'patient'] as const) {
+    figure(`start-${name}-ms`, ms(name))
+    figure(`idle-${name}-bytes`, memory(name))
+    if (name === 'bare') continue
+    figure(`start-${name}-to-bare`, ratios(ms(name), ms('bare')))
+    figure(`idle-${name}-to-bare`, ratios(memory(name), memory('bare')))
   }
-  figure('cold-start-chain-ms', median(chain))
-  const slower = Math.max(median(ms.patient!), median(ms.audit!))
+  figure('cold-start-chain-ms', chain)
+  const slower = Math.max(median(ms('patient')), median(ms('audit')))
   figure('cold-start-chain-to-slower-service', median(chain) / slower)
-  const toBare = (values: Record<string, number[]>, name: string) =>
-    median(values[name]!.map((value, i) => value / values.bare![i]!))
-  for (const name of Object.keys(ms).filter((name) => name !== 'bare')) {
-    figure(`start-${name}-to-bare`, toBare(ms, name))
-    figure(`idle-${name}-to-bare`, toBare(memory, name))
-  }
 }
 
 /** The ms of the first request through the gateway, from when both services are scaled to zero. */
@@ -109,7 +91,8 @@ async function firstResponse ({ run: { patient, audit }, baseUrl, subscriptionKe
   while (childrenOf(patient.pid!) + childrenOf(audit.pid!) !== '') await sleep(50)
   const began = performance.now()
   const headers = { 'ocp-apim-subscription-key': subscriptionKey }
-  const { statusCode, body } = await request(`${baseUrl}/patient`, { method: 'POST', headers, body: PATIENT })
+  const options = { method: 'POST' as const, headers, body: SMALL_PATIENT }
+  const { statusCode, body } = await request(`${baseUrl}/patient`, options)
   await body.dump()
   if (statusCode !== 201) throw new Error(`the first response had status ${statusCode}`)
   return performance.now() - began

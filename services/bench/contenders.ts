@@ -1,24 +1,22 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
+import { Child } from '../emulators/processes/child.ts'
 import { accepts, freePorts } from '../emulators/processes/probes.ts'
 import { startSystem } from '../test/system.ts'
 import type { Target } from './load.ts'
 
-const ORPHAN = import.meta.resolve('../emulators/processes/orphan.ts')
 /** The unit of CPU times in /proc/PID/stat is a hundredth of a second on every Linux. */
 const TICK_US = 10_000
+const START_MS = 30_000
+const STOP_MS = 5_000
 
 /** A running system that is measured through its gateway. */
 export interface Contender extends Target {
   /** Its audit service, without gateway and patient. */
   register: Target
-  pids: { gateway: number, patient: number, audit: number }
-  databasePid: number
+  /** The processes of gateway, patient and audit. */
+  pids: number[]
   /** An administrator's connection string, for both databases. */
   databaseConnection?: string
   stop: () => Promise<unknown>
@@ -27,14 +25,12 @@ export interface Contender extends Target {
 /** Our system, as `npm start` runs it. */
 export async function ours (env: NodeJS.ProcessEnv = {}): Promise<Contender> {
   const system = await startSystem({ env: { MONITOR: 'off', ...env }, quiet: true })
-  const { baseUrl, subscriptionKey, keys, run, stop } = system
-  const { gateway, patient, audit, database } = run
+  const { baseUrl, subscriptionKey, keys, run: { gateway, patient, audit }, stop } = system
   return {
     baseUrl,
     headers: { 'ocp-apim-subscription-key': subscriptionKey },
     register: { baseUrl: audit.url, headers: { 'x-functions-key': keys['audit-host-key'] } },
-    pids: { gateway: gateway.pid!, patient: patient.pid!, audit: audit.pid! },
-    databasePid: database!.pid!,
+    pids: [gateway.pid!, patient.pid!, audit.pid!],
     databaseConnection: patient.connection,
     stop
   }
@@ -46,56 +42,34 @@ export async function ours (env: NodeJS.ProcessEnv = {}): Promise<Contender> {
  */
 export async function floor (perCall = false): Promise<Contender> {
   const dir = mkdtempSync(join(tmpdir(), 'floor-'))
-  const processes = new Processes()
+  const children: Child[] = []
   const stop = async () => {
-    await processes.stop()
+    for (const child of children.toReversed()) await child.stop(Date.now() + STOP_MS)
     rmSync(dir, { recursive: true, force: true })
   }
-  const ports = await freePorts(4) as [number, number, number, number]
-  const [gateway, patient, audit, database] = ports.map((port) => `127.0.0.1:${port}`)
-  const services = { CONNECTION: `mongodb://${database}/`, ...(perCall && { PER_CALL: '1' }) }
-  const patientSettings = { ...services, AUDIT_URL: `http://${audit}` }
+  const output = { say: (line: string) => process.stderr.write(`${line}\n`) }
+  /** Starts a module, waits until it listens, and returns its address. */
+  const start = async (module: string, settings: NodeJS.ProcessEnv) => {
+    const [port] = await freePorts() as [number]
+    const env = { PATH: process.env.PATH, PORT: String(port), LOG_LEVEL: 'warn', ...settings }
+    const child = new Child(module, new URL(module, import.meta.url), env, output, () => {})
+    children.push(child)
+    child.start()
+    await child.ready(() => accepts(port), Date.now() + START_MS)
+    return `127.0.0.1:${port}`
+  }
   try {
-    const databaseSettings = { DATA_DIR: dir, AUTHORIZATION: 'disabled' }
-    const databasePid = await processes.start('../emulators/mongodb/main.ts', ports[3], databaseSettings)
-    const pids = {
-      audit: await processes.start('./floor/audit.ts', ports[2], services),
-      patient: await processes.start('./floor/patient.ts', ports[1], patientSettings),
-      gateway: await processes.start('./floor/gateway.ts', ports[0], { PATIENT_URL: `http://${patient}` })
-    }
+    const database = await start('../emulators/mongodb/main.ts', { DATA_DIR: dir, AUTHORIZATION: 'disabled' })
+    const settings = { CONNECTION: `mongodb://${database}/`, ...(perCall && { PER_CALL: '1' }) }
+    const audit = await start('./floor/audit.ts', settings)
+    const patient = await start('./floor/patient.ts', { ...settings, AUDIT_URL: `http://${audit}` })
+    const gateway = await start('./floor/gateway.ts', { PATIENT_URL: `http://${patient}` })
     const register = { baseUrl: `http://${audit}`, headers: {} }
-    return { baseUrl: `http://${gateway}`, headers: {}, register, pids, databasePid, stop }
+    const pids = children.slice(1).map(({ pid }) => pid!)
+    return { baseUrl: `http://${gateway}`, headers: {}, register, pids, stop }
   } catch (error) {
     await stop()
     throw error
-  }
-}
-
-class Processes {
-  #children: Array<ReturnType<typeof spawn>> = []
-
-  /** Starts a module, waits until it listens on `port`, and returns its pid. */
-  async start (module: string, port: number, settings: NodeJS.ProcessEnv) {
-    const path = fileURLToPath(new URL(module, import.meta.url))
-    const child = spawn(process.execPath, ['--import', ORPHAN, path], {
-      env: { PATH: process.env.PATH, PORT: String(port), LOG_LEVEL: 'warn', ...settings },
-      stdio: ['ignore', 'inherit', 'inherit', 'ipc']
-    })
-    this.#children.push(child)
-    while (!await accepts(port)) {
-      if (child.exitCode !== null) throw new Error(`${module} ended with exit code ${child.exitCode}`)
-      await sleep(20)
-    }
-    return child.pid!
-  }
-
-  async stop () {
-    for (const child of this.#children.toReversed()) {
-      if (child.exitCode !== null || child.signalCode !== null) continue
-      const ended = once(child, 'exit')
-      child.kill()
-      await ended
-    }
   }
 }
 

@@ -8,7 +8,7 @@ export const atMost = (bound: number): Target => ({ text: `<=${bound}`, isMet: (
 export const atLeast = (bound: number): Target => ({ text: `>=${bound}`, isMet: (value) => value >= bound })
 
 /** One printed line: the median of the rounds, the least and the most. */
-export interface Figure {
+interface Figure {
   name: string
   value: number
   min: number
@@ -39,3 +39,26 @@ export function quantile (values: number[], share: number) {
 }
 
 export const median = (values: number[]) => quantile(values, 0.5)
+
+/** Each value divided by the one of the same round in `reference`. */
+export function ratios (values: number[], reference: number[]) {
+  return values.map((value, i) => value / reference[i]!)
+}
+
+/**
+ * Measures all `names` in each round, in the opposite order in every other one.
+ *
+ * @param warmUps rounds before the first one, which are left out of the result
+ */
+export async function inTurns<N extends string, M> (
+  names: N[], rounds: number, measure: (name: N) => Promise<M>, warmUps = 0
+) {
+  const measured = Object.fromEntries(names.map((name) => [name, []])) as unknown as Record<N, M[]>
+  for (let round = -warmUps; round < rounds; round++) {
+    for (const name of round % 2 ? names.toReversed() : names) {
+      const result = await measure(name)
+      if (round >= 0) measured[name].push(result)
+    }
+  }
+  return measured
+}

@@ -1,12 +1,11 @@
 import { randomUUID, randomUUIDv7 } from 'node:crypto'
-import { readFileSync } from 'node:fs'
 import { MongoClient } from 'mongodb'
 import { storedPatient, type StoredPatient } from '../patient/repositories/patients.ts'
 import { KeyMaker } from '../patient/search/keys.ts'
 import { ours, type Contender } from './contenders.ts'
-import { atMost, figure, type Target } from './figures.ts'
-import { Clients, type Operation } from './operations.ts'
-import { bar, draw } from './plot.ts'
+import { atMost, figure, inTurns, ratios, type Target } from './figures.ts'
+import { Clients, OPERATIONS, type Operation } from './operations.ts'
+import { draw } from './plot.ts'
 
 const SIZES = [1_000, 10_000, 100_000, 1_000_000]
 /** The size that the others are compared with. */
@@ -19,7 +18,6 @@ const BATCH = 2_000
 const keys = new KeyMaker('GB')
 const GENDERS = ['male', 'female', 'other', 'unknown'] as const
 
-const OPERATIONS: Operation[] = ['create', 'load', 'update', 'search', 'create-test']
 /** Of the largest size. */
 const TARGETS: Partial<Record<Operation, Target>> = {
   create: atMost(1.1),
@@ -27,53 +25,46 @@ const TARGETS: Partial<Record<Operation, Target>> = {
   search: atMost(1.5)
 }
 
-/** Measures operations, memory and open cursors by the number of stored patients, with a system for each. */
-export async function growth (sizes = SIZES) {
+/** Measures operations and open cursors by the number of stored patients, with a system for each. */
+export async function growth () {
   const systems: Contender[] = []
-  const clients: Clients[] = []
+  const clients: Record<string, Clients> = {}
   try {
-    for (const size of sizes) {
+    for (const size of SIZES) {
       const system = await ours({ LOG_LEVEL: 'warn' })
       systems.push(system)
-      clients.push(new Clients(system, await store(system, size)))
+      clients[size] = new Clients(system, await store(system, size))
     }
-    const before = await Promise.all(systems.map(usage))
+    const before = await Promise.all(systems.map(openCursors))
     const groups = []
     for (const operation of OPERATIONS) {
-      const ratios = await compare(operation, sizes, clients)
-      for (const [i, size] of sizes.entries()) {
-        const target = size === SIZES.at(-1) ? TARGETS[operation] : undefined
-        figure(`growth-${operation}-${size}-to-${REFERENCE}`, ratios[i]!, target)
+      const bars = await compare(operation, clients)
+      for (const [size, values] of Object.entries(bars)) {
+        const target = Number(size) === SIZES.at(-1) ? TARGETS[operation] : undefined
+        figure(`growth-${operation}-${size}-to-${REFERENCE}`, values, target)
       }
-      const bars = sizes.map((size, i) => bar(size.toLocaleString('en'), ratios[i]!))
       groups.push({ name: operation, bars })
     }
-    const after = await Promise.all(systems.map(usage))
-    for (const [i, size] of sizes.entries()) {
-      const { memory, cursors } = after[i]!
-      for (const [name, mib] of Object.entries(memory)) figure(`growth-${size}-memory-${name}-mib`, mib)
-      figure(`growth-${size}-cursors-left-open`, cursors - before[i]!.cursors, atMost(0))
+    const after = await Promise.all(systems.map(openCursors))
+    for (const [i, size] of SIZES.entries()) {
+      figure(`growth-${size}-cursors-left-open`, after[i]! - before[i]!, atMost(0))
     }
-    const title = 'Time of an operation by the number of stored patients, 10,000 = 1'
-    draw('growth', { title, label: 'times', groups })
+    draw('growth', 'Time of an operation by the number of stored patients, 10,000 = 1', groups)
   } finally {
     for (const { stop } of systems) await stop()
   }
 }
 
 /** The time of an operation with each size, round by round, divided by the time with the reference size. */
-async function compare (operation: Operation, sizes: number[], clients: Clients[]) {
-  for (const one of clients) await one.run(operation, CLIENTS, WARM_MS)
-  const measured: number[][] = sizes.map(() => [])
-  for (let round = 0; round < ROUNDS; round++) {
-    const order = [...sizes.keys()]
-    for (const i of round % 2 ? order.reverse() : order) {
-      const { perSecond } = await clients[i]!.run(operation, CLIENTS, ROUND_MS)
-      measured[i]!.push(1 / perSecond)
-    }
+async function compare (operation: Operation, clients: Record<string, Clients>) {
+  for (const one of Object.values(clients)) await one.run(operation, CLIENTS, WARM_MS)
+  const measure = async (size: string) => {
+    const { perSecond } = await clients[size]!.run(operation, CLIENTS, ROUND_MS)
+    return 1 / perSecond
   }
-  const reference = measured[Math.max(0, sizes.indexOf(REFERENCE))]!
-  return measured.map((rounds) => rounds.map((time, round) => time / reference[round]!))
+  const measured = await inTurns(Object.keys(clients), ROUNDS, measure)
+  const reference = measured[REFERENCE]!
+  return Object.fromEntries(Object.entries(measured).map(([size, times]) => [size, ratios(times, reference)]))
 }
 
 /** Stores patients as the service does, but many with one command, and returns some of their ids. */
@@ -107,16 +98,12 @@ function patient (n: number) {
   }, randomUUIDv7())
 }
 
-/** Open cursors, and the resident memory of each process in MiB. */
-async function usage ({ pids, databasePid, databaseConnection }: Contender) {
+/** The number of open cursors of the system's databases. */
+async function openCursors ({ databaseConnection }: Contender) {
   const client = await new MongoClient(databaseConnection!).connect()
   try {
     const { metrics } = await client.db('admin').command({ serverStatus: 1 })
-    const memory = Object.entries({ ...pids, database: databasePid }).map(([name, pid]) => {
-      const status = readFileSync(`/proc/${pid}/status`, 'utf8')
-      return [name, Number(/^VmRSS:\s+(\d+)/m.exec(status)![1]) / 1_024] as const
-    })
-    return { cursors: Number(metrics.cursor.open.total), memory: Object.fromEntries(memory) }
+    return Number(metrics.cursor.open.total)
   } finally {
     await client.close()
   }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { floor, ours } from './contenders.ts'
-import { figure } from './figures.ts'
+import { figure, inTurns, ratios } from './figures.ts'
 import { load } from './load.ts'
 
 const ROUNDS = 5
@@ -11,17 +11,12 @@ const CLIENTS = 64
 export async function ingestion () {
   const contenders = { floor: await floor(), ours: await ours() }
   try {
-    const rates: Record<keyof typeof contenders, number[]> = { floor: [], ours: [] }
-    // The first round warms up
-    for (let round = -1; round < ROUNDS; round++) {
-      for (const name of round % 2 ? ['floor', 'ours'] as const : ['ours', 'floor'] as const) {
-        const { perSecond } = await load(contenders[name].register, CLIENTS, ROUND_MS, storeRecord)
-        if (round >= 0) rates[name].push(perSecond)
-      }
-    }
+    const measure = async (name: keyof typeof contenders) =>
+      (await load(contenders[name].register, CLIENTS, ROUND_MS, storeRecord)).perSecond
+    const rates = await inTurns(['ours', 'floor'], ROUNDS, measure, 1)
     figure('ingestion-insert-a-record-per-second', rates.floor)
     figure('ingestion-ours-per-second', rates.ours)
-    figure('ingestion-ours-to-insert-a-record', rates.ours.map((rate, i) => rate / rates.floor[i]!))
+    figure('ingestion-ours-to-insert-a-record', ratios(rates.ours, rates.floor))
   } finally {
     for (const { stop } of Object.values(contenders)) await stop()
   }

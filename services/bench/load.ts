@@ -1,6 +1,10 @@
 import { createHistogram } from 'node:perf_hooks'
 import autocannon, { type Client, type Options } from 'autocannon'
 
+/** A patient with the required properties only. */
+export const SMALL_PATIENT =
+  JSON.stringify({ firstName: 'Ada', gender: 'female', dateOfBirth: '1915', postCode: 'W1S4' })
+
 export interface Call {
   method: 'GET' | 'POST' | 'PUT'
   path: string
@@ -15,16 +19,9 @@ export interface Target {
   headers: Record<string, string>
 }
 
-/** What clients measured, durations in ms. */
-export interface Load {
-  count: number
-  perSecond: number
-  p50: number
-  p99: number
-}
-
 /**
  * Sends calls for `ms` over `connections`, one after the other on each, and waits for the last responses.
+ * Returned durations are in ms.
  *
  * @throws where a connection fails or a response has another status than expected
  */
@@ -62,5 +59,5 @@ export async function load ({ baseUrl, headers }: Target, connections: number, m
   await done
   if (failures.length > 0) throw failures[0]
   const [p50, p99] = [latencies.percentile(50) / 1_000, latencies.percentile(99) / 1_000]
-  return { count, perSecond: count / (ended - began) * 1_000, p50, p99 } satisfies Load
+  return { count, perSecond: count / (ended - began) * 1_000, p50, p99 }
 }

@@ -1,8 +1,8 @@
 import { request } from 'undici'
 import { cpuOf, floor, ours, type Contender } from './contenders.ts'
-import { atLeast, atMost, figure, type Target } from './figures.ts'
-import { load, type Call, type Load } from './load.ts'
-import { bar, draw } from './plot.ts'
+import { atLeast, atMost, figure, inTurns, ratios, type Target } from './figures.ts'
+import { load, type Call } from './load.ts'
+import { draw } from './plot.ts'
 import { startSink } from './sink.ts'
 
 const ROUNDS = 11
@@ -38,6 +38,7 @@ const operations = {
 } satisfies Record<string, (id: string) => Call>
 
 export type Operation = keyof typeof operations
+export const OPERATIONS = Object.keys(operations) as Operation[]
 
 /** Clients of one system. */
 export class Clients {
@@ -61,26 +62,24 @@ export class Clients {
     }))
   }
 
-  run (operation: Operation, clients: number, ms: number) {
+  /** Runs an operation for `ms`. The result includes the CPU time of a request, in µs. */
+  async run (operation: Operation, clients: number, ms: number) {
     const anyId = () => this.#ids[Math.floor(Math.random() * this.#ids.length)]!
-    return load(this.#contender, clients, ms, () => operations[operation](anyId()))
+    const used = () => this.#contender.pids.map(cpuOf).reduce((a, b) => a + b)
+    const before = used()
+    const measured = await load(this.#contender, clients, ms, () => operations[operation](anyId()))
+    return { ...measured, cpu: (used() - before) / measured.count }
   }
 }
 
-/** `cpu` is in µs a request, over gateway, patient and audit. */
-type Measured = Load & { cpu: number }
-type Value = 'perSecond' | 'p50' | 'p99' | 'cpu'
+const LABELS = { perSecond: 'per-second', p50: 'p50-ms', p99: 'p99-ms', cpu: 'cpu-us' }
+type Value = keyof typeof LABELS
 
 /** The rounds of every contender for one operation and number of clients. */
 interface Result {
   operation: Operation
   clients: number
-  measured: Record<string, Measured[]>
-}
-
-interface Running {
-  contender: Contender
-  clients: Clients
+  measured: Record<string, Array<Record<Value, number>>>
 }
 
 /**
@@ -89,10 +88,12 @@ interface Running {
  */
 export async function operationCosts ({ short = false } = {}) {
   const sink = await startSink()
-  const running: Record<string, Running> = {}
+  const contenders: Contender[] = []
+  const clients: Record<string, Clients> = {}
   const add = async (name: string, contender: Contender) => {
-    running[name] = { contender, clients: new Clients(contender) }
-    await running[name].clients.fill(short ? 150 : PATIENTS)
+    contenders.push(contender)
+    clients[name] = new Clients(contender)
+    await clients[name].fill(short ? 150 : PATIENTS)
   }
   try {
     await add('floor', await floor())
@@ -101,40 +102,21 @@ export async function operationCosts ({ short = false } = {}) {
     await add('sample-like', await floor(true))
 
     const results: Result[] = []
-    for (const operation of Object.keys(operations) as Operation[]) {
-      if (!short) for (const { clients } of Object.values(running)) await clients.run(operation, 16, WARM_MS)
-      for (const clients of CLIENTS) {
-        const measure = (one: Running) => measureRound(one, operation, clients, short ? 200 : ROUND_MS)
-        const result = { operation, clients, measured: await inTurns(running, short ? 1 : ROUNDS, measure) }
+    for (const operation of OPERATIONS) {
+      if (!short) for (const one of Object.values(clients)) await one.run(operation, 16, WARM_MS)
+      for (const count of CLIENTS) {
+        const measure = (name: string) => clients[name]!.run(operation, count, short ? 200 : ROUND_MS)
+        const measured = await inTurns(Object.keys(clients), short ? 1 : ROUNDS, measure)
+        const result = { operation, clients: count, measured }
         results.push(result)
         report(result)
       }
     }
     if (!short) drawAll(results)
   } finally {
-    for (const { contender } of Object.values(running)) await contender.stop()
+    for (const { stop } of contenders) await stop()
     await sink.stop()
   }
-}
-
-type Measure = (one: Running) => Promise<Measured>
-
-async function inTurns (running: Record<string, Running>, rounds: number, measure: Measure) {
-  const names = Object.keys(running)
-  const measured: Record<string, Measured[]> = Object.fromEntries(names.map((name) => [name, []]))
-  for (let round = 0; round < rounds; round++) {
-    const order = round % 2 ? names.toReversed() : names
-    for (const name of order) measured[name]!.push(await measure(running[name]!))
-  }
-  return measured
-}
-
-async function measureRound (running: Running, operation: Operation, count: number, ms: number) {
-  const { contender, clients } = running
-  const used = () => Object.values(contender.pids).map(cpuOf).reduce((a, b) => a + b)
-  const before = used()
-  const measured = await clients.run(operation, count, ms)
-  return { ...measured, cpu: (used() - before) / measured.count }
 }
 
 /** The targets of ours beside the baseline. An update has none: the baseline does no conditional write. */
@@ -148,29 +130,29 @@ function targets (operation: Operation, clients: number): Partial<Record<Value, 
   }
 }
 
-const LABELS: Record<Value, string> = { perSecond: 'per-second', p50: 'p50-ms', p99: 'p99-ms', cpu: 'cpu-us' }
-
-function report ({ operation, clients, measured: { floor, ...others } }: Result) {
+function report ({ operation, clients, measured }: Result) {
   for (const [value, label] of Object.entries(LABELS) as Array<[Value, string]>) {
     const name = `${operation}-at-${clients}-${label}`
-    figure(`${name}-floor`, floor!.map((round) => round[value]))
+    figure(`${name}-floor`, measured.floor!.map((round) => round[value]))
+    const { floor, ...others } = toFloor(measured, value)
     for (const [contender, rounds] of Object.entries(others)) {
       const target = contender === 'ours' ? targets(operation, clients)[value] : undefined
-      figure(`${name}-${contender}-to-floor`, ratios(rounds, floor!, value), target)
+      figure(`${name}-${contender}-to-floor`, rounds, target)
     }
   }
 }
 
-const ratios = (rounds: Measured[], floor: Measured[], value: Value) =>
-  rounds.map((round, i) => round[value] / floor[i]![value])
+/** The ratios of each contender to the baseline, round by round. */
+function toFloor (measured: Result['measured'], value: Value) {
+  const valuesOf = (name: string) => measured[name]!.map((round) => round[value])
+  const floor = valuesOf('floor')
+  return Object.fromEntries(Object.keys(measured).map((name) => [name, ratios(valuesOf(name), floor)]))
+}
 
 function drawAll (results: Result[]) {
-  const barsOf = (measured: Result['measured'], value: Value) =>
-    Object.entries(measured).map(([name, rounds]) => bar(name, ratios(rounds, measured.floor!, value)))
   const groups = (count: number, value: Value) => results.filter(({ clients }) => clients === count)
-    .map(({ operation, measured }) => ({ name: operation, bars: barsOf(measured, value) }))
-  const cpu = 'CPU of a request over gateway, patient and audit, 16 clients, floor = 1'
-  draw('cpu', { title: cpu, label: 'times', bound: 1.25, groups: groups(16, 'cpu') })
-  const throughput = 'Requests a second, 64 clients, floor = 1'
-  draw('throughput', { title: throughput, label: 'times', bound: 0.85, groups: groups(64, 'perSecond') })
+    .map(({ operation, measured }) => ({ name: operation, bars: toFloor(measured, value) }))
+  const cpu = 'CPU time of a request over gateway, patient and audit, 16 clients, baseline = 1'
+  draw('cpu', cpu, groups(16, 'cpu'), 1.25)
+  draw('throughput', 'Requests a second, 64 clients, baseline = 1', groups(64, 'perSecond'), 0.85)
 }

@@ -1,100 +1,59 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { median } from './figures.ts'
 
-export interface Bar {
+/** The rounds of each bar, by the name of the bar. */
+export interface Group {
   name: string
-  value: number
-  min: number
-  max: number
-}
-
-export interface Plot {
-  title: string
-  label: string
-  /** Drawn as a line across. */
-  bound?: number
-  groups: Array<{ name: string, bars: Bar[] }>
+  bars: Record<string, number[]>
 }
 
 const DOCS = new URL('../../docs/', import.meta.url)
-const WIDTH = 760
-const HEIGHT = 380
-const LEFT = 64
-const RIGHT = WIDTH - 150
-const TOP = 44
-const BOTTOM = HEIGHT - 52
+const [LEFT, RIGHT, TOP, BOTTOM] = [40, 590, 44, 340]
 // Distinguishable without their hue too. Source: Okabe and Ito, Color Universal Design
-const COLOURS = ['#0072b2', '#e69f00', '#009e73', '#cc79a7', '#d55e00']
-const STEPS = [0.1, 0.2, 0.25, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000]
+const COLOURS = ['#0072b2', '#e69f00', '#009e73', '#cc79a7']
 const STYLE = `text{font:12px system-ui,sans-serif;fill:#333}.title{font-size:15px;font-weight:600}
-.grid{stroke:#8884;fill:none}.bound{stroke:#c00;stroke-dasharray:5 4;fill:none}.range{stroke:#333;fill:none}
+.grid{stroke:#8884}.bound{stroke:#c00;stroke-dasharray:5 4}.range{stroke:#333}
 @media(prefers-color-scheme:dark){text{fill:#ddd}.range{stroke:#ddd}}`
 
-const round = (value: number) => Math.round(value * 10) / 10
-const colour = (i: number) => COLOURS[i % COLOURS.length]!
-
-/** A bar of the median, with the range of its rounds. */
-export function bar (name: string, rounds: number[]): Bar {
-  return { name, value: median(rounds), min: Math.min(...rounds), max: Math.max(...rounds) }
-}
-
-/** Draws groups of bars into docs/NAME.svg. */
-export function draw (name: string, { title, label, bound, groups }: Plot) {
-  const all = groups.flatMap(({ bars }) => bars)
-  const keys = [...new Set(all.map(({ name }) => name))]
-  const { toY, grid } = yAxis(Math.max(bound ?? 0, ...all.map(({ max }) => max)))
-  const groupWidth = (RIGHT - LEFT) / groups.length
+/**
+ * Draws groups of ratios into docs/NAME.svg: bars of the medians, with the ranges of the rounds.
+ *
+ * @param bound is drawn as a line across
+ */
+export function draw (name: string, title: string, groups: Group[], bound?: number) {
+  const names = Object.keys(groups[0]!.bars)
+  const highest = Math.max(bound ?? 0, ...groups.flatMap(({ bars }) => Object.values(bars).flat()))
+  const y = (value: number) => Math.round(BOTTOM - value / highest * (BOTTOM - TOP))
+  const line = (value: number, style: string) => `<path d="M${LEFT} ${y(value)}H${RIGHT}" class="${style}"/>`
+  const step = highest > 3 ? 1 : 0.25
+  const grid = Array.from({ length: Math.floor(highest / step) + 1 }, (_, i) =>
+    line(i * step, 'grid') + text(4, y(i * step) + 4, String(i * step)))
+  const key = names.map((name, i) =>
+    rect(RIGHT + 8, TOP + 20 * i + 15, 10, 10, i) + text(RIGHT + 24, TOP + 20 * i + 24, name))
+  const space = (RIGHT - LEFT) / groups.length
+  const width = Math.floor(space * 0.8 / names.length)
   const drawn = groups.flatMap(({ name, bars }, g) => {
-    const start = LEFT + g * groupWidth
-    const width = groupWidth * 0.8 / bars.length
-    return [
-      text(start + groupWidth / 2, BOTTOM + 18, name, 'middle'),
-      ...bars.map(({ name, value, min, max }, i) => {
-        const [x, y] = [start + groupWidth * 0.1 + i * width, toY(value)]
-        const size = `width="${round(width - 2)}" height="${round(BOTTOM - y)}"`
-        return `<rect x="${round(x)}" y="${y}" ${size} fill="${colour(keys.indexOf(name))}"/>` +
-          `<path d="M${round(x + width / 2)} ${toY(min)}V${toY(max)}" class="range"/>`
-      })
-    ]
+    const left = Math.round(LEFT + (g + 0.1) * space)
+    return [text(left, BOTTOM + 18, name), ...Object.values(bars).map((rounds, i) => {
+      const [x, top] = [left + i * width, y(median(rounds))]
+      const range = `M${x + width / 2} ${y(Math.min(...rounds))}V${y(Math.max(...rounds))}`
+      return `${rect(x, top, width - 2, BOTTOM - top, i)}<path d="${range}" class="range"/>`
+    })]
   })
-  if (bound !== undefined) {
-    drawn.push(`<path d="M${LEFT} ${toY(bound)}H${RIGHT}" class="bound"/>`)
-    drawn.push(text(RIGHT + 8, toY(bound) + 4, `target ${bound}`))
-  }
-  write(name, title, [...grid, ...drawn, text(14, TOP - 6, label), ...keys.map((name, i) => key(i, name))])
-}
-
-/** An axis from zero to somewhat more than `highest`. */
-function yAxis (highest: number) {
-  const end = highest * 1.1
-  const toY = (value: number) => round(BOTTOM - value / end * (BOTTOM - TOP))
-  const step = STEPS.find((step) => end / step <= 7) ?? end / 6
-  const values = Array.from({ length: Math.floor(end / step) + 1 }, (_, i) => Number((i * step).toFixed(6)))
-  const grid = values.flatMap((value) => [
-    `<path d="M${LEFT} ${toY(value)}H${RIGHT}" class="grid"/>`,
-    text(LEFT - 8, toY(value) + 4, String(value), 'end')
-  ])
-  return { toY, grid }
-}
-
-function key (i: number, name: string) {
-  const y = TOP + 24 + i * 20
-  const square = `<rect x="${RIGHT + 8}" y="${y - 9}" width="10" height="10" fill="${colour(i)}"/>`
-  return square + text(RIGHT + 24, y, name)
-}
-
-function text (x: number, y: number, words: string, anchor = 'start') {
-  const escaped = words.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
-  return `<text x="${round(x)}" y="${round(y)}" text-anchor="${anchor}">${escaped}</text>`
-}
-
-function write (name: string, title: string, parts: string[]) {
+  if (bound !== undefined) drawn.push(line(bound, 'bound'), text(RIGHT + 8, y(bound) + 4, `target ${bound}`))
   mkdirSync(DOCS, { recursive: true })
-  const size = `viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${title}"`
-  writeFileSync(new URL(`${name}.svg`, DOCS), `<svg xmlns="http://www.w3.org/2000/svg" ${size}>
+  writeFileSync(new URL(`${name}.svg`, DOCS), `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 760 380">
 <style>${STYLE}</style>
-<text x="14" y="20" class="title">${title}</text>
-${parts.join('\n')}
+<text x="4" y="20" class="title">${title}</text>
+${[...grid, ...drawn, ...key].join('\n')}
 </svg>
 `)
+}
+
+function rect (x: number, y: number, width: number, height: number, colour: number) {
+  return `<rect x="${x}" y="${y}" width="${width}" height="${height}" fill="${COLOURS[colour]}"/>`
+}
+
+function text (x: number, y: number, words: string) {
+  return `<text x="${x}" y="${y}">${words}</text>`
 }

@@ -1,5 +1,5 @@
 import { ours } from './contenders.ts'
-import { atLeast, figure, median } from './figures.ts'
+import { atLeast, figure, inTurns, ratios } from './figures.ts'
 import { Clients } from './operations.ts'
 import { startSink } from './sink.ts'
 
@@ -15,25 +15,18 @@ export async function telemetry () {
     all: await ours({ LOG_LEVEL: 'warn', ...sink.settings, TELEMETRY_SAMPLING: '1' }),
     tenth: await ours({ LOG_LEVEL: 'warn', ...sink.settings, TELEMETRY_SAMPLING: '0.1' })
   }
-  const names = Object.keys(contenders) as Array<keyof typeof contenders>
   try {
-    const clients = names.map((name) => new Clients(contenders[name]))
-    for (const one of clients) await one.fill(1)
+    const { off, all, tenth } = contenders
+    const clients = { off: new Clients(off), all: new Clients(all), tenth: new Clients(tenth) }
+    for (const one of Object.values(clients)) await one.fill(1)
     for (const [method, operation] of [['get', 'load'], ['post', 'create']] as const) {
-      const rates: Record<keyof typeof contenders, number[]> = { off: [], all: [], tenth: [] }
-      // The first round warms up
-      for (let round = -1; round < ROUNDS; round++) {
-        for (const i of round % 2 ? [0, 1, 2] : [2, 1, 0]) {
-          const { perSecond } = await clients[i]!.run(operation, CLIENTS, ROUND_MS)
-          if (round >= 0) rates[names[i]!].push(perSecond)
-        }
-      }
-      const ratio = (name: 'all' | 'tenth') => median(rates[name].map((rate, i) => rate / rates.off[i]!))
-      figure(`telemetry-off-${method}-per-second`, median(rates.off))
-      figure(`telemetry-100%-${method}-throughput`, ratio('all'), atLeast(0.75))
-      figure(`telemetry-10%-${method}-throughput`, ratio('tenth'), atLeast(0.80))
+      const measure = async (name: keyof typeof clients) =>
+        (await clients[name].run(operation, CLIENTS, ROUND_MS)).perSecond
+      const rates = await inTurns(['off', 'all', 'tenth'], ROUNDS, measure, 1)
+      figure(`telemetry-off-${method}-per-second`, rates.off)
+      figure(`telemetry-100%-${method}-throughput`, ratios(rates.all, rates.off), atLeast(0.75))
+      figure(`telemetry-10%-${method}-throughput`, ratios(rates.tenth, rates.off), atLeast(0.80))
     }
-    figure('telemetry-megabytes-exported', await sink.bytes() / 1e6)
   } finally {
     for (const { stop } of Object.values(contenders)) await stop()
     await sink.stop()

@@ -1,31 +1,19 @@
-import { execFile, spawn } from 'node:child_process'
+import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
-import { promisify } from 'node:util'
 import { request } from 'undici'
 import { preloads } from '../emulators/processes/child.ts'
 import { freePorts } from '../emulators/processes/probes.ts'
 import type { Call } from './load.ts'
-
-const BUNDLE = fileURLToPath(new URL('../../docker/bundle.ts', import.meta.url))
-
-/** Bundles the processes `names` below `dir`, as in the images. */
-export async function bundle (dir: string, ...names: string[]) {
-  await promisify(execFile)(process.execPath, [BUNDLE, dir, ...names])
-}
 
 /** The first request that a process is sent. */
 export interface FirstCall extends Call {
   headers?: Record<string, string>
 }
 
-/**
- * Starts the bundle `name` of `dir` with its compile cache; `ms` is from the spawn to the first response to
- * `call`.
- */
+/** Starts the bundle `name` of `dir` with its compile cache; `ms` is from the spawn to the first response. */
 export async function startTimed (dir: string, name: string, settings: NodeJS.ProcessEnv, call: FirstCall) {
   const [port] = await freePorts() as [number]
   const env = {
@@ -63,8 +51,7 @@ export async function startTimed (dir: string, name: string, settings: NodeJS.Pr
 /** False while nothing listens, or the service is not ready. */
 async function responds (origin: string, { method, path, headers, body, expected }: FirstCall) {
   try {
-    const options = { method, headers: { ...headers, connection: 'close' }, body }
-    const response = await request(origin + path, options)
+    const response = await request(origin + path, { method, headers, body, reset: true })
     await response.body.dump()
     if (response.statusCode === expected) return true
     if (response.statusCode !== 503) throw new Error(`the first response had status ${response.statusCode}`)

@@ -1,4 +1,4 @@
-import { isIP } from 'node:net'
+import { BlockList, isIP } from 'node:net'
 import { ConnectionString } from 'mongodb-connection-string-url'
 import { Type, type Static, type TObject, type TSchema } from 'typebox'
 import { Format } from 'typebox/format'
@@ -52,45 +52,45 @@ export class SettingsError extends Error {
   override name = 'SettingsError'
 }
 
+interface SettingFormat {
+  /** Completes the sentence "<setting> …". */
+  message: string
+  validate: (text: string) => boolean
+}
+
 const formats = {
   cidrs: {
     message: 'must be a comma separated list of addresses in CIDR notation',
-    validate: (list: string) => list.split(',').every((cidr) => isCidr(cidr.trim()))
+    validate: (list) => accepts(() => parseCidrs(list))
   },
   'host-key': {
     message: 'must have at least 16 characters, all of them printable ASCII without spaces',
-    validate: (key: string) => /^[\x21-\x7e]{16,256}$/.test(key)
+    validate: (key) => /^[\x21-\x7e]{16,256}$/.test(key)
   },
-  'key-256': {
-    message: 'must be 32 bytes in base64url',
-    validate: (key: string) => /^[\w-]{43}$/.test(key)
-  },
+  'key-256': { message: 'must be 32 bytes in base64url', validate: (key) => /^[\w-]{43}$/.test(key) },
   'mongodb-uri': {
     message: 'must be a MongoDB connection string',
-    validate: isConnectionString
+    validate: (text) => !/\s/.test(text) && accepts(() => new ConnectionString(text))
   },
   'http-url': {
     message: 'must be an http or https URL without a path',
-    validate: (url: string) => /^https?:\/\/[^\s/]+\/?$/.test(url) && URL.canParse(url)
+    validate: (url) => /^https?:\/\/[^\s/]+\/?$/.test(url) && URL.canParse(url)
   },
   'https-url': {
     message: 'must be an https URL without a path',
-    validate: (url: string) => /^https:\/\/[^\s/@]+\/?$/.test(url) && URL.canParse(url)
+    validate: (url) => /^https:\/\/[^\s/@]+\/?$/.test(url) && URL.canParse(url)
   },
   ingestion: {
     message: 'must be a connection string of Application Insights with an https endpoint',
-    validate: (text: string) => /(^|;)InstrumentationKey=[0-9a-f-]{36}(;|$)/i.test(text) &&
+    validate: (text) => /(^|;)InstrumentationKey=[0-9a-f-]{36}(;|$)/i.test(text) &&
       /(^|;)IngestionEndpoint=https:\/\/[^\s;]+(;|$)/i.test(text)
   },
   guid: {
     message: 'must be a GUID',
-    validate: (id: string) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id)
+    validate: (id) => /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id)
   },
-  json: {
-    message: 'must be JSON',
-    validate: (text: string) => accepts(() => JSON.parse(text))
-  }
-}
+  json: { message: 'must be JSON', validate: (text) => accepts(() => JSON.parse(text)) }
+} satisfies Record<string, SettingFormat>
 for (const [name, { validate }] of Object.entries(formats)) Format.Set(name, validate)
 
 /** The format of each secret by its name in Key Vault. As a setting, `a-secret` is A_SECRET. */
@@ -102,7 +102,8 @@ export interface SecretSettings {
   source: Record<string, string> | VaultSource
 }
 
-export interface VaultSource extends Static<TObject<typeof KeyVaultSettings & typeof KeyRefreshSettings>> {}
+const VaultSettings = Type.Object({ ...KeyVaultSettings, ...KeyRefreshSettings })
+export interface VaultSource extends Static<typeof VaultSettings> {}
 
 /**
  * Reads the settings that `schema` names from `env`, with defaults and types applied.
@@ -110,21 +111,11 @@ export interface VaultSource extends Static<TObject<typeof KeyVaultSettings & ty
  * @throws {SettingsError} one message that names every missing or malformed setting, and no value
  */
 export function loadSettings<T extends TObject> (schema: T, env: NodeJS.ProcessEnv): Static<T> {
-  const given = presentIn(env)
-  const settings: Record<string, unknown> = {}
   const problems: string[] = []
-  for (const [name, property] of Object.entries<TSchema>(schema.properties)) {
-    const value = valueOf(property, given[name])
-    // Not compiled, since that takes longer for a schema that is used once
-    if (value === undefined) problems.push(...schema.required?.includes(name) ? [`${name} is missing`] : [])
-    else if (Check(property, value)) settings[name] = value
-    else problems.push(`${name} ${problemOf(property, value)}`)
-  }
+  const settings = readSettings(schema, env, problems)
   if (problems.length > 0) throw new SettingsError(`Settings: ${problems.join('; ')}`)
-  return settings as Static<T>
+  return settings
 }
-
-type WithSecrets<T extends TObject> = Static<T> & { secrets: SecretSettings }
 
 /**
  * Reads settings and the source of the secrets: Key Vault if KEY_VAULT_URI is set, else one setting a secret.
@@ -133,25 +124,26 @@ type WithSecrets<T extends TObject> = Static<T> & { secrets: SecretSettings }
  */
 export function loadWithSecrets<T extends TObject> (
   schema: T, secrets: SecretFormats, env: NodeJS.ProcessEnv
-): WithSecrets<T> {
-  const present = presentIn(env)
-  const names = Object.keys(secrets)
-  if (present.KEY_VAULT_URI !== undefined) {
-    const both = names.map(settingOf).filter((name) => name in present)
-    if (both.length > 0) {
-      throw new SettingsError(`Settings: ${both.join(', ')} and KEY_VAULT_URI exclude each other`)
-    }
-    const vault = { ...KeyVaultSettings, ...KeyRefreshSettings }
-    const all = Type.Object({ ...schema.properties, ...vault })
-    const source = loadSettings(all, env) as Static<T> & VaultSource
-    return { ...without(source, Object.keys(vault)), secrets: { formats: secrets, source } }
-  }
-  const keys: Record<string, TSchema> = {}
-  for (const name of names) keys[settingOf(name)] = Type.String({ format: secrets[name] })
-  const all = Type.Object({ ...schema.properties, ...keys })
-  const settings = loadSettings(all, env) as Static<T> & Record<string, string>
-  const source = Object.fromEntries(names.map((name) => [name, settings[settingOf(name)]!]))
-  return { ...without(settings, Object.keys(keys)), secrets: { formats: secrets, source } }
+) {
+  const problems: string[] = []
+  const settings = readSettings(schema, env, problems)
+  const source = env.KEY_VAULT_URI
+    ? readVaultSource(secrets, env, problems)
+    : readSecrets(secrets, env, problems)
+  if (problems.length > 0) throw new SettingsError(`Settings: ${problems.join('; ')}`)
+  return { ...settings, secrets: { formats: secrets, source } as SecretSettings }
+}
+
+function readVaultSource (secrets: SecretFormats, env: NodeJS.ProcessEnv, problems: string[]) {
+  const both = Object.keys(secrets).map(settingOf).filter((name) => env[name])
+  if (both.length > 0) problems.push(`${both.join(', ')} and KEY_VAULT_URI exclude each other`)
+  return readSettings(VaultSettings, env, problems)
+}
+
+function readSecrets (secrets: SecretFormats, env: NodeJS.ProcessEnv, problems: string[]) {
+  const schemas = Object.entries(secrets).map(([name, format]) => [settingOf(name), Type.String({ format })])
+  const values = readSettings(Type.Object(Object.fromEntries(schemas)), env, problems)
+  return Object.fromEntries(Object.keys(secrets).map((name) => [name, values[settingOf(name)]]))
 }
 
 /** Whether `value` has the format of the secret `name`. */
@@ -164,19 +156,19 @@ export function settingOf (secret: string) {
   return secret.replaceAll('-', '_').toUpperCase()
 }
 
-function without<T extends object> (settings: T, names: string[]) {
-  return Object.fromEntries(Object.entries(settings).filter(([name]) => !names.includes(name))) as T
-}
+type Property = TSchema & { type?: string, format?: string, default?: unknown }
 
-// Compose and shells set a variable without a value to an empty string
-function presentIn (env: NodeJS.ProcessEnv) {
-  return Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''))
-}
-
-interface Property {
-  type?: string
-  format?: string
-  default?: unknown
+/** Reads settings, and adds to `problems` a sentence for each that is missing or malformed. */
+function readSettings<T extends TObject> (schema: T, env: NodeJS.ProcessEnv, problems: string[]) {
+  const settings: Record<string, unknown> = {}
+  for (const [name, property] of Object.entries<Property>(schema.properties)) {
+    const value = valueOf(property, env[name])
+    // Not compiled, since that takes longer for a schema that is used once
+    if (value === undefined) problems.push(...schema.required?.includes(name) ? [`${name} is missing`] : [])
+    else if (Check(property, value)) settings[name] = value
+    else problems.push(`${name} ${problemOf(property, value)}`)
+  }
+  return settings as Static<T>
 }
 
 // Number() also accepts white space (as 0), hexadecimal and exponents
@@ -185,19 +177,26 @@ const DECIMAL = /^-?\d+(\.\d+)?$/
 function valueOf ({ type, format, default: fallback }: Property, text: string | undefined) {
   // TypeBox accepts any string for an unknown format
   if (format !== undefined && !Format.Has(format)) throw new Error(`there is no format ${format}`)
-  if (text === undefined) return fallback
+  // Compose and shells set a variable without a value to an empty string
+  if (!text) return fallback
   return (type === 'integer' || type === 'number') && DECIMAL.test(text) ? Number(text) : text
 }
 
 /** Completes the sentence "<setting> …". */
-function problemOf (property: TSchema & Property, value: unknown) {
+function problemOf (property: Property, value: unknown) {
   const [{ keyword, params, message }] = Errors(property, value)[1] as [ReturnType<typeof Errors>[1][number]]
   if (keyword === 'format') return formats[params.format as keyof typeof formats]?.message
   return keyword === 'type' && property.type !== 'string' ? `${message} in decimal notation` : message
 }
 
-function isConnectionString (text: string) {
-  return !/\s/.test(text) && accepts(() => new ConnectionString(text))
+/** Throws if an entry of the comma separated list is not an address with a prefix that fits it. */
+export function parseCidrs (list: string) {
+  const addresses = new BlockList()
+  for (const cidr of list.split(',')) {
+    const [, address = '', prefix] = /^([^/]+)\/(\d+)$/.exec(cidr.trim()) ?? []
+    addresses.addSubnet(address, Number(prefix), isIP(address) === 4 ? 'ipv4' : 'ipv6')
+  }
+  return addresses
 }
 
 function accepts (parse: () => unknown) {
@@ -207,10 +206,4 @@ function accepts (parse: () => unknown) {
   } catch {
     return false
   }
-}
-
-function isCidr (cidr: string) {
-  const [address = '', prefix = '', ...rest] = cidr.split('/')
-  const bits = isIP(address) === 4 ? 32 : isIP(address) === 6 ? 128 : -1
-  return rest.length === 0 && /^\d{1,3}$/.test(prefix) && Number(prefix) <= bits
 }

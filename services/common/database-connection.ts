@@ -29,23 +29,26 @@ export class DatabaseConnection {
   #login: Login | undefined
   #draining = new Map<MongoClient, NodeJS.Timeout>()
   #renewal: Promise<void> | undefined
+  #connected = Promise.withResolvers<void>()
   #closed = false
-  /** Fulfilled when the database has answered for the first time, or the connection was closed before. */
-  readonly connected: Promise<void>
 
   constructor (connectionString: Secret<string>, name: string, log: FastifyBaseLogger) {
     this.#connectionString = connectionString
     this.#name = name
     this.#log = log
-    this.connected = this.#connect()
+    connectionString.loaded.then(() => this.#renew())
     connectionString.onChange(() => this.#renew())
   }
 
   get login () { return this.#login }
   get closed () { return this.#closed }
 
+  /** Fulfilled when the database has answered for the first time, or the connection was closed before. */
+  get connected () { return this.#connected.promise }
+
   async close () {
     this.#closed = true
+    this.#connected.resolve()
     for (const timer of this.#draining.values()) clearTimeout(timer)
     const clients = [...this.#draining.keys(), ...this.#login ? [this.#login.client] : []]
     await Promise.all(clients.map((client) => client.close()))
@@ -60,29 +63,22 @@ export class DatabaseConnection {
     return this.#login !== refused
   }
 
-  async #connect () {
-    await this.#connectionString.loaded
-    for (let attempt = 0; !this.#closed && !this.#login; attempt++) {
-      if (attempt > 0) await sleep(backoff(attempt))
-      // The previous version may work where the newest does not
-      for (const version of this.#connectionString.validVersions()) {
-        if (await this.#logIn(version)) break
-      }
-    }
-  }
-
   #renew () {
     this.#renewal ??= this.#logInWithNewest().finally(() => { this.#renewal = undefined })
     return this.#renewal
   }
 
   async #logInWithNewest () {
-    await this.connected
     for (let attempt = 0; !this.#closed; attempt++) {
-      const [newest] = this.#connectionString.validVersions()
-      if (!newest || newest.id === this.#login?.version) return
+      const [newest, ...others] = this.#connectionString.validVersions()
       // After a success too: a newer version may have been published meanwhile
-      if (!await this.#logIn(newest)) await sleep(backoff(attempt, MAX_RENEWAL_BACKOFF_MS))
+      if (!newest || newest.id === this.#login?.version) return
+      if (await this.#logIn(newest)) continue
+      // At the start, an older version may work where the newest does not
+      for (const version of others) {
+        if (this.#login || await this.#logIn(version)) break
+      }
+      await sleep(backoff(attempt, this.#login ? MAX_RENEWAL_BACKOFF_MS : undefined))
     }
   }
 
@@ -104,6 +100,7 @@ export class DatabaseConnection {
     } else {
       if (this.#login) this.#drain(this.#login.client)
       this.#login = { version, client, db }
+      this.#connected.resolve()
     }
     return true
   }

@@ -1,7 +1,6 @@
 import {
   MongoError, MongoNetworkError, MongoServerError, MongoServerSelectionError, MongoWriteConcernError
 } from 'mongodb'
-import { DatabaseUnavailable } from './http/problems.ts'
 
 const DUPLICATE_KEY = 11_000
 /** Cosmos DB's TooManyRequests. */
@@ -54,10 +53,6 @@ export function isDatabaseFailure (error: unknown): error is MongoError {
 export function toDriverError (thrown: unknown) {
   if (!(thrown instanceof Error) || !SOCKET_CODES.has((thrown as NodeJS.ErrnoException).code)) return thrown
   return new MongoNetworkError(thrown.message, { cause: thrown })
-}
-
-export function databaseUnavailable (cause: Error) {
-  return Object.assign(new DatabaseUnavailable(), { cause })
 }
 
 /** The delay in ms before the operation is retried; undefined where a retry cannot succeed. */

@@ -8,8 +8,7 @@ import {
 import { Type } from 'typebox'
 import { DatabaseConnection } from './database-connection.ts'
 import {
-  databaseUnavailable, isDatabaseFailure, isDuplicateKey, isLoginRefused, isThrottled, retryDelay,
-  toDriverError
+  isDatabaseFailure, isDuplicateKey, isLoginRefused, isThrottled, retryDelay, toDriverError
 } from './database-errors.ts'
 import { DatabaseUnavailable } from './http/problems.ts'
 import type { Secret, Secrets } from './secrets/secrets.ts'
@@ -46,16 +45,15 @@ interface DatabaseOptions {
 export class Database {
   #connection: DatabaseConnection
   #log: FastifyBaseLogger
-  /** Fulfilled when the database has answered for the first time. */
-  readonly connected: Promise<void>
 
   constructor ({ connection, name, indexes }: DatabaseOptions, log: FastifyBaseLogger) {
     this.#log = log
     this.#connection = new DatabaseConnection(connection, name, log)
-    this.connected = this.#connection.connected
     this.connected.then(() => this.#createIndexes(indexes))
   }
 
+  /** Fulfilled when the database has answered for the first time. */
+  get connected () { return this.#connection.connected }
   get ready () { return this.#connection.login !== undefined }
 
   /** @throws {DatabaseUnavailable} before the first connection */
@@ -85,7 +83,9 @@ export class Database {
         if (isLoginRefused(error) && await this.#connection.replace(login, retryUntil)) continue
         if (isThrottled(error)) recordMetric('database.throttled', 1)
         const delay = retryDelay(error, attempt)
-        if (delay === undefined || performance.now() + delay > retryUntil) throw databaseUnavailable(error)
+        if (delay === undefined || performance.now() + delay > retryUntil) {
+          throw Object.assign(new DatabaseUnavailable(), { cause: error })
+        }
         recordMetric('database.retries', 1, { 'error.type': String(error.code ?? error.name) })
         this.#log.warn({ err: error, delay, attempt }, 'retrying a database operation')
         await sleep(delay)

@@ -26,16 +26,12 @@ export function lockFile (file: string): Lock | undefined {
   }
 }
 
-/** Replaces a file as a whole: after a crash, and to readers, it has the old content or the new one. */
+/** Replaces a file as a whole: readers see the old content or the new one, also after a crash. */
 export function replaceFile (file: string, content: string | Buffer, mode = 0o600) {
   writeFileSync(`${file}.new`, content, { mode, flush: true })
   renameSync(`${file}.new`, file)
-  syncDirectory(dirname(file))
-}
-
-/** Makes the creation, renaming and deletion of files in `directory` durable. */
-export function syncDirectory (directory: string) {
-  const descriptor = openSync(directory, 'r')
-  fsyncSync(descriptor)
-  closeSync(descriptor)
+  // Makes the renaming durable
+  const directory = openSync(dirname(file), 'r')
+  fsyncSync(directory)
+  closeSync(directory)
 }

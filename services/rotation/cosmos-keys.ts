@@ -18,21 +18,20 @@ const OTHER: Record<Kind, Kind> = { Primary: 'Secondary', Secondary: 'Primary' }
  */
 export class CosmosKeys implements RotationStrategy {
   #accounts: CosmosDBManagementClient['databaseAccounts']
-  #group: string
-  #account: string
+  /** The resource group and the name. */
+  #account: [string, string]
 
-  constructor (client: CosmosDBManagementClient, resourceId: string) {
-    const [, , group, account] = COSMOS_ACCOUNT.exec(resourceId)!
-    this.#accounts = client.databaseAccounts
-    this.#group = group!
-    this.#account = account!
+  constructor ({ databaseAccounts }: CosmosDBManagementClient, resourceId: string) {
+    const [, , group, name] = COSMOS_ACCOUNT.exec(resourceId)!
+    this.#accounts = databaseAccounts
+    this.#account = [group!, name!]
   }
 
   /** Keeps the options of `connection`, which may differ from those that the account lists. */
   async createValue (connection: string) {
     const kind = OTHER[await this.#kindOf(connection) ?? 'Secondary']
-    const parameters = { keyKind: kind.toLowerCase() }
-    await this.#request(this.#accounts.regenerateKey(this.#group, this.#account, parameters).pollUntilDone())
+    const keyKind = kind.toLowerCase()
+    await this.#result(this.#accounts.regenerateKey(...this.#account, { keyKind }).pollUntilDone())
     const { username, password } = loginIn((await this.#connections())[kind])
     return withCredentials(connection, username, password)
   }
@@ -51,29 +50,29 @@ export class CosmosKeys implements RotationStrategy {
   async #kindOf (connection: string) {
     const connections = await this.#connections()
     const { password } = loginIn(connection)
-    const kinds: Kind[] = ['Primary', 'Secondary']
-    return kinds.find((kind) => loginIn(connections[kind]).password === password)
+    const isOf = (kind: Kind) => loginIn(connections[kind]).password === password
+    return isOf('Primary') ? 'Primary' : isOf('Secondary') ? 'Secondary' : undefined
   }
 
   async #connections (): Promise<Record<Kind, string>> {
-    const { connectionStrings = [] } =
-      await this.#request(this.#accounts.listConnectionStrings(this.#group, this.#account))
+    const listed = this.#accounts.listConnectionStrings(...this.#account)
+    const { connectionStrings = [] } = await this.#result(listed)
     // Those of other APIs are listed too
-    const of = (kind: Kind) => connectionStrings.find(({ keyKind, connectionString }) =>
-      keyKind === kind && connectionString?.startsWith('mongodb://'))?.connectionString
+    const ofMongo = connectionStrings.filter((one) => one.connectionString?.startsWith('mongodb://'))
+    const of = (kind: Kind) => ofMongo.find(({ keyKind }) => keyKind === kind)?.connectionString
     const [Primary, Secondary] = [of('Primary'), of('Secondary')]
     if (Primary && Secondary) return { Primary, Secondary }
-    throw new RotationError(`the account ${this.#account} lists no MongoDB connection strings`)
+    throw new RotationError(`the account ${this.#account[1]} lists no MongoDB connection strings`)
   }
 
-  async #request<T> (response: Promise<T>) {
+  async #result<T> (response: Promise<T>) {
     try {
       return await response
     } catch (error) {
       const { name, code, statusCode } = error as Error & { code?: string, statusCode?: number }
       const reason = [statusCode, code].filter(Boolean).join(' ') || name
       // Azure's message could quote the request
-      throw new RotationError(`the account ${this.#account} cannot be changed (${reason})`)
+      throw new RotationError(`the account ${this.#account[1]} cannot be changed (${reason})`)
     }
   }
 }

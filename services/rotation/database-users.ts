@@ -9,77 +9,71 @@ const CONNECT_MS = 5_000
  * The users `<name>-a` and `<name>-b` of a MongoDB database: its service alternates between them, and a
  * rotation changes the password of the unused one. `admin` is a client that may change users.
  */
-export class DatabaseUsers implements RotationStrategy {
-  #admin: MongoClient
+export function databaseUsers (admin: MongoClient): RotationStrategy {
+  return {
+    async createValue (connection) {
+      const { db, other } = usersIn(connection, admin)
+      // Fails before a version is added that could never work, if the administrator may not read users
+      await rolesFor(db, other)
+      return withCredentials(connection, other, randomSecret())
+    },
 
-  constructor (admin: MongoClient) {
-    this.#admin = admin
-  }
+    // The vault has the password before the database does, so that it is never lost
+    async activate (connection, revoke) {
+      const { db, user, password } = usersIn(connection, admin)
+      // A password that works is not set again, since a login at the same time would fail
+      if (!revoke && await logsIn(connection)) return connection
+      const canChange = !revoke && await rolesOf(db, user)
+      if (canChange) await run(db, { updateUser: user, pwd: password })
+      else await recreate(db, user, password)
+      return connection
+    },
 
-  async close () {
-    await this.#admin.close()
-  }
-
-  async createValue (connection: string) {
-    const { user, db } = this.#login(connection)
-    // Fails before a version is added that could never work, if the administrator may not read users
-    await this.#rolesFor(db, otherOf(user))
-    return withCredentials(connection, otherOf(user), randomSecret())
-  }
-
-  // The vault has the password before the database does, so that it is never lost
-  async activate (connection: string, revoke: boolean) {
-    const { user, password, db } = this.#login(connection)
-    if (revoke) await this.#recreate(db, user, password)
-    else if (!await logsIn(connection)) await this.#setPassword(db, user, password)
-    return connection
-  }
-
-  async revokeOthers (connection: string) {
-    const { user, db } = this.#login(connection)
-    await this.#recreate(db, otherOf(user), randomSecret())
-  }
-
-  async #setPassword (db: Db, user: string, password: string) {
-    if (await this.#rolesOf(db, user)) await this.#run(db, { updateUser: user, pwd: password })
-    else await this.#recreate(db, user, password)
-  }
-
-  /** Ends the user's sessions too, which a changed password would not. */
-  async #recreate (db: Db, user: string, password: string) {
-    const roles = await this.#rolesFor(db, user)
-    if (await this.#rolesOf(db, user)) await this.#run(db, { dropUser: user })
-    await this.#run(db, { createUser: user, pwd: password, roles })
-  }
-
-  /** The roles of a user; those of the other one, if an interruption left this one dropped. */
-  async #rolesFor (db: Db, user: string) {
-    const roles = await this.#rolesOf(db, user) ?? await this.#rolesOf(db, otherOf(user))
-    if (!roles) throw new RotationError('the database has neither of its users')
-    return roles
-  }
-
-  async #rolesOf (db: Db, user: string): Promise<object[] | undefined> {
-    const { users } = await this.#run(db, { usersInfo: user })
-    return users[0]?.roles
-  }
-
-  #login (connection: string) {
-    const { username: user, password, source } = loginIn(connection)
-    if (!password || !/-[ab]$/.test(user)) {
-      throw new RotationError('this connection string was set by hand; change it by hand')
+    async revokeOthers (connection) {
+      const { db, other } = usersIn(connection, admin)
+      await recreate(db, other, randomSecret())
     }
-    return { user, password, db: this.#admin.db(source) }
   }
+}
 
-  async #run (db: Db, command: object) {
-    try {
-      return await db.command(command)
-    } catch (error) {
-      if (!(error instanceof MongoError)) throw error
-      // The driver's message could quote the command
-      throw new RotationError(`the database refuses the change (${error.code ?? error.name})`)
-    }
+/** The database that knows the users, the one in `connection` with its password, and the other one. */
+function usersIn (connection: string, admin: MongoClient) {
+  const { username: user, password, source } = loginIn(connection)
+  if (!password || !/-[ab]$/.test(user)) {
+    throw new RotationError('this connection string was set by hand; change it by hand')
+  }
+  return { db: admin.db(source), user, password, other: otherOf(user) }
+}
+
+const otherOf = (user: string) => user.replace(/[ab]$/, (letter) => letter === 'a' ? 'b' : 'a')
+
+/** Ends the user's sessions too, which a changed password would not. */
+async function recreate (db: Db, user: string, password: string) {
+  const roles = await rolesFor(db, user)
+  if (await rolesOf(db, user)) await run(db, { dropUser: user })
+  await run(db, { createUser: user, pwd: password, roles })
+}
+
+/** The roles of a user; those of the other one, if an interruption left this one dropped. */
+async function rolesFor (db: Db, user: string) {
+  const roles = await rolesOf(db, user) ?? await rolesOf(db, otherOf(user))
+  if (!roles) throw new RotationError('the database has neither of its users')
+  return roles
+}
+
+async function rolesOf (db: Db, user: string): Promise<object[] | undefined> {
+  const { users } = await run(db, { usersInfo: user })
+  return users[0]?.roles
+}
+
+// Messages of the driver could quote a command or a connection string, so only their codes are passed on
+
+async function run (db: Db, command: object) {
+  try {
+    return await db.command(command)
+  } catch (error) {
+    if (!(error instanceof MongoError)) throw error
+    throw new RotationError(`the database refuses the change (${codeOf(error)})`)
   }
 }
 
@@ -87,15 +81,14 @@ export class DatabaseUsers implements RotationStrategy {
 export async function connectAsAdmin (name: string, connection: string) {
   const client = clientOf(connection)
   try {
-    return new DatabaseUsers(await client.connect())
+    const admin = await client.connect()
+    return { ...databaseUsers(admin), close: () => admin.close() }
   } catch (error) {
     await client.close()
-    // The driver's message could quote the connection string
     throw new RotationError(`${name}: the database refuses the login (${codeOf(error)})`)
   }
 }
 
-/** A password that works is not set again, since a login at the same time would fail. */
 async function logsIn (connection: string) {
   const client = clientOf(connection)
   try {
@@ -108,8 +101,6 @@ async function logsIn (connection: string) {
     await client.close()
   }
 }
-
-const otherOf = (user: string) => user.replace(/[ab]$/, (letter) => letter === 'a' ? 'b' : 'a')
 
 function clientOf (connection: string) {
   return new MongoClient(connection, { serverSelectionTimeoutMS: CONNECT_MS, connectTimeoutMS: CONNECT_MS })

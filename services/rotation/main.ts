@@ -3,7 +3,7 @@ import { SettingsError } from '#common/config.ts'
 import { openKeyVault } from '#common/secrets/key-vault.ts'
 import { loadConfig } from './config.ts'
 import { rotate, type Rotation } from './rotate.ts'
-import { allNames, secretNames, Strategies } from './strategies.ts'
+import { allNames, openStrategies, secretNames } from './strategies.ts'
 import { RotationError } from './strategy.ts'
 
 const USAGE = `Rotates keys and connection strings without downtime.
@@ -11,7 +11,8 @@ const USAGE = `Rotates keys and connection strings without downtime.
 npm run rotate -- NAME… | --all [--leaked | --older-than DAYS]
 
   NAME               ${secretNames.join('\n                     ')}
-  --all              ${allNames.join(', ')}
+  --all              every secret that all deployments have and no client holds:
+                     ${allNames.join(', ')}
   --leaked           compromised: revoke the superseded versions immediately; the new one is active at once
   --older-than DAYS  rotate only secrets that are older, for a job that runs every day
 `
@@ -24,13 +25,13 @@ try {
 }
 
 async function main () {
-  const { values: { all, leaked, 'older-than': olderThan = '0', help }, positionals } = parseArgs({
+  const { values: { all, leaked = false, 'older-than': olderThan = '0', help }, positionals } = parseArgs({
     allowPositionals: true,
     options: {
-      all: { type: 'boolean', default: false },
-      leaked: { type: 'boolean', default: false },
+      all: { type: 'boolean' },
+      leaked: { type: 'boolean' },
       'older-than': { type: 'string' },
-      help: { type: 'boolean', short: 'h', default: false }
+      help: { type: 'boolean', short: 'h' }
     }
   })
   const names = all ? allNames : [...new Set(positionals)]
@@ -53,11 +54,11 @@ async function rotateAll (names: string[], leaked: boolean, olderThanDays: numbe
   const { KEY_REFRESH_SECONDS: refreshSeconds, KEY_GRACE_SECONDS: graceSeconds } = config
   const options = { refreshSeconds, graceSeconds, leaked, olderThanDays }
   const vault = await openKeyVault(config)
-  const strategies = new Strategies(vault, config)
+  const strategies = openStrategies(vault, config)
   let exitCode = 0
   for (const name of names) {
     try {
-      const rotation = await rotate(vault, name, await strategies.of(name), options)
+      const rotation = await rotate(vault, name, await strategies.find(name), options)
       process.stdout.write(`${describe(rotation)}\n`)
     } catch (error) {
       exitCode = 1

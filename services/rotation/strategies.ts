@@ -3,7 +3,6 @@ import { azureCredential } from '#common/secrets/azure-credential.ts'
 import { isMissing } from '#common/secrets/key-vault.ts'
 import type { Config } from './config.ts'
 import { COSMOS_ACCOUNT, CosmosKeys } from './cosmos-keys.ts'
-import type { DatabaseUsers } from './database-users.ts'
 import { RotationError, randomKey, subscriptionKeys, type RotationStrategy } from './strategy.ts'
 
 const KEYS: Record<string, RotationStrategy> = {
@@ -29,55 +28,48 @@ export const allNames = [
 ]
 
 /** The strategy of each secret: random keys, keys of a Cosmos DB account, or users of a MongoDB server. */
-export class Strategies {
-  #vault: SecretClient
-  #config: Config
+export function openStrategies (vault: SecretClient, config: Config) {
   /** By the names of the secrets that hold the administrators' connection strings. */
-  #databases = new Map<string, Promise<DatabaseUsers>>()
+  const databases = new Map<string, ReturnType<typeof connect>>()
+  return {
+    /** @throws {RotationError} if the secret cannot be rotated in this deployment */
+    async find (name: string): Promise<RotationStrategy> {
+      const service = CONNECTIONS[name]
+      if (!service) return KEYS[name]!
+      const account = config[service === 'patient' ? 'PATIENT_COSMOS_ACCOUNT' : 'AUDIT_COSMOS_ACCOUNT']
+      if (account && name === 'audit-db-viewer-connection') {
+        throw new RotationError('a Cosmos DB account has no separate user for it')
+      }
+      if (account) return cosmosKeys(account, config)
+      const secret = `${service}-db-admin-connection`
+      if (!databases.has(secret)) databases.set(secret, connect(secret, vault))
+      return databases.get(secret)!
+    },
 
-  constructor (vault: SecretClient, config: Config) {
-    this.#vault = vault
-    this.#config = config
-  }
-
-  /** @throws {RotationError} if the secret cannot be rotated in this deployment */
-  async of (name: string): Promise<RotationStrategy> {
-    const service = CONNECTIONS[name]
-    if (!service) return KEYS[name]!
-    const account = this.#config[service === 'patient' ? 'PATIENT_COSMOS_ACCOUNT' : 'AUDIT_COSMOS_ACCOUNT']
-    if (account && name === 'audit-db-viewer-connection') {
-      throw new RotationError('a Cosmos DB account has no separate user for it')
-    }
-    if (account) return this.#cosmosKeys(account)
-    const secret = `${service}-db-admin-connection`
-    if (!this.#databases.has(secret)) this.#databases.set(secret, this.#databaseUsers(secret))
-    return this.#databases.get(secret)!
-  }
-
-  async close () {
-    for (const users of await Promise.allSettled(this.#databases.values())) {
-      if (users.status === 'fulfilled') await users.value.close()
+    async close () {
+      for (const users of await Promise.allSettled(databases.values())) {
+        if (users.status === 'fulfilled') await users.value.close()
+      }
     }
   }
+}
 
-  async #cosmosKeys (account: string) {
-    const [, subscription] = COSMOS_ACCOUNT.exec(account)!
-    const { AZURE_CLIENT_ID, RESOURCE_MANAGER_URI: endpoint } = this.#config
-    const [credential, { CosmosDBManagementClient }] =
-      await Promise.all([azureCredential(AZURE_CLIENT_ID), import('@azure/arm-cosmosdb')])
-    // The SDK's default scope is the management API of the public cloud
-    const credentials = { scopes: [new URL('/.default', endpoint).href] }
-    const client = new CosmosDBManagementClient(credential, subscription!, { endpoint, credentials })
-    return new CosmosKeys(client, account)
-  }
+async function cosmosKeys (account: string, { AZURE_CLIENT_ID, RESOURCE_MANAGER_URI: endpoint }: Config) {
+  const [, subscription] = COSMOS_ACCOUNT.exec(account)!
+  const [credential, { CosmosDBManagementClient }] =
+    await Promise.all([azureCredential(AZURE_CLIENT_ID), import('@azure/arm-cosmosdb')])
+  // The SDK's default scope is the management API of the public cloud
+  const credentials = { scopes: [new URL('/.default', endpoint).href] }
+  const client = new CosmosDBManagementClient(credential, subscription!, { endpoint, credentials })
+  return new CosmosKeys(client, account)
+}
 
-  async #databaseUsers (secret: string) {
-    // Other secrets are rotated without the MongoDB driver
-    const { connectAsAdmin } = await import('./database-users.ts')
-    const { value } = await this.#vault.getSecret(secret).catch((error) => {
-      if (!isMissing(error)) throw error
-      throw new RotationError(`${secret} does not exist: connection strings set by hand are changed by hand`)
-    })
-    return connectAsAdmin(secret, value!)
-  }
+async function connect (secret: string, vault: SecretClient) {
+  // Other secrets are rotated without the MongoDB driver
+  const { connectAsAdmin } = await import('./database-users.ts')
+  const { value } = await vault.getSecret(secret).catch((error) => {
+    if (!isMissing(error)) throw error
+    throw new RotationError(`${secret} does not exist: connection strings set by hand are changed by hand`)
+  })
+  return connectAsAdmin(secret, value!)
 }

@@ -18,19 +18,27 @@ t.teardown(() => rmSync(dir, { recursive: true }))
 await makeCertificates(dir, ['vault', 'other'])
 const read = (name: string) => readFileSync(join(dir, name), 'utf8')
 
-const server = createServer({ cert: read('vault.pem'), key: read('vault-key.pem') }, (_request, response) => response.end('hello'))
+const server = createServer({ cert: read('vault.pem'), key: read('vault-key.pem') }, (_request, response) => {
+  response.end('hello')
+})
 await once(server.listen(0, '127.0.0.1'), 'listening')
 t.teardown(() => server.close())
 const { port } = server.address() as AddressInfo
 
+interface Options {
+  env?: NodeJS.ProcessEnv
+}
+
 /** What a process prints that believes the authority, and resolves names by itself. */
-async function node (code: string, { preload = true, env = { NODE_EXTRA_CA_CERTS: join(dir, 'ca.pem') } as NodeJS.ProcessEnv } = {}) {
-  const { stdout } = await run(process.execPath, [...preload ? ['--import', LOCALHOST] : [], '--input-type=module', '-e', code], { env, cwd: import.meta.dirname })
+async function node (code: string, { env = { NODE_EXTRA_CA_CERTS: join(dir, 'ca.pem') } }: Options = {}) {
+  const args = ['--import', LOCALHOST, '--input-type=module', '-e', code]
+  const { stdout } = await run(process.execPath, args, { env, cwd: import.meta.dirname })
   return stdout.trim()
 }
 
 t.test('the files are whole, keys are for the owner, and the key of the authority is not kept', async (t) => {
-  t.strictSame(readdirSync(dir).sort(), ['ca.pem', 'other-key.pem', 'other.pem', 'vault-key.pem', 'vault.pem'])
+  const files = ['ca.pem', 'other-key.pem', 'other.pem', 'vault-key.pem', 'vault.pem']
+  t.strictSame(readdirSync(dir).sort(), files)
   t.equal(statSync(join(dir, 'vault-key.pem')).mode & 0o777, 0o600)
   const ca = new X509Certificate(read('ca.pem'))
   t.ok(ca.ca)
@@ -39,9 +47,11 @@ t.test('the files are whole, keys are for the owner, and the key of the authorit
     t.ok(leaf.checkIssued(ca) && leaf.verify(ca.publicKey))
     t.notOk(leaf.ca)
     t.equal(leaf.publicKey.asymmetricKeyDetails!.namedCurve, 'prime256v1')
-    for (const host of [`local.${name}.localhost`, `${name}.localhost`, 'localhost']) t.ok(leaf.checkHost(host), host)
+    const good = [`local.${name}.localhost`, `${name}.localhost`, 'localhost']
+    for (const host of good) t.ok(leaf.checkHost(host), host)
     t.ok(leaf.checkIP('127.0.0.1'))
-    for (const host of ['localhost.example', 'a.b.vault.localhost', 'example.localhost']) t.notOk(leaf.checkHost(host), host)
+    const bad = ['localhost.example', 'a.b.vault.localhost', 'example.localhost']
+    for (const host of bad) t.notOk(leaf.checkHost(host), host)
   }
 })
 
@@ -55,8 +65,13 @@ t.test('each call makes another authority', async (t) => {
 
 t.test('Node trusts it by NODE_EXTRA_CA_CERTS, at every name and address it is for', async (t) => {
   const clients: Record<string, string> = {
-    'node:https': "import { get } from 'node:https'; get(URL, (r) => r.on('data', (d) => process.stdout.write(d)))",
-    undici: "import { request } from 'undici'; const { body } = await request(URL); console.log(await body.text())",
+    'node:https': `
+      import { get } from 'node:https'
+      get(URL, (response) => response.on('data', (bytes) => process.stdout.write(bytes)))`,
+    undici: `
+      import { request } from 'undici'
+      const { body } = await request(URL)
+      console.log(await body.text())`,
     fetch: 'const r = await fetch(URL); console.log(await r.text())'
   }
   for (const [client, code] of Object.entries(clients)) {
@@ -67,7 +82,8 @@ t.test('Node trusts it by NODE_EXTRA_CA_CERTS, at every name and address it is f
 })
 
 t.test('nobody else trusts it', async (t) => {
-  const code = `try { await fetch('https://local.vault.localhost:${port}/') } catch ({ cause }) { console.log(cause.code) }`
+  const url = `https://local.vault.localhost:${port}/`
+  const code = `try { await fetch('${url}') } catch ({ cause }) { console.log(cause.code) }`
   t.equal(await node(code, { env: {} }), 'UNABLE_TO_VERIFY_LEAF_SIGNATURE')
   t.equal(await node(code.replace('local.vault', 'local.example')), 'ERR_TLS_CERT_ALTNAME_INVALID')
 })

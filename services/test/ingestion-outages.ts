@@ -5,7 +5,8 @@ import { startIngestion, type Mood } from './ingestion.ts'
 import { inspectable, memoryOf } from './inspected.ts'
 import { startSystem } from './system.ts'
 
-// npm run test:telemetry: ingestion is away, hangs and refuses while requests go on. OUTAGE_SECONDS is how long each lasts
+// npm run test:telemetry: ingestion is away, hangs and refuses while requests go on. Each lasts for
+// OUTAGE_SECONDS.
 
 const SECONDS = Number(process.env.OUTAGE_SECONDS ?? 30)
 const CLIENTS = 8
@@ -17,7 +18,9 @@ const NAMES = ['gateway', 'patient', 'audit'] as const
 t.setTimeout((MOODS.length + 2) * (SECONDS + 60) * 1_000)
 const ingestion = await startIngestion({ keep: false })
 // The SDK that reads keys is loaded for the second look at the vault: before memory is looked at
-const system = await startSystem({ env: { ...ingestion.settings, ...inspectable, LOG_LEVEL: 'warn', KEY_REFRESH_SECONDS: '3' } })
+const system = await startSystem({
+  env: { ...ingestion.settings, ...inspectable, LOG_LEVEL: 'warn', KEY_REFRESH_SECONDS: '3' }
+})
 const pool = new Pool(system.baseUrl, { connections: CLIENTS })
 const headers = { 'ocp-apim-subscription-key': system.subscriptionKey }
 t.teardown(async () => {
@@ -74,7 +77,8 @@ for (const mood of MOODS) {
     }
     for (const { name, heap, rss } of after) {
       const was = before.find((one) => one.name === name)!
-      t.comment(`${name}: heap ${(heap / was.heap).toFixed(3)} of before, resident ${((rss - was.rss) / MIB).toFixed(1)} MiB more`)
+      const more = `${((rss - was.rss) / MIB).toFixed(1)} MiB more`
+      t.comment(`${name}: heap ${(heap / was.heap).toFixed(3)} of before, resident ${more}`)
       t.ok(heap <= 1.1 * was.heap, `${name}'s heap`)
       t.ok(rss <= was.rss + 64 * MIB, `${name}'s resident set`)
     }
@@ -84,7 +88,8 @@ for (const mood of MOODS) {
 
 t.test('what was lost is told at most once a minute', async (t) => {
   t.comment(JSON.stringify(Object.fromEntries(statuses)))
-  const told = system.logs().split('\n').filter((line) => line.includes('telemetry was lost')).map((line) => JSON.parse(line))
+  const told = system.logs().split('\n').filter((line) => line.includes('telemetry was lost'))
+    .map((line) => JSON.parse(line))
   for (const name of NAMES) {
     const times = told.filter((line) => line.name === name).map(({ time }) => Date.parse(time))
     t.ok(times.length > 0, `${name} told it`)

@@ -25,7 +25,8 @@ export type Ingestion = Awaited<ReturnType<typeof startIngestion>>
 export async function startIngestion ({ keep = true } = {}) {
   const dir = mkdtempSync(join(tmpdir(), 'ingestion-'))
   await makeCertificates(dir, ['ingestion'])
-  const tls = { key: readFileSync(join(dir, 'ingestion-key.pem')), cert: readFileSync(join(dir, 'ingestion.pem')) }
+  const read = (name: string) => readFileSync(join(dir, name))
+  const tls = { key: read('ingestion-key.pem'), cert: read('ingestion.pem') }
   let received = ''
   const envelopes: Envelope[] = []
   let bytes = 0
@@ -52,14 +53,17 @@ export async function startIngestion ({ keep = true } = {}) {
     response.end('{"itemsReceived":1,"itemsAccepted":1,"errors":[]}')
   }
 
-  const server = createServer(tls, (request, response) => { take(request, response).catch(() => response.destroy()) })
+  const server = createServer(tls, (request, response) => {
+    take(request, response).catch(() => response.destroy())
+  })
   await once(server.listen(0, '127.0.0.1'), 'listening')
   const { port } = server.address() as AddressInfo
+  const key = 'InstrumentationKey=00000000-0000-0000-0000-000000000000'
 
   return {
     /** The settings that have a system tell everything here. */
     settings: {
-      APPLICATIONINSIGHTS_CONNECTION_STRING: `InstrumentationKey=00000000-0000-0000-0000-000000000000;IngestionEndpoint=https://localhost:${port}/`,
+      APPLICATIONINSIGHTS_CONNECTION_STRING: `${key};IngestionEndpoint=https://localhost:${port}/`,
       NODE_EXTRA_CA_CERTS: join(dir, 'ca.pem')
     },
     get bytes () { return bytes },

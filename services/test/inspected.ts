@@ -5,7 +5,7 @@ import type { System } from './system.ts'
 /** Has every process of a system open Node's inspector, on a port of its own. */
 export const inspectable = { NODE_OPTIONS: '--inspect=127.0.0.1:0' }
 
-/** Of processes of an inspectable system, by pid: bytes of the heap after a collection, and of the resident set. */
+/** The bytes of the heap after a collection, and of the resident set, by pid, in an inspectable system. */
 export async function memoryOf (system: System, pids: number[]) {
   const found = new Map<number, { heap: number, rss: number }>()
   for (const [, url] of system.logs().matchAll(/^Debugger listening on (ws:\S+)$/gm)) {

@@ -10,12 +10,12 @@ const ROOT = resolve(import.meta.dirname, '../..')
 const MAX_README_LINES = 150
 
 const readme = readFileSync(join(ROOT, 'README.md'), 'utf8')
-const pages = [
-  'README.md',
-  'CONTRIBUTING.md',
-  ...readdirSync(join(ROOT, 'docs')).filter((name) => name.endsWith('.md')).map((name) => `docs/${name}`),
-  ...readdirSync(join(ROOT, 'terraform')).filter((name) => name.endsWith('.md')).map((name) => `terraform/${name}`)
-].map((path) => ({ path, markdown: readFileSync(join(ROOT, path), 'utf8') }))
+const pagesIn = (folder: string) => {
+  const names = readdirSync(join(ROOT, folder)).filter((name) => name.endsWith('.md'))
+  return names.map((name) => `${folder}/${name}`)
+}
+const pages = ['README.md', 'CONTRIBUTING.md', ...pagesIn('docs'), ...pagesIn('terraform')]
+  .map((path) => ({ path, markdown: readFileSync(join(ROOT, path), 'utf8') }))
 
 /** The shell commands of a README section, in their order. */
 function shellBlocks (heading: string) {
@@ -34,7 +34,8 @@ function assign (script: string, name: string, value: string) {
 async function bash (script: string, env: NodeJS.ProcessEnv) {
   const shell = spawn('bash', ['-euo', 'pipefail'], { cwd: ROOT, env: { ...process.env, ...env } })
   shell.stdin.end(script)
-  const [stdout, stderr, [code]] = await Promise.all([text(shell.stdout), text(shell.stderr), once(shell, 'close')])
+  const ended = once(shell, 'close')
+  const [stdout, stderr, [code]] = await Promise.all([text(shell.stdout), text(shell.stderr), ended])
   return { code, stdout, stderr }
 }
 
@@ -52,7 +53,8 @@ t.test('the examples of the README run from top to bottom', async (t) => {
   })
 
   t.equal(code, 0, stderr)
-  const expected = [...examples.matchAll(/^# .*$/gm)].flatMap(([comment]) => comment.match(/\b\d{3}\b/g) ?? [])
+  const expected = [...examples.matchAll(/^# .*$/gm)]
+    .flatMap(([comment]) => comment.match(/\b\d{3}\b/g) ?? [])
   const statuses = [...stdout.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => status)
   t.same(statuses, expected, 'each response has the status that the comment above the command says')
   t.equal(statuses.length, examples.match(/^curl -i /gm)?.length, 'every command printed one response')
@@ -88,7 +90,9 @@ t.test('every relative link leads to a file or a folder', async (t) => {
 t.test('every npm script that is named exists', async (t) => {
   const { scripts } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
   for (const { path, markdown } of pages) {
-    for (const [, name] of markdown.matchAll(/\bnpm run (?:--\S+ )*([\w:]+)/g)) t.hasProp(scripts, name!, `${path}: npm run ${name}`)
+    for (const [, name] of markdown.matchAll(/\bnpm run (?:--\S+ )*([\w:]+)/g)) {
+      t.hasProp(scripts, name!, `${path}: npm run ${name}`)
+    }
   }
 })
 

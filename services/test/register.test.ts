@@ -68,7 +68,7 @@ t.test('prints the last records only, or whole ones', async (t) => {
   t.match(operationId, /^[0-9a-f]{32}$/)
 })
 
-t.test('prints the newest records of all chains in the order of their dates, and a repeat once', async (t) => {
+t.test('prints the newest records of all chains in the order of their dates, a repeat once', async (t) => {
   const client = new MongoClient(connection)
   t.teardown(() => client.close())
   const blocks = client.db(database).collection<{ _id: string }>('blocks')
@@ -91,7 +91,9 @@ t.test('prints the newest records of all chains in the order of their dates, and
   const [old, young] = ['00000000-0000-7000-8000-000000000000', 'ffffffff-0000-7000-8000-000000000000']
   await blocks.insertMany([block(old, 1, 3, 5, 6), block(young, 2, 3, 4)])
   t.teardown(() => blocks.deleteMany({ chain: { $in: [old, young] } } as object))
-  const operations = async (last: number) => rows(await audit('--last', String(last))).map((row) => /load-(\d)/.exec(row)?.[1])
+  const operations = async (last: number) => {
+    return rows(await audit('--last', String(last))).map((row) => /load-(\d)/.exec(row)?.[1])
+  }
   t.strictSame(await operations(6), ['1', '2', '3', '4', '5', '6'])
   t.strictSame(await operations(2), ['5', '6'])
   t.strictSame((await operations(7)).slice(1), ['1', '2', '3', '4', '5', '6'])
@@ -114,14 +116,16 @@ t.test('follows the register, over a restart of the service too', async (t) => {
 
 t.test('says clearly what it does not take, and what does not run', async (t) => {
   const refused = async (args: string[], settings: NodeJS.ProcessEnv = {}) => {
-    const { code, stderr } = await run(process.execPath, [REGISTER, ...args], { env: { ...env, ...settings } }).then(
-      () => { throw new Error('it ran') }, (error: { code: number, stderr: string }) => error)
+    const running = run(process.execPath, [REGISTER, ...args], { env: { ...env, ...settings } })
+    const { code, stderr } = await running
+      .then(() => { throw new Error('it ran') }, (error: { code: number, stderr: string }) => error)
     t.equal(code, 1)
     t.match(stderr, /^npm run register: .*\n$/)
     return stderr
   }
   t.match(await refused(['--nothing']), '--nothing')
   t.match(await refused(['--last', 'x']), '--last')
-  t.match(await refused([], { LOCAL_DIR: join(system.localDir, 'nothing'), MONGODB_URI: '' }), 'nothing runs here')
+  const elsewhere = { LOCAL_DIR: join(system.localDir, 'nothing'), MONGODB_URI: '' }
+  t.match(await refused([], elsewhere), 'nothing runs here')
   t.match(await audit('--help'), '--follow')
 })

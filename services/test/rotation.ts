@@ -8,8 +8,8 @@ import { Pool } from 'undici'
 import { secretNames } from '../rotation/strategies.ts'
 import { startSystem } from './system.ts'
 
-// Every secret is rotated repeatedly under load, while the vault is killed, restarts and hangs. The load lasts for
-// ROTATION_SECONDS, and on a slow machine until there were rotations enough.
+// Every secret is rotated repeatedly under load, while the vault is killed, restarts and hangs. The load
+// lasts for ROTATION_SECONDS, and on a slow machine until there were rotations enough.
 
 const run = promisify(execFile)
 const ROTATE = fileURLToPath(import.meta.resolve('../cli/rotate.ts'))
@@ -23,9 +23,13 @@ const OUTAGE_MS = 15_000
 /** Within it every process has looked at the vault, and a new version is active. */
 const KNOWN_MS = 2_500
 /** Clients are told of new subscription keys when the command has ended, so those come last. */
-const NAMES = secretNames.toSorted((a, b) => Number(a === 'gateway-subscription-keys') - Number(b === 'gateway-subscription-keys'))
+const LAST = 'gateway-subscription-keys'
+const NAMES = secretNames.toSorted((a, b) => Number(a === LAST) - Number(b === LAST))
+const timeout = (SECONDS + 540) * 1_000
 
-test('keys, passwords and connection strings rotate without a failed request', { timeout: (SECONDS + 540) * 1_000 }, async (t) => {
+type Headers = Record<string, string>
+
+test('keys, passwords and connection strings rotate without a failed request', { timeout }, async (t) => {
   const system = await startSystem({ env: { KEY_REFRESH_SECONDS: String(REFRESH_SECONDS) } })
   t.teardown(() => system.stop())
   const pool = new Pool(system.baseUrl, { connections: CLIENTS })
@@ -35,9 +39,16 @@ test('keys, passwords and connection strings rotate without a failed request', {
   const answers = new Map<string, number>()
   const count = (answer: string) => answers.set(answer, (answers.get(answer) ?? 0) + 1)
 
-  async function call (operation: string, method: 'GET' | 'POST' | 'PUT', path: string, payload?: object, headers: Record<string, string> = {}) {
+  async function call (
+    operation: string, method: 'GET' | 'POST' | 'PUT', path: string, payload?: object, headers: Headers = {}
+  ) {
     try {
-      const answer = await pool.request({ method, path, body: payload && JSON.stringify(payload), headers: { 'ocp-apim-subscription-key': subscriptionKey, ...headers } })
+      const answer = await pool.request({
+        method,
+        path,
+        body: payload && JSON.stringify(payload),
+        headers: { 'ocp-apim-subscription-key': subscriptionKey, ...headers }
+      })
       const body = await answer.body.json() as { id: string } & Array<{ id: string }>
       count(`${operation} ${answer.statusCode}`)
       return { statusCode: answer.statusCode, headers: answer.headers, body }
@@ -54,7 +65,8 @@ test('keys, passwords and connection strings rotate without a failed request', {
       const created = await call('create', 'POST', '/patient', details, once)
       if (created?.statusCode !== 201) continue
       const { id } = created.body
-      if ((await call('repeat', 'POST', '/patient', details, once))?.body.id !== id) count('a repeat was another patient')
+      const repeat = await call('repeat', 'POST', '/patient', details, once)
+      if (repeat?.body.id !== id) count('a repeat was another patient')
       await call('load', 'GET', `/patient/${id}`)
       await call('update', 'PUT', `/patient/${id}`, { ...details, postCode: 'W1S5' })
       const first = await call('search', 'POST', '/patient/search?limit=1&sort=-lastUpdated', { lastName })
@@ -66,7 +78,8 @@ test('keys, passwords and connection strings rotate without a failed request', {
   /** The statuses of both services for the host keys that `keys` hold. */
   async function statusesOf (keys: Map<string, string>) {
     const { patient, audit } = system.run
-    return await Promise.all([[patient.url, 'patient-host-key'], [audit.url, 'audit-host-key']].map(async ([url, name]) => {
+    const services = [[patient.url, 'patient-host-key'], [audit.url, 'audit-host-key']]
+    return await Promise.all(services.map(async ([url, name]) => {
       const response = await fetch(`${url}/keys`, { headers: { 'x-functions-key': keys.get(name!)! } })
       await response.body?.cancel()
       return response.status
@@ -76,12 +89,15 @@ test('keys, passwords and connection strings rotate without a failed request', {
   let rotations = 0
   async function rotate () {
     const before = system.secrets()
-    await run(process.execPath, [ROTATE, ...NAMES], { env: { ...process.env, LOCAL_DIR: system.localDir, KEY_GRACE_SECONDS: String(GRACE_SECONDS) } })
+    const env = { ...process.env, LOCAL_DIR: system.localDir, KEY_GRACE_SECONDS: String(GRACE_SECONDS) }
+    await run(process.execPath, [ROTATE, ...NAMES], { env })
     rotations++
     const rotatedAt = performance.now()
     const after = system.secrets()
     t.same(NAMES.filter((name) => after.get(name) === before.get(name)), [], 'each has a new value')
-    sleep(KNOWN_MS).then(() => { subscriptionKey = JSON.parse(after.get('gateway-subscription-keys')!)['local-client'].key })
+    sleep(KNOWN_MS).then(() => {
+      subscriptionKey = JSON.parse(after.get('gateway-subscription-keys')!)['local-client'].key
+    })
 
     /** To be awaited after the grace time. */
     return async () => {
@@ -97,7 +113,8 @@ test('keys, passwords and connection strings rotate without a failed request', {
   let restarts = 0
   let hung = false
   const isEnough = () => hung && restarts >= 2 && rotations >= 4
-  for (let next = performance.now() + EVERY_MS; performance.now() < until - EVERY_MS || !isEnough(); next += EVERY_MS) {
+  let next = performance.now() + EVERY_MS
+  for (; performance.now() < until - EVERY_MS || !isEnough(); next += EVERY_MS) {
     const afterGrace = await rotate()
     await sleep(KNOWN_MS)
     if (!hung && performance.now() > outageBegins) {
@@ -118,13 +135,17 @@ test('keys, passwords and connection strings rotate without a failed request', {
   load.over = true
   await Promise.all(clients)
 
-  t.comment(`${rotations} rotations of ${NAMES.length} secrets, ${restarts} restarts of the vault`, Object.fromEntries([...answers].sort()))
+  const summary = `${rotations} rotations of ${NAMES.length} secrets, ${restarts} restarts of the vault`
+  t.comment(summary, Object.fromEntries([...answers].sort()))
   t.ok(isEnough())
   const good = /^(create 201|repeat 201|(load|update|search|next page) 200)$/
   t.same([...answers].filter(([answer]) => !good.test(answer)), [], 'no request failed')
-  for (const operation of ['create 201', 'repeat 201', 'load 200', 'update 200', 'search 200', 'next page 200']) t.ok(answers.get(operation)! > CLIENTS, operation)
-  t.same((await Promise.all(statuses)).flat().filter((status) => status !== 401), [], 'after its grace time a key is refused by both services')
+  const operations = ['create 201', 'repeat 201', 'load 200', 'update 200', 'search 200', 'next page 200']
+  for (const operation of operations) t.ok(answers.get(operation)! > CLIENTS, operation)
+  const later = (await Promise.all(statuses)).flat()
+  t.same(later.filter((status) => status !== 401), [], 'after its grace time both services refuse a key')
   const keysAndPasswords = [...system.secrets().values()].flatMap((value) => value.match(/[\w-]{43}/g) ?? [])
   t.ok(keysAndPasswords.length >= 10)
-  t.same(keysAndPasswords.filter((value) => value !== system.subscriptionKey && system.logs().includes(value)), [], 'no log line holds one')
+  const logged = keysAndPasswords.filter((value) => system.logs().includes(value))
+  t.same(logged.filter((value) => value !== system.subscriptionKey), [], 'no log line holds one')
 })

@@ -6,12 +6,15 @@ import { isAlive, startSystem, StartFailure, type System } from './system.ts'
 
 // As .taprc has it, for a run without it: tap's own 30 s are short on a busy machine
 t.setTimeout(600_000)
+// Each has a system of its own, and waits most of the time
+t.jobs = 3
 
 const sh = promisify(execFile)
 
 /** The processes of both services: those that their ingresses have started. */
 async function replicas ({ run }: System) {
-  const { stdout } = await sh('ps', ['-o', 'pid=', '--ppid', `${run.patient.pid},${run.audit.pid}`]).catch(() => ({ stdout: '' }))
+  const args = ['-o', 'pid=', '--ppid', `${run.patient.pid},${run.audit.pid}`]
+  const { stdout } = await sh('ps', args).catch(() => ({ stdout: '' }))
   return stdout.split('\n').filter(Boolean).map(Number)
 }
 
@@ -35,7 +38,8 @@ t.test('services that are scaled to zero start with a request, end when idle, an
   const answers = await Promise.all([create(system), create(system), create(system)])
   for (const answer of answers) t.match(answer, /^HTTP\/1.1 201 /)
   const { run } = system
-  const all = [run.pid, ...[run.gateway, run.patient, run.audit, run.vault, run.database].flatMap((running) => running?.pid ?? []), ...await replicas(system)]
+  const running = [run, run.gateway, run.patient, run.audit, run.vault, run.database]
+  const all = [...running.flatMap((one) => one?.pid ?? []), ...await replicas(system)]
   t.ok(all.length >= 7)
 
   // A terminal sends it to all of them
@@ -57,7 +61,8 @@ t.test('nothing of it outlives start.ts when it is killed', async (t) => {
 })
 
 t.test('what is typed wrong is told', async (t) => {
-  const failure = await startSystem({ args: ['--scale-to-one'] }).then((system) => system.stop(), (error) => error)
+  const starting = startSystem({ args: ['--scale-to-one'] })
+  const failure = await starting.then((system) => system.stop(), (error) => error)
   t.ok(failure instanceof StartFailure)
   t.match(failure, { code: 1, stderr: /^npm start: Unknown option '--scale-to-one'/ })
 })

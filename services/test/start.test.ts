@@ -8,7 +8,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
 import { readRun } from '../cli/system/state.ts'
-import { dropDatabases, isAlive, makeLocalDir, removeLocalDir, startSystem, StartFailure, type Name, type Options, type System } from './system.ts'
+import {
+  dropDatabases, isAlive, makeLocalDir, removeLocalDir, startSystem, StartFailure, type Name, type Options,
+  type System
+} from './system.ts'
 
 // As .taprc has it, for a run without it: tap's own 30 s are short on a busy machine
 t.setTimeout(600_000)
@@ -82,7 +85,8 @@ async function createPatient ({ baseUrl, subscriptionKey }: System) {
 }
 
 async function loadPatient ({ baseUrl, subscriptionKey }: System, id: string) {
-  const response = await fetch(`${baseUrl}/patient/${id}`, { headers: { 'ocp-apim-subscription-key': subscriptionKey } })
+  const headers = { 'ocp-apim-subscription-key': subscriptionKey }
+  const response = await fetch(`${baseUrl}/patient/${id}`, { headers })
   return { status: response.status, body: await response.json() as object }
 }
 
@@ -105,13 +109,22 @@ t.test('a system that runs', async (t) => {
   t.test('the monitor shows an operation through all of it, with its audit record', async (t) => {
     const trace = randomBytes(16).toString('hex')
     const { status } = await fetch(`${system.baseUrl}/patient/unknown`, {
-      headers: { 'ocp-apim-subscription-key': system.subscriptionKey, traceparent: `00-${trace}-${'b'.repeat(16)}-01` }
+      headers: {
+        'ocp-apim-subscription-key': system.subscriptionKey,
+        traceparent: `00-${trace}-${'b'.repeat(16)}-01`
+      }
     })
     t.equal(status, 404)
     const shown = async () => (await fetch(`${system.run.monitor!.url}/operations/${trace}`)).text()
-    const expected = ['gateway', 'patient', 'audit', '/patient/:patientId', '/audit', 'insert blocks', 'local-client']
+    const expected = [
+      'gateway', 'patient', 'audit', '/patient/:patientId', '/audit', 'insert blocks', 'local-client'
+    ]
     let page = await shown()
-    for (const until = Date.now() + 30_000; Date.now() < until && !expected.every((text) => page.includes(text)); page = await shown()) await sleep(200)
+    const until = Date.now() + 30_000
+    while (Date.now() < until && !expected.every((text) => page.includes(text))) {
+      await sleep(200)
+      page = await shown()
+    }
     for (const text of expected) t.ok(page.includes(text), text)
   })
 
@@ -123,10 +136,10 @@ t.test('a system that runs', async (t) => {
     }
   })
 
-  t.test('no key and no password is in a log line, or in the arguments or the environment of a process', async (t) => {
+  t.test('no key and no password is in a log line, an argument or a variable of a process', async (t) => {
     const { stdout } = await sh('ps', ['-o', 'pid=', '--ppid', String(system.run.pid)])
     const all = [system.run.pid, ...stdout.trim().split(/\s+/).map(Number)]
-    for (const { pid } of [...names, 'monitor' as const].map((name) => system.run[name]!)) t.ok(all.includes(pid!))
+    for (const name of [...names, 'monitor'] as const) t.ok(all.includes(system.run[name]!.pid!))
     const [told, ...keys] = [system.subscriptionKey, system.readerKey, ...keysAndPasswords(system)]
     t.ok(keys.length >= 4)
     t.equal(system.logs().split(told!).length - 1, 3, 'but for the subscription key in the lines to paste')
@@ -140,23 +153,9 @@ t.test('a system that runs', async (t) => {
     }
   })
 
-  t.test('what a user gave is moved into the vault: no other process has it', async (t) => {
-    const SUBSCRIPTION_KEY = 'a-key-that-was-given-1'
-    const MONGODB_URI = system.run.patient.connection
-    const other = await start(t, { env: { SUBSCRIPTION_KEY, MONGODB_URI, DATABASE_PREFIX: `given-${process.pid}-` } })
-    t.equal(other.keys['patient-db-connection'], MONGODB_URI)
-    t.equal(other.subscriptionKey, SUBSCRIPTION_KEY)
-    for (const { pid } of [other.run.gateway, other.run.patient, other.run.audit, other.run.vault]) {
-      const environ = readFileSync(`/proc/${pid}/environ`, 'utf8')
-      t.notOk(environ.includes(SUBSCRIPTION_KEY))
-      t.notOk(environ.includes('mongodb://'))
-    }
-    t.equal((await createPatient(other)).status, 201)
-    if (!embedded) await dropDatabases(`given-${process.pid}-`)
-  })
-
   t.test('a second one on the same directory is refused', async (t) => {
-    isClear(t, await failure(t, { localDir: system.localDir }), `another system is running from ${system.localDir}`)
+    const second = await failure(t, { localDir: system.localDir })
+    isClear(t, second, `another system is running from ${system.localDir}`)
     t.equal((await createPatient(system)).status, 201)
   })
 
@@ -176,18 +175,32 @@ t.test('a system that runs', async (t) => {
     t.equal((await createPatient(system)).status, 201)
   })
 
-  t.test('a server of one\'s own takes the place of the embedded one', async (t) => {
+  t.test('a server and a key that a user gives are in the vault alone, and used', async (t) => {
     const { connection } = system.run.patient
+    const SUBSCRIPTION_KEY = 'a-key-that-was-given-1'
     const DATABASE_PREFIX = `own-${process.pid}-`
-    const other = await start(t, { env: { MONGODB_URI: connection, DATABASE_PREFIX } })
+    const other = await start(t, { env: { SUBSCRIPTION_KEY, MONGODB_URI: connection, DATABASE_PREFIX } })
     if (!embedded) t.teardown(() => dropDatabases(DATABASE_PREFIX))
+    t.equal(other.keys['patient-db-connection'], connection)
+    t.equal(other.subscriptionKey, SUBSCRIPTION_KEY)
+    for (const { pid } of [other.run.gateway, other.run.patient, other.run.audit, other.run.vault]) {
+      const environ = readFileSync(`/proc/${pid}/environ`, 'utf8')
+      t.notOk(environ.includes(SUBSCRIPTION_KEY))
+      t.notOk(environ.includes('mongodb://'))
+    }
     t.notHas(other.run, 'database')
-    t.match(other.run, { patient: { connection, database: `${DATABASE_PREFIX}patient` }, audit: { connection, database: `${DATABASE_PREFIX}audit` } })
-    if (embedded) isClear(t, await failure(t, { env: { MONGODB_URI: system.run.database!.url } }), /^npm start: MONGODB_URI: 127\.0\.0\.1:\d+ refuses the user or the password\n$/)
+    t.match(other.run.patient, { connection, database: `${DATABASE_PREFIX}patient` })
+    t.match(other.run.audit, { connection, database: `${DATABASE_PREFIX}audit` })
     const { status, id } = await createPatient(other)
     t.equal(status, 201)
     t.equal((await loadPatient(other, id)).status, 200)
     t.equal((await loadPatient(system, id)).status, 404)
+  })
+
+  t.test('a server that refuses the password is named', { skip: !embedded }, async (t) => {
+    const refused = await failure(t, { env: { MONGODB_URI: system.run.database!.url } })
+    const line = /^npm start: MONGODB_URI: 127\.0\.0\.1:\d+ refuses the user or the password\n$/
+    isClear(t, refused, line)
   })
 })
 
@@ -195,15 +208,22 @@ t.test('a system that ends and starts again', async (t) => {
   const dir = localDir(t)
   const SUBSCRIPTION_KEY = "it's_$HOME"
   const first = await start(t, { localDir: dir })
+  await sleep(500)
+  const linesAtStart = first.logs()
   const { id } = await createPatient(first)
   const patient = await loadPatient(first, id)
+
+  t.test('its last lines at the start are those for pasting', async (t) => {
+    t.match(linesAtStart, /^curl .*\/patient .*\ncurl .*\/patient\/search .*\n$/m)
+    t.ok(linesAtStart.endsWith(`${first.curlLines.at(-1)}\n`))
+  })
 
   t.test('SIGTERM ends all within 5 s, with exit code 0', async (t) => {
     await isEnded(t, first, 'SIGTERM')
     t.notOk(readdirSync(dir).includes('run.json'))
   })
 
-  t.test('keys and patients outlive a restart, and nothing outlives start.ts when it is killed', async (t) => {
+  t.test('keys and patients outlive a restart, and nothing outlives a killed start.ts', async (t) => {
     const second = await start(t, { localDir: dir })
     t.strictSame(keysAndPasswords(second), keysAndPasswords(first))
     t.equal(second.subscriptionKey, first.subscriptionKey)
@@ -213,7 +233,7 @@ t.test('a system that ends and starts again', async (t) => {
     await gone(all)
   })
 
-  t.test('it starts after it was killed, the key of the client product can be given, and Ctrl-C ends all', async (t) => {
+  t.test('it starts after it was killed, with the key that is given, and Ctrl-C ends all', async (t) => {
     const third = await start(t, { localDir: dir, env: { SUBSCRIPTION_KEY } })
     t.equal(third.subscriptionKey, SUBSCRIPTION_KEY)
     t.strictSame(await loadPatient(third, id), patient)
@@ -224,33 +244,27 @@ t.test('a system that ends and starts again', async (t) => {
   })
 
   t.test('a corrupted data file is named, and nothing is left running', { skip: !embedded }, async (t) => {
+    const damaged = 'this is no database, and long enough to be read as the header of one'
     for (const file of readdirSync(join(dir, 'database'))) {
       if (/-(wal|shm)$/.test(file)) rmSync(join(dir, 'database', file))
-      else writeFileSync(join(dir, 'database', file), 'this is no database, and long enough to be read as the header of one')
+      else writeFileSync(join(dir, 'database', file), damaged)
     }
     isClear(t, await failure(t, { localDir: dir }), /^npm start: database did not start: ./)
   })
 })
 
-t.test('its last lines at the start are those for pasting', async (t) => {
-  const system = await start(t)
-  await sleep(500)
-  t.match(system.logs(), /^curl .*\/patient .*\ncurl .*\/patient\/search .*\n$/m)
-  t.ok(system.logs().endsWith(`${system.curlLines.at(-1)}\n`))
-})
-
 t.test('systems that start at the same time do not get in the way of each other', async (t) => {
-  const systems = await Promise.all(Array.from({ length: 4 }, () => start(t)))
+  const systems = await Promise.all([start(t), start(t), start(t)])
   const urls = systems.flatMap(({ run }) => names.map((name) => run[name]!.url))
   t.equal(new Set(urls).size, urls.length)
   t.notMatch(systems.map((system) => system.logs()).join(), 'EADDRINUSE')
   for (const system of systems) t.equal((await createPatient(system)).status, 201)
-})
 
-t.test('SIGTERM ends even what does not answer', async (t) => {
-  const system = await start(t)
-  for (const name of names) system.kill(name, 'SIGSTOP')
-  await isEnded(t, system, 'SIGTERM')
+  t.test('SIGTERM ends even what does not answer', async (t) => {
+    const [system] = systems
+    for (const name of names) system.kill(name, 'SIGSTOP')
+    await isEnded(t, system, 'SIGTERM')
+  })
 })
 
 t.test('a signal while it starts ends it as well', async (t) => {
@@ -259,7 +273,10 @@ t.test('a signal while it starts ends it as well', async (t) => {
   while (!readdirSync(dir).includes('run.json')) await sleep(5)
   const run = readRun(dir)
   process.kill(run.pid, 'SIGTERM')
-  const { code, stderr } = await starting.then(() => { throw new Error('it started') }, (error: StartFailure) => error)
+  const { code, stderr } = await starting.then(
+    () => { throw new Error('it started') },
+    (error: StartFailure) => error
+  )
   t.equal(code, 0)
   t.equal(stderr, '')
   t.notOk(isAlive(run.vault.pid!))
@@ -274,19 +291,22 @@ t.test('a port in use is named', async (t) => {
 })
 
 t.test('a server that cannot be reached is named, without its password', async (t) => {
-  const result = await failure(t, { env: { MONGODB_URI: 'mongodb://user:secret@127.0.0.1:1/?authSource=admin' } })
+  const MONGODB_URI = 'mongodb://user:secret@127.0.0.1:1/?authSource=admin'
+  const result = await failure(t, { env: { MONGODB_URI } })
   isClear(t, result, 'MONGODB_URI: no MongoDB server answers at 127.0.0.1:1')
   t.notMatch(result.stderr, 'secret')
 })
 
 t.test('settings that are wrong are named together', async (t) => {
-  isClear(t, await failure(t, { env: { PORT: 'x', AUDIT_DB_CONNECTION: 'secret', LOG_LEVEL: 'loud' } }), /PORT .*LOG_LEVEL .*AUDIT_DB_CONNECTION /)
+  const result = await failure(t, { env: { PORT: 'x', AUDIT_DB_CONNECTION: 'secret', LOG_LEVEL: 'loud' } })
+  isClear(t, result, /PORT .*LOG_LEVEL .*AUDIT_DB_CONNECTION /)
 })
 
 t.test('a damaged vault is named', async (t) => {
-  for (const damaged of ['', '{', 'x'.repeat(42)]) {
+  await Promise.all(['', '{', 'x'.repeat(42)].map(async (damaged) => {
     const dir = localDir(t)
     writeFileSync(join(dir, 'unseal-key'), damaged)
-    isClear(t, await failure(t, { localDir: dir }), /^npm start: vault did not start: .*unseal-key is damaged/)
-  }
+    const result = await failure(t, { localDir: dir })
+    isClear(t, result, /^npm start: vault did not start: .*unseal-key is damaged/)
+  }))
 })

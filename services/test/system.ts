@@ -42,7 +42,8 @@ export class StartFailure extends Error {
   }
 }
 
-type SecretName = 'patient-host-key' | 'audit-host-key' | 'patient-data-key' | 'patient-db-connection' | 'audit-db-connection' | 'audit-db-viewer-connection'
+type SecretName = 'patient-host-key' | 'audit-host-key' | 'patient-data-key' |
+  'patient-db-connection' | 'audit-db-connection' | 'audit-db-viewer-connection'
 
 export type System = Awaited<ReturnType<typeof startSystem>>
 
@@ -57,9 +58,13 @@ export function makeLocalDir () {
  */
 export async function startSystem ({ args = [], env = {}, localDir, quiet = false }: Options = {}) {
   const dir = localDir ?? makeLocalDir()
-  const settings: NodeJS.ProcessEnv = { ...process.env, PORT: '0', MONITOR: 'off', MONITOR_PORT: '0', NODE_OPTIONS: '', LOCAL_DIR: dir, DATABASE_PREFIX: prefixOf(dir), ...env }
+  const defaults = { PORT: '0', MONITOR: 'off', MONITOR_PORT: '0', NODE_OPTIONS: '', LOCAL_DIR: dir }
+  const settings: NodeJS.ProcessEnv = { ...process.env, ...defaults, DATABASE_PREFIX: prefixOf(dir), ...env }
   // It must not outlive the test that started it either
-  const start = spawn(process.execPath, ['--import', ORPHAN, START, ...args], { env: settings, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+  const start = spawn(process.execPath, ['--import', ORPHAN, START, ...args], {
+    env: settings,
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc']
+  })
   const ended = once(start, 'close')
   let stdout = ''
   let stderr = ''
@@ -105,7 +110,9 @@ export async function startSystem ({ args = [], env = {}, localDir, quiet = fals
     /** Urls and pids of the moment, and ways to the databases on which everything is allowed. */
     get run () {
       const run = readRun(dir)
-      const connectionOf = (service: 'patient' | 'audit') => keys[`${service}-db-${run.database ? 'admin-' : ''}connection`]!
+      const connectionOf = (service: 'patient' | 'audit') => {
+        return keys[`${service}-db-${run.database ? 'admin-' : ''}connection`]!
+      }
       return {
         ...run,
         patient: { ...run.patient, connection: connectionOf('patient') },
@@ -121,10 +128,11 @@ export async function startSystem ({ args = [], env = {}, localDir, quiet = fals
     /** All that came on stdout and stderr so far. */
     logs: () => logs,
 
-    /** The log lines of one operation, as soon as each of `names` has written one: they gather lines for a moment. */
+    /** The log lines of one operation, once each of `names` has written one: they gather lines first. */
     async linesOf (traceId: string, ...names: Name[]) {
       for (;;) {
-        const lines = logs.split('\n').filter((line) => line.includes(traceId)).map((line) => JSON.parse(line))
+        const found = logs.split('\n').filter((line) => line.includes(traceId))
+        const lines = found.map((line) => JSON.parse(line))
         if (names.every((name) => lines.some((line) => line.name === name))) return lines
         await sleep(20)
       }
@@ -146,9 +154,12 @@ export async function startSystem ({ args = [], env = {}, localDir, quiet = fals
     /** Waits until every process is ready. */
     async ready () {
       const { gateway, patient, audit } = firstRun
-      const urls = [`${gateway.url}/status-0123456789abcdef`, `${patient.url}/health/ready`, `${audit.url}/health/ready`]
-      const sockets = [firstRun.vault, firstRun.database].flatMap((running) => running ? Number(new URL(running.url).port) : [])
-      while (!(await Promise.all([...urls.map(isOk), ...sockets.map(accepts)])).every(Boolean)) await sleep(20)
+      const paths = [`${patient.url}/health/ready`, `${audit.url}/health/ready`]
+      const urls = [`${gateway.url}/status-0123456789abcdef`, ...paths]
+      const sockets = [firstRun.vault, firstRun.database]
+        .flatMap((running) => running ? Number(new URL(running.url).port) : [])
+      const areReady = () => Promise.all([...urls.map(isOk), ...sockets.map(accepts)])
+      while (!(await areReady()).every(Boolean)) await sleep(20)
     },
 
     /** Stops it, and tells how it ended and after how many ms. */
@@ -201,8 +212,9 @@ export async function dropDatabases (prefix: string) {
 /** Whether a process with this id is there. */
 export function isAlive (pid: number) {
   try {
+    const stat = existsSync('/proc') ? readFileSync(`/proc/${pid}/stat`, 'utf8') : ''
     // A zombie is gone for all but its parent
-    return !/^\d+ \(.*\) Z/.test(existsSync('/proc') ? readFileSync(`/proc/${pid}/stat`, 'utf8') : '') && process.kill(pid, 0)
+    return !/^\d+ \(.*\) Z/.test(stat) && process.kill(pid, 0)
   } catch {
     return false
   }

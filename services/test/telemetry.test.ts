@@ -68,14 +68,16 @@ test('one request is one operation through gateway, patient, audit and both data
   t.equal(records[0]!.operationId, answer.trace)
 })
 
-test('a failure is marked where it happened, up to the client, and its traceId is the operation', async (t) => {
+test('a failure is marked where it happened, up to the client, with its traceId', async (t) => {
   const pid = system.kill('audit', 'SIGSTOP')
   t.teardown(() => process.kill(pid, 'SIGCONT'))
   const answer = await api.post('/patient', newPatient())
   process.kill(pid, 'SIGCONT')
   t.equal(answer.status, 503)
   t.equal(answer.body.traceId, answer.trace)
-  const tree = await treeOf(t, answer, (told) => told.filter(({ tags }) => tags['ai.cloud.role'] !== 'audit').length >= 4)
+  const tree = await treeOf(t, answer, (told) => {
+    return told.filter(({ tags }) => tags['ai.cloud.role'] !== 'audit').length >= 4
+  })
   t.strictSame(drawn(tree).filter((line) => !line.includes(' audit: ')), [
     'gateway: request POST /patient 503 failed',
     '  gateway: Http POST /patient 503 failed',
@@ -85,7 +87,8 @@ test('a failure is marked where it happened, up to the client, and its traceId i
 })
 
 test('shared inserts show in each operation that they store a record of', async (t) => {
-  const answers = await Promise.all(Array.from({ length: 12 }, () => api.get(`/patient/${'0'.repeat(8)}-0000-4000-8000-${'0'.repeat(12)}`)))
+  const unknown = `/patient/${'0'.repeat(8)}-0000-4000-8000-${'0'.repeat(12)}`
+  const answers = await Promise.all(Array.from({ length: 12 }, () => api.get(unknown)))
   for (const answer of answers) {
     const tree = await treeOf(t, answer, (told) => told.length >= 7)
     const inserts = drawn(tree).filter((line) => line.endsWith('audit: mongodb insert blocks 0'))
@@ -102,7 +105,13 @@ test('every line of a log that is about a request names its trace and its span',
 
 test('a repeated header cannot choose what is told', async (t) => {
   const secret = 'Lovelace'
-  await api.get(`/patient/${secret}?lastName=${secret}`, { 'user-agent': secret, tracestate: `a=${secret}`, 'x-forwarded-for': secret, baggage: `name=${secret}`, host: secret })
+  await api.get(`/patient/${secret}?lastName=${secret}`, {
+    'user-agent': secret,
+    tracestate: `a=${secret}`,
+    'x-forwarded-for': secret,
+    baggage: `name=${secret}`,
+    host: secret
+  })
   await api.call('GET', `/${secret}/${secret}`)
   const answer = await api.get('/patient/after')
   await treeOf(t, answer, (told) => told.length >= 6)

@@ -23,7 +23,9 @@ function byCollection (indexes: Index[]) {
     const { indexes } = collections[collection] ??= { indexes: [] }
     // The Terraform provider supports neither descending nor partial indexes
     const directions = Object.values(key)
-    if (directions.some((direction) => direction !== 1)) throw new Error(`${collection}: only ascending indexes can be made by Terraform`)
+    if (directions.some((direction) => direction !== 1)) {
+      throw new Error(`${collection}: only ascending indexes can be made by Terraform`)
+    }
     indexes.push(Object.keys(key))
     if (options?.expireAfterSeconds === 0) collections[collection]!.ttl_seconds = CLAIM_LIFETIME_MS / 1_000
     else if (options) throw new Error(`${collection}: an option of an index that Terraform does not set`)
@@ -31,4 +33,6 @@ function byCollection (indexes: Index[]) {
   return collections
 }
 
-if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) process.stdout.write(`${JSON.stringify(collections, null, 2)}\n`)
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  process.stdout.write(`${JSON.stringify(collections, null, 2)}\n`)
+}

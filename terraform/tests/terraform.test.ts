@@ -10,7 +10,7 @@ const directory = resolve(process.env.TERRAFORM_DIR ?? join(import.meta.dirname,
 const filters = process.env.TEST_FILES?.split(',').map((file) => `-filter=tests/${file}.tftest.hcl`) ?? []
 
 if (!isInstalled) {
-  process.stderr.write('\n*** NOT TESTED: terraform/, since there is no terraform on this machine (1.11 or later) ***\n\n')
+  process.stderr.write('\n*** NOT TESTED: terraform/, since Terraform 1.11 or later is not installed ***\n\n')
   t.pass('skipped: no terraform', { skip: 'no terraform on this machine' })
 } else {
   if (process.env.TERRAFORM_DIR === undefined) {
@@ -32,10 +32,13 @@ if (!isInstalled) {
   t.test('passes its own tests', async (t) => {
     const runs = await test(directory, ...filters)
     t.ok(runs.length > 0, 'there are tests')
-    for (const { file, name, passed, problems } of runs) t.ok(passed, `${file}: ${name.replaceAll('_', ' ')}${problems.map((problem) => `\n${problem}`).join('')}`)
+    for (const { file, name, passed, problems } of runs) {
+      t.ok(passed, [`${file}: ${name.replaceAll('_', ' ')}`, ...problems].join('\n'))
+    }
 
     for (const name of ['defaults', 'everything']) {
-      const resources = runs.find((run) => run.file.endsWith('whole.tftest.hcl') && run.name === name)?.resources ?? []
+      const run = runs.find((run) => run.file.endsWith('whole.tftest.hcl') && run.name === name)
+      const resources = run?.resources ?? []
       if (resources.length > 0) t.test(`with ${name}`, async (t) => whatAlwaysHolds(t, resources, directory))
       else if (filters.length === 0) t.fail(`the run ${name} made nothing`)
     }
@@ -45,8 +48,10 @@ if (!isInstalled) {
     const files = readdirSync(join(directory, 'environments')).filter((file) => file.endsWith('.tfvars'))
     t.ok(files.length > 1)
     for (const file of files) {
-      const runs = await test(directory, '-test-directory=tests/environments', `-var-file=environments/${file}`)
-      t.ok(runs.length > 0 && runs.every(({ passed }) => passed), `${file} ${runs.flatMap(({ problems }) => problems).join('\n')}`)
+      const args = ['-test-directory=tests/environments', `-var-file=environments/${file}`]
+      const runs = await test(directory, ...args)
+      const problems = runs.flatMap(({ problems }) => problems).join('\n')
+      t.ok(runs.length > 0 && runs.every(({ passed }) => passed), `${file} ${problems}`)
     }
   })
 
@@ -64,14 +69,24 @@ t.test('collections.json matches the services', async (t) => {
 
 t.test('the custom role allows the operations that rotation calls on an account', async (t) => {
   const source = readFileSync(new URL('../../services/rotation/cosmos-keys.ts', import.meta.url), 'utf8')
-  const calls = [...source.matchAll(/this\.#accounts\.(\w+)\(/g)].map(([, name]) => `Microsoft.DocumentDB/databaseAccounts/${name}/action`)
-  const { Actions, ...rest } = JSON.parse(readFileSync(join(directory, 'roles/cosmos-key-rotation.json'), 'utf8'))
-  t.same(Actions.toSorted(), [...new Set(calls), 'Microsoft.DocumentDB/databaseAccounts/operationResults/read', 'Microsoft.DocumentDB/locations/operationsStatus/read'].toSorted())
+  const names = source.matchAll(/this\.#accounts\.(\w+)\(/g)
+  const calls = Array.from(names, ([, name]) => `Microsoft.DocumentDB/databaseAccounts/${name}/action`)
+  const role = readFileSync(join(directory, 'roles/cosmos-key-rotation.json'), 'utf8')
+  const { Actions, ...rest } = JSON.parse(role)
+  t.same(
+    Actions.toSorted(),
+    [
+      ...new Set(calls),
+      'Microsoft.DocumentDB/databaseAccounts/operationResults/read',
+      'Microsoft.DocumentDB/locations/operationsStatus/read'
+    ].toSorted()
+  )
   t.same([rest.DataActions, rest.NotActions, rest.NotDataActions], [[], [], []])
 })
 
-t.test('every variable has a type and a description, and those without fixed values are validated', async (t) => {
-  const blocks = [...readFileSync(join(directory, 'variables.tf'), 'utf8').matchAll(/^variable "(\w+)" \{\n([\s\S]*?)^\}/gm)]
+t.test('every variable has a type, a description and, except booleans, a validation', async (t) => {
+  const source = readFileSync(join(directory, 'variables.tf'), 'utf8')
+  const blocks = [...source.matchAll(/^variable "(\w+)" \{\n([\s\S]*?)^\}/gm)]
   t.ok(blocks.length > 30)
   for (const [, name = '', body = ''] of blocks) {
     t.match(body, /^ {2}type +=/m, name)

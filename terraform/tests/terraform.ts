@@ -29,10 +29,17 @@ const TERRAFORM = process.env.TERRAFORM ?? 'terraform'
 
 export const isInstalled = spawnSync(TERRAFORM, ['version']).status === 0
 
+interface Result {
+  status: number | null
+  output: string
+  errors: string
+}
+
 /** Runs Terraform in `directory` and returns its output, even if it fails. */
-export function terraform (directory: string, ...args: string[]): Promise<{ status: number | null, output: string, errors: string }> {
-  const child = spawn(TERRAFORM, [`-chdir=${directory}`, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, TF_IN_AUTOMATION: '1', CHECKPOINT_DISABLE: '1' } })
-  const { promise, resolve, reject } = Promise.withResolvers<{ status: number | null, output: string, errors: string }>()
+export function terraform (directory: string, ...args: string[]) {
+  const env = { ...process.env, TF_IN_AUTOMATION: '1', CHECKPOINT_DISABLE: '1' }
+  const child = spawn(TERRAFORM, [`-chdir=${directory}`, ...args], { stdio: ['ignore', 'pipe', 'pipe'], env })
+  const { promise, resolve, reject } = Promise.withResolvers<Result>()
   let output = ''
   let errors = ''
   child.stdout.setEncoding('utf8').on('data', (text) => { output += text })
@@ -47,10 +54,11 @@ export function initialise (directory: string) {
   // Terraform also ignores a missing file
   const { TF_CLI_CONFIG_FILE: file = '' } = process.env
   const overridden = existsSync(file) && readFileSync(file, 'utf8').includes('dev_overrides')
-  return overridden ? terraform(directory, 'get') : terraform(directory, 'init', '-backend=false', '-input=false')
+  if (overridden) return terraform(directory, 'get')
+  return terraform(directory, 'init', '-backend=false', '-input=false')
 }
 
-/** Runs the tests that `args` select. A problem outside a run becomes a run named by its file or `terraform`. */
+/** Runs the tests that `args` select. A problem outside a run gets a run named by its file or `terraform`. */
 export async function test (directory: string, ...args: string[]): Promise<Run[]> {
   const { output } = await terraform(directory, 'test', '-json', '-verbose', ...args)
   const runs = new Map<string, Run>()
@@ -61,7 +69,9 @@ export async function test (directory: string, ...args: string[]): Promise<Run[]
   }
   for (const line of output.split('\n').filter(Boolean)) {
     const { type, '@testfile': file, '@testrun': name, ...entry } = JSON.parse(line)
-    if (type === 'test_run' && ['fail', 'error', 'skip'].includes(entry.test_run.status)) runOf(file, name).passed = false
+    if (type === 'test_run' && ['fail', 'error', 'skip'].includes(entry.test_run.status)) {
+      runOf(file, name).passed = false
+    }
     if (type === 'test_run' && entry.test_run.status === 'pass') runOf(file, name)
     if (type === 'test_state') runOf(file, name).resources = resourcesOf(entry.test_state.root_module)
     if (type === 'diagnostic' && entry.diagnostic.severity === 'error') {

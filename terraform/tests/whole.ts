@@ -2,20 +2,31 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { loadConfig as loadAuditConfig } from '../../services/audit/config.ts'
-import { loadAccess } from '../../services/emulators/vault/access.ts'
+import { identities as assigned } from '../../services/emulators/vault/access.ts'
 import { loadConfig as loadPatientConfig } from '../../services/patient/config.ts'
 import { loadConfig as loadRotationConfig } from '../../services/rotation/config.ts'
 import { allNames } from '../../services/rotation/strategies.ts'
 import { collections } from './collections.ts'
 import type { Resource } from './terraform.ts'
 
-const SECRETS_ON_AZURE = ['audit-db-connection', 'audit-host-key', 'patient-data-key', 'patient-db-connection', 'patient-host-key']
+const SECRETS_ON_AZURE = [
+  'audit-db-connection', 'audit-host-key', 'patient-data-key', 'patient-db-connection', 'patient-host-key'
+]
 const IDENTITIES = ['audit', 'gateway', 'patient', 'rotation']
 const READ = 'Key Vault Secrets User'
 const MANAGE = 'Key Vault Secrets Officer'
 
 // The values in whole.tftest.hcl, and those of its mocked accounts
-const VALUES = ['0'.repeat(43), '1'.repeat(43), '2'.repeat(43), 'mock+key/with==', encodeURIComponent('mock+key/with==')]
+const VALUES = [
+  '0'.repeat(43), '1'.repeat(43), '2'.repeat(43), 'mock+key/with==', encodeURIComponent('mock+key/with==')
+]
+
+interface Role {
+  address: string
+  scope: string
+  role_definition_name: string
+  principal_id: string
+}
 
 /** Checks what is true for every environment, regardless of its variables. */
 export function whatAlwaysHolds (t: Test, resources: Resource[], directory: string) {
@@ -26,16 +37,23 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
     return resource.values
   }
   const vault = one('azurerm_key_vault')
-  const roles = of('azurerm_role_assignment').map(({ values, address }) => ({ ...values, address })) as Array<Record<'scope' | 'role_definition_name' | 'principal_id' | 'address', string>>
-  const identities = new Map(of('azurerm_user_assigned_identity').map(({ index, values }) => [values.principal_id, index as string]))
+  const roles = of('azurerm_role_assignment')
+    .map(({ values, address }) => ({ ...values, address } as Record<keyof Role, string>))
+  const identities = new Map(of('azurerm_user_assigned_identity')
+    .map(({ index, values }) => [values.principal_id, index as string]))
+
+  const identitiesWith = (name: string) => roles.filter(({ role_definition_name: role }) => role === name)
+    .map(({ principal_id: principal }) => identities.get(principal)).sort()
 
   t.test('each identity can open the secrets in services/access.json', async (t) => {
-    const wanted = loadAccess().filter(({ name }) => IDENTITIES.includes(name)).flatMap(({ name, read, manage }) => [
+    const accesses = assigned.filter(({ name }) => IDENTITIES.includes(name))
+    const wanted = accesses.flatMap(({ name, read, manage }) => [
       ...[...read].map((secret) => [name, READ, secret]),
       ...[...manage].map((secret) => [name, MANAGE, secret])
     ]).filter(([, , secret]) => SECRETS_ON_AZURE.includes(secret!))
-    const given = roles.filter(({ address }) => address.includes('azurerm_role_assignment.secret[')).map(({ scope, role_definition_name: role, principal_id: principal }) =>
-      [identities.get(principal), role, scope.replace(`${vault.id}/secrets/`, '')])
+    const given = roles.filter(({ address }) => address.includes('azurerm_role_assignment.secret['))
+      .map(({ scope, role_definition_name: role, principal_id: principal }) =>
+        [identities.get(principal), role, scope.replace(`${vault.id}/secrets/`, '')])
     t.same(given.map(String).sort(), wanted.map(String).sort())
   })
 
@@ -50,30 +68,42 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
   })
 
   t.test('the state contains no value of a secret except the keys of the Cosmos DB accounts', async (t) => {
-    const holders = resources.filter(({ values }) => VALUES.some((value) => JSON.stringify(values).includes(value)))
+    const holders = resources
+      .filter(({ values }) => VALUES.some((value) => JSON.stringify(values).includes(value)))
     t.same([...new Set(holders.map(({ type }) => type))], ['azurerm_cosmosdb_account'])
   })
 
   t.test('no secret is in a setting of an app or a job', async (t) => {
     for (const { address, values } of [...of('azurerm_container_app'), ...of('azurerm_container_app_job')]) {
       const [{ container: [container] }] = values.template
-      for (const { name, value } of container.env) t.notMatch(String(value ?? ''), /:\/\/[^/]*@|AccountKey=|mongodb/i, `${address}: ${name}`)
-      for (const secret of values.secret) t.match({ value: null, ...secret }, { value: null, key_vault_secret_id: /^https:\/\/[^/]+\/secrets\/[\w-]+$/ }, `${address} reads a secret from the vault, in its newest version`)
+      for (const { name, value } of container.env) {
+        t.notMatch(String(value ?? ''), /:\/\/[^/]*@|AccountKey=|mongodb/i, `${address}: ${name}`)
+      }
+      for (const secret of values.secret) {
+        t.match(
+          { value: null, ...secret },
+          { value: null, key_vault_secret_id: /^https:\/\/[^/]+\/secrets\/[\w-]+$/ },
+          `${address} reads a secret from the vault, in its newest version`
+        )
+      }
     }
-    t.same(of('azurerm_container_app').flatMap(({ values }) => values.secret), [], 'apps read theirs themselves')
+    const secrets = of('azurerm_container_app').flatMap(({ values }) => values.secret)
+    t.same(secrets, [], 'apps read theirs themselves')
   })
 
   t.test('services and rotation accept their settings', async (t) => {
     const loaders = { patient: loadPatientConfig, audit: loadAuditConfig, rotation: loadRotationConfig }
     for (const [name, load] of Object.entries(loaders)) {
-      const all = resources.filter(({ type, index, values }) => (type === 'azurerm_container_app' && values.name === name) || (type === 'azurerm_container_app_job' && String(index).split('-')[0] === name))
+      const apps = of('azurerm_container_app').filter(({ values }) => values.name === name)
+      const jobs = of('azurerm_container_app_job').filter(({ index }) => String(index).split('-')[0] === name)
+      const all = [...apps, ...jobs]
       t.ok(all.length > 0, `there is ${name}`)
       for (const { values } of all) {
-        const [{ container: [container] }] = values.template
-        const env = Object.fromEntries(container.env.map(({ name, value }: { name: string, value: string }) => [name, value]))
+        const env = settingsOf(values)
         const config = load(env) as Record<string, any>
         const known = [...Object.keys(config), ...Object.keys(config.secrets?.source ?? {})]
-        t.same(Object.keys(env).filter((setting) => !known.includes(setting)), [], `${name} knows each of its settings`)
+        const unknown = Object.keys(env).filter((setting) => !known.includes(setting))
+        t.same(unknown, [], `${name} knows each of its settings`)
         const [identity] = of('azurerm_user_assigned_identity').filter(({ index }) => index === name)
         t.equal(env.AZURE_CLIENT_ID, identity?.values.client_id, `${name} opens the vault as itself`)
         t.equal(values.identity[0].identity_ids[0], identity?.values.id, `${name} has its identity`)
@@ -94,64 +124,90 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
     for (const { address, type, values } of resources) {
       const open = values.public_network_access_enabled === true || values.public_network_access === 'Enabled'
       if (type === 'azurerm_api_management') continue
-      const toDeployer = ['azurerm_key_vault', 'azurerm_container_registry'].includes(type) && deployerRanges(resources).length > 0
-      t.equal(open, toDeployer, address)
+      const deployerUses = ['azurerm_key_vault', 'azurerm_container_registry'].includes(type)
+      t.equal(open, deployerUses && deployerRanges(resources).length > 0, address)
     }
     const addresses = of('azurerm_public_ip').map(({ address }) => address.replace(/\[.*?\]/g, ''))
-    t.same([...new Set(addresses)].filter((address) => !['module.gateway.azurerm_public_ip.main', 'module.gateway.azurerm_public_ip.additional', 'module.network.azurerm_public_ip.nat'].includes(address)), [])
+    const expected = [
+      'module.gateway.azurerm_public_ip.main',
+      'module.gateway.azurerm_public_ip.additional',
+      'module.network.azurerm_public_ip.nat'
+    ]
+    t.same(addresses.filter((address) => !expected.includes(address)), [])
   })
 
   t.test('no list of addresses combines Allow and Deny', async (t) => {
     for (const { address, values } of of('azurerm_container_app')) {
-      t.same([...new Set(values.ingress[0].ip_security_restriction.map(({ action }: { action: string }) => action))], ['Allow'], address)
+      const restrictions = values.ingress[0].ip_security_restriction as Array<{ action: string }>
+      t.same([...new Set(restrictions.map(({ action }) => action))], ['Allow'], address)
     }
   })
 
-  t.test('the lists of ingress and service contain the subnet of the gateway of the same region', async (t) => {
+  t.test('ingress and service allow the subnet of the gateway of their region', async (t) => {
     for (const { address, values } of of('azurerm_container_app')) {
-      const ranges = values.ingress[0].ip_security_restriction.map(({ ip_address_range: range }: { ip_address_range: string }) => range)
+      const { ip_security_restriction: restrictions, external_enabled: external } = values.ingress[0]
+      const ranges = restrictions.map(({ ip_address_range: range }: Record<string, string>) => range)
       const allowed = settingsOf(values).ALLOWED_CALLERS!.split(',')
       const region = /module\.apps\["(\w+)"\]/.exec(address)![1]
-      const prefix = (subnet: string) => of('azurerm_subnet').find((resource) => resource.address === `module.network["${region}"].azurerm_subnet.main["${subnet}"]`)!.values.address_prefixes[0]
-      if (values.name === 'patient') t.same([ranges, allowed, values.ingress[0].external_enabled], [[prefix('gateway')], [prefix('gateway')], true])
-      else t.same([ranges, values.ingress[0].external_enabled], [[...allowed, '100.100.0.0/16'], false])
+      const gateway = `module.network["${region}"].azurerm_subnet.main["gateway"]`
+      const subnet = of('azurerm_subnet').find(({ address }) => address === gateway)!
+      const prefix = subnet.values.address_prefixes[0]
+      if (values.name === 'patient') t.same([ranges, allowed, external], [[prefix], [prefix], true])
+      else t.same([ranges, external], [[...allowed, '100.100.0.0/16'], false])
     }
   })
 
-  t.test('environments and gateways are in their subnets; databases, vault and registry have an endpoint in each region', async (t) => {
+  t.test('environments and gateways are in their subnets, and each region has all endpoints', async (t) => {
+    const subnetOf = (region: string, name: string) =>
+      `rg-mock-${region}/providers/Microsoft.Network/virtualNetworks/vnet-mock/subnets/snet-${name}`
     const regions = of('azurerm_virtual_network').map(({ address }) => /"(\w+)"/.exec(address)![1]!)
-    for (const { address, values } of of('azurerm_container_app_environment')) t.match(values.infrastructure_subnet_id, `rg-mock-${/"(\w+)"/.exec(address)![1]}/providers/Microsoft.Network/virtualNetworks/vnet-mock/subnets/snet-environment`)
+    for (const { address, values } of of('azurerm_container_app_environment')) {
+      t.match(values.infrastructure_subnet_id, subnetOf(/"(\w+)"/.exec(address)![1]!, 'environment'))
+    }
     const gateway = one('azurerm_api_management')
-    t.match(gateway.virtual_network_configuration[0].subnet_id, 'rg-mock-primary/providers/Microsoft.Network/virtualNetworks/vnet-mock/subnets/snet-gateway')
+    t.match(gateway.virtual_network_configuration[0].subnet_id, subnetOf('primary', 'gateway'))
     t.equal(gateway.additional_location.length, regions.length - 1)
-    for (const { virtual_network_configuration: [network], location } of gateway.additional_location) t.match(network.subnet_id, `rg-mock-${location}/providers/Microsoft.Network/virtualNetworks/vnet-mock/subnets/snet-gateway`)
+    for (const { virtual_network_configuration: [network], location } of gateway.additional_location) {
+      t.match(network.subnet_id, subnetOf(location, 'gateway'))
+    }
     for (const region of regions) {
-      const endpoints = of('azurerm_private_endpoint').filter(({ values }) => values.subnet_id.includes(`rg-mock-${region}/`))
-      t.same(endpoints.map(({ values }) => values.private_service_connection[0].name).sort(), ['audit', 'patient', 'registry', 'vault'], region)
+      const endpoints = of('azurerm_private_endpoint')
+        .filter(({ values }) => values.subnet_id.includes(`rg-mock-${region}/`))
+      const names = endpoints.map(({ values }) => values.private_service_connection[0].name)
+      t.same(names.sort(), ['audit', 'patient', 'registry', 'vault'], region)
       for (const { values } of endpoints) t.match(values.subnet_id, /snet-endpoints$/)
     }
   })
 
   t.test('the gateway publishes the operations of the OpenAPI document, and no others', async (t) => {
     const operationsOf = ({ paths }: { paths: Record<string, Record<string, { operationId?: string }>> }) =>
-      Object.values(paths).flatMap((item) => Object.values(item)).flatMap(({ operationId }) => operationId ?? []).sort()
+      Object.values(paths).flatMap((path) => Object.values(path))
+        .flatMap(({ operationId }) => operationId ?? []).sort()
     const document = JSON.parse(readFileSync(join(directory, '../services/patient/openapi.json'), 'utf8'))
     const api = of('azurerm_api_management_api').find(({ values }) => values.name === 'patient')!.values
     const imported = JSON.parse(api.import[0].content_value)
     t.ok(operationsOf(document).length > 0)
     t.same(operationsOf(imported), operationsOf(document))
-    t.same(Object.keys(imported.paths).map((path) => `/${api.path}${path}`.replace(/\/$/, '')).sort(), Object.keys(document.paths).sort())
+    t.same(
+      Object.keys(imported.paths).map((path) => `/${api.path}${path}`.replace(/\/$/, '')).sort(),
+      Object.keys(document.paths).sort()
+    )
   })
 
   t.test('policies use every named value, and no other names', async (t) => {
     const named = of('azurerm_api_management_named_value').map(({ values }) => values.name).sort()
-    const documents = [...of('azurerm_api_management_policy'), ...of('azurerm_api_management_api_policy'), ...of('azurerm_api_management_product_policy')].map(({ values }) => String(values.xml_content)).join('')
+    const documents = [
+      ...of('azurerm_api_management_policy'),
+      ...of('azurerm_api_management_api_policy'),
+      ...of('azurerm_api_management_product_policy')
+    ].map(({ values }) => String(values.xml_content)).join('')
     const used = new Set([...documents.matchAll(/\{\{([\w-]+)\}\}/g)].map(([, name]) => name))
     t.same([...used].sort(), named)
   })
 
   t.test('the gateway caches a host key for less than half of the grace period', async (t) => {
-    const cached = of('azurerm_api_management_named_value').find(({ index }) => index === 'host-key-cache-seconds')!.values.value
+    const cached = of('azurerm_api_management_named_value')
+      .find(({ index }) => index === 'host-key-cache-seconds')!.values.value
     const [rotation] = of('azurerm_container_app_job').filter(({ index }) => index === 'rotation')
     t.ok(Number(cached) < Number(settingsOf(rotation!.values).KEY_GRACE_SECONDS) / 2)
   })
@@ -159,43 +215,63 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
   t.test('rotation has the ids of the accounts whose keys it regenerates, and the role for it', async (t) => {
     const [rotation] = of('azurerm_container_app_job').filter(({ index }) => index === 'rotation')
     const env = settingsOf(rotation!.values)
-    const accounts = Object.fromEntries(of('azurerm_cosmosdb_account').map(({ index, values }) => [index, values.id]))
+    const accounts = Object.fromEntries(of('azurerm_cosmosdb_account')
+      .map(({ index, values }) => [index, values.id]))
     t.same({ patient: env.PATIENT_COSMOS_ACCOUNT, audit: env.AUDIT_COSMOS_ACCOUNT }, accounts)
     const given = roles.filter(({ scope }) => Object.values(accounts).includes(scope))
     t.equal(given.length, 2)
-    for (const role of given) t.same([identities.get(role.principal_id), role.role_definition_name], ['rotation', 'Cosmos DB key rotation'])
+    for (const role of given) {
+      t.equal(identities.get(role.principal_id), 'rotation')
+      t.equal(role.role_definition_name, 'Cosmos DB key rotation')
+    }
   })
 
   t.test('collections, shard keys and indexes are those of the services', async (t) => {
     const made: typeof collections = {}
     for (const { values } of of('azurerm_cosmosdb_mongo_collection')) {
       t.equal(values.shard_key, '_shardKey', values.name)
-      const indexes = (values.index as Array<{ keys: string[], unique: boolean }>).filter(({ unique }) => !unique).map(({ keys }) => keys)
+      const all = values.index as Array<{ keys: string[], unique: boolean }>
+      const indexes = all.filter(({ unique }) => !unique).map(({ keys }) => keys)
       const ttl = values.default_ttl_seconds ?? undefined
-      ;(made[values.database_name] ??= {})[values.name] = { indexes, ...(ttl !== undefined && { ttl_seconds: ttl }) }
+      ;(made[values.database_name] ??= {})[values.name] = {
+        indexes,
+        ...(ttl !== undefined && { ttl_seconds: ttl })
+      }
     }
     t.same(sorted(made), sorted(collections))
   })
 
   t.test('operations on gateway, databases, vault and registry are logged in Log Analytics', async (t) => {
-    const targets = ['azurerm_api_management', 'azurerm_cosmosdb_account', 'azurerm_key_vault', 'azurerm_container_registry'].flatMap((type) => of(type).map(({ values }) => values.id))
+    const targets = [
+      'azurerm_api_management', 'azurerm_cosmosdb_account', 'azurerm_key_vault', 'azurerm_container_registry'
+    ].flatMap((type) => of(type).map(({ values }) => values.id))
     const settings = of('azurerm_monitor_diagnostic_setting')
     t.same(settings.map(({ values }) => values.target_resource_id).sort(), targets.sort())
     const workspace = one('azurerm_log_analytics_workspace').id
     t.ok(settings.every(({ values }) => values.log_analytics_workspace_id === workspace))
-    t.notMatch(JSON.stringify(settings), /MongoRequests|DataPlaneRequests|QueryRuntimeStatistics|allLogs/, 'and holds no text of commands')
+    t.notMatch(
+      JSON.stringify(settings),
+      /MongoRequests|DataPlaneRequests|QueryRuntimeStatistics|allLogs/,
+      'and holds no text of commands'
+    )
   })
 
   t.test('the services and the gateway send telemetry with their identities', async (t) => {
-    const publishers = roles.filter(({ role_definition_name: role }) => role === 'Monitoring Metrics Publisher').map(({ principal_id: principal }) => identities.get(principal))
-    t.same(publishers.sort(), ['audit', 'gateway', 'patient'])
+    t.same(identitiesWith('Monitoring Metrics Publisher'), ['audit', 'gateway', 'patient'])
   })
 
   t.test('there are no role assignments except those in this test', async (t) => {
-    const known = ['AcrPull', 'Cosmos DB key rotation', 'Key Vault Administrator', 'Key Vault Crypto Service Encryption User', READ, MANAGE, 'Monitoring Metrics Publisher']
+    const known = [
+      'AcrPull',
+      'Cosmos DB key rotation',
+      'Key Vault Administrator',
+      'Key Vault Crypto Service Encryption User',
+      READ,
+      MANAGE,
+      'Monitoring Metrics Publisher'
+    ]
     t.same(roles.filter(({ role_definition_name: role }) => !known.includes(role)), [])
-    const pullers = roles.filter(({ role_definition_name: role }) => role === 'AcrPull').map(({ principal_id: principal }) => identities.get(principal))
-    t.same(pullers.filter((name) => name !== 'load-test').sort(), ['audit', 'patient', 'rotation'])
+    t.same(identitiesWith('AcrPull').filter((name) => name !== 'load-test'), ['audit', 'patient', 'rotation'])
   })
 
   t.test('each app runs its own image, referenced by digest', async (t) => {
@@ -219,14 +295,18 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
   t.test('every resource that supports tags has those of system and environment', async (t) => {
     const taggable = resources.filter(({ values }) => 'tags' in values && values.tags !== null)
     t.ok(taggable.length > 20)
-    for (const { address, type, values } of taggable) if (!untagged.includes(type)) t.match(values.tags, { system: 'patients', environment: String }, address)
+    for (const { address, type, values } of taggable) {
+      if (!untagged.includes(type)) t.match(values.tags, { system: 'patients', environment: String }, address)
+    }
   })
 
   t.test('Terraform keeps the changes that rotation makes to a secret', async (t) => {
     const source = readFileSync(join(directory, 'modules/vault/main.tf'), 'utf8')
     const [, secret = ''] = /resource "azurerm_key_vault_secret" "main" \{([\s\S]*?)\n\}/.exec(source) ?? []
     const [, ignored = ''] = /ignore_changes = \[([^\]]*)\]/.exec(secret) ?? []
-    t.same(ignored.split(',').map((name) => name.trim()).sort(), ['content_type', 'expiration_date', 'not_before_date', 'tags', 'value_wo_version'])
+    t.same(ignored.split(',').map((name) => name.trim()).sort(), [
+      'content_type', 'expiration_date', 'not_before_date', 'tags', 'value_wo_version'
+    ])
     t.notMatch(secret, /^\s*value\s*=/m, 'and its value is written by a write-only argument')
   })
 }
@@ -236,7 +316,7 @@ const untagged = ['azurerm_api_management_named_value', 'azurerm_key_vault_secre
 
 function settingsOf (values: Record<string, any>): Record<string, string> {
   const [{ container: [container] }] = values.template
-  return Object.fromEntries(container.env.map(({ name, value }: { name: string, value: string }) => [name, value]))
+  return Object.fromEntries(container.env.map(({ name, value }: Record<string, string>) => [name, value]))
 }
 
 function deployerRanges (resources: Resource[]): string[] {
@@ -246,6 +326,8 @@ function deployerRanges (resources: Resource[]): string[] {
 function sorted (databases: typeof collections) {
   return Object.fromEntries(Object.entries(databases).sort().map(([name, collections]) => [
     name,
-    Object.fromEntries(Object.entries(collections).sort().map(([name, { indexes, ...rest }]) => [name, { ...rest, indexes: indexes.map(String).sort() }]))
+    Object.fromEntries(Object.entries(collections).sort().map(([name, { indexes, ...rest }]) => [
+      name, { ...rest, indexes: indexes.map(String).sort() }
+    ]))
   ]))
 }

@@ -56,7 +56,7 @@ const mixed = [
   'create, invalid: 400 that names the property',
   'load: 200 as it was stored',
   'load, unknown: 404',
-  'update: 200 with the same details',
+  'update: 200 with the same details and a later time',
   'search by id: 200 with this patient alone',
   'search by {}: 200 with a page',
   'create test: 201 with what was sent and an id',

@@ -1,3 +1,4 @@
+import { EventEmitter, once } from 'node:events'
 import type { Test } from 'tap'
 import { mongo } from '../../common/test/mongo.ts'
 import { buildApp } from '../app.ts'
@@ -10,6 +11,11 @@ export const hostKey = 'audit-host-key-of-the-test'
 export async function audit (t: Test, database?: Awaited<ReturnType<typeof mongo>>) {
   const { connection, db, failCommand } = database ?? await mongo(t)
   const lines: string[] = []
+  const output = new EventEmitter()
+  const write = (line: string) => {
+    lines.push(line)
+    output.emit('line')
+  }
   const app = await buildApp(loadConfig({
     LOG_LEVEL: 'trace',
     ALLOWED_CALLERS: '127.0.0.1/32',
@@ -17,7 +23,7 @@ export async function audit (t: Test, database?: Awaited<ReturnType<typeof mongo
     AUDIT_HOST_KEY: hostKey,
     AUDIT_DB_CONNECTION: connection,
     DATABASE_NAME: db.databaseName
-  }), { logStream: { write: (line: string) => { lines.push(line) } } })
+  }), { logStream: { write } })
   t.teardown(() => app.close())
   await app.ready()
 
@@ -26,6 +32,10 @@ export async function audit (t: Test, database?: Awaited<ReturnType<typeof mongo
     db,
     failCommand,
     logs: () => lines.join(''),
+    /** Waits until a line that contains `text` is logged. */
+    async logged (text: string) {
+      while (!lines.join('').includes(text)) await once(output, 'line')
+    },
     post: (payload: object, headers: Record<string, string> = {}, url = '/audit') =>
       app.inject({ method: 'POST', url, payload, headers: { 'x-functions-key': hostKey, ...headers } }),
     blocks: () => db.collection<Block>('blocks').find().sort({ chain: 1, firstSeq: 1 }).toArray()

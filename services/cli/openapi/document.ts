@@ -1,14 +1,14 @@
 import swagger from '@fastify/swagger'
 import Fastify, { type onRouteHookHandler, type RouteOptions } from 'fastify'
 import { Problem } from '#common/http/problems.ts'
-import { addHeaders, type RequestHeader, type ResponseHeader } from './headers.ts'
+import { addHeaders, type Header } from './headers.ts'
 import { failures, sharedProblems, successes, type ErrorClass, type Response } from './responses.ts'
 import { referTo, toOpenApi, withOptionalDefaults } from './schemas.ts'
 
 /** What the OpenAPI document of a service is made from. */
 export interface Api {
   /** Builds the service, which calls `onRoute` with each of its routes. */
-  build (onRoute: onRouteHookHandler): Promise<App>
+  build (onRoute: onRouteHookHandler): Promise<Record<'ready' | 'close', () => PromiseLike<unknown>>>
   /** The parts of the document that do not come from routes. */
   openapi: NonNullable<swagger.FastifyDynamicSwaggerOptions['openapi']>
   /** The tag of a route; undefined where the document leaves the route out. */
@@ -19,13 +19,8 @@ export interface Api {
   problems: ErrorClass[]
   /** Responses that every route has, by status. They are added to those of errors with the same status. */
   responses: Record<string, Response>
-  requestHeaders: RequestHeader[]
-  responseHeaders: ResponseHeader[]
-}
-
-interface App {
-  ready (): PromiseLike<unknown>
-  close (): PromiseLike<unknown>
+  requestHeaders: Record<string, Header>
+  responseHeaders: Record<string, Header>
 }
 
 interface Route {

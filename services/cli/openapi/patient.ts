@@ -53,10 +53,7 @@ export const patientApi: Api = {
       }
     }
   },
-  tagOf (url) {
-    if (!url.startsWith('/patient')) return undefined
-    return url.includes('/tests') ? 'tests' : 'patients'
-  },
+  tagOf: (url) => url.startsWith('/patient') ? (url.includes('/tests') ? 'tests' : 'patients') : undefined,
   schemas: {
     Patient,
     NewPatient,
@@ -82,91 +79,77 @@ export const patientApi: Api = {
   },
   problems: [AuditUnavailable, OutOfTime],
   responses: gatewayResponses,
-  requestHeaders: [
-    {
-      of: (_id, hasResponse) => hasResponse(201),
-      name: 'Idempotency-Key',
+  requestHeaders: {
+    'Idempotency-Key': {
+      statuses: [201],
       description: 'Requests with the same key create only once, within 24 hours',
       example: '1f6d0c6c-4a56-4a86-9d0b-2f2a86b0b7aa'
     },
-    {
-      of: (id) => id === 'create-patient',
-      name: 'If-None-Exist',
+    'If-None-Exist': {
+      statuses: [201],
+      operations: ['create-patient'],
       description: 'A patient with this identifier is returned instead of another being created',
       example: 'identifier=https://hospital.example.com/mrn|0042-17'
     },
-    {
-      of: (id) => id === 'search-patients',
-      name: 'Prefer',
+    Prefer: {
+      statuses: [200],
+      operations: ['search-patients'],
       description: 'count=exact asks for the number of patients (RFC 7240)',
       example: 'count=exact'
     },
-    {
-      of: (_id, hasResponse) => hasResponse(304),
-      name: 'If-None-Match',
+    'If-None-Match': {
+      statuses: [304],
       description: 'The response is 304 if one of these is the current version',
       example: VERSION
     },
-    {
-      of: (_id, hasResponse) => hasResponse(412) && !hasResponse(201),
-      name: 'If-Match',
+    'If-Match': {
+      statuses: [412],
+      except: ['create-patient'],
       description: 'Nothing is changed unless one of these is the current version',
       example: VERSION
     }
-  ],
-  responseHeaders: [
-    {
+  },
+  responseHeaders: {
+    'Total-Count': {
       statuses: [200],
       operations: ['search-patients'],
-      name: 'Total-Count',
       description: 'The number of patients that the search finds, if Prefer asked for it',
       example: 17
     },
-    {
+    'Preference-Applied': {
       statuses: [200],
       operations: ['search-patients'],
-      name: 'Preference-Applied',
       description: 'count=exact if there is a Total-Count (RFC 7240)',
       example: 'count=exact'
     },
-    {
+    ETag: {
       statuses: [200, 201, 304],
       pages: false,
-      name: 'ETag',
       description: 'The version of the patient or test result, a strong validator (RFC 9110)',
       example: VERSION
     },
-    {
+    Location: {
       statuses: [201],
-      name: 'Location',
       description: 'The path of what was created',
       example: '/patient/6f0c7e5e-7d0f-4c8e-9a53-0f3f2f6a1c11'
     },
-    {
+    Link: {
       statuses: [200],
       pages: true,
-      name: 'Link',
       description: 'The next page, if there is one (RFC 8288)',
       example: '</patient/search?limit=100&sort=id&cursor=…>; rel="next"'
     },
-    {
-      statuses: [403, 409, 429, 503],
-      name: 'Retry-After',
-      description: 'Seconds to wait before the next attempt',
-      example: 1
+    'Retry-After': {
+      statuses: [403, 409, 429, 503], description: 'Seconds to wait before the next attempt', example: 1
     },
-    {
-      statuses: [415],
-      name: 'Accept-Encoding',
-      description: 'The encoding that the service accepts',
-      example: 'identity'
+    'Accept-Encoding': {
+      statuses: [415], description: 'The encoding that the service accepts', example: 'identity'
     },
-    {
+    'WWW-Authenticate': {
       statuses: [401],
-      name: 'WWW-Authenticate',
       description: 'How to send the key',
       example: 'AzureApiManagementKey realm="https://gateway.example.com",' +
         'name="Ocp-Apim-Subscription-Key",type="header"'
     }
-  ]
+  }
 }

@@ -20,6 +20,14 @@ export function settingsOf (identity: Identity, url: string, header: string) {
   }
 }
 
+/** Lets this process open a vault with the `settings` of an identity and the authority in `authorityFile`. */
+export async function assume (settings: NodeJS.ProcessEnv, authorityFile: string) {
+  Object.assign(process.env, settings)
+  await import('../../emulators/processes/localhost.ts')
+  // NODE_EXTRA_CA_CERTS only takes effect at the start of a process
+  tls.setDefaultCACertificates([...tls.getCACertificates('default'), readFileSync(authorityFile, 'utf8')])
+}
+
 /**
  * Lets this process open the vault of the system that runs from `dir` as `identity`.
  *
@@ -29,11 +37,7 @@ export async function actAs (identity: Identity, dir: string) {
   try {
     const run = readRun(dir)
     const settings = settingsOf(identity, run.vault.url, readFileSync(identityFile(dir, identity), 'utf8'))
-    Object.assign(process.env, settings)
-    await import('../../emulators/processes/localhost.ts')
-    // NODE_EXTRA_CA_CERTS only takes effect at the start of a process
-    const authority = readFileSync(join(dir, 'certificates/ca.pem'), 'utf8')
-    tls.setDefaultCACertificates([...tls.getCACertificates('default'), authority])
+    await assume(settings, join(dir, 'certificates/ca.pem'))
     return { ...run, settings }
   } catch {
     throw new StartError('nothing runs here; npm start first')

@@ -2,6 +2,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { accepts, answers } from '../../emulators/processes/probes.ts'
 import type { Config } from './config.ts'
 import { settingsOf, type Identity } from './identity.ts'
+import type { WantedDatabase } from './provision.ts'
 
 export const HOST = '127.0.0.1'
 
@@ -18,24 +19,25 @@ export interface System {
   /** Whether the local monitor receives the telemetry. */
   monitored: boolean
   ports: Record<Name | 'ingestion', number>
-  /** The names of the databases. */
-  databases: Record<Service, string>
+  databases: Record<Service, WantedDatabase>
+  /** Whether a database is on the embedded server. */
+  embedded: boolean
   /** The header with which the vault issues tokens of each identity. */
   headers: Record<Identity, string>
-  /** The directory of the certificates. */
-  certificates: string
   /** The file of the certificate authorities that the processes trust. */
   authorities: string
   path: (name: string) => string
 }
 
-export interface Definition {
+interface Definition {
   module: URL
   settings: NodeJS.ProcessEnv
   isReady: () => Promise<boolean>
 }
 
 export const urlOf = ({ ports }: System, name: Name) => `http://${HOST}:${ports[name]}`
+
+export const databaseUrlOf = ({ ports }: System) => `mongodb://${HOST}:${ports.database}/`
 
 // The SDK requires that the host name of a vault ends with that of its tokens' resource
 export const vaultUrlOf = ({ ports }: System) => `https://local.vault.localhost:${ports.vault}`
@@ -75,7 +77,7 @@ export function processesOf (system: System): Record<Name, Definition> {
         ...identitySettings(system, 'viewer'),
         ...certificateSettings(system, 'monitor'),
         INGESTION_PORT: String(ports.ingestion),
-        DATABASE_NAME: databases.audit
+        DATABASE_NAME: databases.audit.database
       },
       isReady: () => accepts(ports.ingestion)
     },
@@ -103,7 +105,7 @@ function service (system: System, name: Service, more: NodeJS.ProcessEnv): Defin
     ...more,
     ALLOWED_CALLERS: '127.0.0.1/32,::1/128',
     CALLER_ADDRESS: scaleToZero ? 'forwarded' : 'peer',
-    DATABASE_NAME: databases[name]
+    DATABASE_NAME: databases[name].database
   }
   if (!scaleToZero) return { module, settings, isReady: () => answers(`${urlOf(system, name)}/health/ready`) }
   const { IDLE_SECONDS, MAX_REPLICAS, CONCURRENT_REQUESTS } = config
@@ -131,8 +133,9 @@ function telemetrySettings ({ config, monitored, ports }: System): NodeJS.Proces
   }
 }
 
-function certificateSettings ({ certificates }: System, name: string): NodeJS.ProcessEnv {
-  return { TLS_CERT_FILE: `${certificates}/${name}.pem`, TLS_KEY_FILE: `${certificates}/${name}-key.pem` }
+function certificateSettings ({ path }: System, name: string): NodeJS.ProcessEnv {
+  const file = path(`certificates/${name}`)
+  return { TLS_CERT_FILE: `${file}.pem`, TLS_KEY_FILE: `${file}-key.pem` }
 }
 
 function moduleOf (folder: string) {

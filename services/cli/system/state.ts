@@ -45,7 +45,9 @@ export class State {
     } catch (error) {
       throw new StartError(`${dir} cannot be used (${(error as NodeJS.ErrnoException).code})`)
     }
-    this.#lock = lock(join(dir, 'lock'), dir)
+    const lock = lockOf(this.path('lock'))
+    if (!lock) throw new StartError(`another system is running from ${dir}`)
+    this.#lock = lock
   }
 
   /**
@@ -66,7 +68,7 @@ export class State {
   }
 
   /** The previous run, if it did not stop properly. */
-  leftovers (): Partial<Run> {
+  previousRun (): Partial<Run> {
     try {
       return readRun(this.dir)
     } catch {
@@ -75,11 +77,11 @@ export class State {
   }
 
   saveRun (run: Run) {
-    write(join(this.dir, 'run.json'), run)
+    write(this.path('run.json'), run)
   }
 
   close () {
-    rmSync(join(this.dir, 'run.json'), { force: true })
+    rmSync(this.path('run.json'), { force: true })
     this.#lock.close()
   }
 }
@@ -106,15 +108,12 @@ export function identityFile (dir: string, name: string) {
   return join(dir, 'identities', name)
 }
 
-function lock (file: string, dir: string) {
-  let held: Lock | undefined
+function lockOf (file: string) {
   try {
-    held = lockFile(file)
+    return lockFile(file)
   } catch {
     throw new StartError(`${file} is damaged; remove it`)
   }
-  if (!held) throw new StartError(`another system is running from ${dir}`)
-  return held
 }
 
 function write (file: string, content: object | string) {

@@ -1,7 +1,7 @@
-import { BlockList, isIP } from 'node:net'
-import type { FastifyRequest } from 'fastify'
+import { isIP, type BlockList } from 'node:net'
 import fp from 'fastify-plugin'
 import { Type, type Static, type TObject } from 'typebox'
+import { parseCidrs } from '../config.ts'
 import { CallerRefused } from '../http/problems.ts'
 
 declare module 'fastify' {
@@ -30,15 +30,16 @@ const MAX_LOGGED = 100
  */
 export const allowList = fp<AllowListConfig>(async (app, config) => {
   const isForwarded = config.CALLER_ADDRESS === 'forwarded'
-  const allowed = blockList(config.ALLOWED_CALLERS)
-  const proxies = blockList(config.PROXY_ADDRESSES)
+  const allowed = parseCidrs(config.ALLOWED_CALLERS)
+  const proxies = parseCidrs(config.PROXY_ADDRESSES)
   const logged = new Set<string>()
   app.decorateRequest('callerAddress', '')
 
   app.addHook('onRequest', (request, _reply, done) => {
     const peer = request.socket.remoteAddress ?? ''
     const isBehindProxy = isForwarded && includes(proxies, peer)
-    const address = isBehindProxy ? forwardedAddress(request) : peer
+    const forwarded = String(request.headers['x-forwarded-for'] ?? '').split(',').at(-1)!.trim()
+    const address = isBehindProxy ? forwarded : peer
     if (isIP(address)) request.callerAddress = address.replace(/^::ffff:(?=\d+\.)/i, '')
     if (includes(allowed, address) && isBehindProxy === isForwarded) {
       logOnce(request.callerAddress)
@@ -56,20 +57,7 @@ export const allowList = fp<AllowListConfig>(async (app, config) => {
   }
 }, { name: 'allow-list', dependencies: ['refusals'] })
 
-function blockList (cidrs: string) {
-  const list = new BlockList()
-  for (const cidr of cidrs.split(',')) {
-    const [address, prefix] = cidr.trim().split('/') as [string, string]
-    list.addSubnet(address, Number(prefix), isIP(address) === 4 ? 'ipv4' : 'ipv6')
-  }
-  return list
-}
-
 function includes (list: BlockList, address: string) {
   const version = isIP(address)
   return version !== 0 && list.check(address, version === 4 ? 'ipv4' : 'ipv6')
-}
-
-function forwardedAddress ({ headers }: FastifyRequest) {
-  return String(headers['x-forwarded-for'] ?? '').split(',').at(-1)!.trim()
 }

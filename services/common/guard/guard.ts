@@ -7,7 +7,7 @@ import { logLevel } from '../http/log-level.ts'
 import { sendRouteNotFound } from '../http/problems.ts'
 import type { Secret } from '../secrets/secrets.ts'
 
-export interface GuardOptions {
+interface GuardOptions {
   config: AllowListConfig
   key: Secret<Buffer>
   record: RecordRefusal

@@ -1,4 +1,4 @@
-import type { FastifyRequest } from 'fastify'
+import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { recordMetric } from '../telemetry/metrics.ts'
 import { traceHeaders } from '../telemetry/trace.ts'
@@ -24,8 +24,7 @@ interface Counter {
   address: string
   count: number
   /** The last call counted. */
-  last?: FastifyRequest
-  timer?: NodeJS.Timeout
+  last: FastifyRequest
 }
 
 const MINUTE_MS = 60_000
@@ -33,51 +32,60 @@ const MAX_ADDRESSES = 100
 const CLOSING_MS = 1_000
 
 /**
- * Counts and records refused calls: the first of an address at once, later ones once a minute. The number of
- * addresses is bounded, so that refused callers can flood neither the register nor this process's memory.
+ * Counts, logs and records refused calls: the first of an address at once, later ones once a minute. The
+ * number of addresses is bounded, so that refused callers can flood neither the register nor the memory.
  */
-export class Refusals {
-  #record: (counter: Counter) => Promise<unknown>
+class Refusals {
+  #log: FastifyBaseLogger
+  #record: RecordRefusal
   #counters = new Map<string, Counter>()
+  #timer = setInterval(() => this.#recordCounted(), MINUTE_MS).unref()
 
-  constructor (record: (counter: Counter) => Promise<unknown>) {
+  constructor (log: FastifyBaseLogger, record: RecordRefusal) {
+    this.#log = log
     this.#record = record
   }
 
   count (reason: RefusalReason, request: FastifyRequest) {
     recordMetric('refused_calls', 1, { kind: reason })
-    const counter = this.#counterFor(reason, request.callerAddress)
-    counter.count++
-    counter.last = request
-    if (!counter.timer) this.#flush(counter)
+    const { callerAddress } = request
+    // Further addresses share a counter
+    const isFull = this.#counters.size >= MAX_ADDRESSES && !this.#counters.has(`${reason} ${callerAddress}`)
+    const address = isFull ? '' : callerAddress
+    const key = `${reason} ${address}`
+    const counter = this.#counters.get(key)
+    if (counter) {
+      counter.count++
+      counter.last = request
+    } else {
+      const first = { reason, address, count: 1, last: request }
+      this.#counters.set(key, first)
+      this.#recordCalls(first)
+    }
   }
 
   /** Records what is not recorded yet; gives up after a second. */
   async close () {
-    const pending = [...this.#counters.values()].filter(({ count }) => count > 0)
-    for (const { timer } of this.#counters.values()) clearTimeout(timer)
-    this.#counters.clear()
-    await withTimeout(CLOSING_MS, Promise.all(pending.map(this.#record)), () => new Error()).catch(() => {})
+    clearInterval(this.#timer)
+    await withTimeout(CLOSING_MS, this.#recordCounted(), () => new Error()).catch(() => {})
   }
 
-  /** The counter of an address; once there are too many, one that all further addresses share. */
-  #counterFor (reason: RefusalReason, address: string): Counter {
-    const known = this.#counters.get(`${reason} ${address}`)
-    if (known) return known
-    if (this.#counters.size >= MAX_ADDRESSES && address !== '') return this.#counterFor(reason, '')
-    const counter: Counter = { reason, address, count: 0 }
-    this.#counters.set(`${reason} ${address}`, counter)
-    return counter
+  async #recordCounted () {
+    for (const [key, { count }] of this.#counters) if (count === 0) this.#counters.delete(key)
+    await Promise.all(this.#counters.values().map((counter) => this.#recordCalls(counter)))
   }
 
-  #flush (counter: Counter) {
-    this.#record({ ...counter })
+  async #recordCalls (counter: Counter) {
+    const { reason, address, count, last } = counter
     counter.count = 0
-    counter.last = undefined
-    counter.timer = setTimeout(() => {
-      if (counter.count > 0) this.#flush(counter)
-      else this.#counters.delete(`${counter.reason} ${counter.address}`)
-    }, MINUTE_MS).unref()
+    const clientAddress = address || undefined
+    this.#log.warn({ lack: reason, address: clientAddress, count }, 'calls refused')
+    const resource = { type: reason, operation: 'refuse' } as const
+    try {
+      await this.#record({ resource, clientAddress, outcome: 'failure', count }, traceHeaders(last))
+    } catch (err) {
+      this.#log.warn({ err }, 'cannot record refused calls')
+    }
   }
 }
 
@@ -87,16 +95,6 @@ declare module 'fastify' {
 
 /** Decorates the app with its `refusals`, which are logged and, if the register is available, recorded. */
 export const refusals = fp<{ record: RecordRefusal }>(async (app, { record }) => {
-  const refusals = new Refusals(async ({ reason, address, count, last }) => {
-    const clientAddress = address || undefined
-    app.log.warn({ lack: reason, address: clientAddress, count }, 'calls refused')
-    const resource = { type: reason, operation: 'refuse' } as const
-    try {
-      await record({ resource, clientAddress, outcome: 'failure', count }, traceHeaders(last!))
-    } catch (err) {
-      app.log.warn({ err }, 'cannot record refused calls')
-    }
-  })
-  app.decorate('refusals', refusals)
-  app.addHook('preClose', () => refusals.close())
+  app.decorate('refusals', new Refusals(app.log, record))
+  app.addHook('preClose', () => app.refusals.close())
 }, { name: 'refusals' })

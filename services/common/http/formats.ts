@@ -9,18 +9,15 @@ interface Format {
 // That of ajv-formats also accepts a space in place of the T, and offsets without minutes
 const RFC_3339 = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)$/
 const { validate: isDateTime } = fullFormats['date-time'] as { validate: (text: string) => boolean }
-
-const DAYS = [31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+const { validate: isDate } = fullFormats.date as { validate: (text: string) => boolean }
+const PARTIAL_DATE = /^(?!0000)\d{4}(-\d\d){0,2}$/
 
 // That of ajv-formats also accepts the prefix urn:uuid:
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i
 
 /** The string formats of the API's schemas. */
 export const stringFormats: Record<string, Format> = {
-  uuid: {
-    message: 'must be a UUID',
-    validate: UUID
-  },
+  uuid: { message: 'must be a UUID', validate: UUID },
   'date-time': {
     message: 'must be a date and time as RFC 3339 writes it',
     validate: (text) => RFC_3339.test(text) && isDateTime(text)
@@ -55,6 +52,10 @@ export const stringFormats: Record<string, Format> = {
 const TIME_OF_DAY = /^([01]\d|2[0-3]):[0-5]\d(:([0-5]\d|60)(\.\d+)?)?$/
 const regions = new Intl.DisplayNames('en', { type: 'region', fallback: 'none' })
 
+function isPartialDate (text: string) {
+  return PARTIAL_DATE.test(text) && isDate(`${text}-01-01`.slice(0, 10))
+}
+
 function isDateOrTime (text: string) {
   return isPartialDate(text) || (RFC_3339.test(text) && isDateTime(text))
 }
@@ -74,17 +75,4 @@ function isLanguage (text: string) {
 
 export function isUuid (text: string) {
   return UUID.test(text)
-}
-
-function isPartialDate (text: string) {
-  const [, year, month, day] = /^(\d{4})(?:-(\d\d)(?:-(\d\d))?)?$/.exec(text)?.map(Number) ?? []
-  if (year === undefined || year === 0) return false
-  if (Number.isNaN(month)) return true
-  if (month! < 1 || month! > 12) return false
-  return Number.isNaN(day) || (day! >= 1 && day! <= daysIn(year, month!))
-}
-
-function daysIn (year: number, month: number) {
-  const leap = month === 2 && year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0)
-  return leap ? 29 : DAYS[month - 1]!
 }

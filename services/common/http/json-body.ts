@@ -3,7 +3,7 @@ import { FastifyError } from '@fastify/error'
 import type { FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import secureJson from 'secure-json-parse'
-import { findRepeatedName, findUnstorable, hasRepeatedName, pointerTo, type Path } from './json-checks.ts'
+import { findRepeatedName, findUnstorable, pointerTo, type Path } from './json-checks.ts'
 import { EncodedBody, InvalidBody, UnstorableBody } from './problems.ts'
 
 // Numbers whose digits JavaScript may not keep: 7.20, 1e3, -0, or more than 15 digits
@@ -58,7 +58,8 @@ function parse (body: Buffer, { headers, routeOptions }: FastifyRequest) {
     const pointer = pointerTo(path, routeOptions.schema?.body as object | undefined)
     throw Object.assign(new UnstorableBody(), { violations: [{ pointer, message }] })
   }
-  if (hasRepeatedName(text, value)) refuse(findRepeatedName(text) ?? [], 'must not be sent twice')
+  const repeated = findRepeatedName(text)
+  if (repeated) refuse(repeated, 'must not be sent twice')
   const unstorable = ESCAPED.test(text) && findUnstorable(value)
   if (unstorable) refuse(unstorable, 'must not hold NUL or an unpaired surrogate')
   return value

@@ -6,27 +6,25 @@ interface Schema {
   items?: Schema
 }
 
-const TOKENS = /"[^"\\]*(?:\\.[^"\\]*)*"|[{}[\],:]/g
-
-/** Whether an object in `text`, which is valid JSON and was parsed to `value`, has duplicate names. */
-export function hasRepeatedName (text: string, value: unknown) {
-  return countNames(text) !== countProperties(value)
-}
-
 /** The path of the first duplicate property in `text`, which is valid JSON. */
 export function findRepeatedName (text: string): Path | undefined {
-  const holders: Array<{ names: Set<string>, key: string | number }> = []
+  const holders: Array<{ names?: Set<string>, key: string | number }> = []
   let string = ''
-  for (const [token] of text.matchAll(TOKENS)) {
+  for (let at = 0; at < text.length; at++) {
     const holder = holders.at(-1)!
-    if (token === '{' || token === '[') holders.push({ names: new Set(), key: 0 })
-    else if (token === '}' || token === ']') holders.pop()
-    else if (token === ',' && typeof holder.key === 'number') holder.key++
-    else if (token === ':') {
+    const char = text[at]
+    if (char === '"') {
+      const end = endOfString(text, at)
+      string = text.slice(at, end + 1)
+      at = end
+    } else if (char === ':') {
       holder.key = JSON.parse(string) as string
-      if (holder.names.has(holder.key)) return holders.map(({ key }) => key)
-      holder.names.add(holder.key)
-    } else string = token
+      if (holder.names!.has(holder.key)) return holders.map(({ key }) => key)
+      holder.names!.add(holder.key)
+    } else if (char === '{') holders.push({ key: '', names: new Set() })
+    else if (char === '[') holders.push({ key: 0 })
+    else if (char === '}' || char === ']') holders.pop()
+    else if (char === ',' && typeof holder.key === 'number') holder.key++
   }
 }
 
@@ -58,18 +56,6 @@ function isStorable (text: string) {
   return text.isWellFormed() && !text.includes('\0')
 }
 
-function countNames (text: string) {
-  let count = 0
-  let start = text.indexOf('"')
-  while (start !== -1) {
-    let after = endOfString(text, start) + 1
-    while (isWhiteSpace(text.charCodeAt(after))) after++
-    if (text[after] === ':') count++
-    start = text.indexOf('"', after)
-  }
-  return count
-}
-
 /** The index of the quote that ends the string which begins at `start`. */
 function endOfString (text: string, start: number) {
   for (let end = text.indexOf('"', start + 1); ; end = text.indexOf('"', end + 1)) {
@@ -77,21 +63,4 @@ function endOfString (text: string, start: number) {
     while (text[escapes - 1] === '\\') escapes--
     if ((end - escapes) % 2 === 0) return end
   }
-}
-
-function isWhiteSpace (code: number) {
-  return code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09
-}
-
-// Not recursive, since a body may be nested deeper than the stack allows
-function countProperties (value: unknown) {
-  let count = 0
-  const values = [value]
-  for (const one of values) {
-    if (typeof one !== 'object' || one === null) continue
-    const inner = Object.values(one)
-    if (!Array.isArray(one)) count += inner.length
-    for (const value of inner) if (typeof value === 'object') values.push(value)
-  }
-  return count
 }

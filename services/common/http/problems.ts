@@ -43,7 +43,7 @@ const SMALL_BODY = 16_384
 
 /** Answers every error as problem+json; only errors of this project show their message. */
 export const problems = fp(async (app) => {
-  app.setErrorHandler((error, request, reply) => sendProblem(error, request, reply))
+  app.setErrorHandler(sendProblem)
 }, { name: 'problems' })
 
 export function sendRouteNotFound (request: FastifyRequest, reply: FastifyReply) {
@@ -65,19 +65,21 @@ export function sendProblem (thrown: unknown, request: FastifyRequest, reply: Fa
       ? violationsOf(thrown as RequestError, request)
       : undefined
   }
-  const { instance, code } = problem
-  if (status === 500) {
-    request.log.error({ err: thrown, instance, code }, 'defect')
-    const { type, stack } = describeError(thrown)
-    request.operation?.recordException(type, stack)
-  }
-  if (status >= 503) request.log.warn({ err: error.cause ?? thrown, instance, code }, 'unavailable')
-  else if (isCountedRefusal(status)) request.log.debug({ instance, code }, 'refused')
-  else if (status < 500) request.log.info({ instance, code }, 'refused')
+  logProblem(problem, thrown, error, request)
   const { retryAfter = status === 503 ? 1 : undefined } = error as { retryAfter?: number }
   if (retryAfter) reply.header('retry-after', retryAfter)
   if (error instanceof EncodedBody) reply.header('accept-encoding', 'identity')
   return reply.code(status).type('application/problem+json').send(problem)
+}
+
+function logProblem (problem: Problem, thrown: unknown, error: FastifyError, request: FastifyRequest) {
+  const { instance, code, status } = problem
+  const level = isCountedRefusal(status) ? 'debug' : 'info'
+  if (status < 500) return request.log[level]({ instance, code }, 'refused')
+  if (status > 500) return request.log.warn({ err: error.cause ?? thrown, instance, code }, 'unavailable')
+  request.log.error({ err: thrown, instance, code }, 'defect')
+  const { type, stack } = describeError(thrown)
+  request.operation?.recordException(type, stack)
 }
 
 /** Whether the guard refused the caller: such calls are counted, so that nobody can flood the log. */

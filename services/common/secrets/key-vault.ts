@@ -5,7 +5,7 @@ import { azureCredential } from './azure-credential.ts'
 import { isWellFormed, settingOf, SettingsError, type SecretSettings, type VaultSource } from '../config.ts'
 import { KeysUnavailable } from '../http/problems.ts'
 import { initialRead, type ReadSecret } from './initial-read.ts'
-import { READ_MS, Secret, type ReadVersion, type Secrets } from './secrets.ts'
+import { READ_MS, Secret, type Secrets, type StoredVersion } from './secrets.ts'
 import { recordDependency, now } from '../telemetry/operation.ts'
 import { STARTING_MS, withTimeout } from '../with-timeout.ts'
 
@@ -27,26 +27,23 @@ declare module 'fastify' {
 export class AppSecrets implements Secrets {
   #settings: SecretSettings
   #log: FastifyBaseLogger
-  #initialRead: ReadSecret | undefined
-  #readWithSdk: ReadSecret | undefined
   #opened: Array<Secret<unknown>> = []
+  #initialRead: ReadSecret | undefined
+  #client: Promise<SecretClient> | undefined
 
   constructor (settings: SecretSettings, log: FastifyBaseLogger) {
     this.#settings = settings
     this.#log = log
-    if (!isVault(settings.source)) return
-    this.#initialRead = initialRead(settings.source)
-    this.#readWithSdk = sdkReader(settings.source)
+    if (isVault(settings.source)) this.#initialRead = initialRead(settings.source)
   }
 
   open<T> (name: string, derive: (value: string) => T, maxVersions?: number): Secret<T> {
     const { source } = this.#settings
-    if (!isVault(source)) requireUsable(name, source[name]!, derive)
     const secret = new Secret<T>({
       name,
       read: isVault(source)
-        ? this.#reader(name)
-        : async () => ({ id: 'setting', value: source[name]!, enabled: true }),
+        ? (id) => this.#read(source, name, id)
+        : settingReader(name, source[name]!, derive),
       derive: (value) => {
         if (!isWellFormed(this.#settings, name, value)) throw new TypeError()
         return derive(value)
@@ -79,47 +76,56 @@ export class AppSecrets implements Secrets {
     for (const secret of this.#opened) secret.close()
   }
 
-  #reader (name: string): ReadVersion {
-    return async (id) => {
-      const start = now()
-      let failed = true
-      try {
-        const version = await this.#read(name, id, AbortSignal.timeout(READ_MS))
-        failed = false
-        return version
-      } catch (error) {
-        if (isDisabled(error) || isMissing(error)) return { id: id ?? '', value: '', enabled: false }
-        throw error
-      } finally {
-        const attributes = { 'http.request.method': 'GET', 'server.address': 'key vault' }
-        recordDependency(`GET /secrets/${name}`, start, failed, attributes)
-      }
+  /** Reads a version of a secret and records the call as a dependency. */
+  async #read (source: VaultSource, name: string, id: string | undefined): Promise<StoredVersion> {
+    const start = now()
+    let failed = true
+    try {
+      const signal = AbortSignal.timeout(READ_MS)
+      const initial = this.loaded ? undefined : await this.#readInitially(name, id, signal)
+      const version = initial ?? await this.#readWithSdk(source, name, id, signal)
+      failed = false
+      return version
+    } catch (error) {
+      if (isDisabled(error) || isMissing(error)) return { id: id ?? '', value: '', enabled: false }
+      throw error
+    } finally {
+      const attributes = { 'http.request.method': 'GET', 'server.address': 'key vault' }
+      recordDependency(`GET /secrets/${name}`, start, failed, attributes)
     }
   }
 
-  async #read (name: string, id: string | undefined, signal: AbortSignal) {
-    if (this.#initialRead && !this.loaded) {
-      try {
-        return await this.#initialRead(name, id, signal)
-      } catch {
-        // The SDK handles more cases, and reports why it fails
-        this.#initialRead = undefined
-      }
+  async #readInitially (...read: Parameters<ReadSecret>) {
+    try {
+      return await this.#initialRead?.(...read)
+    } catch {
+      // The SDK handles more cases, and reports why it fails
+      this.#initialRead = undefined
     }
-    return await this.#readWithSdk!(name, id, signal)
+  }
+
+  async #readWithSdk (source: VaultSource, ...[name, version, abortSignal]: Parameters<ReadSecret>) {
+    this.#client ??= openKeyVault(source, 0)
+    const { value = '', properties } = await (await this.#client).getSecret(name, { version, abortSignal })
+    const { version: id, createdOn, notBefore, expiresOn, tags } = properties
+    return { id: id!, value, enabled: true, createdOn, notBefore, expiresOn, previous: tags?.previous }
   }
 }
 
-/** Reads secrets with the SDK, which is loaded at the first call. */
-function sdkReader (source: VaultSource): ReadSecret {
-  let opening: Promise<SecretClient> | undefined
-  return async (name, id, abortSignal) => {
-    opening ??= openKeyVault(source, 0)
-    const client = await opening
-    const { value = '', properties } = await client.getSecret(name, { version: id, abortSignal })
-    const { version, createdOn, notBefore, expiresOn, tags } = properties
-    return { id: version!, value, enabled: true, createdOn, notBefore, expiresOn, previous: tags?.previous }
+/**
+ * Reads a secret that a setting holds. A malformed secret in Key Vault may be corrected, a setting may not.
+ *
+ * @throws {SettingsError} the value cannot be used
+ */
+function settingReader (name: string, value: string, derive: (value: string) => unknown) {
+  try {
+    derive(value)
+  } catch (error) {
+    // The message of another error could quote the value
+    const problem = error instanceof SettingsError ? error.message : 'cannot be used'
+    throw new SettingsError(`Settings: ${settingOf(name)} ${problem}`)
   }
+  return async () => ({ id: 'setting', value, enabled: true })
 }
 
 /** Decorates the app with its `secrets`. */
@@ -139,17 +145,6 @@ export function secretsLoaded (request: FastifyRequest, reply: FastifyReply, don
 
 export function isVault (source: SecretSettings['source']): source is VaultSource {
   return 'KEY_VAULT_URI' in source
-}
-
-// A malformed setting ends the start; a malformed secret in Key Vault is waited for to be corrected
-function requireUsable (name: string, value: string, derive: (value: string) => unknown) {
-  try {
-    derive(value)
-  } catch (error) {
-    // Any other message could quote the value
-    const problem = error instanceof SettingsError ? error.message : 'cannot be used'
-    throw new SettingsError(`Settings: ${settingOf(name)} ${problem}`)
-  }
 }
 
 /** Whether Key Vault refused to read a version because it is disabled. Source: REST reference, Get Secret. */

@@ -1,9 +1,9 @@
 import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
-import type { FastifyBaseLogger } from 'fastify'
 import { recordMetric } from '../telemetry/metrics.ts'
-import { VersionReader, type ReadVersion, type Version } from './versions.ts'
+import { withTimeout } from '../with-timeout.ts'
+import { chainReader, type ChainReader, type Clock, type SecretOptions, type Version } from './versions.ts'
 
-export type { ReadVersion, StoredVersion, Version } from './versions.ts'
+export type { Clock, ReadVersion, StoredVersion, Version } from './versions.ts'
 
 /** Opens the secrets of a process. */
 export interface Secrets {
@@ -14,64 +14,24 @@ export interface Secrets {
   open<T> (name: string, derive: (value: string) => T, maxVersions?: number): Secret<T>
 }
 
-/** A valid version without its value, as `/keys` lists it. */
-export interface ValidVersion {
-  version: string
-  createdOn?: string
-  notBefore?: string
-  expiresOn?: string
-  ageSeconds?: number
-  /** Whether this process sends it, if it is a caller. */
-  current: boolean
-}
-
-/** Time, which tests control. */
-export interface Clock {
-  /** ms since the epoch. */
-  date (): number
-  /** ms since any point, unaffected by changes of the system's time. */
-  now (): number
-  /** Resolves after `ms`, or once `signal` is aborted; `ref` keeps the process running until then. */
-  sleep (ms: number, signal: AbortSignal, ref: boolean): Promise<void>
-}
-
-export interface SecretOptions<T> {
-  name: string
-  read: ReadVersion
-  /** Returns what is kept of a value, and throws if the value is malformed. */
-  derive: (value: string) => T
-  /** Infinity for a secret that never changes. */
-  refreshSeconds: number
-  rotationDays: number
-  maxVersions?: number
-  log: FastifyBaseLogger
-  clock?: Clock
-}
-
-class VaultTimeout extends Error {
-  override name = 'VaultTimeout'
-}
-
 const systemClock: Clock = {
-  date: () => Date.now(),
-  now: () => performance.now(),
-  sleep: (ms, signal, ref) => sleep(ms, undefined, { signal, ref }).catch(() => {})
+  date: Date.now,
+  sleep: (ms, signal) => sleep(ms, undefined, { signal }).catch(() => {})
 }
 
 // A rotation leaves one version before the one that it supersedes, and adds one
 const MAX_VERSIONS = 3
+/** Refreshes start at least this long after one another. */
 const MIN_INTERVAL_MS = 1_000
 const RETRY_MS = 5_000
 /** How long a refresh may take. */
 export const READ_MS = 10_000
-// Refreshes start at least a second apart
-const WAIT_MS = 2_000
+const WAIT_MS = 2 * MIN_INTERVAL_MS
 // Callers with thousands of unknown keys must not hold a connection and a request each
 const MAX_WAITING = 100
 const MIN_BACKOFF_MS = 100
-const MAX_BACKOFF_MS = 5_000
-const WARN_EVERY_MS = 60_000
-const DAY_MS = 24 * 60 * 60 * 1_000
+const MINUTE_MS = 60_000
+const DAY_MS = 24 * 60 * MINUTE_MS
 
 /**
  * A secret, refreshed in the background. Only a request with a key that is not cached waits for Key Vault.
@@ -81,36 +41,34 @@ const DAY_MS = 24 * 60 * 60 * 1_000
  */
 export class Secret<T> {
   readonly name: string
-  /** Fulfilled once a version is cached. */
+  /** Fulfilled once a version is cached, or the secret is closed. */
   readonly loaded: Promise<void>
   #options: SecretOptions<T>
   #clock: Clock
-  #reader: VersionReader<T>
+  #chain: ChainReader<T>
   #versions: Array<Version<T>> = []
   /** The refresh that has not started yet, and the one that runs. */
   #next: Promise<void> | undefined
   #running: Promise<void> = Promise.resolve()
-  #startedAt = -Infinity
-  #begun = false
+  /** Fulfilled when the next refresh may start. */
+  #interval: Promise<void> = Promise.resolve()
   #failed = false
   #waiting = 0
   #turns: Promise<void> = Promise.resolve()
   #listeners: Array<() => void> = []
-  #warnedAt = -Infinity
-  #warnedOfAgeAt = -Infinity
+  /** When each message was logged last. */
+  #logged = new Map<string, number>()
   #closing = new AbortController()
 
   constructor (options: SecretOptions<T>) {
-    const { name, read, derive, maxVersions = MAX_VERSIONS, log, clock = systemClock } = options
+    const { name, clock = systemClock, maxVersions = MAX_VERSIONS } = options
     this.name = name
     this.#options = options
     this.#clock = clock
-    const onMalformed = (version: string) => {
-      log.error({ keyName: name, version }, 'the value of this version is malformed; the version is ignored')
-    }
-    this.#reader = new VersionReader({ read, derive, maxVersions, onMalformed, date: () => clock.date() })
-    this.loaded = this.#load()
-    this.loaded.then(() => this.#keepFresh())
+    this.#chain = chainReader({ ...options, clock, maxVersions })
+    this.loaded = Promise.resolve().then(() => this.#load())
+    // A secret from settings never changes
+    if (options.refreshSeconds !== Infinity) this.loaded.then(() => this.#keepFresh())
   }
 
   get isLoaded () { return this.#versions.length > 0 }
@@ -122,7 +80,7 @@ export class Secret<T> {
 
   /** The value of the newest active version; undefined if no version is valid. */
   current (): T | undefined {
-    return this.#currentOf(this.validVersions())?.value
+    return this.#currentVersion()?.value
   }
 
   /**
@@ -130,7 +88,7 @@ export class Secret<T> {
    * refresh, since the version may be newer than the cache. At most 100 callers wait; others get undefined.
    */
   findOrRefresh<R> (find: (values: T[]) => R | undefined): R | undefined | Promise<R | undefined> {
-    const search = () => find(this.validVersions().map(({ value }) => value))
+    const search = () => find(this.#validValues())
     const found = search()
     if (found !== undefined || this.#waiting === MAX_WAITING) return found
     return this.#refreshAndSearch(search)
@@ -150,21 +108,17 @@ export class Secret<T> {
    * `ms` adds, or else the current value once more.
    */
   async * alternatives (refused: T, ms = WAIT_MS): AsyncGenerator<T> {
-    const tried = new Set([refused])
-    const untried = () => [this.current(), ...this.validVersions().map(({ value }) => value)]
-      .find((value) => value !== undefined && !tried.has(value))
-    for (let refreshed = false; ;) {
-      let value = untried()
-      if (value === undefined) {
-        if (refreshed) return
-        refreshed = true
-        await this.#refreshWithin(ms)
-        value = untried() ?? this.current()
-      }
-      if (value === undefined) return
-      tried.add(value)
+    const sent = new Set<T | undefined>([refused, undefined])
+    const unsent = () => [...new Set([this.current(), ...this.#validValues()]).difference(sent)] as T[]
+    for (const value of unsent()) {
+      sent.add(value)
       yield value
     }
+    await this.#refreshWithin(ms)
+    const added = unsent()
+    if (added.length > 0) return yield * added
+    const current = this.current()
+    if (current !== undefined) yield current
   }
 
   /** Calls `listener` whenever the valid versions have changed. */
@@ -172,24 +126,21 @@ export class Secret<T> {
     this.#listeners.push(listener)
   }
 
-  /** Fulfilled after the next refresh, successful or not. Refreshes start at least a second apart. */
+  /** Fulfilled after the next refresh, successful or not. */
   refresh (): Promise<void> {
-    if (this.#begun && !this.#changes) return Promise.resolve()
+    if (this.#options.refreshSeconds === Infinity) return this.loaded
     this.#next ??= this.#refreshNext()
     return this.#next
   }
 
-  describe (): ValidVersion[] {
-    const versions = this.validVersions()
-    const current = this.#currentOf(versions)
-    return versions.map((version) => ({
-      version: version.id,
-      createdOn: version.createdOn?.toISOString(),
-      notBefore: version.notBefore?.toISOString(),
-      expiresOn: version.expiresOn?.toISOString(),
-      ageSeconds: version.createdOn && Math.round((this.#clock.date() - version.createdOn.getTime()) / 1_000),
-      current: version === current
-    }))
+  /** The valid versions without their values; `current` marks the one that a caller sends. */
+  describe () {
+    const current = this.#currentVersion()
+    return this.validVersions().map((version) => {
+      const { id, createdOn, notBefore, expiresOn } = version
+      const ageSeconds = createdOn && Math.round((this.#clock.date() - createdOn.getTime()) / 1_000)
+      return { version: id, createdOn, notBefore, expiresOn, ageSeconds, current: version === current }
+    })
   }
 
   close () {
@@ -197,56 +148,60 @@ export class Secret<T> {
     this.#versions = []
   }
 
+  #validValues () {
+    return this.validVersions().map(({ value }) => value)
+  }
+
   // A version that is not active yet is better than none
-  #currentOf (versions: Array<Version<T>>) {
+  #currentVersion () {
+    const versions = this.validVersions()
     const now = this.#clock.date()
     return versions.find(({ notBefore }) => !notBefore || notBefore.getTime() <= now) ?? versions[0]
   }
 
   async #load () {
-    for (let backoff = MIN_BACKOFF_MS; ; backoff = Math.min(2 * backoff, MAX_BACKOFF_MS)) {
-      await this.refresh()
-      if (this.isLoaded || this.#closed) break
+    for (let backoff = MIN_BACKOFF_MS; ; backoff = Math.min(2 * backoff, RETRY_MS)) {
+      await this.#refresh()
+      if (this.isLoaded || this.#closed) return
       await this.#sleep(backoff)
     }
-    this.#begun = true
   }
 
   async #keepFresh () {
-    while (!this.#closed && this.#changes) {
+    while (!this.#closed) {
       // Never longer than the interval: a revoked key is refused everywhere within it
       const wait = this.#options.refreshSeconds * 1_000 * (0.75 + Math.random() / 5)
-      await this.#sleep(this.#failed ? Math.min(wait, RETRY_MS) : wait, false)
-      if (!this.#closed) await this.refresh()
+      await this.#sleep(this.#failed ? Math.min(wait, RETRY_MS) : wait)
+      await this.refresh()
     }
   }
 
   async #refreshNext () {
+    await this.loaded
     await this.#running
-    const interval = this.#begun ? MIN_INTERVAL_MS : MIN_BACKOFF_MS
-    await this.#sleep(this.#startedAt + interval - this.#clock.now())
-    this.#startedAt = this.#clock.now()
+    await this.#interval
     this.#next = undefined
-    if (!this.#closed) await (this.#running = this.#refresh())
+    await (this.#running = this.#refresh())
   }
 
   async #refresh () {
+    if (this.#closed) return
+    this.#interval = this.#sleep(MIN_INTERVAL_MS)
     try {
-      const late = this.#sleep(READ_MS, false).then(() => Promise.reject(new VaultTimeout()))
-      this.#replace(await Promise.race([this.#reader.readChain(this.#versions), late]))
+      const reading = this.#chain.read(this.#versions)
+      this.#replace(await withTimeout(READ_MS, reading, () => new Error('Key Vault does not answer')))
       this.#failed = false
     } catch (err) {
       if (this.#closed) return
       this.#failed = true
       this.#versions = this.validVersions()
-      const details = { err, keyName: this.name, versions: this.#versions.map(({ id }) => id) }
-      if (!this.#mayWarn()) return
-      this.#options.log.warn(details, 'Key Vault cannot be read; cached versions stay valid')
+      const details = { err, versions: this.#versions.map(({ id }) => id) }
+      this.#log('warn', MINUTE_MS, details, 'Key Vault cannot be read; cached versions stay valid')
     }
   }
 
   async #refreshWithin (ms: number) {
-    await Promise.race([this.refresh(), this.#sleep(ms, false)])
+    await Promise.race([this.refresh(), this.#sleep(ms)])
   }
 
   #replace (versions: Array<Version<T>>) {
@@ -255,7 +210,7 @@ export class Secret<T> {
     const [before, [newest]] = [this.#versions, versions]
     this.#versions = versions
     if (newest) this.#checkAge(newest)
-    else if (this.#mayWarn()) log.error({ keyName: name }, 'this secret has no enabled version')
+    else this.#log('error', MINUTE_MS, {}, 'this secret has no enabled version')
     if (versions.map(({ id }) => id).join() === before.map(({ id }) => id).join()) return
     if (newest && before[0] && newest.id !== before[0].id) recordMetric('key.rotations', 1, { secret: name })
     if (newest) log.info({ keyName: name, versions: this.describe() }, 'the valid versions have changed')
@@ -264,29 +219,25 @@ export class Secret<T> {
 
   #checkAge ({ id: version, createdOn }: Version<T>) {
     if (!createdOn) return
-    const { rotationDays, log } = this.#options
+    const { name, rotationDays } = this.#options
+    const days = (this.#clock.date() - createdOn.getTime()) / DAY_MS
+    recordMetric('key.age_days', days, { secret: name })
+    if (days < rotationDays) return
+    const details = { version, ageDays: Math.floor(days), rotationDays }
+    this.#log('warn', DAY_MS, details, 'this secret is older than its rotation period')
+  }
+
+  /** Logs `message` unless it was logged in the last `ms`. */
+  #log (level: 'warn' | 'error', ms: number, details: object, message: string) {
     const now = this.#clock.date()
-    const days = (now - createdOn.getTime()) / DAY_MS
-    recordMetric('key.age_days', days, { secret: this.name })
-    if (days < rotationDays || now - this.#warnedOfAgeAt < DAY_MS) return
-    this.#warnedOfAgeAt = now
-    const details = { keyName: this.name, version, ageDays: Math.floor(days), rotationDays }
-    log.warn(details, 'this secret is older than its rotation period')
+    if (now - (this.#logged.get(message) ?? -Infinity) < ms) return
+    this.#logged.set(message, now)
+    this.#options.log[level]({ keyName: this.name, ...details }, message)
   }
-
-  #mayWarn () {
-    const now = this.#clock.now()
-    if (now - this.#warnedAt < WARN_EVERY_MS) return false
-    this.#warnedAt = now
-    return true
-  }
-
-  // A secret from settings never changes
-  get #changes () { return this.#options.refreshSeconds !== Infinity }
 
   get #closed () { return this.#closing.signal.aborted }
 
-  async #sleep (ms: number, ref = true) {
-    if (ms > 0) await this.#clock.sleep(ms, this.#closing.signal, ref)
+  #sleep (ms: number) {
+    return this.#clock.sleep(ms, this.#closing.signal)
   }
 }

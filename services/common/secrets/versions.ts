@@ -1,3 +1,5 @@
+import type { FastifyBaseLogger } from 'fastify'
+
 /** One version of a secret as Key Vault stores it. */
 export interface StoredVersion {
   id: string
@@ -18,68 +20,74 @@ export interface Version<T> extends Omit<StoredVersion, 'value' | 'enabled' | 'p
   value: T
 }
 
-export interface ReaderOptions<T> {
-  read: ReadVersion
-  /** Derives what is kept from a value; throws if the value is malformed. */
-  derive: (value: string) => T
-  maxVersions: number
-  /** Reports a version whose value is malformed. */
-  onMalformed: (id: string) => void
-  /** The time in ms since the epoch. */
-  date: () => number
+/** Time, which tests control. */
+export interface Clock {
+  /** ms since the epoch. */
+  date (): number
+  /** Resolves after `ms`, or once `signal` is aborted. */
+  sleep (ms: number, signal: AbortSignal): Promise<void>
 }
 
-/** Reads the valid versions of a secret one by one, which needs no right to list them. */
-export class VersionReader<T> {
-  #options: ReaderOptions<T>
-  /** A version that has expired stays so, and is not read again. */
-  #expired = new Set<string>()
+export interface SecretOptions<T> {
+  name: string
+  read: ReadVersion
+  /** Returns what is kept of a value, and throws if the value is malformed. */
+  derive: (value: string) => T
+  /** Infinity for a secret that never changes. */
+  refreshSeconds: number
+  rotationDays: number
+  maxVersions?: number
+  log: FastifyBaseLogger
+  clock?: Clock
+}
 
-  constructor (options: ReaderOptions<T>) {
-    this.#options = options
-  }
-
+export interface ChainReader<T> {
   /**
    * The newest version and those it supersedes, newest first, up to one that is disabled or has expired.
    * If the newest is disabled or malformed, the chain starts at the newest of the `cached` ones that is not.
    */
-  async readChain (cached: Array<Version<T>>): Promise<Array<Version<T>>> {
-    const { read } = this.#options
-    for (const id of [undefined, ...cached.map(({ id }) => id)]) {
-      const stored = await read(id)
-      const first = this.#versionOf(stored, cached)
-      if (first) return [first, ...await this.#superseded(stored, cached)]
+  read (cached: Array<Version<T>>): Promise<Array<Version<T>>>
+}
+
+/** Reads the valid versions of a secret one by one, which needs no right to list them. */
+export function chainReader<T> (options: Required<SecretOptions<T>>): ChainReader<T> {
+  const { name, read, derive, maxVersions, log, clock } = options
+  // A version that has expired stays so, and is not read again
+  const expired = new Set<string>()
+
+  return {
+    async read (cached) {
+      for (const id of [undefined, ...cached.map(({ id }) => id)]) {
+        const stored = await read(id)
+        const first = versionOf(stored, cached)
+        if (first) return [first, ...await superseded(stored, cached)]
+      }
+      return []
     }
-    return []
   }
 
-  async #superseded ({ previous }: StoredVersion, cached: Array<Version<T>>) {
-    const { read, maxVersions } = this.#options
+  async function superseded ({ previous }: StoredVersion, cached: Array<Version<T>>) {
     const versions: Array<Version<T> | undefined> = []
-    while (previous && versions.length < maxVersions - 1 && !this.#expired.has(previous)) {
+    while (previous && versions.length < maxVersions - 1 && !expired.has(previous)) {
       const stored: StoredVersion = await read(previous)
-      if (!stored.enabled || this.#hasExpired(stored)) break
-      versions.push(this.#versionOf(stored, cached))
+      if (stored.expiresOn && stored.expiresOn.getTime() <= clock.date()) expired.add(previous)
+      if (!stored.enabled || expired.has(previous)) break
+      versions.push(versionOf(stored, cached))
       previous = stored.previous
     }
     return versions.filter((version) => version !== undefined)
   }
 
-  #hasExpired ({ id, expiresOn }: StoredVersion) {
-    if (!expiresOn || expiresOn.getTime() > this.#options.date()) return false
-    this.#expired.add(id)
-    return true
-  }
-
   // The value of a version never changes, so it is derived once
-  #versionOf ({ value, enabled, previous, ...version }: StoredVersion, cached: Array<Version<T>>) {
+  function versionOf ({ value, enabled, previous, ...version }: StoredVersion, cached: Array<Version<T>>) {
     if (!enabled) return undefined
     const known = cached.find(({ id }) => id === version.id)
     if (known) return { ...version, value: known.value }
     try {
-      return { ...version, value: this.#options.derive(value) }
+      return { ...version, value: derive(value) }
     } catch {
-      this.#options.onMalformed(version.id)
+      const details = { keyName: name, version: version.id }
+      log.error(details, 'the value of this version is malformed; the version is ignored')
     }
   }
 }

@@ -4,51 +4,46 @@ import { now, currentOperations, type Attributes, type Operation } from './opera
 /** The commands that read and write documents; the driver sends others to log in and to monitor servers. */
 const TRACED = new Set(['find', 'getMore', 'insert', 'update', 'delete', 'findAndModify', 'aggregate'])
 
-interface Started {
-  operations: readonly Operation[]
-  name: string
-  start: number
-  attributes: Attributes
-}
-
 /**
  * Records each command of a client, which has `monitorCommands` set, by its name and collection as a
  * dependency of the operations that share it.
  */
 export function traceCommands (client: MongoClient) {
-  const commands = new Map<number, Started>()
-  client.on('commandStarted', ({ requestId, commandName, databaseName, command }: CommandStartedEvent) => {
-    const operations = currentOperations()
-    if (operations.length === 0 || !TRACED.has(commandName)) return
-    const collection = String(commandName === 'getMore' ? command.collection : command[commandName])
-    commands.set(requestId, {
-      operations,
-      name: `${commandName} ${collection}`,
-      start: now(),
-      attributes: {
-        'db.system.name': 'mongodb',
-        'db.namespace': databaseName,
-        'db.collection.name': collection,
-        'db.operation.name': commandName,
-        ...(operations.length > 1 ? { 'batch.size': operations.length } : undefined)
-      }
-    })
-  })
-  const record = (requestId: number, errorType?: string) => {
-    const command = commands.get(requestId)
-    if (!command) return
+  const commands = new Map<number, (errorType?: string) => void>()
+  const end = (requestId: number, errorType?: string) => {
+    commands.get(requestId)?.(errorType)
     commands.delete(requestId)
-    const { operations, name, start, attributes } = command
-    if (errorType) attributes['error.type'] = errorType
-    const failed = errorType !== undefined
-    for (const operation of operations) operation.recordDependency(name, start, failed, attributes)
   }
+  client.on('commandStarted', (command: CommandStartedEvent) => {
+    const operations = currentOperations()
+    if (operations.length === 0 || !TRACED.has(command.commandName)) return
+    commands.set(command.requestId, begin(command, operations))
+  })
   client.on('commandSucceeded', ({ requestId, reply }: CommandSucceededEvent) => {
-    record(requestId, writeError(reply))
+    end(requestId, writeError(reply))
   })
   client.on('commandFailed', ({ requestId, failure }: CommandFailedEvent) => {
-    record(requestId, errorType(failure))
+    end(requestId, errorType(failure))
   })
+}
+
+/** Returns a function that records the command, which has begun now, as ended. */
+function begin (started: CommandStartedEvent, operations: readonly Operation[]) {
+  const { commandName, databaseName, command } = started
+  const start = now()
+  const collection = String(commandName === 'getMore' ? command.collection : command[commandName])
+  const attributes: Attributes = {
+    'db.system.name': 'mongodb',
+    'db.namespace': databaseName,
+    'db.collection.name': collection,
+    'db.operation.name': commandName,
+    'batch.size': operations.length > 1 ? operations.length : undefined
+  }
+  return (errorType?: string) => {
+    attributes['error.type'] = errorType
+    const name = `${commandName} ${collection}`
+    for (const operation of operations) operation.recordDependency(name, start, !!errorType, attributes)
+  }
 }
 
 // The driver reports a command as succeeded even where the server refused its writes

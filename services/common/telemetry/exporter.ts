@@ -6,14 +6,16 @@ import { logs, SeverityNumber } from '@opentelemetry/api-logs'
 import applicationinsights from 'applicationinsights'
 import { azureCredential } from '../secrets/azure-credential.ts'
 import { metricDefinitions, type Dimensions } from './metrics.ts'
-import type { Attributes, RecordedException, TelemetryItem, Recorded } from './operation.ts'
-import type { ExporterOptions, Batch, ExportResult } from './telemetry.ts'
+import { ATTRIBUTES, type TelemetryItem } from './operation.ts'
+import type { ExporterOptions, Batch } from './telemetry.ts'
 
-// The worker thread of the SDK: exports batches and answers each with an export result
+// The worker thread of the SDK: exports batches, and answers each with the number of items that were lost
 
 const { role, connectionString, authenticated, clientId } = workerData as ExporterOptions
 const EXPORT_MS = 5_000
-const none = { enabled: false }
+const INSTRUMENTATIONS = [
+  'http', 'mongoDb', 'azureSdk', 'mySql', 'postgreSql', 'redis', 'redis4', 'bunyan', 'winston'
+]
 
 applicationinsights.useAzureMonitor({
   // The process samples, since it knows how an operation ended
@@ -40,34 +42,15 @@ applicationinsights.useAzureMonitor({
     }]
   },
   // The services record their operations themselves
-  instrumentationOptions: {
-    http: none,
-    mongoDb: none,
-    azureSdk: none,
-    mySql: none,
-    postgreSql: none,
-    redis: none,
-    redis4: none,
-    bunyan: none,
-    winston: none
-  }
+  instrumentationOptions: Object.fromEntries(INSTRUMENTATIONS.map((name) => [name, { enabled: false }]))
 })
 
 const tracer = trace.getTracer(role)
 const logger = logs.getLogger(role)
 const meter = metrics.getMeter(role)
+type Provider = { forceFlush: () => Promise<void> }
 const spanProvider = (trace.getTracerProvider() as ProxyTracerProvider).getDelegate() as unknown as Provider
 const logProvider = logs.getLoggerProvider() as unknown as Provider
-
-interface Provider {
-  forceFlush: () => Promise<void>
-}
-
-/** The attributes that are exported; any other is dropped. */
-const ALLOWED: ReadonlyArray<keyof Attributes> = [
-  'http.request.method', 'http.route', 'http.response.status_code', 'db.system.name', 'db.namespace',
-  'db.collection.name', 'db.operation.name', 'error.type', 'server.address', 'batch.size'
-]
 
 const instruments = Object.fromEntries(Object.entries(metricDefinitions).map(([name, { kind, unit }]) => {
   if (kind === 'counter') {
@@ -90,7 +73,7 @@ parentPort!.on('message', async (message: Batch | 'close') => {
   exceptions.forEach(recordException)
   const lostSpans = await flush(spanProvider) ? 0 : spans.length
   const lostExceptions = exceptions.length === 0 || await flush(logProvider) ? 0 : exceptions.length
-  parentPort!.postMessage({ lost: lostSpans + lostExceptions } satisfies ExportResult)
+  parentPort!.postMessage(lostSpans + lostExceptions)
 })
 
 async function close () {
@@ -100,27 +83,20 @@ async function close () {
 }
 
 /** Exports what a provider holds; false if that fails. */
-async function flush (provider: Provider) {
-  try {
-    await provider.forceFlush()
-    return true
-  } catch {
-    return false
-  }
+function flush (provider: Provider) {
+  return provider.forceFlush().then(() => true, () => false)
 }
 
-function recordSpan (item: Recorded & TelemetryItem) {
+function recordSpan (item: TelemetryItem) {
   const { kind, name, traceId, id, parentId, start, ms, failed, attributes, operation, rate } = item
   const isRequest = kind === 'request'
   const span = tracer.startSpan(name, {
     kind: isRequest ? SpanKind.SERVER : SpanKind.CLIENT,
     startTime: start,
     attributes: {
-      ...allowed(attributes),
-      ...(isRequest && {
-        'url.scheme': 'http', 'server.address': role, 'url.path': attributes['http.route']
-      }),
-      ...(rate < 100 ? { 'microsoft.sample_rate': rate } : undefined),
+      ...Object.fromEntries(ATTRIBUTES.map((name) => [name, attributes[name]])),
+      ...isRequest && { 'url.scheme': 'http', 'server.address': role, 'url.path': attributes['http.route'] },
+      ...rate < 100 && { 'microsoft.sample_rate': rate },
       'ai.operation.name': operation
     }
   }, parentId ? contextOf(traceId, parentId) : ROOT_CONTEXT)
@@ -130,21 +106,16 @@ function recordSpan (item: Recorded & TelemetryItem) {
   span.end(start + ms)
 }
 
-function recordException ({ traceId, parentId, start, type, stack = '' }: RecordedException & TelemetryItem) {
+function recordException ({ traceId, parentId, start, name: type, stack = '' }: TelemetryItem) {
   logger.emit({
     timestamp: start,
     severityNumber: SeverityNumber.ERROR,
     attributes: { 'exception.type': type, 'exception.message': type, 'exception.stacktrace': stack || type },
-    context: contextOf(traceId, parentId)
+    context: contextOf(traceId, parentId!)
   })
 }
 
 function contextOf (traceId: string, spanId: string) {
   const { SAMPLED } = TraceFlags
   return trace.setSpanContext(ROOT_CONTEXT, { traceId, spanId, traceFlags: SAMPLED, isRemote: true })
-}
-
-function allowed (attributes: Attributes) {
-  const names = ALLOWED.filter((name) => attributes[name] !== undefined)
-  return Object.fromEntries(names.map((name) => [name, attributes[name]]))
 }

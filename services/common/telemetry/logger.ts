@@ -15,7 +15,11 @@ export function loggerOptions (name: string, level: string): LoggerOptions {
     timestamp: pino.stdTimeFunctions.isoTime,
     mixin: operationOf,
     formatters: { level: (label) => ({ level: label }), bindings: ({ name }) => ({ name }) },
-    serializers: { req: describeRequest, res: describeReply, err: describeError },
+    serializers: {
+      req: ({ method, routeOptions }: FastifyRequest) => ({ method, route: routeOptions?.url }),
+      res: ({ statusCode }: FastifyReply) => ({ statusCode }),
+      err: describeError
+    },
     // For objects without a serializer
     redact: {
       paths: [
@@ -61,14 +65,6 @@ function operationOf (_line: object, _level: number, logger: object) {
   if (!operation) return {}
   const { traceId, id } = operation
   return hasTrace.has(logger) ? { span_id: id } : { trace_id: traceId, span_id: id }
-}
-
-function describeRequest (request: FastifyRequest) {
-  return { method: request.method, route: request.routeOptions?.url }
-}
-
-function describeReply (reply: FastifyReply) {
-  return { statusCode: reply.statusCode }
 }
 
 interface DescribedError {

@@ -1,27 +1,22 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { newSpanId, newTraceId } from './trace.ts'
 
-/** What is exported of a request or a call. There is no field that could hold health data. */
-export interface Attributes {
-  'http.request.method'?: string
-  /** A template, never the path itself. */
-  'http.route'?: string
-  'http.response.status_code'?: number
-  'db.system.name'?: string
-  'db.namespace'?: string
-  'db.collection.name'?: string
-  'db.operation.name'?: string
-  'error.type'?: string
-  /** The role or host of the service. */
-  'server.address'?: string
-  /** How many operations share this call. */
-  'batch.size'?: number
-}
+/**
+ * The attributes that are exported of a request or a call. None could hold health data: `http.route` is a
+ * template, never a path, and `server.address` the role or host of the service.
+ */
+export const ATTRIBUTES = [
+  'http.request.method', 'http.route', 'http.response.status_code', 'db.system.name', 'db.namespace',
+  'db.collection.name', 'db.operation.name', 'error.type', 'server.address',
+  /** How many operations share a call. */
+  'batch.size'
+] as const
+export type Attributes = { [name in typeof ATTRIBUTES[number]]?: string | number }
 
-/** A request that this process received, or a call that it made. */
 export interface Recorded {
-  kind: 'request' | 'dependency'
-  /** The method and route of a request, or the template of a call. */
+  /** A request that this process received, a call that it made, or an unexpected error. */
+  kind: 'request' | 'dependency' | 'defect'
+  /** The method and route of a request, the template of a call, or the class of an error. */
   name: string
   traceId: string
   id: string
@@ -31,20 +26,15 @@ export interface Recorded {
   ms: number
   failed: boolean
   attributes: Attributes
-}
-
-export interface RecordedException {
-  kind: 'defect'
-  traceId: string
-  parentId: string
-  start: number
-  type: string
-  /** Without the message, which could quote a value. */
+  /** The stack of an error, without its message, which could quote a value. */
   stack?: string
 }
 
 /** An item as it is exported; `rate` is the percentage of operations that are. */
-export type TelemetryItem = (Recorded | RecordedException) & { operation: string, rate: number }
+export interface TelemetryItem extends Recorded {
+  operation: string
+  rate: number
+}
 
 interface Exporter {
   /** The share of operations that are exported, 0 to 1. */
@@ -100,81 +90,62 @@ export function beginOperation (method: string, route: string, traceId: string, 
 export class Operation {
   readonly traceId: string
   readonly id = newSpanId()
-  /** `METHOD route` */
-  readonly name: string
   readonly route: string
   /** Whether the operation is exported even if it succeeds; all processes decide the same for one trace. */
   readonly sampled: boolean
-  /** For `runInOperations`. */
-  readonly asList: readonly Operation[]
+  /** Whether the response was sent. */
+  ended = false
   #exporter: Exporter
-  #method: string
-  #parentId: string | undefined
-  #start = now()
-  #pending: Array<Recorded | RecordedException> = []
-  #ended = false
+  #request: Recorded
+  #pending: Recorded[] = []
   /** The percentage of operations that are exported as this one is; 0 where it is not. */
   #rate = 0
 
   constructor (exporter: Exporter, method: string, route: string, traceId: string, parentId?: string) {
     this.#exporter = exporter
-    this.#method = method
     this.route = route
-    this.name = `${method} ${route}`
     this.traceId = traceId
-    this.#parentId = parentId
     this.sampled = isSampled(traceId, exporter.sampling)
-    this.asList = [this]
-  }
-
-  /** Whether the response was sent. */
-  get ended () {
-    return this.#ended
+    const attributes = { 'http.request.method': method, 'http.route': route }
+    const ids = { traceId, id: this.id, parentId }
+    const name = `${method} ${route}`
+    this.#request = { kind: 'request', name, ...ids, start: now(), ms: 0, failed: true, attributes }
   }
 
   /** Records a call that took from `start` (of `now()`) until now; `id` is the parent id sent with it. */
   recordDependency (name: string, start: number, failed: boolean, attributes: Attributes, id = newSpanId()) {
-    const ids = { traceId: this.traceId, id, parentId: this.id }
-    this.#add({ kind: 'dependency', name, ...ids, start, ms: now() - start, failed, attributes })
+    this.#add({ kind: 'dependency', name, id, start, ms: now() - start, failed, attributes })
   }
 
   /** Records an unexpected error by its class and stack frames. */
   recordException (type: string, stack: string | undefined) {
-    this.#add({ kind: 'defect', traceId: this.traceId, parentId: this.id, start: now(), type, stack })
+    const id = newSpanId()
+    this.#add({ kind: 'defect', name: type, id, start: now(), ms: 0, failed: true, attributes: {}, stack })
   }
 
   /** Ends the operation with the status of the response, or undefined where none was sent, and exports it. */
   end (status: number | undefined) {
-    if (this.#ended) return
+    if (this.ended) return
+    this.ended = true
     if (isAlwaysExported(status)) this.#rate = 100
     else if (this.sampled) this.#rate = this.#exporter.sampling * 100
-    this.#add({
-      kind: 'request',
-      name: this.name,
-      traceId: this.traceId,
-      id: this.id,
-      parentId: this.#parentId,
-      start: this.#start,
-      ms: now() - this.#start,
-      failed: status === undefined || status >= 400,
-      attributes: {
-        'http.request.method': this.#method,
-        'http.route': this.route,
-        'http.response.status_code': status
-      }
-    })
-    this.#ended = true
-    for (const recorded of this.#pending) this.#export(recorded)
+    const request = this.#request
+    request.ms = now() - request.start
+    request.failed = status === undefined || status >= 400
+    request.attributes['http.response.status_code'] = status
+    for (const recorded of [...this.#pending, request]) this.#export(recorded)
     this.#pending = []
   }
 
-  #add (recorded: Recorded | RecordedException) {
-    if (this.#ended) this.#export(recorded)
-    else if (this.#pending.length < MAX_PENDING || recorded.kind === 'request') this.#pending.push(recorded)
+  #add (part: Omit<Recorded, 'traceId' | 'parentId'>) {
+    const recorded = { ...part, traceId: this.traceId, parentId: this.id }
+    if (this.ended) this.#export(recorded)
+    else if (this.#pending.length < MAX_PENDING) this.#pending.push(recorded)
   }
 
-  #export (recorded: Recorded | RecordedException) {
-    if (this.#rate > 0) this.#exporter.export({ ...recorded, operation: this.name, rate: this.#rate })
+  #export (recorded: Recorded) {
+    const { name: operation } = this.#request
+    if (this.#rate > 0) this.#exporter.export({ ...recorded, operation, rate: this.#rate })
   }
 }
 

@@ -20,11 +20,8 @@ interface OutgoingRequest {
 }
 
 interface Call {
-  operation: Operation
-  name: string
-  id: string
-  start: number
   attributes: Attributes
+  end: () => void
 }
 
 const services = new Map<string, CallNames>()
@@ -39,45 +36,49 @@ export function traceCalls (origin: string, names: CallNames) {
   services.set(origin, names)
 }
 
+interface Message {
+  request: OutgoingRequest
+  response: { statusCode: number }
+  error: NodeJS.ErrnoException
+}
+
 function subscribeToUndici () {
-  subscribe('undici:request:create', (message) => onCreate((message as { request: OutgoingRequest }).request))
-  subscribe('undici:request:headers', (message) => {
-    const { request, response } = message as { request: OutgoingRequest, response: { statusCode: number } }
+  const on = (event: string, listener: (message: Message) => void) => {
+    subscribe(`undici:request:${event}`, (message) => listener(message as Message))
+  }
+  on('create', ({ request }) => begin(request))
+  on('headers', ({ request, response }) => {
     const call = calls.get(request)
     if (call) call.attributes['http.response.status_code'] = response.statusCode
   })
-  subscribe('undici:request:trailers', (message) => onEnd((message as { request: OutgoingRequest }).request))
-  subscribe('undici:request:error', (message) => {
-    const { request, error } = message as { request: OutgoingRequest, error: NodeJS.ErrnoException }
-    // The code of a DOMException is a number that says little
-    onEnd(request, typeof error.code === 'string' ? error.code : error.name)
-  })
+  on('trailers', ({ request }) => end(request))
+  // The code of a DOMException is a number that says little
+  on('error', ({ request, error: { code, name } }) => end(request, typeof code === 'string' ? code : name))
 }
 
-function onCreate (request: OutgoingRequest) {
-  const names = services.get(request.origin)
+function begin (request: OutgoingRequest) {
+  const { origin, method, path } = request
+  const names = services.get(origin)
   const [operation] = currentOperations()
   if (!names || !operation) return
   const id = newSpanId()
+  const start = now()
+  const name = `${method} ${names.route(path, operation)}`
+  const attributes: Attributes = { 'http.request.method': method, 'server.address': names.target }
   setTraceparent(request, `00-${operation.traceId}-${id}-${operation.sampled ? '01' : '00'}`)
-  calls.set(request, {
-    operation,
-    name: `${request.method} ${names.route(request.path, operation)}`,
-    id,
-    start: now(),
-    attributes: { 'http.request.method': request.method, 'server.address': names.target }
-  })
+  const end = () => {
+    const failed = 'error.type' in attributes || Number(attributes['http.response.status_code']) >= 400
+    operation.recordDependency(name, start, failed, attributes, id)
+  }
+  calls.set(request, { attributes, end })
 }
 
-function onEnd (request: OutgoingRequest, errorType?: string) {
+function end (request: OutgoingRequest, errorType?: string) {
   const call = calls.get(request)
-  if (!call) return
   // undici may publish more than one error of a request
   calls.delete(request)
-  const { operation, name, id, start, attributes } = call
-  if (errorType) attributes['error.type'] = errorType
-  const failed = errorType !== undefined || attributes['http.response.status_code']! >= 400
-  operation.recordDependency(name, start, failed, attributes, id)
+  if (call && errorType) call.attributes['error.type'] = errorType
+  call?.end()
 }
 
 function setTraceparent (request: OutgoingRequest, traceparent: string) {

@@ -9,7 +9,7 @@ declare module 'fastify' {
 
 /** Probes come every second. */
 const UNTRACED = /^\/(?:health\/|status-)/
-export const UNMATCHED = '/(unmatched)'
+const UNMATCHED = '/(unmatched)'
 
 /** Makes each request an operation, named by its route, of the trace that `traceId` returns. */
 export const requests = fp<{ traceId: (request: FastifyRequest) => string }>(async (app, { traceId }) => {
@@ -35,6 +35,6 @@ export function beginRequest (request: FastifyRequest, reply: FastifyReply, trac
 }
 
 function runInOperation ({ operation }: FastifyRequest, done: () => void) {
-  if (operation) runInOperations(operation.asList, done)
+  if (operation) runInOperations([operation], done)
   else done()
 }

@@ -28,11 +28,6 @@ export interface Batch {
   metrics: MetricValues[]
 }
 
-/** The exporter's answer to a batch. */
-export interface ExportResult {
-  lost: number
-}
-
 const BATCH_ITEMS = 512
 const MAX_BATCHES = 2
 /** Items that are queued besides the batches that are being exported. */
@@ -41,9 +36,8 @@ const EXPORT_INTERVAL_MS = 1_000
 const LOG_INTERVAL_MS = 60_000
 const CLOSING_MS = 2_000
 const RESTART_MS = 30_000
-// Limits of the exporter's thread
-const HEAP_MB = 192
-const YOUNG_MB = 16
+/** Limits of the exporter's thread. */
+const RESOURCE_LIMITS = { maxOldGenerationSizeMb: 192, maxYoungGenerationSizeMb: 16 }
 
 /**
  * Exports the operations and metrics of this process to Application Insights.
@@ -77,7 +71,7 @@ export class Telemetry {
     const worker = new Worker(new URL(`./exporter.${extension}`, import.meta.url), {
       workerData: this.#options,
       env: environment(this.#options),
-      resourceLimits: { maxOldGenerationSizeMb: HEAP_MB, maxYoungGenerationSizeMb: YOUNG_MB },
+      resourceLimits: RESOURCE_LIMITS,
       stdout: true,
       stderr: true
     })
@@ -86,7 +80,7 @@ export class Telemetry {
     // The SDK prints nothing that the export results do not say
     worker.stdout.resume()
     worker.stderr.resume()
-    worker.on('message', ({ lost }: ExportResult) => this.#onResult(lost))
+    worker.on('message', (lost: number) => this.#onResult(lost))
     worker.on('error', (err) => this.#log?.warn({ err }, 'the telemetry exporter failed'))
     worker.once('exit', () => {
       this.#worker = undefined
@@ -100,8 +94,8 @@ export class Telemetry {
     this.#closing = true
     clearInterval(this.#timer)
     setExporter(undefined)
-    if (this.#worker) {
-      const worker = this.#worker
+    const worker = this.#worker
+    if (worker) {
       const ended = once(worker, 'exit')
       worker.ref()
       this.#send(Infinity)
@@ -110,7 +104,7 @@ export class Telemetry {
       await worker.terminate()
     }
     collectMetrics(false)
-    if (this.#lost > 0) this.#log?.warn({ lost: this.#lost }, 'telemetry was lost')
+    this.#logLost()
   }
 
   #enqueue (item: TelemetryItem) {
@@ -121,7 +115,11 @@ export class Telemetry {
 
   #tick () {
     this.#send()
-    if (this.#lost === 0 || performance.now() - this.#lostLogged < LOG_INTERVAL_MS) return
+    if (performance.now() - this.#lostLogged >= LOG_INTERVAL_MS) this.#logLost()
+  }
+
+  #logLost () {
+    if (this.#lost === 0) return
     this.#log?.warn({ lost: this.#lost }, 'telemetry was lost')
     this.#lost = 0
     this.#lostLogged = performance.now()
@@ -139,11 +137,12 @@ export class Telemetry {
 
   #onResult (lost: number) {
     this.#exporting.shift()
-    if (lost > 0) this.#lose(lost)
+    this.#lose(lost)
     if (this.#queue.length >= BATCH_ITEMS) this.#send()
   }
 
   #lose (items: number) {
+    if (items === 0) return
     this.#lost += items
     recordMetric('telemetry.lost', items)
   }
@@ -153,7 +152,6 @@ export class Telemetry {
 function environment ({ role, connectionString }: ExporterOptions): NodeJS.ProcessEnv {
   const { IDENTITY_ENDPOINT = 'http://localhost', HTTPS_PROXY } = process.env
   const [, ingestion = 'https://localhost'] = /IngestionEndpoint=([^;]+)/i.exec(connectionString) ?? []
-  const direct = [ingestion, IDENTITY_ENDPOINT]
   return {
     ...process.env,
     // The SDK's telemetry about itself, which goes to Microsoft
@@ -161,7 +159,9 @@ function environment ({ role, connectionString }: ExporterOptions): NodeJS.Proce
     APPLICATIONINSIGHTS_SDKSTATS_DISABLED: 'true',
     // The SDK fetches settings from a host of Microsoft's; only an unreachable proxy prevents that
     HTTPS_PROXY: HTTPS_PROXY ?? 'http://127.0.0.1:9',
-    NO_PROXY: HTTPS_PROXY ? process.env.NO_PROXY : direct.map((url) => new URL(url).hostname).join(),
+    NO_PROXY: HTTPS_PROXY
+      ? process.env.NO_PROXY
+      : [ingestion, IDENTITY_ENDPOINT].map((url) => new URL(url).hostname).join(),
     // No ids or addresses of the machine
     OTEL_NODE_RESOURCE_DETECTORS: 'env',
     OTEL_SERVICE_NAME: role,

@@ -3,13 +3,15 @@ import { allowList } from '../guard/allow-list.ts'
 import { refusals } from '../guard/refusals.ts'
 import { service } from './service.ts'
 
-const guarded = (t: Test, CALLER_ADDRESS: 'forwarded' | 'peer') =>
+const PROXIES = '127.0.0.0/8,100.64.0.0/10'
+
+const guarded = (t: Test, CALLER_ADDRESS: 'forwarded' | 'peer', PROXY_ADDRESSES = PROXIES) =>
   service(t, async (app) => {
     await app.register(refusals, { record: async () => {} })
     await app.register(allowList, {
       ALLOWED_CALLERS: '10.1.0.0/16, 192.168.1.1/32, fd00::/8',
       CALLER_ADDRESS,
-      PROXY_ADDRESSES: '127.0.0.0/8,100.64.0.0/10'
+      PROXY_ADDRESSES
     })
     app.get('/', async (request) => request.callerAddress)
   })
@@ -24,6 +26,13 @@ test('without a proxy the caller is the peer, whatever the header says', async (
   for (const address of ['10.2.0.1', '192.168.1.2', '::ffff:10.2.0.1', 'fe80::1', '']) {
     t.equal(await statusOf(address), 403, address)
   }
+})
+
+test('without a proxy the peer may have the address of one', async (t) => {
+  const { app } = await guarded(t, 'peer', '10.1.0.0/16')
+  const headers = { 'x-forwarded-for': '10.1.0.1' }
+  const { statusCode, body } = await app.inject({ url: '/', remoteAddress: '10.1.2.3', headers })
+  t.strictSame({ statusCode, body }, { statusCode: 200, body: '10.1.2.3' })
 })
 
 test('behind the ingress the caller is the last entry of X-Forwarded-For, which is required', async (t) => {

@@ -12,7 +12,6 @@ export function manualClock () {
 
   const clock: Clock = {
     date: () => start + time,
-    now: () => time,
     sleep: (ms, signal) => new Promise((resolve) => {
       const sleeper = { at: time + ms, wake: resolve }
       sleepers.add(sleeper)
@@ -20,23 +19,31 @@ export function manualClock () {
     })
   }
 
+  /** Moves time on to when the next sleeper wakes, if that is not after `end`; false if there is none. */
+  const wakeNext = (end: number) => {
+    const [next] = [...sleepers].filter(({ at }) => at <= end).toSorted((a, b) => a.at - b.at)
+    if (!next) return false
+    time = Math.max(time, next.at)
+    sleepers.delete(next)
+    next.wake()
+    return true
+  }
+
   return {
     ...clock,
-    settle,
     in: (ms: number) => new Date(start + time + ms),
     /** Moves time on by `ms`; who sleeps until then wakes in order, each at its time. */
     async advance (ms: number) {
       const end = time + ms
-      await settle()
-      for (;;) {
-        const [next] = [...sleepers].filter(({ at }) => at <= end).toSorted((a, b) => a.at - b.at)
-        if (!next) break
-        time = Math.max(time, next.at)
-        sleepers.delete(next)
-        next.wake()
-        await settle()
-      }
+      do await settle()
+      while (wakeNext(end))
       time = end
+    },
+    /** Moves time on until `work` is done, and returns its result. */
+    async until<T> (work: Promise<T>) {
+      const isPending = () => Promise.race([work.then(() => false), settle().then(() => true)])
+      while (await isPending()) wakeNext(Infinity)
+      return await work
     }
   }
 }

@@ -41,7 +41,7 @@ test('calls are children of the request they were made for, and come with it', a
   const items = collectItems(t)
   const traceId = newTrace()
   const operation = beginOperation('GET', '/patient/:patientId', traceId, 'b7ad6b7169203331')!
-  runInOperations(operation.asList, () =>
+  runInOperations([operation], () =>
     recordDependency('find patients', now(), false, { 'db.operation.name': 'find' })
   )
   t.equal(items.length, 0, 'not before it is known how the request ended')

@@ -25,7 +25,7 @@ async function calling (t: Test, answer: RequestListener) {
   })
   const operation = beginOperation('GET', '/patient/:patientId', traceId, undefined)!
   const call = (headers: Record<string, string> | string[] = {}, signal?: AbortSignal) =>
-    runInOperations(operation.asList, async () => {
+    runInOperations([operation], async () => {
       const { statusCode, body } = await pool.request({
         method: 'GET',
         path: '/patient/the-id',
@@ -89,7 +89,7 @@ test('a call that waits for a connection belongs to its own operation', async (t
   )
   const other = beginOperation('GET', '/other', 'f'.repeat(32), undefined)!
   const first = call()
-  const second = runInOperations(other.asList, () => pool.request({ method: 'GET', path: '/patient/the-id' }))
+  const second = runInOperations([other], () => pool.request({ method: 'GET', path: '/patient/the-id' }))
   t.match((await first).text, traceId)
   t.match(await (await second).body.text(), 'f'.repeat(32))
   operation.end(200)
@@ -121,7 +121,7 @@ test('requests to other origins, and those of no operation, are not recorded', a
   await once(server.listen(0, '127.0.0.1'), 'listening')
   t.teardown(() => server.close())
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-  const other = await runInOperations(operation.asList, () => request(url, { reset: true }))
+  const other = await runInOperations([operation], () => request(url, { reset: true }))
   t.equal(await other.body.text(), 'undefined')
   t.equal((await runInOperations([], () => call())).text.length, 55)
   operation.end(200)

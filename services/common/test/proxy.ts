@@ -28,8 +28,7 @@ export async function proxy (t: Test, connection: string) {
       const holds = (command: string) => data.includes(`\u0002${command}\0`)
       if (stall && holds(stall)) {
         stall = undefined
-        client.pause()
-        setTimeout(() => client.resetAndDestroy(), 200)
+        client.resetAndDestroy()
         return
       }
       if (swallow && swallow.times > 0 && holds(swallow.command)) {

@@ -8,13 +8,13 @@ export function vault (t: Test, clock?: Clock) {
   const versions = new Map<string, StoredVersion>()
   const lines: string[] = []
   let newest: string | undefined
-  const state = { away: false, looks: 0, reading: async () => {} }
+  const state = { isUnavailable: false, reads: 0, reading: async () => {} }
 
   const read = async (id?: string) => {
-    if (id === undefined) state.looks++
+    if (id === undefined) state.reads++
     const version = versions.get(id ?? newest ?? '')
     await state.reading()
-    if (state.away || !version) throw new Error('away')
+    if (state.isUnavailable || !version) throw new Error('unavailable')
     return { ...version }
   }
 
@@ -24,14 +24,8 @@ export function vault (t: Test, clock?: Clock) {
 
     /** Adds a version that supersedes the newest. */
     add (id: string, more: Partial<StoredVersion> = {}) {
-      versions.set(id, {
-        id,
-        value: `value-of-${id}`,
-        enabled: true,
-        createdOn: new Date(),
-        previous: newest,
-        ...more
-      })
+      const version = { id, value: `value-of-${id}`, enabled: true, createdOn: new Date(), previous: newest }
+      versions.set(id, { ...version, ...more })
       newest = id
     },
 
@@ -39,21 +33,10 @@ export function vault (t: Test, clock?: Clock) {
       versions.set(id, { ...versions.get(id)!, ...more })
     },
 
-    reader<T>(use: (value: string) => T, refreshSeconds = 3_600) {
-      const log = pino(loggerOptions('test', 'trace'), {
-        write: (line: string) => {
-          lines.push(line)
-        }
-      })
-      const secret = new Secret<T>({
-        name: 'a-secret',
-        read,
-        derive: use,
-        refreshSeconds,
-        rotationDays: 90,
-        log,
-        clock
-      })
+    reader<T>(derive: (value: string) => T, refreshSeconds = 3_600) {
+      const log = pino(loggerOptions('test', 'trace'), { write: (line: string) => { lines.push(line) } })
+      const options = { name: 'a-secret', read, derive, refreshSeconds, rotationDays: 90, log, clock }
+      const secret = new Secret<T>(options)
       t.teardown(() => secret.close())
       return secret
     }

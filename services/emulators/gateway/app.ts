@@ -13,14 +13,15 @@ import { beginRequest, requests } from '#common/telemetry/requests.ts'
 import { logAccess } from './access-log.ts'
 import type { Config } from './config.ts'
 import { InvalidKey, MissingKey, NoOperation, answerError } from './errors.ts'
-import { forward, type Backends } from './forward.ts'
+import { forward, type Backends, type Response } from './forward.ts'
 import { subscriptionKey } from './keys.ts'
-import { operations, type Api } from './operations.ts'
+import { operations, products, type Api } from './operations.ts'
 import { answerCors } from './policies/cors.ts'
 import { loadPolicies } from './policies/policies.ts'
-import type { SendRequest } from './policies/requests.ts'
-import type { Pipeline } from './policies/exchange.ts'
-import { Subscriptions, allows, findAmong, type Subscription } from './subscriptions.ts'
+import type { Pipeline, SendRequest } from './policies/exchange.ts'
+import {
+  findSubscription, parseSubscriptions, type Subscription, type Subscriptions
+} from './subscriptions.ts'
 import { traceOf, type Trace } from './trace.ts'
 import { connect } from './upstream.ts'
 
@@ -65,8 +66,7 @@ export async function buildApp (config: Config, dependencies: Dependencies = {})
     }
   })
   await app.register(secrets, { settings: config.secrets })
-  const parse = (keys: string) => new Subscriptions(JSON.parse(keys))
-  const subscriptions = app.secrets.open('gateway-subscription-keys', parse)
+  const subscriptions = app.secrets.open('gateway-subscription-keys', parseSubscriptions)
   app.register(closing)
   app.removeAllContentTypeParsers()
   app.decorateRequest('trace')
@@ -86,7 +86,8 @@ export async function buildApp (config: Config, dependencies: Dependencies = {})
   app.get('/status-0123456789abcdef', { logLevel: 'warn' }, async () => {})
 
   const { patient, echo, cors, services } = await loadPolicies(app, config, { sendRequest, namedValues })
-  if (cors) app.addHook('onRequest', answerCors(cors))
+  // On Azure the policy is left out without origins
+  if (cors?.origins.length) app.addHook('onRequest', answerCors(cors))
   const backends: Backends = {
     services: new Map(services.map((url) => [url, connect(url, config.TIMEOUT_MS)])),
     local: answerEcho,
@@ -111,7 +112,7 @@ function api (name: Api, pipeline: Pipeline, backends: Backends, subscriptions: 
         url: path.slice(`/${name}`.length),
         config: { operation },
         // The service validates the body, so Fastify does not parse it
-        preParsing: (request, reply) => forward(pipeline, backends, request, reply),
+        preParsing: (request, reply) => { forward(pipeline, backends, request, reply) },
         handler: () => {}
       })
     }
@@ -121,18 +122,19 @@ function api (name: Api, pipeline: Pipeline, backends: Backends, subscriptions: 
 async function authorise (request: FastifyRequest, subscriptions: Secret<Subscriptions>) {
   const key = subscriptionKey(request)
   if (key === undefined) throw new MissingKey()
-  const subscription = await subscriptions.findOrRefresh((versions) => findAmong(versions, key))
+  const subscription = await subscriptions.findOrRefresh((versions) => findSubscription(versions, key))
   if (!subscription) throw new InvalidKey()
   request.subscription = subscription
   const { operation } = request.routeOptions.config ?? {}
   if (request.is404 || operation === undefined) throw new NoOperation()
-  if (!allows(subscription, operation)) throw new InvalidKey()
+  if (!products[subscription.product].has(operation)) throw new InvalidKey()
 }
 
 /** The response of the Echo API. */
-function answerEcho ({ method }: FastifyRequest, url: string) {
+function answerEcho ({ method }: FastifyRequest, url: string): Response {
   const [path, query] = url.split('?', 2)
-  return { method, path, query: { ...querystring.parse(query ?? '') } }
+  const body = JSON.stringify({ method, path, query: querystring.parse(query ?? '') })
+  return { statusCode: 200, headers: { 'content-type': 'application/json; charset=utf-8' }, body }
 }
 
 /** Answers a path that the router cannot decode: it is of no operation, but may be of an API. */

@@ -1,204 +1,175 @@
 import createError, { type FastifyError } from '@fastify/error'
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { IncomingHttpHeaders } from 'node:http'
 import type { Dispatcher, Pool } from 'undici'
 import { readBody, type Body } from './body.ts'
 import { answerError } from './errors.ts'
-import { deleteFields, requestFields, responseHeaders, setField } from './headers.ts'
-import { withoutParameter } from './keys.ts'
-import type { Section } from './policies/documents.ts'
-import type { Exchange, Pipeline, Step } from './policies/exchange.ts'
+import { endToEnd } from './headers.ts'
+import type { Section } from './policies/elements.ts'
+import type { Exchange, Pipeline } from './policies/exchange.ts'
 import { isBroken } from './upstream.ts'
 
 const ServiceRefused = createError('SERVICE_REFUSED', 'The service refused the gateway\'s request: %s')
 const ClientClosed = createError('CLIENT_CLOSED', 'The client closed its connection')
 
-/** What answers the requests of an API: services by their URLs, or else a function of this gateway. */
+/** The headers that the gateway sets itself. The policies delete the others that a client must not set. */
+const OWN = ['host', 'expect', 'traceparent', 'tracestate', 'via']
+
+/** Up to this many bytes a response is read whole: a stream costs 10 % of the processor time more. */
+const MAX_BUFFERED = 2 ** 16
+
+/** A response of a service, or of the gateway in its place. */
+export interface Response {
+  statusCode: number
+  headers: IncomingHttpHeaders
+  body: Dispatcher.ResponseData['body'] | Buffer | string
+}
+
 export interface Backends {
+  /** By URL. */
   services: ReadonlyMap<string, Pool>
-  local: (request: FastifyRequest, url: string) => unknown
+  /** Responds to requests that are for no service. */
+  local: (request: FastifyRequest, url: string) => Response
   /** The longest that a service may take, whatever the policies say. */
   timeoutMs: number
 }
 
 /** Passes `request` through the `policies` of its API to the service, and streams the response back. */
 export function forward (policies: Pipeline, to: Backends, request: FastifyRequest, reply: FastifyReply) {
-  new Forwarding(policies, to, request, reply).begin()
+  new Forwarding(to, request, reply).run(policies)
 }
 
 class Forwarding implements Exchange {
   readonly request: FastifyRequest
-  section: Section = 'inbound'
-  readonly variables: unknown[]
-  readonly retries: number[]
-  responseStatus: number | undefined
-  errorSection: string | undefined
-  #pipeline: Pipeline
+  readonly headers: IncomingHttpHeaders
+  readonly variables = new Map<string, unknown>()
+  url: string
+  backend: string | undefined
+  response: Response | undefined
+  errorSection: Section | undefined
+  isOver = false
   #backends: Backends
   #reply: FastifyReply
-  #url: string
-  #fields: string[]
-  #service: Pool | undefined
   #body: Body | undefined
-  #response: Dispatcher.ResponseData | undefined
   #aborting = new AbortController()
-  /** Whether the client has its response, or is gone. */
-  #settled = false
 
-  constructor (pipeline: Pipeline, backends: Backends, request: FastifyRequest, reply: FastifyReply) {
-    this.#pipeline = pipeline
+  constructor (backends: Backends, request: FastifyRequest, reply: FastifyReply) {
     this.#backends = backends
     this.request = request
     this.#reply = reply
-    this.#url = request.raw.url!
-    this.#fields = fieldsOf(request)
-    this.variables = new Array(pipeline.variables)
-    this.retries = new Array(pipeline.retries)
+    this.url = request.url
+    this.headers = headersOf(request)
   }
 
-  get requestId () { return this.request.id }
-
-  get subscriptionId () { return this.request.subscription!.id }
-
-  get clientAddress () { return this.request.ip.replace(/^::ffff:(?=\d+\.)/, '') }
-
-  get requestMethod () { return this.request.method }
-
-  get requestPath () { return this.request.raw.url!.split('?', 1)[0]! }
-
-  responseField (name: string) {
-    const value = this.#response?.headers[name]
-    return Array.isArray(value) ? value.join(',') : value
-  }
-
-  begin () {
+  async run (policies: Pipeline) {
     this.#reply.raw.once('close', () => {
       if (this.#reply.raw.writableFinished) return
-      this.#settled = true
+      this.isOver = true
       this.#aborting.abort(new ClientClosed())
     })
-    this.#run(this.#pipeline.begin)
-  }
-
-  deleteFields (names: ReadonlySet<string>) {
-    deleteFields(this.#fields, names)
-  }
-
-  setField (name: string, value: string) {
-    setField(this.#fields, name, value)
-  }
-
-  deleteParameter (name: string) {
-    this.#url = withoutParameter(this.#url, name)
-  }
-
-  setBackend (url: string) {
-    this.#service = this.#backends.services.get(url)
-  }
-
-  forward (timeoutMs: number, buffer: boolean, next: Step) {
-    if (this.#service) return this.wait(this.#send(this.#service, timeoutMs, buffer), () => next(this))
-    this.responseStatus = 200
-    next(this)
-  }
-
-  answer (statusCode: number, fields: Array<[string, string]>, body: string) {
-    if (this.#settled) return
-    if (statusCode >= 500) {
-      this.request.failure ??= new ServiceRefused(String(this.responseStatus ?? 'no key'))
+    for (const section of ['inbound', 'backend', 'outbound'] as const) {
+      try {
+        await policies[section](this)
+      } catch (error) {
+        await this.#fail(error as Error, section, policies)
+      }
+      if (this.isOver) return
     }
-    this.#settle()
-    for (const [name, value] of fields) this.#reply.header(name, value)
-    this.#reply.code(statusCode).send(body)
+    this.#commit()
   }
 
-  commit () {
-    if (this.#settled) return
-    this.#settled = true
-    if (!this.#response) {
-      this.#reply.send(this.#backends.local(this.request, this.#url))
-      return
-    }
-    const { statusCode, headers, body } = this.#response
-    body.once('error', (error) => { this.request.failure = error })
-    this.#reply.code(statusCode).headers(responseHeaders(headers)).send(body)
-  }
-
-  wait<T> (work: Promise<T>, next: (result: T) => void) {
-    work.then((result) => this.#run(() => next(result)), (error) => this.#fail(error))
-  }
-
-  unanswered (err: unknown) {
-    this.request.log.warn({ err, requestId: this.requestId }, 'a send-request of the policies failed')
-  }
-
-  /** Sends the request, or sends it once more; `#response` is then the one to decide on. */
-  async #send (service: Pool, timeoutMs: number, buffer: boolean) {
-    if (!this.#response) {
+  async forward (timeoutMs: number, buffer: boolean) {
+    const service = this.#backends.services.get(this.backend!)
+    if (!service) {
+      this.response = this.#backends.local(this.request, this.url)
+    } else if (!this.response) {
       this.#body = await readBody(this.request.raw, buffer)
-    } else {
+      this.response = await this.#send(service, timeoutMs)
+    } else if (this.#body?.isWhole !== false) {
       // A body that is not in memory cannot be sent again: the response stays as it is
-      if (this.#body?.isWhole === false) return
-      await discard(this.#response)
+      await discard(this.response)
+      this.response = await this.#send(service, timeoutMs)
     }
+  }
+
+  answer (statusCode: number, headers: Record<string, string>, body: string) {
+    if (this.isOver) return
+    if (statusCode >= 500) {
+      this.request.failure ??= new ServiceRefused(String(this.response?.statusCode ?? 'no key'))
+    }
+    this.#end()
+    this.#reply.code(statusCode).headers(headers).send(body)
+  }
+
+  #commit () {
+    this.isOver = true
+    const { statusCode, headers, body } = this.response!
+    if (isStream(body)) body.once('error', (error) => { this.request.failure = error })
+    this.#reply.code(statusCode).headers(endToEnd(headers)).send(body)
+  }
+
+  #send (service: Pool, timeoutMs: number) {
     const timeout = Math.min(timeoutMs, this.#backends.timeoutMs)
-    const send = () => service.request({
-      method: this.request.method as Dispatcher.HttpMethod,
-      path: this.#url,
-      headers: this.#fields,
-      body: this.#body?.content() ?? null,
-      headersTimeout: timeout,
-      bodyTimeout: timeout,
-      signal: this.#aborting.signal
-    })
+    const send = async () => {
+      const { statusCode, headers, body } = await service.request({
+        method: this.request.method,
+        path: this.url,
+        headers: this.headers,
+        body: this.#body?.content() ?? null,
+        headersTimeout: timeout,
+        bodyTimeout: timeout,
+        signal: this.#aborting.signal
+      })
+      const isSmall = Number(headers['content-length']) <= MAX_BUFFERED
+      return { statusCode, headers, body: isSmall ? Buffer.from(await body.arrayBuffer()) : body }
+    }
     // RFC 9110, 9.2.2 allows more, but a DELETE that was carried out would come back as a 404
     const isRepeatable = this.request.method === 'GET' && !this.#body
-    this.#response = await send().catch((error) => {
+    return send().catch((error) => {
       if (isRepeatable && isBroken(error)) return send()
       throw error
     })
-    this.responseStatus = this.#response.statusCode
   }
 
-  #run (step: Step) {
-    try {
-      step(this)
-    } catch (error) {
-      this.#fail(error as Error)
-    }
-  }
-
-  /** Runs the on-error section, and answers where no statement of it does. */
-  #fail (error: Error) {
-    if (this.#settled) return
+  /** Runs the on-error section, and responds if none of its statements does. */
+  async #fail (error: Error, section: Section, policies: Pipeline) {
+    if (this.isOver) return
+    this.errorSection = section
     this.request.failure = error
-    if (this.section !== 'on-error') {
-      this.errorSection = this.section
-      this.#run(this.#pipeline.onError)
+    try {
+      await policies['on-error'](this)
+    } catch (later) {
+      this.request.failure = error = later as Error
     }
-    if (this.#settled) return
-    this.#settle()
+    if (this.isOver) return
+    this.#end()
     if ('retryAfter' in error) this.request.failure = undefined
     answerError(error as FastifyError, this.request, this.#reply)
   }
 
-  /** Leaves the service's response, and what may still come of the client's body. */
-  #settle () {
-    this.#settled = true
-    if (this.#response) discard(this.#response)
+  /** Discards the response of the service and the rest of the client's body. */
+  #end () {
+    this.isOver = true
+    if (this.response) discard(this.response)
     this.request.raw.resume()
   }
 }
 
-/** The fields of a client's request that are passed on, and the gateway's own. */
-function fieldsOf ({ raw, trace }: FastifyRequest) {
+/** The headers of a client's request that are passed on, and the gateway's own. */
+function headersOf ({ raw, trace }: FastifyRequest): IncomingHttpHeaders {
   const { via } = raw.headers
-  const fields = requestFields(raw.rawHeaders)
-  fields.push('via', `${via ? `${via}, ` : ''}${raw.httpVersion} gateway`, 'traceparent', trace.traceparent)
-  if (trace.tracestate) fields.push('tracestate', trace.tracestate)
-  return fields
+  const headers = endToEnd(raw.headers, OWN)
+  headers.via = `${via ? `${via}, ` : ''}${raw.httpVersion} gateway`
+  headers.traceparent = trace.traceparent
+  if (trace.tracestate) headers.tracestate = trace.tracestate
+  return headers
 }
 
 /** Reads a response to its end, so that its connection can be kept. */
-function discard ({ body }: Dispatcher.ResponseData) {
-  return body.dump().catch(() => {})
+async function discard ({ body }: Response) {
+  if (isStream(body)) await body.dump().catch(() => {})
+}
+
+function isStream (body: Response['body']): body is Dispatcher.ResponseData['body'] {
+  return typeof body !== 'string' && !Buffer.isBuffer(body)
 }

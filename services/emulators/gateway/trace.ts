@@ -16,15 +16,13 @@ const MAX_MEMBERS = 32
 /** The trace of a client's request, or a new one where its traceparent is missing or malformed. */
 export function traceOf ({ traceparent, tracestate }: IncomingHttpHeaders): Trace {
   const parent = parseTraceparent(traceparent)
-  if (!parent) return startTrace()
+  if (!parent) {
+    const id = newTraceId()
+    return { id, traceparent: `00-${id}-${newSpanId()}-01` }
+  }
   const trace: Trace = { id: parent.id, traceparent: traceparent as string }
   if (tracestate !== undefined && isValidState(String(tracestate))) trace.tracestate = String(tracestate)
   return trace
-}
-
-function startTrace (): Trace {
-  const id = newTraceId()
-  return { id, traceparent: `00-${id}-${newSpanId()}-01` }
 }
 
 function isValidState (state: string) {

@@ -12,21 +12,15 @@ const STARTING_MS = 200
 /** Resolves a host name to all of its addresses. */
 export type Lookup = (host: string) => Promise<string[]>
 
-const lookupAll: Lookup = async (host) => {
-  const found = await lookupHost(host, { all: true })
-  return found.map(({ address }) => address)
-}
+const lookupAll: Lookup = async (host) =>
+  (await lookupHost(host, { all: true })).map(({ address }) => address)
 
-/** Replicas that somebody else starts and ends: every address of APP_ADDRESS is one. */
+/** Replicas that run elsewhere: there is one at every address of APP_ADDRESS. */
 export class FoundReplicas extends Replicas {
-  #config: Config
-  #log: FastifyBaseLogger
   #lookup: Lookup
 
   constructor (config: Config, log: FastifyBaseLogger, lookup = lookupAll) {
-    super(config)
-    this.#config = config
-    this.#log = log
+    super(config, log)
     this.#lookup = lookup
     this.#watch()
   }
@@ -37,11 +31,11 @@ export class FoundReplicas extends Replicas {
   }
 
   async #watch () {
-    const { hostname, port } = new URL(`http://${this.#config.APP_ADDRESS}`)
-    while (!this.ending) {
-      // While a lookup fails the probes decide which of the known replicas are ready
+    const { hostname, port } = new URL(`http://${this.config.APP_ADDRESS}`)
+    while (!this.isRetired) {
+      // If a lookup fails, the known replicas stay
       const addresses = await this.#lookup(hostname).catch(() => undefined)
-      if (addresses && !this.ending) this.#update(addresses.map((address) => originOf(address, port)))
+      if (addresses && !this.isRetired) this.#update(addresses.map((address) => originOf(address, port)))
       await sleep(LOOKUP_MS, undefined, { ref: false })
     }
   }
@@ -52,19 +46,19 @@ export class FoundReplicas extends Replicas {
       replica.retire()
       // Fulfilled once its requests are over
       replica.pool.close().catch(() => {})
-      this.#log.info({ origin: replica.origin, replicas: this.replicas.length }, 'a replica is gone')
+      this.log.info({ origin: replica.origin, replicas: this.replicas.length }, 'a replica was removed')
     }
     const known = this.replicas.map(({ origin }) => origin)
     for (const origin of origins.filter((origin) => !known.includes(origin))) this.#add(origin)
   }
 
   #add (origin: string) {
-    const probeMs = this.#config.PROBE_SECONDS * 1_000
+    const probeMs = this.config.PROBE_SECONDS * 1_000
     const onReady = () => this.serveWaiting()
     const replica = new Replica(origin, { probeMs, startingMs: STARTING_MS, onReady })
     this.replicas.push(replica)
     replica.watch()
-    this.#log.info({ origin, replicas: this.replicas.length }, 'found a replica')
+    this.log.info({ origin, replicas: this.replicas.length }, 'found a replica')
   }
 }
 

@@ -2,26 +2,29 @@ import type { IncomingMessage } from 'node:http'
 import { PassThrough } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { errors, type Dispatcher } from 'undici'
-import { fieldsWithout, HOP_BY_HOP } from '../gateway/headers.ts'
-import { answer, type answers } from './answers.ts'
+import { endToEnd } from '../gateway/headers.ts'
 import type { Replica } from './replica.ts'
-import { NoReplica, type Replicas } from './replicas.ts'
+import { NoReplica, TooManyWaiting, type Replicas } from './replicas.ts'
 
-const RESPONSE: ReadonlySet<string> = new Set(HOP_BY_HOP)
-/** The ingress sets the forwarded ones itself, whatever a client sends. */
-const REQUEST: ReadonlySet<string> = new Set([
-  ...HOP_BY_HOP, 'expect', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port'
-])
+const RESET = 'upstream connect error or disconnect/reset before headers. reset reason:'
+
+/** The responses of the ingress itself, in the words of Envoy. */
+const answers = {
+  overflow: [503, `${RESET} overflow`],
+  absent: [503, 'no healthy upstream'],
+  broken: [502, `${RESET} connection termination`],
+  late: [504, 'upstream request timeout']
+} as const
+
+/** The headers that the ingress sets itself, whatever a client sends. */
+const OWN = ['expect', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port']
 
 /**
  * Streams a request to a replica, as soon as one is ready, and its response back. A replica may pause for
- * `timeoutMs` at the most. If no connection could be opened, nothing was sent and another replica is tried.
+ * `timeoutMs` at the most. If no connection can be opened, nothing is sent and another replica is tried.
  */
 export async function pass (
-  replicas: Replicas,
-  timeoutMs: number,
-  request: FastifyRequest,
-  reply: FastifyReply
+  replicas: Replicas, timeoutMs: number, request: FastifyRequest, reply: FastifyReply
 ) {
   reply.hijack()
   const client = new AbortController()
@@ -33,7 +36,7 @@ export async function pass (
   const options: Dispatcher.RequestOptions = {
     method: request.method,
     path: request.originalUrl,
-    headers: requestFields(request),
+    headers: headersOf(request),
     headersTimeout: timeoutMs,
     bodyTimeout: timeoutMs,
     signal: client.signal
@@ -47,20 +50,15 @@ export async function pass (
   request.raw.resume()
 }
 
-/** Fulfilled with false if nothing could be sent to `replica`. */
+/** Sends a request to `replica`; fulfilled with false if no connection could be opened. */
 async function sendTo (
-  replica: Replica,
-  options: Dispatcher.RequestOptions,
-  { raw }: FastifyRequest,
-  reply: FastifyReply
+  replica: Replica, options: Dispatcher.RequestOptions, { raw }: FastifyRequest, reply: FastifyReply
 ) {
-  const sent = { ...options, body: bodyOf(raw), responseHeaders: 'raw' } as const
   replica.outstanding++
   try {
-    await replica.pool.stream(sent, ({ statusCode, headers }) => {
-      const fields = fieldsWithout(headers as unknown as string[], RESPONSE)
-      if (reply.server.isClosing()) fields.push('connection', 'close')
-      return reply.raw.writeHead(statusCode, fields)
+    await replica.pool.stream({ ...options, body: bodyOf(raw) }, ({ statusCode, headers }) => {
+      const connection = reply.server.isClosing() && { connection: 'close' }
+      return reply.raw.writeHead(statusCode, { ...endToEnd(headers), ...connection })
     })
     return true
   } catch (error) {
@@ -72,12 +70,12 @@ async function sendTo (
   }
 }
 
-function requestFields ({ raw, socket, headers: { host } }: FastifyRequest) {
-  const { remoteAddress = '' } = socket
-  const fields = fieldsWithout(raw.rawHeaders, REQUEST)
-  fields.push('x-forwarded-for', remoteAddress.replace(/^::ffff:(?=\d+\.)/, ''), 'x-forwarded-proto', 'http')
-  if (host !== undefined) fields.push('x-forwarded-host', host)
-  return fields
+function headersOf ({ raw, socket }: FastifyRequest) {
+  const headers = endToEnd(raw.headers, OWN)
+  headers['x-forwarded-for'] = socket.remoteAddress?.replace(/^::ffff:(?=\d+\.)/, '')
+  headers['x-forwarded-proto'] = 'http'
+  headers['x-forwarded-host'] = raw.headers.host
+  return headers
 }
 
 /** The body of a request. Nothing of it is read before a connection to the replica is open. */
@@ -88,21 +86,25 @@ function bodyOf (message: IncomingMessage) {
   return body.once('resume', () => message.pipe(body))
 }
 
-/** Whether nothing was sent. A closed pool is that of a replica that was removed meanwhile. */
+/** Whether nothing was sent. The pool of a replica that has been removed meanwhile is closed. */
 function isUnsent (error: NodeJS.ErrnoException) {
   return error.syscall === 'connect' || error instanceof errors.ConnectTimeoutError ||
     error instanceof errors.ClientClosedError
 }
 
-function answerError (err: Error, request: FastifyRequest, reply: FastifyReply) {
-  if (reply.raw.headersSent) return reply.raw.destroy()
+/** Responds as Envoy does: in plain text, without Retry-After. */
+function answerError (err: Error, request: FastifyRequest, { raw, server }: FastifyReply) {
+  if (raw.headersSent) return raw.destroy()
   const reason = reasonOf(err)
   request.log.warn({ err, reason }, 'no replica answered a request')
-  answer(reply.raw, reason, reply.server.isClosing())
+  const [statusCode, text] = answers[reason]
+  const headers = { server: 'envoy', 'content-type': 'text/plain', 'content-length': text.length }
+  raw.writeHead(statusCode, { ...headers, ...server.isClosing() && { connection: 'close' } }).end(text)
 }
 
 function reasonOf (error: Error): keyof typeof answers {
-  if (error instanceof NoReplica) return error.reason
+  if (error instanceof NoReplica) return 'absent'
+  if (error instanceof TooManyWaiting) return 'overflow'
   const isLate = error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError
   return isLate ? 'late' : 'broken'
 }

@@ -4,11 +4,11 @@ import { releasePort } from '../processes/probes.ts'
 import type { Config } from './config.ts'
 import { Replica } from './replica.ts'
 
-/** As long as a start may take. */
+/** The longest that a start may take. */
 const START_MS = 60_000
 const STARTING_MS = 10
 
-/** A replica that is a process of this machine, started again if it dies. */
+/** A replica in a process of its own, which is restarted if it dies. */
 export class ReplicaProcess extends Replica {
   #port: number
   #child: Child
@@ -28,7 +28,7 @@ export class ReplicaProcess extends Replica {
   get pid () { return this.#child.pid }
 
   /**
-   * Starts it, and waits until it is ready.
+   * Starts the process and waits until it is ready.
    *
    * @throws {StartError}
    */
@@ -44,7 +44,7 @@ export class ReplicaProcess extends Replica {
     this.#child.retire()
   }
 
-  /** Ends it: its requests have `graceMs` to finish. */
+  /** Ends it, after its requests or `graceMs`. */
   async stop (graceMs = this.#graceMs) {
     this.retire()
     await this.#child.stop(Date.now() + graceMs)

@@ -8,17 +8,17 @@ const PROBE_TIMEOUT_MS = 2_000
 interface Probing {
   /** Between two probes of a replica that is ready. */
   probeMs: number
-  /** Between two probes of one that is not. */
+  /** Between two probes of a replica that is not. */
   startingMs: number
   /** Called each time the replica becomes ready. */
   onReady: () => void
 }
 
-/** One replica of the app: its readiness, as its probe finds it, and the connections to it. */
+/** One replica of the app: its readiness, and the connections to it. */
 export class Replica {
   readonly origin: string
   readonly pool: Pool
-  /** Requests that it has not answered yet. */
+  /** How many requests it has not answered yet. */
   outstanding = 0
   #probing: Probing
   #ready = false
@@ -32,12 +32,12 @@ export class Replica {
 
   get isReady () { return this.#ready && !this.#retired }
 
-  /** Gives it no requests until its probe succeeds again. */
+  /** Sends it no requests until its probe succeeds again. */
   failed () {
     this.#ready = false
   }
 
-  /** Gives it no more requests. */
+  /** Sends it no more requests. */
   retire () {
     this.#retired = true
   }
@@ -57,7 +57,7 @@ export class Replica {
     if (this.isReady && !before) this.#probing.onReady()
   }
 
-  /** Whether it takes requests, as the readiness probe of Container Apps asks. */
+  /** Whether it is ready, by the readiness probe of Container Apps. */
   async probe () {
     try {
       const signal = AbortSignal.timeout(PROBE_TIMEOUT_MS)

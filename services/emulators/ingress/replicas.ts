@@ -1,51 +1,57 @@
+import createError from '@fastify/error'
+import type { FastifyBaseLogger } from 'fastify'
 import type { Config } from './config.ts'
 import type { Replica } from './replica.ts'
 
-/** No replica was ready in time, or too many requests wait for one. */
-export class NoReplica extends Error {
-  override name = 'NoReplica'
-  readonly reason: 'overflow' | 'absent'
-
-  constructor (reason: 'overflow' | 'absent') {
-    super('No replica is ready')
-    this.reason = reason
-  }
-}
+export const NoReplica = createError('NO_REPLICA', 'No replica is ready')
+export const TooManyWaiting = createError('TOO_MANY_WAITING', 'Too many requests are waiting for a replica')
 
 /** The replicas of an app, and the requests that wait for one. */
 export abstract class Replicas<R extends Replica = Replica> {
   protected replicas: R[] = []
-  protected ending = false
-  #config: Config
-  #waiting = new Set<(replica?: Replica) => void>()
+  protected readonly config: Config
+  protected readonly log: FastifyBaseLogger
+  #retiring = new AbortController()
+  #waiting = new Set<(replica: Replica) => void>()
 
-  constructor (config: Config) {
-    this.#config = config
+  constructor (config: Config, log: FastifyBaseLogger) {
+    this.config = config
+    this.log = log
   }
 
-  /** A request has come. */
+  protected get isRetired () { return this.#retiring.signal.aborted }
+
+  /** Called when a request arrives. */
   arrived () {}
 
-  /** A request is over. */
+  /** Called when a request is over. */
   left () {}
 
-  /** Ends them all. */
+  /** Ends all replicas. */
   abstract end (): Promise<void>
 
   /**
-   * Waits until a replica is ready, or `signal` is aborted: the one with the fewest requests.
+   * Returns the ready replica with the fewest requests, or waits until one is ready or `signal` is aborted.
    *
-   * @throws {NoReplica}
+   * @throws {NoReplica | TooManyWaiting}
    */
   async nextReady (signal: AbortSignal): Promise<Replica> {
-    return this.#leastBusy() ?? await this.#wait(signal)
+    const ready = this.#leastBusy()
+    if (ready) return ready
+    const { MAX_WAITING, WAIT_SECONDS } = this.config
+    if (this.isRetired) throw new NoReplica()
+    if (this.#waiting.size >= MAX_WAITING) throw new TooManyWaiting()
+    const { promise, resolve, reject } = Promise.withResolvers<Replica>()
+    const end = AbortSignal.any([signal, this.#retiring.signal, AbortSignal.timeout(WAIT_SECONDS * 1_000)])
+    end.addEventListener('abort', () => reject(new NoReplica()))
+    this.#waiting.add(resolve)
+    return promise.finally(() => this.#waiting.delete(resolve))
   }
 
-  /** Gives requests to none of them any more, nor lets requests wait. */
+  /** Stops sending requests to the replicas, and fails those that wait. */
   retire () {
-    this.ending = true
     for (const replica of this.replicas) replica.retire()
-    for (const settle of this.#waiting) settle()
+    this.#retiring.abort()
   }
 
   protected remove (replica: R) {
@@ -54,41 +60,20 @@ export abstract class Replicas<R extends Replica = Replica> {
 
   /** Gives the waiting requests to a replica that became ready. */
   protected serveWaiting () {
-    for (const settle of this.#waiting) {
+    for (const resolve of this.#waiting) {
       const replica = this.#leastBusy()
       if (!replica) return
-      settle(replica)
+      resolve(replica)
     }
   }
 
   #leastBusy () {
-    let least: R | undefined
-    for (const replica of this.replicas) {
-      if (replica.isReady && !(least && least.outstanding <= replica.outstanding)) least = replica
-    }
-    if (!least) return undefined
-    // Last from now on: of those with equally few requests, each has its turn
+    const ready = this.replicas.filter(({ isReady }) => isReady)
+    if (ready.length === 0) return undefined
+    const least = ready.reduce((least, replica) => replica.outstanding < least.outstanding ? replica : least)
+    // Moved to the end, so that replicas with equally many requests take turns
     this.remove(least)
     this.replicas.push(least)
     return least
-  }
-
-  #wait (signal: AbortSignal): Promise<Replica> {
-    const { MAX_WAITING, WAIT_SECONDS } = this.#config
-    if (this.ending) throw new NoReplica('absent')
-    if (this.#waiting.size >= MAX_WAITING) throw new NoReplica('overflow')
-    const { promise, resolve, reject } = Promise.withResolvers<Replica>()
-    const settle = (replica?: Replica) => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', abandon)
-      this.#waiting.delete(settle)
-      if (replica) resolve(replica)
-      else reject(new NoReplica('absent'))
-    }
-    const abandon = () => settle()
-    const timer = setTimeout(abandon, WAIT_SECONDS * 1_000)
-    signal.addEventListener('abort', abandon)
-    this.#waiting.add(settle)
-    return promise
   }
 }

@@ -1,7 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { FastifyBaseLogger } from 'fastify'
 import { freePorts } from '../processes/probes.ts'
-import type { Config } from './config.ts'
 import { ReplicaProcess } from './process.ts'
 import { Replicas } from './replicas.ts'
 
@@ -10,25 +8,16 @@ const ENDING_MS = 500
 const FIRST_BACKOFF_MS = 100
 const MAX_BACKOFF_MS = 5_000
 
-/** Replicas that are started and ended with the load: none without requests, one at first. */
+/** Replicas that are started and ended as requests come and go. */
 export class ScaledReplicas extends Replicas<ReplicaProcess> {
-  #config: Config
-  #log: FastifyBaseLogger
-  /** Those that finish the requests that they have. */
+  /** The replicas that finish their requests and end. */
   #ending = new Map<ReplicaProcess, Promise<void>>()
   #requests = 0
-  /** By number of replicas, less one: when so many were needed last. */
+  /** At index n, when more than n replicas were last needed. */
   #neededAt: number[] = []
   #starting: Promise<void> | undefined
   #failures = 0
-  #timer: NodeJS.Timeout
-
-  constructor (config: Config, log: FastifyBaseLogger) {
-    super(config)
-    this.#config = config
-    this.#log = log
-    this.#timer = setInterval(() => this.#scaleIn(), Math.min(1_000, config.IDLE_SECONDS * 250)).unref()
-  }
+  #timer = setInterval(() => this.#scaleIn(), Math.min(1_000, this.config.IDLE_SECONDS * 250)).unref()
 
   override arrived () {
     this.#requests++
@@ -52,7 +41,7 @@ export class ScaledReplicas extends Replicas<ReplicaProcess> {
 
   /** Returns how many replicas are needed now. */
   #updateNeed () {
-    const { MAX_REPLICAS, CONCURRENT_REQUESTS } = this.#config
+    const { MAX_REPLICAS, CONCURRENT_REQUESTS } = this.config
     const needed = Math.min(MAX_REPLICAS, Math.ceil(this.#requests / CONCURRENT_REQUESTS))
     this.#neededAt.fill(performance.now(), 0, needed)
     while (this.#neededAt.length < needed) this.#neededAt.push(performance.now())
@@ -61,7 +50,7 @@ export class ScaledReplicas extends Replicas<ReplicaProcess> {
 
   #scaleOut () {
     const needed = this.#updateNeed()
-    if (this.ending || this.#starting || this.replicas.length >= needed) return
+    if (this.isRetired || this.#starting || this.replicas.length >= needed) return
     // One at a time, so that the first is ready sooner
     this.#starting = this.#start().finally(() => {
       this.#starting = undefined
@@ -71,28 +60,28 @@ export class ScaledReplicas extends Replicas<ReplicaProcess> {
 
   #scaleIn () {
     this.#scaleOut()
-    const since = performance.now() - this.#config.IDLE_SECONDS * 1_000
+    const since = performance.now() - this.config.IDLE_SECONDS * 1_000
     while (this.replicas.length > 0 && this.#neededAt[this.replicas.length - 1]! < since) {
       const [least] = this.replicas.toSorted(byUse)
       this.remove(least!)
-      this.#log.info({ pid: least!.pid, replicas: this.replicas.length }, 'a replica is not needed')
+      this.log.info({ pid: least!.pid, replicas: this.replicas.length }, 'a replica is no longer needed')
       this.#ending.set(least!, least!.stop().finally(() => this.#ending.delete(least!)))
     }
   }
 
   async #start () {
     const [port] = await freePorts() as [number]
-    if (this.ending) return
-    const replica = new ReplicaProcess(port, this.#config, () => this.serveWaiting())
+    if (this.isRetired) return
+    const replica = new ReplicaProcess(port, this.config, () => this.serveWaiting())
     this.replicas.push(replica)
     try {
       await replica.start()
       this.#failures = 0
-      this.#log.info({ pid: replica.pid, replicas: this.replicas.length }, 'a replica is ready')
+      this.log.info({ pid: replica.pid, replicas: this.replicas.length }, 'a replica is ready')
     } catch (err) {
-      if (this.ending) return
+      if (this.isRetired) return
       this.remove(replica)
-      this.#log.error({ err }, 'a replica did not start')
+      this.log.error({ err }, 'a replica did not start')
       await replica.stop(0)
       const backoffMs = Math.min(FIRST_BACKOFF_MS * 2 ** this.#failures++, MAX_BACKOFF_MS)
       await sleep(backoffMs, undefined, { ref: false })
@@ -100,7 +89,7 @@ export class ScaledReplicas extends Replicas<ReplicaProcess> {
   }
 }
 
-/** Those that are not ready first, then those with the fewest requests. */
+/** Orders replicas by use: those that are not ready, then those with the fewest requests. */
 function byUse (a: ReplicaProcess, b: ReplicaProcess) {
   return Number(a.isReady) - Number(b.isReady) || a.outstanding - b.outstanding
 }

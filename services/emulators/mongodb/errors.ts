@@ -15,6 +15,7 @@ const codes = {
   IllegalOperation: 20,
   InvalidBSON: 22,
   NamespaceNotFound: 26,
+  IndexNotFound: 27,
   PathNotViable: 28,
   RoleNotFound: 31,
   ConflictingUpdateOperators: 40,
@@ -28,17 +29,16 @@ const codes = {
   CommandNotFound: 59,
   ImmutableField: 66,
   CannotCreateIndex: 67,
+  InvalidOptions: 72,
   InvalidNamespace: 73,
   IndexOptionsConflict: 85,
   IndexKeySpecsConflict: 86,
   FailPointSetFailed: 95,
   CommandNotSupported: 115,
-  ExceededMemoryLimit: 146,
   CannotIndexParallelArrays: 171,
   QueryPlanKilled: 175,
   InvalidIndexSpecificationOption: 197,
   QueryExceededMemoryLimitNoDiskUseAllowed: 292,
-  APIVersionError: 322,
   MechanismUnavailable: 334,
   BSONObjectTooLarge: 10334,
   DuplicateKey: 11000,
@@ -47,28 +47,6 @@ const codes = {
 } as const
 
 export type CodeName = keyof typeof codes
-
-/** Names of codes that only fail points answer. */
-const failPointNames: Record<number, string> = {
-  6: 'HostUnreachable',
-  7: 'HostNotFound',
-  8: 'UnknownError',
-  64: 'WriteConcernTimeout',
-  89: 'NetworkTimeout',
-  91: 'ShutdownInProgress',
-  100: 'UnsatisfiableWriteConcern',
-  112: 'WriteConflict',
-  189: 'PrimarySteppedDown',
-  262: 'ExceededTimeLimit',
-  9001: 'SocketException',
-  10107: 'NotWritablePrimary',
-  11600: 'InterruptedAtShutdown',
-  11601: 'Interrupted',
-  11602: 'InterruptedDueToReplStateChange',
-  13435: 'NotPrimaryNoSecondaryOk',
-  13436: 'NotPrimaryOrSecondary',
-  16500: 'RequestRateTooLarge'
-}
 
 const names = new Map<number, string>(Object.entries(codes).map(([name, code]) => [code, name]))
 
@@ -86,10 +64,12 @@ export class CommandError extends Error {
 
   /** The reply to a client. */
   reply (): Doc {
-    const codeName = names.get(this.code) ?? failPointNames[this.code] ?? `Location${this.code}`
+    const codeName = names.get(this.code) ?? `Location${this.code}`
     return { ok: 0, errmsg: this.message, code: this.code, codeName, ...this.extra }
   }
 }
+
+export const bad = (message: string): never => { throw new CommandError('BadValue', message) }
 
 export function notSupported (what: string): CommandError {
   return new CommandError('CommandNotSupported', `${what} is not supported by this database`)

@@ -7,8 +7,7 @@ import { Cursors } from './commands/cursors.ts'
 import { StartError } from './errors.ts'
 import { Connection } from './protocol/connection.ts'
 import { FailPoints } from './protocol/failpoints.ts'
-import { Storage } from './storage/storage.ts'
-import { expire } from './storage/ttl.ts'
+import { Storage, expire } from './storage/storage.ts'
 
 export interface DatabaseOptions {
   /** The directory of the data files, made if there is none. One process at a time. */
@@ -20,15 +19,8 @@ export interface DatabaseOptions {
   /** Whether clients must log in, as with mongod's --auth. Default false. */
   auth?: boolean
   /** A user that may do everything, made in `admin` at the start if there is no user at all. */
-  root?: RootUser
+  root?: { user: string, password: string }
   logger: Logger
-  /** Seconds between deletions of expired documents. Default 60. */
-  ttlSeconds?: number
-}
-
-export interface RootUser {
-  user: string
-  password: string
 }
 
 export interface RunningDatabase {
@@ -43,6 +35,8 @@ export interface RunningDatabase {
   close: () => Promise<void>
 }
 
+/** Time between deletions of expired documents, in milliseconds. */
+const expiryTime = 60_000
 /** How long a connection may take to read its last replies when the database closes, in milliseconds. */
 const closeTime = 500
 
@@ -51,7 +45,7 @@ const closeTime = 500
  * Throws StartError if the data directory is in use or damaged, or the port is taken.
  */
 export async function startDatabase (options: DatabaseOptions): Promise<RunningDatabase> {
-  const { dataDir, host = '127.0.0.1', port = 0, auth = false, root, logger, ttlSeconds = 60 } = options
+  const { dataDir, host = '127.0.0.1', port = 0, auth = false, root, logger } = options
   const storage = new Storage(dataDir)
   const users = openUsers(storage, auth, root)
   const engine: Engine = { storage, users, cursors: new Cursors(), failPoints: new FailPoints() }
@@ -68,7 +62,7 @@ export async function startDatabase (options: DatabaseOptions): Promise<RunningD
     engine.cursors.expire()
     const deleted = expire(storage, logger)
     if (deleted > 0) logger.debug({ deleted }, 'expired documents deleted')
-  }, ttlSeconds * 1000).unref()
+  }, expiryTime).unref()
 
   return {
     port: bound,
@@ -88,7 +82,7 @@ export async function startDatabase (options: DatabaseOptions): Promise<RunningD
   }
 }
 
-function openUsers (storage: Storage, auth: boolean, root: RootUser | undefined): Users {
+function openUsers (storage: Storage, auth: boolean, root: DatabaseOptions['root']): Users {
   try {
     const users = new Users(storage, auth)
     if (root !== undefined && users.size === 0) {
@@ -111,7 +105,6 @@ function acceptConnections (engine: Engine, sockets: Set<Socket>, logger: Logger
       appName: undefined,
       local: /^(::1$|(::ffff:)?127\.)/.test(socket.remoteAddress ?? ''),
       user: undefined,
-      generation: 0,
       conversation: undefined
     }
     new Connection(socket, client, engine, logger).start()

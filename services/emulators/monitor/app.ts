@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs'
 import helmet from '@fastify/helmet'
-import Fastify, { LogController, type FastifyError, type FastifyInstance } from 'fastify'
+import Fastify, { LogController } from 'fastify'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { DestinationStream } from 'pino'
 import { closing } from '#common/http/closing.ts'
 import { connectionString, database } from '#common/database.ts'
@@ -10,7 +10,6 @@ import { lineDestination, loggerOptions } from '#common/telemetry/logger.ts'
 import { recordsReader } from './audit-records.ts'
 import type { Config } from './config.ts'
 import { Traffic } from './figures.ts'
-import { hosts } from './hosts.ts'
 import { createIngestion } from './ingestion.ts'
 import { Operations } from './operations.ts'
 import { apiRoutes, pageRoutes } from './routes.ts'
@@ -22,17 +21,21 @@ declare module 'fastify' {
   }
 }
 
-interface Options {
-  logStream?: DestinationStream
-}
-
 const SELF = ["'self'"]
 const NONE = ["'none'"]
-
-const read = (file: string) => readFileSync(new URL(file, import.meta.url))
+const directives = {
+  'default-src': NONE,
+  'style-src': SELF,
+  'script-src': SELF,
+  'connect-src': SELF,
+  'img-src': SELF,
+  'form-action': SELF,
+  'base-uri': NONE,
+  'frame-ancestors': NONE
+}
 
 /** The local stand-in for Application Insights: its ingestion endpoint, and pages that show the telemetry. */
-export async function buildApp (config: Config, { logStream = lineDestination() }: Options = {}) {
+export async function buildApp (config: Config, logStream: DestinationStream = lineDestination()) {
   const app: FastifyInstance = Fastify({
     logger: { ...loggerOptions('monitor', config.LOG_LEVEL), stream: logStream },
     logController: new LogController({ disableRequestLogging: true }),
@@ -51,39 +54,30 @@ export async function buildApp (config: Config, { logStream = lineDestination() 
     await app.register(database, { connection, name: config.DATABASE_NAME, indexes: [] })
   }
 
-  app.setErrorHandler((error: FastifyError, request, reply) => {
-    const { statusCode = 500 } = error
-    reply.code(statusCode).type('text/plain')
-    if (statusCode < 500) return reply.send('The request is malformed.\n')
-    request.log.error({ err: error }, 'the request failed with an internal error')
-    return reply.send('Internal error: see the log of the monitor.\n')
-  })
+  app.setErrorHandler(answerError)
   app.register(closing)
-  app.register(helmet, {
-    contentSecurityPolicy: {
-      useDefaults: false,
-      directives: {
-        'default-src': NONE,
-        'style-src': SELF,
-        'script-src': SELF,
-        'connect-src': SELF,
-        'img-src': SELF,
-        'form-action': SELF,
-        'base-uri': NONE,
-        'frame-ancestors': NONE
-      }
-    },
-    // The pages are served over plain HTTP, on this machine
-    strictTransportSecurity: false
+  const contentSecurityPolicy = { useDefaults: false, directives }
+  // The pages are served over plain HTTP, on this machine
+  await app.register(helmet, { contentSecurityPolicy, strictTransportSecurity: false })
+  app.addHook('onRequest', async ({ headers: { host = '' } }, reply) => {
+    reply.header('cache-control', 'no-store')
+    // Otherwise a site whose name resolves to the loopback address (DNS rebinding) could read the pages
+    if (config.pageNames.has(host.toLowerCase().replace(/:\d*$/, ''))) return
+    return reply.code(421).type('text/plain').send('This page is not served under this host name.\n')
   })
-  app.addHook('onRequest', async (_request, reply) => { reply.header('cache-control', 'no-store') })
-  app.register(hosts, { names: config.pageNames })
   app.register(health, { ready: () => app.ingestion.server.listening })
   const readRecords = recordsReader(config.secrets && app.database, app.log)
-  const files = { style: read('./monitor.css'), script: read('./monitor.js') }
-  app.register(pageRoutes, { operations, traffic, readRecords, ...files })
+  app.register(pageRoutes, { operations, traffic, readRecords })
   app.register(apiRoutes, { operations, traffic })
   return app
+}
+
+function answerError (error: FastifyError, request: FastifyRequest, reply: FastifyReply) {
+  const { statusCode = 500 } = error
+  reply.code(statusCode).type('text/plain')
+  if (statusCode < 500) return reply.send('The request is malformed.\n')
+  request.log.error({ err: error }, 'the request failed with an internal error')
+  return reply.send('Internal error: see the log of the monitor.\n')
 }
 
 function addIngestion (app: FastifyInstance, config: Config, operations: Operations, traffic: Traffic) {

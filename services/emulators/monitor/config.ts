@@ -1,14 +1,12 @@
-import { readFileSync } from 'node:fs'
-import { createSecureContext } from 'node:tls'
 import { Type, type Static } from 'typebox'
-import {
-  ServerSettings, SettingsError, loadSettings, loadWithSecrets, type SecretSettings
-} from '#common/config.ts'
+import { ServerSettings, loadSettings, loadWithSecrets, type SecretSettings } from '#common/config.ts'
 import { databaseName } from '#common/database.ts'
+import { CertificateSettings, readCertificate } from '../certificate.ts'
 
 const MIB = 2 ** 20
 
 const Settings = Type.Object({
+  ...CertificateSettings,
   /** The address of the pages; they show ids of patients, so only this machine reaches them by default. */
   HOST: Type.String({ default: '127.0.0.1', minLength: 1 }),
   PORT: ServerSettings.PORT,
@@ -18,8 +16,6 @@ const Settings = Type.Object({
   /** The address of the ingestion endpoint, which uses TLS. */
   INGESTION_HOST: Type.String({ default: '127.0.0.1', minLength: 1 }),
   INGESTION_PORT: Type.Integer({ default: 8443, minimum: 0, maximum: 65535 }),
-  TLS_CERT_FILE: Type.String({ minLength: 1 }),
-  TLS_KEY_FILE: Type.String({ minLength: 1 }),
   /** The maximum size of a batch, uncompressed. */
   BODY_BYTES: Type.Integer({ default: 8 * MIB, minimum: 1024, maximum: 64 * MIB }),
   /** The bounds of what is kept; the oldest operations are dropped first. */
@@ -32,36 +28,18 @@ const Settings = Type.Object({
 // A user who may only read the register
 const secrets = { 'audit-db-viewer-connection': 'mongodb-uri' } as const
 
-type OwnSettings = Omit<Static<typeof Settings>, 'PAGE_NAMES' | 'TLS_CERT_FILE' | 'TLS_KEY_FILE'>
+export type Config = ReturnType<typeof loadConfig>
 
-export interface Config extends OwnSettings {
-  pageNames: Set<string>
-  tls: { cert: string, key: string }
-  /** Of the connection to the audit register; without it the pages leave audit records out. */
-  secrets?: SecretSettings
-}
-
-/** @throws {SettingsError} */
-export function loadConfig (env: NodeJS.ProcessEnv): Config {
+/**
+ * Reads the settings. Without a connection to the audit register, the pages leave audit records out.
+ *
+ * @throws {SettingsError}
+ */
+export function loadConfig (env: NodeJS.ProcessEnv) {
   const hasRegister = Boolean(env.KEY_VAULT_URI || env.AUDIT_DB_VIEWER_CONNECTION)
-  const loaded: Static<typeof Settings> & { secrets?: SecretSettings } = hasRegister
+  const settings: Static<typeof Settings> & { secrets?: SecretSettings } = hasRegister
     ? loadWithSecrets(Settings, secrets, env)
     : loadSettings(Settings, env)
-  const { PAGE_NAMES, TLS_CERT_FILE, TLS_KEY_FILE, ...settings } = loaded
-  return {
-    ...settings,
-    pageNames: new Set(PAGE_NAMES.toLowerCase().split(',').map((name) => name.trim())),
-    tls: readCertificate(TLS_CERT_FILE, TLS_KEY_FILE)
-  }
-}
-
-function readCertificate (certFile: string, keyFile: string) {
-  try {
-    const tls = { cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') }
-    createSecureContext(tls)
-    return tls
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    throw new SettingsError(`Settings: TLS_CERT_FILE and TLS_KEY_FILE cannot be used (${code})`)
-  }
+  const names = settings.PAGE_NAMES.toLowerCase().split(',').map((name) => name.trim())
+  return { ...settings, pageNames: new Set(names), tls: readCertificate(settings) }
 }

@@ -5,53 +5,30 @@ import { violations } from '#common/http/validation.ts'
 // @azure/monitor-opentelemetry-exporter is generated from, and the data model of Application Insights.
 
 const text = Type.String()
-const id = Type.String({ minLength: 1, maxLength: 512 })
+const optional = Type.Optional(text)
 const name = Type.String({ maxLength: 1024 })
+const id = Type.String({ minLength: 1, maxLength: 512 })
 const TIME_SPAN = /^-?(?:(\d{1,8})\.)?(\d{1,2}):(\d{1,2}):(\d{1,2}(?:\.\d{1,9})?)$/
 const duration = Type.String({ pattern: TIME_SPAN.source })
-const code = Type.Union([text, Type.Number()])
+const code = Type.Optional(Type.Union([text, Type.Number()]))
+const values = Type.Optional(Type.Record(text, Type.Unknown()))
+const customData = { properties: values, measurements: values }
 
-const customData = {
-  properties: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
-  measurements: Type.Optional(Type.Record(Type.String(), Type.Unknown()))
-}
-
-const Exception = Type.Object({
-  typeName: Type.Optional(text),
-  message: Type.Optional(text),
-  stack: Type.Optional(text)
-})
+const success = Type.Boolean()
+const response = { responseCode: code, url: optional, source: optional }
+const target = { type: optional, target: optional, data: optional }
+const call = { id: Type.Optional(id), name, resultCode: code, ...target }
+const Exception = Type.Object({ typeName: optional, message: optional, stack: optional })
+const exceptions = Type.Array(Exception, { minItems: 1 })
+const Metric = Type.Object({ name, value: Type.Number() })
 
 const baseData = {
-  RequestData: Type.Object({
-    id,
-    name: Type.Optional(name),
-    duration,
-    success: Type.Boolean(),
-    responseCode: Type.Optional(code),
-    url: Type.Optional(text),
-    source: Type.Optional(text),
-    ...customData
-  }),
-  RemoteDependencyData: Type.Object({
-    id: Type.Optional(id),
-    name,
-    duration,
-    success: Type.Optional(Type.Boolean()),
-    resultCode: Type.Optional(code),
-    type: Type.Optional(text),
-    target: Type.Optional(text),
-    data: Type.Optional(text),
-    ...customData
-  }),
-  ExceptionData: Type.Object({
-    exceptions: Type.Array(Exception, { minItems: 1 }),
-    severityLevel: Type.Optional(code),
-    ...customData
-  }),
-  MessageData: Type.Object({ message: text, severityLevel: Type.Optional(code), ...customData }),
+  RequestData: Type.Object({ id, name: Type.Optional(name), duration, success, ...response, ...customData }),
+  RemoteDependencyData: Type.Object({ ...call, duration, success: Type.Optional(success), ...customData }),
+  ExceptionData: Type.Object({ exceptions, severityLevel: code, ...customData }),
+  MessageData: Type.Object({ message: text, severityLevel: code, ...customData }),
   EventData: Type.Object({ name, ...customData }),
-  MetricData: Type.Object({ metrics: Type.Array(Type.Object({ name, value: Type.Number() })), ...customData })
+  MetricData: Type.Object({ metrics: Type.Array(Metric), ...customData })
 }
 
 type BaseType = keyof typeof baseData
@@ -62,7 +39,7 @@ const Envelope = Type.Object({
   time: text,
   iKey: Type.String({ minLength: 1 }),
   sampleRate: Type.Optional(Type.Number({ exclusiveMinimum: 0, maximum: 100 })),
-  tags: Type.Optional(Type.Record(Type.String(), Type.Unknown())),
+  tags: values,
   data: Type.Object({ baseType: text, baseData: Type.Object({}) })
 })
 type Envelope = Static<typeof Envelope>
@@ -116,51 +93,47 @@ export class MalformedItem extends Error {
 export function readEnvelope (content: unknown): Item | undefined {
   check(Envelope, content, '')
   const envelope = content as Envelope
-  const { baseType } = envelope.data
-  if (!Number.isFinite(Date.parse(envelope.time))) throw new MalformedItem('#/time must be a date')
+  const { time, data: { baseType, baseData: data } } = envelope
+  if (!Number.isFinite(Date.parse(time))) throw new MalformedItem('#/time must be a date')
   if (!isKnown(baseType)) return undefined
-  check(baseData[baseType], envelope.data.baseData, '/data/baseData')
+  check(baseData[baseType], data, '/data/baseData')
   if (baseType === 'MetricData') return undefined
-  const item = readers[baseType](envelope)
+  const item = itemOf(envelope, readers[baseType](data as never))
   if (item.bytes > ITEM_BYTES) throw new MalformedItem('# must not be larger than 64 KiB')
   return item
 }
 
+/** The data of an item: its own properties, and the fields and values that are its attributes. */
+interface Content {
+  own: Pick<Item, 'kind' | 'name' | 'failed'> & Partial<Item>
+  fields?: object
+  properties?: object
+  measurements?: object
+}
+
 const readers = {
-  RequestData (envelope: Envelope) {
-    const { id, name = '', duration, success, responseCode, url, source, ...rest } =
-      dataOf<'RequestData'>(envelope)
+  RequestData: ({ id, name = '', duration, success, responseCode, url, source, ...custom }) => {
     const outcome = { durationMs: milliseconds(duration), failed: !success, resultCode: codeOf(responseCode) }
-    return item(envelope, { kind: 'request', id, name, ...outcome }, { url, source }, rest)
+    return { own: { kind: 'request', id, name, ...outcome }, fields: { url, source }, ...custom }
   },
-  RemoteDependencyData (envelope: Envelope) {
-    const { id, name, duration, success = true, resultCode, type, target, data, ...rest } =
-      dataOf<'RemoteDependencyData'>(envelope)
+  RemoteDependencyData: ({ id, name, duration, success = true, resultCode, ...rest }) => {
+    const { type, target, data, ...custom } = rest
     const outcome = { durationMs: milliseconds(duration), failed: !success, resultCode: codeOf(resultCode) }
     const own = { kind: 'dependency', id, name, ...outcome, type, target } as const
-    return item(envelope, own, { type, target, data }, rest)
+    return { own, fields: { type, target, data }, ...custom }
   },
-  ExceptionData (envelope: Envelope) {
-    const { exceptions, severityLevel = ERROR, ...rest } = dataOf<'ExceptionData'>(envelope)
-    const [{ typeName: name = 'Exception', message, stack } = {}] = exceptions
-    const severity = severityOf(severityLevel)
-    return item(envelope, { kind: 'exception', name, failed: true, severity }, { message, stack }, rest)
+  ExceptionData: ({ exceptions: [exception], severityLevel = ERROR, ...custom }) => {
+    const { typeName: name = 'Exception', message, stack } = exception!
+    const own = { kind: 'exception', name, failed: true, severity: severityOf(severityLevel) } as const
+    return { own, fields: { message, stack }, ...custom }
   },
-  MessageData (envelope: Envelope) {
-    const { message, severityLevel, ...rest } = dataOf<'MessageData'>(envelope)
-    const severity = severityOf(severityLevel)
-    return item(envelope, { kind: 'message', name: message, failed: false, severity }, {}, rest)
+  MessageData: ({ message: name, severityLevel, ...custom }) => {
+    return { own: { kind: 'message', name, failed: false, severity: severityOf(severityLevel) }, ...custom }
   },
-  EventData (envelope: Envelope) {
-    const { name, ...rest } = dataOf<'EventData'>(envelope)
-    return item(envelope, { kind: 'event', name, failed: false }, {}, rest)
-  }
-} satisfies Record<Exclude<BaseType, 'MetricData'>, (envelope: Envelope) => Item>
+  EventData: ({ name, ...custom }) => ({ own: { kind: 'event', name, failed: false }, ...custom })
+} satisfies { [T in Exclude<BaseType, 'MetricData'>]: (data: BaseData<T>) => Content }
 
-type Own = Pick<Item, 'kind' | 'name' | 'failed'> & Partial<Item>
-type CustomData = { properties?: object, measurements?: object }
-
-function item (envelope: Envelope, own: Own, fields: object, { properties, measurements }: CustomData): Item {
+function itemOf (envelope: Envelope, { own, fields, properties, measurements }: Content): Item {
   const { time, tags = {}, sampleRate = 100 } = envelope
   const attributes = Object.entries({ ...fields, ...properties, ...measurements })
     .map(([name, value]): [string, string] => [name, textOf(value) ?? ''])
@@ -170,8 +143,8 @@ function item (envelope: Envelope, own: Own, fields: object, { properties, measu
     parentId: textOf(tags['ai.operation.parentId']) || undefined,
     role: textOf(tags['ai.cloud.role']) || 'unknown'
   }
-  const values = [...Object.values({ ...known, ...own }), ...attributes.flat()]
-  const texts = values.filter((value) => typeof value === 'string')
+  const texts = [...Object.values({ ...known, ...own }), ...attributes.flat()]
+    .filter((value) => typeof value === 'string')
   const bytes = texts.reduce((sum, { length }) => sum + 2 * length, OVERHEAD_BYTES)
   const weight = 100 / sampleRate
   return { durationMs: 0, ...known, time: Date.parse(time), weight, attributes, bytes, ...own }
@@ -182,10 +155,6 @@ export function milliseconds (span: string) {
   const [, days = 0, hours, minutes, seconds] = TIME_SPAN.exec(span)!
   const ms = ((Number(days) * 24 + Number(hours)) * 60 + Number(minutes)) * 60_000 + Number(seconds) * 1_000
   return Math.round(ms * 10_000) / 10_000
-}
-
-function dataOf<T extends BaseType> ({ data }: Envelope) {
-  return data.baseData as BaseData<T>
 }
 
 function isKnown (baseType: string): baseType is BaseType {

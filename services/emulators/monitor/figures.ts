@@ -18,11 +18,9 @@ export interface Figures {
   p95: number | undefined
 }
 
-export interface RouteFigures {
+export interface RouteFigures extends Record<'recent' | 'total', Figures> {
   role: string
   route: string
-  recent: Figures
-  total: Figures
 }
 
 interface Route {
@@ -58,8 +56,7 @@ export class Traffic {
 
   /** The requests of each role in the last five minutes. */
   roles (now = Date.now()): Array<Figures & { role: string }> {
-    const tallies = Map.groupBy(this.#routes.values(), ({ role }) => role)
-    return [...tallies].map(([role, routes]) => {
+    return [...Map.groupBy(this.#routes.values(), ({ role }) => role)].map(([role, routes]) => {
       return { role, ...figures(routes.flatMap(({ slots }) => recentOf(slots, now))) }
     })
   }
@@ -82,10 +79,13 @@ class Tally {
   durations = new Map<number, number>()
 
   add (ms: number, weight: number, failed: boolean) {
-    const bucket = Math.round(Math.log(Math.max(ms, SMALLEST_MS) / SMALLEST_MS) / Math.log(GROWTH))
-    this.durations.set(bucket, (this.durations.get(bucket) ?? 0) + weight)
+    this.addTo(Math.round(Math.log(Math.max(ms, SMALLEST_MS) / SMALLEST_MS) / Math.log(GROWTH)), weight)
     this.requests += weight
     if (failed) this.failures += weight
+  }
+
+  addTo (bucket: number, weight: number) {
+    this.durations.set(bucket, (this.durations.get(bucket) ?? 0) + weight)
   }
 }
 
@@ -98,21 +98,18 @@ function isRecent (slot: number, now: number) {
 }
 
 function figures (tallies: Tally[]): Figures {
-  const durations = new Map<number, number>()
-  for (const [bucket, weight] of tallies.flatMap((tally) => [...tally.durations])) {
-    durations.set(bucket, (durations.get(bucket) ?? 0) + weight)
+  const sum = new Tally()
+  for (const { requests, failures, durations } of tallies) {
+    sum.requests += requests
+    sum.failures += failures
+    for (const [bucket, weight] of durations) sum.addTo(bucket, weight)
   }
-  const ascending = [...durations].sort(([a], [b]) => a - b)
-  const requests = sum(tallies.map((tally) => tally.requests))
+  const { requests, failures } = sum
+  const ascending = [...sum.durations].sort(([a], [b]) => a - b)
   const quantile = (q: number) => {
     let rest = q * requests
     const found = ascending.find(([, weight]) => (rest -= weight) <= 1e-9)
     return found && SMALLEST_MS * GROWTH ** found[0]
   }
-  const failures = sum(tallies.map((tally) => tally.failures))
   return { requests, failures, p50: quantile(0.5), p95: quantile(0.95) }
-}
-
-function sum (numbers: number[]) {
-  return numbers.reduce((total, number) => total + number, 0)
 }

@@ -7,8 +7,6 @@ import { closing } from '#common/http/closing.ts'
 import type { Config } from './config.ts'
 import { MalformedItem, readEnvelope, type Item } from './envelope.ts'
 
-const unpack = promisify(gunzip)
-
 const MAX_ITEMS = 10_000
 
 /** The response of the service to a batch. */
@@ -18,18 +16,9 @@ interface TrackResponse {
   errors: Array<{ index: number, statusCode: number, message: string }>
 }
 
-class BodyError extends Error {
-  override name = 'BodyError'
-  readonly statusCode: number
-
-  constructor (statusCode: number, message: string) {
-    super(message)
-    this.statusCode = statusCode
-  }
-}
-
-const tooLarge = () => new BodyError(413, 'The body is too large')
-const unreadable = () => new BodyError(400, 'The body is neither a JSON array of items nor one item a line')
+const bodyError = (statusCode: number, message: string) => Object.assign(new Error(message), { statusCode })
+const tooLarge = () => bodyError(413, 'The body is too large')
+const unreadable = () => bodyError(400, 'The body is neither a JSON array of items nor one item a line')
 
 /** The ingestion endpoint of Application Insights: `POST /v2.1/track` over TLS, which the SDKs require. */
 export function createIngestion (config: Config, log: FastifyBaseLogger, store: (item: Item) => void) {
@@ -48,9 +37,9 @@ export function createIngestion (config: Config, log: FastifyBaseLogger, store: 
   app.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
   app.setErrorHandler((error: FastifyError, request, reply) => {
     const { statusCode = 500 } = error
-    if (statusCode >= 500) request.log.error({ err: error }, 'the batch failed with an internal error')
-    const message = statusCode >= 500 ? 'Internal error' : error.message
-    const errors = [{ index: 0, statusCode, message }]
+    const isInternal = statusCode >= 500
+    if (isInternal) request.log.error({ err: error }, 'the batch failed with an internal error')
+    const errors = [{ index: 0, statusCode, message: isInternal ? 'Internal error' : error.message }]
     return reply.code(statusCode).send({ itemsReceived: 0, itemsAccepted: 0, errors } satisfies TrackResponse)
   })
 
@@ -65,9 +54,9 @@ export function createIngestion (config: Config, log: FastifyBaseLogger, store: 
 
 async function decode (body: Buffer, encoding = 'identity', maxOutputLength: number) {
   if (encoding === 'identity') return body
-  if (encoding !== 'gzip') throw new BodyError(415, 'Content-Encoding must be gzip')
+  if (encoding !== 'gzip') throw bodyError(415, 'Content-Encoding must be gzip')
   try {
-    return await unpack(body, { maxOutputLength })
+    return await promisify(gunzip)(body, { maxOutputLength })
   } catch (error) {
     throw (error as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE' ? tooLarge() : unreadable()
   }
@@ -76,20 +65,14 @@ async function decode (body: Buffer, encoding = 'identity', maxOutputLength: num
 /** Stands for a line that is not JSON, among others that are. */
 const NOT_JSON = Symbol('not JSON')
 
-/**
- * The items of a body: a JSON array, a single item, or one item a line.
- *
- * @throws {BodyError} if nothing of it can be read
- */
+/** The items of a body: a JSON array, a single item, or one item a line. */
 function parse (body: Buffer): unknown[] {
-  const text = isUtf8(body) ? body.toString().trim() : ''
-  if (text === '') throw unreadable()
+  const text = isUtf8(body) ? body.toString() : ''
   const json = read(text)
-  const lines = json === NOT_JSON ? text.split('\n').filter((line) => line.trim() !== '') : []
-  if (Math.max(lines.length, Array.isArray(json) ? json.length : 1) > MAX_ITEMS) throw tooLarge()
-  if (json !== NOT_JSON) return Array.isArray(json) ? json : [json]
-  const items = lines.map(read)
-  if (items.every((item) => item === NOT_JSON)) throw unreadable()
+  const lines = text.split('\n').filter((line) => line.trim() !== '')
+  const items = json === NOT_JSON ? lines.map(read) : [json].flat()
+  if (items.length > MAX_ITEMS) throw tooLarge()
+  if (json === NOT_JSON && items.every((item) => item === NOT_JSON)) throw unreadable()
   return items
 }
 

@@ -26,30 +26,18 @@ export interface Summary {
   items: number
 }
 
-interface Bounds {
-  operations: number
-  bytes: number
-}
-
 // A client may send all its requests under one trace id
 const MAX_ITEMS = 1_000
 
-/**
- * The last operations, in memory only. Beyond the bounds the oldest are dropped.
- */
+/** The last operations, in memory only. Beyond the bounds the oldest are dropped. */
 export class Operations {
-  #bounds: Bounds
+  #bounds: { operations: number, bytes: number }
   #operations = new Map<string, Operation>()
-  #summaries = new WeakMap<Operation, Summary>()
   #bytes = 0
 
-  constructor (bounds: Bounds) {
+  constructor (bounds: { operations: number, bytes: number }) {
     this.#bounds = bounds
   }
-
-  get size () { return this.#operations.size }
-
-  get bytes () { return this.#bytes }
 
   /** Returns false for an item that is stored already: senders repeat a batch if they got no response. */
   add (item: Item): boolean {
@@ -65,7 +53,6 @@ export class Operations {
     operation.items.push(item)
     operation.bytes += item.bytes
     this.#bytes += item.bytes
-    this.#summaries.delete(operation)
     this.#dropOldest()
     return true
   }
@@ -74,21 +61,15 @@ export class Operations {
     return this.#operations.get(id)
   }
 
-  /** The ids that begin with `beginning`, newest first. */
+  /** Those whose ids begin with `beginning`, newest first. */
   beginningWith (beginning: string) {
-    return [...this.#operations.keys()].filter((id) => id.startsWith(beginning)).reverse()
+    return [...this.#operations.values()].filter(({ id }) => id.startsWith(beginning)).reverse()
   }
 
   /** Failed operations first, and newest first among each. */
   summaries (): Summary[] {
-    const summaries = [...this.#operations.values()].map((operation) => this.summary(operation))
+    const summaries = [...this.#operations.values()].map(summaryOf)
     return summaries.sort((a, b) => Number(b.failed) - Number(a.failed) || b.started - a.started)
-  }
-
-  summary (operation: Operation): Summary {
-    let summary = this.#summaries.get(operation)
-    if (!summary) this.#summaries.set(operation, summary = summarise(operation))
-    return summary
   }
 
   #dropOldest () {
@@ -100,9 +81,9 @@ export class Operations {
   }
 }
 
-function summarise ({ id, items }: Operation): Summary {
+export function summaryOf ({ id, items }: Operation): Summary {
   const inTime = items.toSorted((a, b) => a.time - b.time)
-  const ids = new Set(items.flatMap((item) => item.id ?? []))
+  const ids = new Set(items.map((item) => item.id))
   const requests = inTime.filter(({ kind }) => kind === 'request')
   const isRoot = ({ parentId }: Item) => parentId === undefined || !ids.has(parentId)
   const root = requests.find(isRoot) ?? requests[0] ?? inTime[0]!

@@ -1,71 +1,65 @@
+import { readFileSync } from 'node:fs'
 import type { FastifyPluginAsync, FastifyReply } from 'fastify'
 import type { ReadRecords } from './audit-records.ts'
 import type { Traffic } from './figures.ts'
-import type { Operations } from './operations.ts'
+import { summaryOf, type Operations } from './operations.ts'
 import { icon, notFound } from './pages/layout.ts'
 import { operationPage } from './pages/operation.ts'
 import { operationsPage, searchPage } from './pages/operations.ts'
 import { routesPage } from './pages/routes.ts'
 import { treeOf, type Node } from './tree.ts'
 
-interface ApiOptions {
+interface Options {
   operations: Operations
   traffic: Traffic
-}
-
-interface PageOptions extends ApiOptions {
   readRecords: ReadRecords
-  style: Buffer
-  script: Buffer
 }
 
-interface ById {
-  Params: { id: string }
-}
+type ById = { Params: { id: string } }
 
 const OPERATION_ID = /^[0-9a-f]{32}$/
 const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}$/
 
 /** The pages. They are read-only. */
-export const pageRoutes: FastifyPluginAsync<PageOptions> = async (app, options) => {
-  const { operations, traffic, readRecords, style, script } = options
+export const pageRoutes: FastifyPluginAsync<Options> = async (app, { operations, traffic, readRecords }) => {
   const send = (reply: FastifyReply, page: string) => reply.type('text/html; charset=utf-8').send(page)
 
   app.get<{ Querystring: { id?: string | string[] } }>('/', async ({ query: { id } }, reply) => {
     if (id === undefined) return send(reply, operationsPage(operations.summaries(), traffic.roles()))
     const wanted = operationIdIn(String(id))
     const found = wanted === '' ? [] : operations.beginningWith(wanted)
-    if (found.length === 1 || OPERATION_ID.test(wanted)) {
-      return reply.redirect(`/operations/${encodeURIComponent(found[0] ?? wanted)}`)
-    }
-    return send(reply, searchPage(wanted, found.map((id) => operations.summary(operations.get(id)!))))
+    const isOne = found.length === 1 || OPERATION_ID.test(wanted)
+    if (isOne) return reply.redirect(`/operations/${encodeURIComponent(found[0]?.id ?? wanted)}`)
+    return send(reply, searchPage(wanted, found.map(summaryOf)))
   })
 
   app.get<ById>('/operations/:id', async ({ params: { id } }, reply) => {
     const operation = operations.get(id)
     const records = await readRecords(id)
     if (!operation) reply.code(404)
-    const summary = operation && operations.summary(operation)
-    return send(reply, operationPage({ id, operation, summary, records }))
+    return send(reply, operationPage(id, operation, records))
   })
 
   app.get('/routes', async (_request, reply) => send(reply, routesPage(traffic.routes())))
 
-  app.get('/monitor.css', async (_request, reply) => reply.type('text/css; charset=utf-8').send(style))
-  app.get('/monitor.js', async (_request, reply) => reply.type('text/javascript; charset=utf-8').send(script))
+  for (const [name, type] of [['monitor.css', 'text/css'], ['monitor.js', 'text/javascript']] as const) {
+    const content = readFileSync(new URL(name, import.meta.url))
+    app.get(`/${name}`, async (_request, reply) => reply.type(`${type}; charset=utf-8`).send(content))
+  }
   app.get('/icon.svg', async (_request, reply) => reply.type('image/svg+xml').send(icon))
   app.setNotFoundHandler((_request, reply) => send(reply.code(404), notFound()))
 }
 
 /** The content of the pages as JSON for tests and tools, without audit records. */
-export const apiRoutes: FastifyPluginAsync<ApiOptions> = async (app, { operations, traffic }) => {
+export const apiRoutes: FastifyPluginAsync<Omit<Options, 'readRecords'>> = async (app, options) => {
+  const { operations, traffic } = options
   app.get('/api/operations', async () => ({ operations: operations.summaries() }))
 
   app.get<ById>('/api/operations/:id', async ({ params: { id } }, reply) => {
     const operation = operations.get(id)
     if (!operation) return reply.code(404).send({ error: 'no such operation' })
     const { notKept, items } = operation
-    return { ...operations.summary(operation), notKept, tree: treeOf(items).map(toJson) }
+    return { ...summaryOf(operation), notKept, tree: treeOf(items).map(toJson) }
   })
 
   app.get('/api/routes', async () => ({ routes: traffic.routes() }))

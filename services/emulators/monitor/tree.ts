@@ -15,33 +15,23 @@ export interface Node {
 /** The items of one operation as a tree by their parent ids, siblings by their start. */
 export function treeOf (items: Item[]): Node[] {
   const started = Math.min(...items.map(({ time }) => time))
-  const nodes = items.map((item): Node => {
+  const nodes = items.toSorted((a, b) => a.time - b.time).map((item): Node => {
     return { item, offsetMs: item.time - started, orphan: false, origin: false, children: [] }
   })
-  nodes.sort((a, b) => a.offsetMs - b.offsetMs)
   const byId = new Map(nodes.flatMap((node) => node.item.id === undefined ? [] : [[node.item.id, node]]))
-  const roots = new Set<Node>()
-  for (const node of nodes) {
+  const parents = new Map<Node, Node>()
+  const roots: Node[] = []
+  // From the last to the first, so that of items that are each other's parents the first becomes a root
+  for (const node of nodes.toReversed()) {
     const { parentId } = node.item
     const parent = parentId === undefined ? undefined : byId.get(parentId)
-    if (parent && parent !== node) parent.children.push(node)
-    else {
-      node.orphan = parentId !== undefined
-      roots.add(node)
-    }
-  }
-  // Items that are each other's parents are not below any root
-  const placed = new Set<Node>()
-  for (const root of roots) place(root, placed)
-  for (const node of nodes) {
-    if (placed.has(node)) continue
-    cut(node, nodes)
-    node.orphan = true
-    roots.add(node)
-    place(node, placed)
+    node.orphan = parentId !== undefined && (!parent || isBelow(parent, node, parents))
+    if (parent && !node.orphan) parents.set(node, parent)
+    const siblings = parents.get(node)?.children ?? roots
+    siblings.unshift(node)
   }
   for (const root of roots) markOrigins(root)
-  return [...roots].sort((a, b) => a.offsetMs - b.offsetMs)
+  return roots
 }
 
 export function * walk (nodes: Node[], depth = 0): Generator<Node & { depth: number }> {
@@ -51,17 +41,9 @@ export function * walk (nodes: Node[], depth = 0): Generator<Node & { depth: num
   }
 }
 
-function place (node: Node, placed: Set<Node>) {
-  const open = [node]
-  for (let next = open.pop(); next; next = open.pop()) {
-    placed.add(next)
-    open.push(...next.children)
-  }
-}
-
-function cut (node: Node, nodes: Node[]) {
-  const parent = nodes.find(({ item: { id } }) => id === node.item.parentId)
-  if (parent) parent.children = parent.children.filter((child) => child !== node)
+function isBelow (node: Node | undefined, other: Node, parents: Map<Node, Node>) {
+  while (node && node !== other) node = parents.get(node)
+  return node === other
 }
 
 /** Returns whether `node` or anything below it failed. */

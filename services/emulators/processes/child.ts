@@ -6,42 +6,44 @@ import { fileURLToPath } from 'node:url'
 import { StartError } from './start-error.ts'
 
 /** Loaded into each process before its own modules. */
-export const preloads = ['./orphan.ts', './localhost.ts'].flatMap((module) => ['--import', import.meta.resolve(module)])
+export const preloads =
+  ['./orphan.ts', './localhost.ts'].flatMap((module) => ['--import', import.meta.resolve(module)])
 
 // Longer than a service takes to start and fail
 const STABLE_MS = 5000
 const BACKOFF_MS = 100
 const MAX_BACKOFF_MS = 5000
-// A child that a Ctrl-C ends may be seen before the Ctrl-C itself
-const ENDED_BY_ITSELF_MS = 250
+// After Ctrl-C, the exit of a child may be noticed before the signal itself
+const MIN_RESTART_MS = 250
 
 export interface Output {
-  /** Where its log lines go: a stream, or the terminal as they are. */
+  /** The stream for its logs; without one they go to this process's own output. */
   logs?: NodeJS.WritableStream
   say: (line: string) => void
 }
 
-/** A process of the system, started again on the same port whenever it dies. */
+/** A child process, which is restarted whenever it ends by itself. */
 export class Child {
   readonly name: string
-  #module: string
-  #env: NodeJS.ProcessEnv
   #output: Output
   #onStart: () => void
+  #spawn: () => ChildProcess
   #process?: ChildProcess
   #ready = false
   #stopping = false
   #startedAt = 0
-  #quickDeaths = 0
+  #quickEnds = 0
   #restart?: NodeJS.Timeout
-  #held: string[] = []
+  /** What it wrote to stderr before it was ready. */
+  #errors: string[] = []
 
   constructor (name: string, module: URL, env: NodeJS.ProcessEnv, output: Output, onStart: () => void) {
     this.name = name
-    this.#module = fileURLToPath(module)
-    this.#env = env
     this.#output = output
     this.#onStart = onStart
+    this.#spawn = () => spawn(process.execPath, [...preloads, fileURLToPath(module)], {
+      env, stdio: ['ignore', output.logs ? 'pipe' : 'inherit', 'pipe', 'ipc']
+    })
   }
 
   get pid () {
@@ -55,78 +57,77 @@ export class Child {
   start () {
     const { logs } = this.#output
     this.#startedAt = Date.now()
-    const child = spawn(process.execPath, [...preloads, this.#module], {
-      env: this.#env,
-      stdio: ['ignore', logs ? 'pipe' : 'inherit', 'pipe', 'ipc']
-    })
-    this.#process = child
+    const child = this.#process = this.#spawn()
     if (logs) child.stdout!.pipe(logs, { end: false })
-    createInterface(child.stderr!).on('line', (line) => this.#complain(line))
-    // 'close' and not 'exit': its last words are in by then
+    createInterface(child.stderr!).on('line', (line) => this.#printError(line))
+    // Unlike 'exit', 'close' comes after the end of its output
     child.once('close', (code, signal) => this.#ended(code, signal))
     child.once('error', () => this.#ended(null, null))
     this.#onStart()
   }
 
   /**
-   * Waits until `probe` succeeds, asked again and again.
+   * Waits until `isReady` resolves to true, which is called repeatedly.
    *
-   * @throws {StartError} where the process ends first, or `deadline` (ms since the epoch) passes
+   * @throws {StartError} if the process ends first, or at `deadline` (ms since the epoch)
    */
-  async ready (probe: () => Promise<boolean>, deadline: number) {
-    while (!await probe()) {
+  async ready (isReady: () => Promise<boolean>, deadline: number) {
+    while (!await isReady()) {
       if (this.#stopping) return
       if (!this.#running) throw new StartError(`${this.name} did not start${await this.#reason()}`)
       if (Date.now() > deadline) throw new StartError(`${this.name} was not ready in time`)
       await sleep(20)
     }
     this.#ready = true
-    for (const line of this.#held.splice(0)) this.#complain(line)
+    for (const line of this.#errors.splice(0)) this.#printError(line)
   }
 
-  /** Keeps it from being started again. */
+  /** Prevents another restart. */
   retire () {
     this.#stopping = true
     clearTimeout(this.#restart)
   }
 
-  /** Ends it with SIGTERM, and with SIGKILL where it is still there at `deadline` (ms since the epoch). */
+  /** Ends it with SIGTERM, and with SIGKILL if it still runs at `deadline` (ms since the epoch). */
   async stop (deadline: number) {
     this.retire()
     if (!this.#running) return
     this.#process!.kill('SIGTERM')
-    await this.gone(deadline)
+    await this.ended(deadline)
     if (!this.#running) return
     this.#process!.kill('SIGKILL')
     await once(this.#process!, 'exit')
   }
 
   /** Waits until it has ended, or until `deadline` (ms since the epoch). */
-  async gone (deadline: number) {
+  async ended (deadline: number) {
     if (!this.#running) return
-    await Promise.race([once(this.#process!, 'exit'), sleep(Math.max(0, deadline - Date.now()), undefined, { ref: false })])
+    const ms = Math.max(0, deadline - Date.now())
+    await Promise.race([once(this.#process!, 'exit'), sleep(ms, undefined, { ref: false })])
   }
 
-  #complain (line: string) {
+  #printError (line: string) {
     if (this.#ready) process.stderr.write(`${line}\n`)
-    else this.#held.push(line)
+    else this.#errors.push(line)
   }
 
   #ended (code: number | null, signal: string | null) {
     if (this.#stopping || !this.#ready) return
-    this.#quickDeaths = Date.now() - this.#startedAt < STABLE_MS ? this.#quickDeaths + 1 : 1
-    const backoff = this.#quickDeaths === 1 ? 0 : Math.min(BACKOFF_MS * 2 ** (this.#quickDeaths - 2), MAX_BACKOFF_MS)
+    this.#quickEnds = Date.now() - this.#startedAt < STABLE_MS ? this.#quickEnds + 1 : 1
+    const again = this.#quickEnds - 2
+    const backoff = again < 0 ? 0 : Math.min(BACKOFF_MS * 2 ** again, MAX_BACKOFF_MS)
     this.#restart = setTimeout(() => {
       this.#output.say(`${this.name} ended (${signal ?? `exit code ${code}`}); starting it again`)
       this.start()
-    }, code === 0 ? Math.max(backoff, ENDED_BY_ITSELF_MS) : backoff)
+    }, code === 0 ? Math.max(backoff, MIN_RESTART_MS) : backoff)
   }
 
+  /** What it wrote to stderr, if that is one line; otherwise it is printed. */
   async #reason () {
     if (!this.#process!.stderr!.readableEnded) await once(this.#process!, 'close')
-    const said = this.#held.splice(0)
-    if (said.length === 1) return `: ${said[0]}`
-    for (const line of said) process.stderr.write(`${line}\n`)
+    const lines = this.#errors.splice(0)
+    if (lines.length === 1) return `: ${lines[0]}`
+    for (const line of lines) process.stderr.write(`${line}\n`)
     return ''
   }
 }

@@ -1,3 +1,3 @@
-// Loaded into each process that start.ts starts, before its own modules: none may outlive start.ts, however that ends
+// Preloaded by `node --import`: the process ends with the process that started it, however that ends
 process.once('disconnect', () => process.exit(1))
 process.channel?.unref()

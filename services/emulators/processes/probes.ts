@@ -11,26 +11,40 @@ const PING_MS = 4000
 /** Whether this process could listen on `port` of the loopback address. */
 export async function isFree (port: number) {
   const server = createServer()
-  try {
-    await once(server.listen(port, HOST), 'listening')
-    return true
-  } catch {
-    return false
-  } finally {
-    server.close()
-  }
+  const free = await succeeds(once(server.listen(port, HOST), 'listening'))
+  server.close()
+  return free
 }
 
-// Below the ports that systems give to outgoing connections, or one of those could keep a restarted process off its port
+/** Whether a server accepts connections on `port` of the loopback address. */
+export async function accepts (port: number) {
+  const socket = connect(port, HOST)
+  const accepted = await succeeds(once(socket, 'connect'))
+  socket.destroy()
+  return accepted
+}
+
+/** Whether a server responds at `url` with a status of success, within a second. */
+export async function answers (url: string) {
+  const response = await fetch(url, { signal: AbortSignal.timeout(1000) }).catch(() => undefined)
+  await response?.body?.cancel().catch(() => {})
+  return response?.ok ?? false
+}
+
+function succeeds (work: Promise<unknown>) {
+  return work.then(() => true, () => false)
+}
+
+// Below the ports of outgoing connections, which could otherwise have the port of a process while it restarts
 const FIRST_PORT = 20_000
 const PORTS = 12_000
 const reservations = new Map<number, Socket>()
 
 /**
- * Reserves ports of the loopback address for processes that are told their port, until this process ends.
+ * Reserves ports of the loopback address until this process ends, for processes that are started with a port.
  *
- * A socket of the same number in UDP is the reservation: the operating system gives it to one process only, so
- * that no two systems get the same port, however close together they start, and frees it when the process ends.
+ * The reservation is a UDP socket of the same number: only one process can have it, so that two systems never
+ * get the same port, even if they start together, and it is released when the process ends.
  */
 export async function freePorts (count = 1): Promise<number[]> {
   const ports: number[] = []
@@ -41,71 +55,44 @@ export async function freePorts (count = 1): Promise<number[]> {
   return ports
 }
 
-/** Gives a port of `freePorts` back before this process ends. */
+/** Releases a port of `freePorts` before this process ends. */
 export function releasePort (port: number) {
   reservations.get(port)?.close()
   reservations.delete(port)
 }
 
-/** Keeps `port` from being chosen by `freePorts`; false where it is in use or reserved. */
+/** Reserves one port; false if it is in use or reserved. */
 export async function reservePort (port: number) {
   const socket = createSocket('udp4').unref()
-  try {
-    await once(socket.bind({ port, address: HOST, exclusive: true }), 'listening')
-    if (!await isFree(port)) throw new Error('a server listens on it')
-    reservations.set(port, socket)
-    return true
-  } catch {
-    socket.close()
-    return false
-  }
-}
-
-export async function answers (url: string) {
-  try {
-    const response = await fetch(url, { signal: AbortSignal.timeout(1000) })
-    await response.body?.cancel()
-    return response.ok
-  } catch {
-    return false
-  }
-}
-
-export async function accepts (port: number) {
-  const socket = connect(port, HOST)
-  try {
-    await once(socket, 'connect')
-    return true
-  } catch {
-    return false
-  } finally {
-    socket.destroy()
-  }
+  const bound = once(socket.bind({ port, address: HOST, exclusive: true }), 'listening')
+  const reserved = await succeeds(bound) && await isFree(port)
+  if (reserved) reservations.set(port, socket)
+  else socket.close()
+  return reserved
 }
 
 /**
- * Sees whether the MongoDB server at `uri`, which the setting `name` gave, answers and lets `database` be used.
+ * Checks that the MongoDB server at `uri`, the value of the setting `name`, responds and permits `database`.
  *
- * @throws {StartError} that names hosts only: a connection string holds a password
+ * @throws {StartError} that names hosts only: a connection string has a password
  */
 export async function ping (name: string, uri: string, database?: string) {
   let client: Client | undefined
   // In a bundle, a CommonJS package has its default export only
   const { default: { MongoClient } } = await import('mongodb')
   const late = AbortSignal.timeout(PING_MS + 500)
+  const timeouts = { serverSelectionTimeoutMS: PING_MS, connectTimeoutMS: PING_MS, socketTimeoutMS: PING_MS }
   try {
-    client = new MongoClient(uri, {
-      serverSelectionTimeoutMS: PING_MS, connectTimeoutMS: PING_MS, socketTimeoutMS: PING_MS
-    })
-    await Promise.race([
-      client.db(database ?? 'admin').command(database === undefined ? { ping: 1 } : { count: 'blocks', limit: 1 }),
-      once(late, 'abort').then(() => { throw new Error() })
-    ])
+    client = new MongoClient(uri, timeouts)
+    const command = database === undefined ? { ping: 1 } : { count: 'blocks', limit: 1 }
+    const response = client.db(database ?? 'admin').command(command)
+    await Promise.race([response, once(late, 'abort').then(() => { throw new Error() })])
   } catch (error) {
     const at = client?.options.srvHost ?? client?.options.hosts.join(', ')
-    if (!at) throw new StartError(`${name} is not a connection string that the driver takes`)
+    if (!at) throw new StartError(`${name} is not a connection string that the driver accepts`)
     const refused = [13, 18, 8000].includes((error as { code: number }).code)
-    throw new StartError(refused ? `${name}: ${at} refuses the user or the password` : `${name}: no MongoDB server answers at ${at}`)
+    if (refused) throw new StartError(`${name}: ${at} refuses the user or the password`)
+    throw new StartError(`${name}: no MongoDB server answers at ${at}`)
   } finally {
     client?.close().catch(() => {})
   }

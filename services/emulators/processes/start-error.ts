@@ -1,4 +1,4 @@
-/** Why something cannot start, in one line for the person who started it. */
+/** Why something cannot start, in one line for the user. */
 export class StartError extends Error {
   override name = 'StartError'
 }

@@ -1,5 +1,4 @@
 import Fastify, { LogController, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
-import type { DestinationStream } from 'pino'
 import { closing } from '#common/http/closing.ts'
 import { health } from '#common/http/health.ts'
 import { jsonBody } from '#common/http/json-body.ts'
@@ -14,28 +13,28 @@ import { secretRoutes } from './secrets.ts'
 import { openStore } from './store.ts'
 import { Tokens } from './tokens.ts'
 
-/** What telemetry is sent to. */
+/** The resource of tokens for sending telemetry. */
 const MONITOR = 'https://monitor.azure.com'
 
 // 25 KiB of value, each character of it escaped, and tags
 const BODY_LIMIT = 256 * 1024
 
-/** The local stand-in of Key Vault, as far as secrets go, and of the endpoint where managed identities get their tokens. */
-export async function buildApp (config: Config, { logStream = lineDestination() }: { logStream?: DestinationStream } = {}): Promise<FastifyInstance> {
-  const { identities, headerDigests, RESOURCE: resource } = config
+/** Emulates the secrets of Key Vault, and the token endpoint for managed identities of Container Apps. */
+export async function buildApp (config: Config) {
+  const { headerDigests, RESOURCE: resource } = config
   const store = openStore({ dataDir: config.DATA_DIR, unsealKeyFile: config.UNSEAL_KEY_FILE })
   const tokens = new Tokens(store.tokenKey)
 
   const app = Fastify({
     https: config.tls,
-    logger: { ...loggerOptions('vault', config.LOG_LEVEL), stream: logStream },
+    logger: { ...loggerOptions('vault', config.LOG_LEVEL), stream: lineDestination() },
     logController: new LogController({ disableRequestLogging: true }),
     requestIdHeader: false,
     bodyLimit: BODY_LIMIT,
     exposeHeadRoutes: false,
     return503OnClosing: false,
     forceCloseConnections: 'idle',
-    // A name of any length gets the answer of an invalid one; clients end the path of the newest version with a slash
+    // A name of any length gets the error of an invalid one; clients send a slash in place of a version
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 16_384 },
     frameworkErrors: (error, request, reply) => {
       logAccess(request as FastifyRequest, reply as FastifyReply)
@@ -49,10 +48,10 @@ export async function buildApp (config: Config, { logStream = lineDestination() 
 
   app.register(closing)
   app.register(health, { ready: () => true })
-  app.register(managedIdentity, { identities, headerDigests, resources: [resource, MONITOR], tokens })
+  app.register(managedIdentity, { headerDigests, resources: [resource, MONITOR], tokens })
   app.register(async (guarded) => {
     guarded.addHook('onRequest', async (request, reply) => logAccess(request, reply))
-    guarded.register(guard, { identities, tokens, resource })
+    guarded.register(guard, { tokens, resource })
     guarded.register(jsonBody)
     guarded.register(secretRoutes, { store })
   })

@@ -1,8 +1,8 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { SettingsError } from '#common/config.ts'
-import { syncDirectory } from '../files.ts'
+import { replaceFile } from '../files.ts'
 
 const KEY_BYTES = 32
 const IV_BYTES = 12
@@ -19,15 +19,10 @@ export function readUnsealKey (file: string): Buffer {
 
 /** Creates the key; a reader never sees a part of it. */
 export function makeUnsealKey (file: string): Buffer {
-  const dir = dirname(file)
-  mkdirSync(dir, { recursive: true, mode: 0o700 })
-  const unfinished = `${file}.new`
-  writeFileSync(unfinished, `${randomBytes(KEY_BYTES).toString('base64url')}\n`, { mode: 0o600, flush: true })
-  // Unlike a rename, a link fails if another process has just created a key
-  linkSync(unfinished, file)
-  rmSync(unfinished)
-  syncDirectory(dir)
-  return readUnsealKey(file)
+  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+  const key = randomBytes(KEY_BYTES)
+  replaceFile(file, `${key.toString('base64url')}\n`)
+  return key
 }
 
 /** A key for one purpose (HKDF, RFC 5869). */

@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { FastifyRequest } from 'fastify'
+import type { FastifyRequest, FastifySchema } from 'fastify'
 import { Type, type Static, type TSchema } from 'typebox'
+import type { DataAction } from './access.ts'
 import {
   BadParameter, DeletedButRecoverable, DeletedSecretNotFound, MethodNotAllowed, NoOperation, SecretDisabled,
   SecretNotFound
 } from './errors.ts'
-import type { Secret, Store, Version } from './store.ts'
+import type { Secret, Secrets, Store, Version } from './store.ts'
 
 const PAGE = 25
 const VALUE_BYTES = 25 * 1024
@@ -18,25 +19,25 @@ const Seconds = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
 
 // The service ignores what it does not know, and what only it sets: created, updated and the like
 const Tag = Type.String({ pattern: '^[^]{0,512}$' })
+const TagValue = Type.String({ maxLength: 512 })
 const Properties = Type.Object({
   contentType: Nullable(Type.String({ maxLength: 255 })),
-  tags: Nullable(
-    Type.Record(Tag, Type.String({ maxLength: 512 }), { maxProperties: 15, additionalProperties: false })
-  ),
+  tags: Nullable(Type.Record(Tag, TagValue, { maxProperties: 15, additionalProperties: false })),
   attributes: Nullable(Type.Object({
-    enabled: Nullable(Type.Boolean()),
-    nbf: Nullable(Seconds),
-    exp: Nullable(Seconds)
+    enabled: Nullable(Type.Boolean()), nbf: Nullable(Seconds), exp: Nullable(Seconds)
   }))
 })
 const NewVersion = Type.Object({ ...Properties.properties, value: Type.String() })
 
 const OfSecret = Type.Object({ name: Type.String() })
-const OfVersion = Type.Object({ name: Type.String(), version: Type.String() })
+const OfVersion = Type.Object({ name: Type.String(), version: Type.Optional(Type.String()) })
 const Paging = Type.Object({
   maxresults: Type.Integer({ default: PAGE, minimum: 1, maximum: PAGE }),
   $skiptoken: Type.Integer({ default: 0, minimum: 0 })
 })
+const ofSecret = { params: OfSecret }
+const ofVersion = { params: OfVersion }
+const ofVault = { querystring: Paging }
 
 const PATHS = /^\/(?:secrets(?:\/[^/?]+){0,2}|deletedsecrets(?:\/[^/?]+){0,2})\/?(?:\?|$)/
 
@@ -44,124 +45,100 @@ const PATHS = /^\/(?:secrets(?:\/[^/?]+){0,2}|deletedsecrets(?:\/[^/?]+){0,2})\/
 export const secretRoutes: FastifyPluginAsyncTypebox<{ store: Store }> = async (app, { store }) => {
   app.setNotFoundHandler(({ url }) => { throw PATHS.test(url) ? new MethodNotAllowed() : new NoOperation() })
 
-  app.put('/secrets/:name', {
-    schema: { params: OfSecret, body: NewVersion },
-    config: { operation: 'setSecret', action: 'setSecret/action' }
-  }, async (request) => {
+  const setSecret = options('setSecret', 'setSecret/action', { params: OfSecret, body: NewVersion })
+  app.put('/secrets/:name', setSecret, async (request) => {
     const { params: { name }, body } = request
     const { value } = body
-    if (Buffer.byteLength(value) > VALUE_BYTES) throw new BadParameter('#/value must not have more than 25 KiB')
-    const version = await store.change((secrets) => {
+    const isTooLarge = Buffer.byteLength(value) > VALUE_BYTES
+    if (isTooLarge) throw new BadParameter('#/value must not have more than 25 KiB')
+    return bundle(request, await store.change((secrets) => {
       const known = secrets.get(name)
-      if (isDeleted(known)) throw new DeletedButRecoverable(name)
+      if (known && isDeleted(known)) throw new DeletedButRecoverable(name)
       const times = { created: now(), updated: now() }
-      const id = randomUUID().replaceAll('-', '')
-      const version = { id, value, enabled: true, ...times, ...given(body) }
+      const version = { id: randomUUID().replaceAll('-', ''), value, enabled: true, ...times, ...given(body) }
       secrets.set(name, { versions: [...known?.versions ?? [], version] })
       return version
-    })
-    return bundle(request, version)
+    }))
   })
 
   for (const url of ['/secrets/:name', '/secrets/:name/:version']) {
-    app.get(url, {
-      schema: { params: Type.Partial(OfVersion) },
-      config: { operation: 'getSecret', action: 'getSecret/action' }
-    }, async (request) => {
-      const version = find(store.secrets, request)
+    app.get(url, options('getSecret', 'getSecret/action', ofVersion), async (request) => {
+      const { version } = find(store.secrets, request.params)
       // Also before nbf and after exp, which clients must check
       if (!version.enabled) throw new SecretDisabled()
       return bundle(request, version)
     })
 
-    app.patch(url, {
-      schema: { params: Type.Partial(OfVersion), body: Properties },
-      config: { operation: 'updateSecret', action: 'update/action' }
-    }, async (request) => {
-      const { params: { name }, body } = request
-      const version = await store.change((secrets) => {
-        const old = find(secrets, request)
+    const updateSecret = options('updateSecret', 'update/action', { params: OfVersion, body: Properties })
+    app.patch(url, updateSecret, async (request) => {
+      const { params, body } = request
+      return described(request, await store.change((secrets) => {
+        const { versions, version: old } = find(secrets, params)
         const version = { ...old, updated: now(), ...given(body) }
-        const { versions } = secrets.get(name!)!
-        secrets.set(name!, { versions: versions.map((other) => other === old ? version : other) })
+        secrets.set(params.name, { versions: versions.map((other) => other === old ? version : other) })
         return version
-      })
-      return described(request, version)
+      }))
     })
   }
 
-  app.get('/secrets/:name/versions', {
-    schema: { params: OfSecret, querystring: Paging },
-    config: { operation: 'getSecretVersions', action: 'readMetadata/action' }
-  }, async (request) => {
+  const ofVersions = { ...ofSecret, ...ofVault }
+  const getSecretVersions = options('getSecretVersions', 'readMetadata/action', ofVersions)
+  app.get('/secrets/:name/versions', getSecretVersions, async (request) => {
     const { name } = request.params
     const secret = store.secrets.get(name)
-    const versions = isDeleted(secret) ? [] : secret?.versions ?? []
+    const versions = !secret || isDeleted(secret) ? [] : secret.versions
     return page(request, versions, (version) => item(request, name, version, version.id))
   })
 
-  app.get('/secrets', {
-    schema: { querystring: Paging },
-    config: { operation: 'getSecrets', action: 'readMetadata/action' }
-  }, async (request) => {
-    const all = [...store.secrets].filter(([, secret]) => !isDeleted(secret)).sort(byName)
-    return page(request, all, ([name, secret]) => item(request, name, newest(secret)))
+  app.get('/secrets', options('getSecrets', 'readMetadata/action', ofVault), async (request) => {
+    const live = sorted(store.secrets).filter(([, secret]) => !isDeleted(secret))
+    return page(request, live, ([name, secret]) => item(request, name, newest(secret)))
   })
 
-  app.delete('/secrets/:name', {
-    schema: { params: OfSecret },
-    config: { operation: 'deleteSecret', action: 'delete' }
-  }, async (request) => {
+  app.delete('/secrets/:name', options('deleteSecret', 'delete', ofSecret), async (request) => {
     const { name } = request.params
-    const secret = await store.change((secrets) => {
-      const known = secrets.get(name)
-      if (!known || isDeleted(known)) throw new SecretNotFound(name)
-      const secret = { ...known, deleted: now() }
-      secrets.set(name, secret)
-      return secret
-    })
-    return deletedItem(request, name, secret, true)
+    return deletedItem(request, name, await store.change((secrets) => {
+      const { versions } = find(secrets, { name })
+      const deleted = { versions, deleted: now() }
+      secrets.set(name, deleted)
+      return deleted
+    }), true)
   })
 
-  app.get('/deletedsecrets', {
-    schema: { querystring: Paging },
-    config: { operation: 'getDeletedSecrets', action: 'readMetadata/action' }
-  }, async (request) => {
-    const all = [...store.secrets].filter(([, secret]) => isDeleted(secret)).sort(byName)
-    return page(request, all, ([name, secret]) => deletedItem(request, name, secret))
+  const getDeletedSecrets = options('getDeletedSecrets', 'readMetadata/action', ofVault)
+  app.get('/deletedsecrets', getDeletedSecrets, async (request) => {
+    const deleted = sorted(store.secrets).filter(([, secret]) => isDeleted(secret))
+    return page(request, deleted, ([name, secret]) => deletedItem(request, name, secret))
   })
 
-  app.get('/deletedsecrets/:name', {
-    schema: { params: OfSecret },
-    config: { operation: 'getDeletedSecret', action: 'readMetadata/action' }
-  }, async (request) => {
+  const getDeletedSecret = options('getDeletedSecret', 'readMetadata/action', ofSecret)
+  app.get('/deletedsecrets/:name', getDeletedSecret, async (request) => {
     const { name } = request.params
     return deletedItem(request, name, findDeleted(store.secrets, name), true)
   })
 
-  app.post('/deletedsecrets/:name/recover', {
-    schema: { params: OfSecret },
-    config: { operation: 'recoverDeletedSecret', action: 'recover/action' }
-  }, async (request) => {
+  const recoverDeletedSecret = options('recoverDeletedSecret', 'recover/action', ofSecret)
+  app.post('/deletedsecrets/:name/recover', recoverDeletedSecret, async (request) => {
     const { name } = request.params
-    const secret = await store.change((secrets) => {
+    return described(request, await store.change((secrets) => {
       const { versions } = findDeleted(secrets, name)
       secrets.set(name, { versions })
-      return { versions }
-    })
-    return described(request, newest(secret))
+      return newest({ versions })
+    }))
   })
 
-  app.delete('/deletedsecrets/:name', {
-    schema: { params: OfSecret },
-    config: { operation: 'purgeDeletedSecret', action: 'purge/action' }
-  }, async ({ params: { name } }, reply) => {
+  const purgeDeletedSecret = options('purgeDeletedSecret', 'purge/action', ofSecret)
+  app.delete('/deletedsecrets/:name', purgeDeletedSecret, async ({ params: { name } }, reply) => {
     await store.change((secrets) => {
       findDeleted(secrets, name)
       secrets.delete(name)
     })
     return reply.code(204).send()
   })
+}
+
+function options<S extends FastifySchema> (operation: string, action: DataAction, schema: S) {
+  return { schema, config: { operation, action } }
 }
 
 function now () {
@@ -172,24 +149,25 @@ function newest ({ versions }: Secret) {
   return versions.at(-1)!
 }
 
-function isDeleted (secret: Secret | undefined) {
-  return secret?.deleted !== undefined
+function isDeleted (secret: Secret) {
+  return secret.deleted !== undefined
 }
 
-function byName ([a]: [string, Secret], [b]: [string, Secret]) {
-  return a < b ? -1 : 1
+function sorted (secrets: Secrets) {
+  return [...secrets].sort(([a], [b]) => a < b ? -1 : 1)
 }
 
-function find (secrets: ReadonlyMap<string, Secret>, { params }: { params: unknown }): Version {
-  const { name, version } = params as { name: string, version?: string }
+/** The versions of a secret, and the wanted one or the newest. */
+function find (secrets: Secrets, { name, version: id }: Static<typeof OfVersion>) {
   const secret = secrets.get(name)
   if (!secret || isDeleted(secret)) throw new SecretNotFound(name)
-  const found = version === undefined ? newest(secret) : secret.versions.find(({ id }) => id === version)
-  if (!found) throw new SecretNotFound(name)
-  return found
+  const { versions } = secret
+  const version = id === undefined ? newest(secret) : versions.find((one) => one.id === id)
+  if (!version) throw new SecretNotFound(name)
+  return { versions, version }
 }
 
-function findDeleted (secrets: ReadonlyMap<string, Secret>, name: string) {
+function findDeleted (secrets: Secrets, name: string) {
   const secret = secrets.get(name)
   if (!secret || !isDeleted(secret)) throw new DeletedSecretNotFound(name)
   return secret
@@ -202,7 +180,7 @@ function given ({ contentType, tags, attributes }: Static<typeof Properties>): P
   return Object.fromEntries(Object.entries(properties).filter(([, value]) => value != null))
 }
 
-// The answers: a bundle has the value, an item of a list never does
+// The responses: a bundle has the value, an item of a list never does
 
 function bundle (request: FastifyRequest, version: Version) {
   return { value: version.value, ...described(request, version) }
@@ -216,12 +194,9 @@ function described (request: FastifyRequest, version: Version) {
 function item (request: FastifyRequest, name: string, version: Version, id?: string) {
   const { contentType, tags, enabled, nbf, exp, created, updated } = version
   const recovery = { recoveryLevel: 'Recoverable+Purgeable', recoverableDays: RETENTION_DAYS }
-  return {
-    id: `${base(request)}/secrets/${name}${id === undefined ? '' : `/${id}`}`,
-    contentType,
-    tags,
-    attributes: { enabled, nbf, exp, created, updated, ...recovery }
-  }
+  const attributes = { enabled, nbf, exp, created, updated, ...recovery }
+  const path = id === undefined ? name : `${name}/${id}`
+  return { id: `${base(request)}/secrets/${path}`, contentType, tags, attributes }
 }
 
 function deletedItem (request: FastifyRequest, name: string, secret: Secret, withVersion = false) {

@@ -24,7 +24,7 @@ export interface Secret {
   readonly deleted?: number
 }
 
-type Secrets = Map<string, Secret>
+export type Secrets = ReadonlyMap<string, Secret>
 
 const FILE = 'secrets.sealed'
 
@@ -39,11 +39,6 @@ interface Options {
  * @throws {SettingsError} if another process has it open, it is damaged or was sealed with another key
  */
 export function openStore ({ dataDir, unsealKeyFile }: Options): Store {
-  try {
-    mkdirSync(dataDir, { recursive: true, mode: 0o700 })
-  } catch (error) {
-    throw new SettingsError(`${dataDir} cannot be used (${(error as NodeJS.ErrnoException).code})`)
-  }
   const lock = lockDirectory(dataDir)
   try {
     const sealed = readSealed(dataDir)
@@ -64,36 +59,32 @@ export function readSecrets (dataDir: string, unsealKeyFile: string): Map<string
   const sealed = readSealed(dataDir)
   if (!sealed) return new Map()
   const secrets = [...decode(dataDir, unsealKey(unsealKeyFile, false), sealed)]
-  return new Map(secrets.filter(([, { deleted }]) => deleted === undefined).map(([name, { versions }]) =>
-    [name, versions.at(-1)!.value]))
+  const live = secrets.filter(([, { deleted }]) => deleted === undefined)
+  return new Map(live.map(([name, { versions }]) => [name, versions.at(-1)!.value]))
 }
 
 /**
  * All secrets in one encrypted file; an acknowledged change survives `kill -9` and a crash of the machine.
  *
- * They are stored, since a restart must not change keys that encrypt data or that other processes have cached.
- * They are encrypted, so that a copy of the data directory, in a backup or an image, does not disclose them. That
- * protects them neither from users who can read the unseal key, nor from an older file put in its place.
+ * They are stored, since a restart must not change keys that encrypt data or that other processes cache, and
+ * encrypted, so that a copy of the data directory, in a backup or an image, does not disclose them. That does
+ * not protect them from users who can read the unseal key, or from an older file put in its place.
  */
 export class Store {
+  /** What is on disk. */
+  secrets: Secrets
   /** Signs tokens. It is derived from the unseal key, so that tokens stay valid over a restart. */
   readonly tokenKey: Buffer
   #file: string
   #key: Buffer
-  #secrets: Secrets
   #lock: Lock
 
   constructor (dir: string, key: Buffer, secrets: Secrets, lock: Lock) {
     this.#file = join(dir, FILE)
     this.#key = key
-    this.#secrets = secrets
     this.#lock = lock
+    this.secrets = secrets
     this.tokenKey = derive(key, 'tokens')
-  }
-
-  /** What is on disk. */
-  get secrets (): ReadonlyMap<string, Secret> {
-    return this.#secrets
   }
 
   /**
@@ -101,17 +92,29 @@ export class Store {
    *
    * @throws what `apply` throws, or why the file cannot be written; then nothing has changed
    */
-  async change<T> (apply: (secrets: Secrets) => T): Promise<T> {
-    const secrets = new Map(this.#secrets)
+  async change<T> (apply: (secrets: Map<string, Secret>) => T): Promise<T> {
+    const secrets = new Map(this.secrets)
     const result = apply(secrets)
     replaceFile(this.#file, seal(this.#key, JSON.stringify([...secrets])))
-    this.#secrets = secrets
+    this.secrets = secrets
     return result
   }
 
   close () {
     this.#lock.close()
   }
+}
+
+function lockDirectory (dir: string) {
+  let lock: Lock | undefined
+  try {
+    mkdirSync(dir, { recursive: true, mode: 0o700 })
+    lock = lockFile(join(dir, 'lock'))
+  } catch (error) {
+    throw new SettingsError(`${dir} cannot be used (${(error as NodeJS.ErrnoException).code})`)
+  }
+  if (!lock) throw new SettingsError(`another vault is running from ${dir}`)
+  return lock
 }
 
 function unsealKey (file: string, isNew: boolean) {
@@ -141,16 +144,4 @@ function decode (dir: string, key: Buffer, sealed: Buffer): Secrets {
   } catch {
     throw new SettingsError(`${join(dir, FILE)} is damaged, or was sealed with another key`)
   }
-}
-
-function lockDirectory (dir: string) {
-  const file = join(dir, 'lock')
-  let lock: Lock | undefined
-  try {
-    lock = lockFile(file)
-  } catch {
-    throw new SettingsError(`${file} cannot be used`)
-  }
-  if (!lock) throw new SettingsError(`another vault is running from ${dir}`)
-  return lock
 }

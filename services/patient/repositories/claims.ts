@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 import type { Database, Index } from '#common/database.ts'
 import { isDuplicateKey } from '#common/database-errors.ts'
@@ -31,7 +32,7 @@ export const claimIndexes: Index[] = [
   { collection: CLAIMS, key: { expires: 1 }, options: { expireAfterSeconds: 0 } }
 ]
 
-const owner = { replica: hostname(), run: randomUUID(), pid: process.pid }
+const owner = { replica: processSpace(), run: randomUUID(), pid: process.pid }
 
 export class Claims {
   #database: Database
@@ -97,7 +98,20 @@ export function isAbandoned ({ owner, lastUpdated }: Claim) {
   return Date.now() - lastUpdated.getTime() > IN_PROGRESS_MS || hasEnded(owner)
 }
 
-/** Whether a process of this host has ended; false if the process is of another host or unknown. */
+/**
+ * Names what process ids are unique in: a host or a container. Containers may have the same host name, and
+ * mostly have the same process id.
+ */
+function processSpace () {
+  try {
+    const boot = readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+    return `${hostname()} ${boot} ${readlinkSync('/proc/self/ns/pid')}`
+  } catch {
+    return process.platform === 'linux' ? randomUUID() : hostname()
+  }
+}
+
+/** Whether a process of this host or container has ended; false if it is of another one, or unknown. */
 function hasEnded ({ replica, run, pid }: Claim['owner']) {
   if (replica !== owner.replica || run === owner.run || pid === undefined) return false
   // In a container, the process has the same id after each start

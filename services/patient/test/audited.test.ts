@@ -1,12 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { test } from 'tap'
+import t, { test } from 'tap'
 import { audited } from '../audited.ts'
-import type { AuditClient } from '../audit-client.ts'
+import type { AuditClient, AuditEntry } from '../audit-client.ts'
+import { write } from '../interactions.ts'
 import { hasFailPoints } from '../../common/test/mongo.ts'
 import { service } from '../../common/test/service.ts'
 import { ada, patient, unknownId } from './app.ts'
 
-const embeddedOnly = hasFailPoints ? {} : { skip: 'needs fail points' }
+// Each has a database of its own, and some wait most of the time
+t.jobs = 4
+
+// Tests that run at once must not share an object
+const embeddedOnly = () => hasFailPoints ? {} : { skip: 'needs fail points' }
 
 test('a route that does not say what it audits stops the start', async (t) => {
   await t.rejects(service(t, (app) => {
@@ -59,7 +64,7 @@ test('a read is recorded with the versions it discloses, or that it found nothin
   t.notMatch(JSON.stringify(await records()), /Lovelace|no-uuid/)
 })
 
-test('without a record nothing is written or disclosed', embeddedOnly, async (t) => {
+test('without a record nothing is written or disclosed', embeddedOnly(), async (t) => {
   const { call, stored, failAudit } = await patient(t)
   const { id } = (await call('POST', '/patient', ada)).json()
   const before = await stored()
@@ -78,7 +83,7 @@ test('without a record nothing is written or disclosed', embeddedOnly, async (t)
   t.same(await stored(), before)
 })
 
-test('a write that the database refuses is a 503 with a record of the failure', embeddedOnly, async (t) => {
+test('a write that the database refuses is a 503 with a record of the failure', embeddedOnly(), async (t) => {
   const { call, stored, failCommand, records } = await patient(t)
   await failCommand({ times: 1 }, { failCommands: ['insert'], errorCode: 13 })
   t.match((await call('POST', '/patient', ada)).json(), { status: 503, code: 'DATABASE_UNAVAILABLE' })
@@ -87,7 +92,54 @@ test('a write that the database refuses is a 503 with a record of the failure', 
   t.same((await stored()).patients, [])
 })
 
-test('an attempt whose record comes late has a record of its failure in the end', embeddedOnly, async (t) => {
+test('a read that the database refuses is a 503 with a record of the failure', embeddedOnly(), async (t) => {
+  const { call, failCommand, records } = await patient(t)
+  await failCommand('alwaysOn', { failCommands: ['find'], errorCode: 13 })
+  const answer = await call('POST', '/patient/search', {})
+  t.match(answer.json(), { status: 503, code: 'DATABASE_UNAVAILABLE' })
+  t.match(await records(), [{ outcome: 'failure', disclosed: [], resource: { operation: 'search' } }])
+})
+
+test('a refusal that cannot be recorded is a 503', embeddedOnly(), async (t) => {
+  const { call, failAudit, records } = await patient(t)
+  await failAudit({ skip: 1 }, { failCommands: ['insert'], errorCode: 13 })
+  const refused = await call('PUT', `/patient/${unknownId}`, ada)
+  t.match(refused.json(), { status: 503, code: 'AUDIT_UNAVAILABLE' })
+  await failAudit('off', {})
+  const [attempt, failure] = await untilThere(async () => {
+    const found = await records()
+    return found.length >= 2 ? found : undefined
+  })
+  t.match(failure, { outcome: 'failure', attemptOf: attempt!.id })
+})
+
+test('a write that ends after its response has a failure only if it fails', async (t) => {
+  const acts = { good: Promise.withResolvers<void>(), bad: Promise.withResolvers<void>() }
+  const entries: AuditEntry[] = []
+  const audit = { record: async (_id: string, entry: AuditEntry) => { entries.push(entry) } }
+  const { app } = await service(t, async (app) => {
+    await app.register(audited, { audit: audit as unknown as AuditClient })
+    for (const [id, { promise }] of Object.entries(acts)) {
+      app.audited({
+        method: 'POST',
+        url: `/${id}`,
+        schema: {},
+        audit: { type: 'patient', operation: 'create' },
+        handler: () => write({ id, act: () => promise, answer: () => id })
+      })
+    }
+  })
+  const answers = await Promise.all(['/good', '/bad'].map((url) => app.inject({ method: 'POST', url })))
+  t.strictSame(answers.map(({ statusCode }) => statusCode), [503, 503])
+  t.equal(entries.length, 2, 'it is not known yet whether they fail')
+  acts.good.resolve()
+  acts.bad.reject(new Error('refused'))
+  await app.close()
+  t.match(entries.slice(2), [{ resource: { id: 'bad' }, outcome: 'failure' }])
+  t.equal(entries.length, 3)
+})
+
+test('an attempt whose record comes late has a failure in the end', embeddedOnly(), async (t) => {
   const { call, stored, failAudit, records } = await patient(t)
   await call('POST', '/patient', ada)
   const before = await stored()
@@ -102,7 +154,7 @@ test('an attempt whose record comes late has a record of its failure in the end'
   t.match(failure, { outcome: 'failure', attemptOf, resource, actor: 'a-subscription' })
 })
 
-test('a failure that the register refuses is sent until it is stored', embeddedOnly, async (t) => {
+test('a failure that the register refuses is sent until it is stored', embeddedOnly(), async (t) => {
   const { app, call, failAudit, failCommand, records } = await patient(t)
   const { id } = (await call('POST', '/patient', ada)).json()
   await failCommand({ times: 1 }, { failCommands: ['insert'], errorCode: 13 })
@@ -111,7 +163,10 @@ test('a failure that the register refuses is sent until it is stored', embeddedO
   t.match(failed.json(), { status: 503, code: 'DATABASE_UNAVAILABLE' }, 'the code of the first failure')
   t.match((await call('GET', `/patient/${id}`)).json(), { status: 503, code: 'AUDIT_UNAVAILABLE' })
   await failAudit('off', {})
-  const stored = await untilThere(async () => (await records()).length >= 4 ? await records() : undefined)
+  const stored = await untilThere(async () => {
+    const found = await records()
+    return found.length >= 4 ? found : undefined
+  })
   const [, attempt, ...failures] = stored
   t.equal(failures.filter(({ outcome }) => outcome === 'failure').length, 2)
   t.ok(failures.some(({ attemptOf }) => attemptOf === attempt!.id))
@@ -119,7 +174,7 @@ test('a failure that the register refuses is sent until it is stored', embeddedO
   t.equal((await records()).length, 4)
 })
 
-test('what waits is sent when the service closes', embeddedOnly, async (t) => {
+test('what waits is sent when the service closes', embeddedOnly(), async (t) => {
   const { app, call, failAudit, failCommand, records } = await patient(t)
   await call('POST', '/patient', ada)
   await failCommand({ times: 1 }, { failCommands: ['insert'], errorCode: 13 })

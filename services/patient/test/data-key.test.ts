@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createHmac, hkdfSync, randomBytes } from 'node:crypto'
 import { test, type Test } from 'tap'
 import type { Secret } from '../../common/secrets/secrets.ts'
 import { vault } from '../../common/test/secrets.ts'
@@ -38,6 +38,13 @@ test('an HMAC depends on text and key', async (t) => {
   t.equal(key.mac('a'), key.mac('a'))
   t.not(key.mac('a'), key.mac('b'))
   t.not(key.mac('a'), dataKey(randomBytes(32).toString('base64url')).mac('a'))
+})
+
+test('an HMAC has a key of its own, the same in every release: claims are found by it', async (t) => {
+  const secret = randomBytes(32)
+  const derived = Buffer.from(hkdfSync('sha256', secret, '', 'idempotency', 32))
+  const expected = createHmac('sha256', derived).update('a').digest('base64url')
+  t.equal(dataKey(secret.toString('base64url')).mac('a'), expected)
 })
 
 async function rotating (t: Test) {

@@ -34,6 +34,11 @@ test('a merge whose reply is lost is not done over', async (t) => {
   t.equal(patched.statusCode, 200)
   t.ok(network.lost())
   t.same((await call('GET', path)).json(), patched.json())
+  network.loseReplies('update')
+  const condition = { 'if-match': patched.headers.etag as string }
+  const again = await call('PATCH', path, { lastName: 'Noel' }, condition)
+  t.equal(again.statusCode, 200, 'nor taken for a conflict')
+  t.ok(network.lost())
 })
 
 test('a deletion whose reply is lost is a success, of a patient and of a test', async (t) => {

@@ -1,4 +1,5 @@
 import { spawnSync } from 'node:child_process'
+import { hostname } from 'node:os'
 import { test } from 'tap'
 import { ada, observation, patient } from './app.ts'
 
@@ -47,6 +48,16 @@ test('a repeat gives the first answer though the patient has changed or is gone'
   t.equal((await call('GET', first.headers.location as string)).statusCode, 404)
 })
 
+test('a repeat gives the first answer though the patient of the test result is gone', async (t) => {
+  const { call } = await patient(t)
+  const { headers: { location } } = await call('POST', '/patient', ada)
+  const create = () => call('POST', `${location}/tests`, { observations: [observation] }, key)
+  const first = await create()
+  t.equal(first.statusCode, 201)
+  await call('DELETE', location as string)
+  t.equal((await create()).body, first.body)
+})
+
 test('what a crash left between claim and insert, the repeat completes', async (t) => {
   const { call, db, stored } = await patient(t)
   await call('POST', '/patient', ada, key)
@@ -89,6 +100,15 @@ test('a claim of another process of this host is finished once that has ended, a
   t.match((await call('POST', '/patient', ada, key)).json(), { status: 409, code: 'REQUEST_UNDER_WAY' })
   await db.collection('claims').updateMany({}, { $set: left(ended) })
   t.equal((await call('POST', '/patient', ada, key)).statusCode, 201)
+})
+
+test('a claim of another container with the same host name and process id is not taken over', async (t) => {
+  const { call, db } = await patient(t)
+  await call('POST', '/patient', ada, key)
+  const owner = { replica: hostname(), run: 'another', pid: process.pid }
+  const left = { done: false, lastUpdated: new Date(Date.now() + 60_000), owner }
+  await db.collection('claims').updateMany({}, { $set: left })
+  t.match((await call('POST', '/patient', ada, key)).json(), { status: 409, code: 'REQUEST_UNDER_WAY' })
 })
 
 test('an expired key is free again', async (t) => {

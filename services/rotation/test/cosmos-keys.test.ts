@@ -20,7 +20,10 @@ const calls = () => account.calls().filter((call) => !FOLLOW.test(call))
 const connectionOf = (kind: Parameters<typeof account.connection>[0]) =>
   account.connection(kind).replace(/:([^:@]+)@/, (_all, key: string) => `:${encodeURIComponent(key)}@`)
 
-const kindsOf = (connections: string[]) => connections.map((connection) => (['primary', 'secondary'] as const).find((kind) => connectionOf(kind) === connection))
+const kindsOf = (connections: string[]) =>
+  connections.map((connection) =>
+    (['primary', 'secondary'] as const).find((kind) => connectionOf(kind) === connection)
+  )
 const kinds = async () => kindsOf((await chain(NAME)).map(({ value }) => value))
 const kindsInForce = async () => kindsOf((await validVersions(NAME)).map(({ value: use }) => use))
 
@@ -61,7 +64,8 @@ t.test('the two keys take turns', async (t) => {
 })
 
 for (const leaked of [false, true]) {
-  t.test(`a rotation${leaked ? ' after a leak' : ''} may be interrupted between any two steps and repeated`, async (t) => {
+  const situation = leaked ? 'a rotation after a leak' : 'a rotation'
+  t.test(`${situation} may be interrupted at any step and repeated`, async (t) => {
     let steps = 0
     for (let ended = false; !ended; steps++) {
       await set(NAME, connectionOf('primary'))
@@ -73,15 +77,24 @@ for (const leaked of [false, true]) {
       } catch (error) {
         if (!(error instanceof Interrupted)) throw error
       }
-      t.ok((await kindsInForce()).some(Boolean), `after ${interrupted.steps.at(-1)} (${steps}) a version in force works`)
+      t.ok(
+        (await kindsInForce()).some(Boolean),
+        `after ${interrupted.steps.at(-1)} (${steps}) a version in force works`
+      )
       await rotate(client, NAME, keys, { ...OPTIONS, leaked })
       const [newest, previous] = await chain(NAME)
       t.ok(kindsOf([newest!.value])[0], 'repeated, the newest works')
       t.equal(newest!.expiresOn, undefined)
       t.ok(previous!.expiresOn)
       if (leaked) {
-        t.strictSame((await validVersions(NAME)).map(({ id }) => id), [newest!.id])
-        t.ok(account.keys.primary !== former.primary && account.keys.secondary !== former.secondary, 'neither former key does')
+        t.strictSame(
+          (await validVersions(NAME)).map(({ id }) => id),
+          [newest!.id]
+        )
+        t.ok(
+          account.keys.primary !== former.primary && account.keys.secondary !== former.secondary,
+          'neither former key does'
+        )
       } else {
         t.strictSame(await kindsInForce(), ['secondary', 'primary'])
         t.equal(account.keys.primary, former.primary)
@@ -100,13 +113,19 @@ t.test('when it has leaked the used key is regenerated last', async (t) => {
 })
 
 t.test('a value that is none of its connection strings is superseded by one that is', async (t) => {
-  for (const value of ['mongodb://records:a-key-of-long-ago@records.mongo.localhost:10255/', connectionOf('primaryReadonly')]) {
+  for (const value of [
+    'mongodb://records:a-key-of-long-ago@records.mongo.localhost:10255/',
+    connectionOf('primaryReadonly')
+  ]) {
     const first = await set(NAME, value)
     calls()
     await rotate(client, NAME, keys, OPTIONS)
     const versions = await chain(NAME)
     t.strictSame(kindsOf(versions.map(({ value }) => value)), ['secondary', 'primary', undefined])
-    t.strictSame(calls().filter((call) => call !== LIST), [REGENERATE('secondary')])
+    t.strictSame(
+      calls().filter((call) => call !== LIST),
+      [REGENERATE('secondary')]
+    )
     t.equal(versions[2]!.id, first)
     t.ok(versions[2]!.expiresOn && versions[1]!.expiresOn)
   }
@@ -123,14 +142,22 @@ t.test('rotations at the same time end with a version that works', async (t) => 
 
 t.test('an account that tells no MongoDB connection strings is refused', async (t) => {
   account.behaviour.refusals = { listConnectionStrings: { status: 200, body: { connectionStrings: [] } } }
-  await t.rejects(keys.createValue(connectionOf('primary')), { name: 'RotationError', message: 'the account records lists no MongoDB connection strings' })
+  await t.rejects(keys.createValue(connectionOf('primary')), {
+    name: 'RotationError',
+    message: 'the account records lists no MongoDB connection strings'
+  })
   account.behaviour.refusals = {}
 })
 
 t.test('what goes wrong in Azure is told by its code alone', async (t) => {
   const content = { message: `it has ${account.keys.primary}` }
   const refusals: Array<[call: string, status: number, body: object, told: string]> = [
-    ['listConnectionStrings', 404, { error: { code: 'ResourceNotFound', ...content } }, '404 ResourceNotFound'],
+    [
+      'listConnectionStrings',
+      404,
+      { error: { code: 'ResourceNotFound', ...content } },
+      '404 ResourceNotFound'
+    ],
     ['regenerateKey', 409, { error: { code: 'Conflict', ...content } }, '409 Conflict'],
     ['operations', 200, { status: 'Failed', error: { code: 'Failed', ...content } }, 'Error'],
     ['operations', 404, content, '404']
@@ -138,7 +165,10 @@ t.test('what goes wrong in Azure is told by its code alone', async (t) => {
   account.behaviour.follow = 'azure-asyncoperation'
   for (const [call, status, body, told] of refusals) {
     account.behaviour.refusals = { [call]: { status, body } }
-    await t.rejects(keys.createValue(connectionOf('primary')), { name: 'RotationError', message: `the account records cannot be changed (${told})` })
+    await t.rejects(keys.createValue(connectionOf('primary')), {
+      name: 'RotationError',
+      message: `the account records cannot be changed (${told})`
+    })
   }
   account.behaviour.refusals = {}
 })
@@ -161,7 +191,12 @@ t.test('the command asks the management API that its settings name, as its ident
   t.strictSame(await kinds(), ['secondary', 'primary'])
   t.strictSame(calls().filter((call) => call !== LIST), [REGENERATE('secondary')])
 
-  account.behaviour.refusals = { listConnectionStrings: { status: 403, body: { error: { code: 'AuthorizationFailed', message: account.keys.primary } } } }
+  account.behaviour.refusals = {
+    listConnectionStrings: {
+      status: 403,
+      body: { error: { code: 'AuthorizationFailed', message: account.keys.primary } }
+    }
+  }
   const refused = await run([NAME], { env })
   t.strictSame([refused.code, refused.stdout], [1, ''])
   t.equal(refused.stderr, `${NAME}: the account records cannot be changed (403 AuthorizationFailed)\n`)

@@ -1,17 +1,20 @@
 import { MongoClient } from 'mongodb'
 import t, { type Test } from 'tap'
 import { withCredentials } from '../connection-string.ts'
-import { DatabaseUsers } from '../database-users.ts'
+import { databaseUsers } from '../database-users.ts'
 import { randomSecret } from '../strategy.ts'
 import { rotate } from '../rotate.ts'
-import { codeOf, connect, interruption, Interrupted, loginOf, startRotation, startUsers, vaultClient } from './rotation.ts'
+import {
+  codeOf, connect, interruption, Interrupted, loginOf, startRotation, startUsers, vaultClient
+} from './rotation.ts'
 
 const NAME = 'patient-db-connection'
 const UNAUTHORIZED = 13
 const AUTHENTICATION_FAILED = 18
 
 const rotation = await startRotation(t)
-const { vault, run, set, read, remove, recover, chain, counts, activate, validVersions, toldValues } = rotation
+const { vault, run, set, read, remove, recover } = rotation
+const { chain, counts, activate, validVersions, toldValues } = rotation
 const { admin, adminConnection, address, begin } = await startUsers(t, rotation)
 const client = vaultClient(t, vault)
 const OPTIONS = { refreshSeconds: 60, graceSeconds: 600 }
@@ -35,27 +38,39 @@ t.test('the two users take turns', async (t) => {
   t.equal((await run([NAME])).code, 0)
   const second = await read(NAME)
   t.equal(userOf(second.value), 'patient-b')
-  t.equal(second.value.replace(/\/\/.*@/, ''), first.value.replace(/\/\/.*@/, ''), 'all else of the connection string stays')
+  t.equal(
+    second.value.replace(/\/\/.*@/, ''),
+    first.value.replace(/\/\/.*@/, ''),
+    'all else of the connection string stays'
+  )
   t.strictSame(await logins(NAME), [true, true])
   t.equal(await codeOf(early), 0)
 
   await activate(NAME)
-  await rotate(client, NAME, new DatabaseUsers(admin), OPTIONS)
+  await rotate(client, NAME, databaseUsers(admin), OPTIONS)
   const third = await read(NAME)
   t.equal(userOf(third.value), 'patient-a')
   t.equal(await loginOf(third.value), 0)
   t.equal(await loginOf(second.value), 0)
   t.equal(await loginOf(first.value), AUTHENTICATION_FAILED, "the idle user's former password is refused")
   t.equal(await codeOf(early), 0, 'whoever is connected goes on')
-  t.equal(new Set([first, second, third].map(({ value }) => new MongoClient(value).options.credentials!.password)).size, 3)
+  const passwordOf = ({ value }: { value: string }) => new MongoClient(value).options.credentials!.password
+  t.equal(new Set([first, second, third].map(passwordOf)).size, 3)
 })
 
 t.test('a password has 256 bits, and all characters of users and passwords come through', async (t) => {
   await admin.db('other').command({ createUser: '@:/-b', pwd: randomSecret(), roles: [] })
-  const connection = 'mongodb://%40%3A%2F-a:x%25y@localhost:1,localhost:2/base?authSource=other&replicaSet=one'
-  const renewed = await new DatabaseUsers(admin).createValue(connection)
-  t.match(renewed, /^mongodb:\/\/%40%3A%2F-b:[\w-]{43}@localhost:1,localhost:2\/base\?authSource=other&replicaSet=one$/)
-  t.equal(withCredentials('mongodb+srv://a:b@host/', '@:/?', 'ü%'), 'mongodb+srv://%40%3A%2F%3F:%C3%BC%25@host/')
+  const connection =
+    'mongodb://%40%3A%2F-a:x%25y@localhost:1,localhost:2/base?authSource=other&replicaSet=one'
+  const renewed = await databaseUsers(admin).createValue(connection)
+  t.match(
+    renewed,
+    /^mongodb:\/\/%40%3A%2F-b:[\w-]{43}@localhost:1,localhost:2\/base\?authSource=other&replicaSet=one$/
+  )
+  t.equal(
+    withCredentials('mongodb+srv://a:b@host/', '@:/?', 'ü%'),
+    'mongodb+srv://%40%3A%2F%3F:%C3%BC%25@host/'
+  )
 })
 
 t.test('when a connection string has leaked, who is logged in by it has no rights any more', async (t) => {
@@ -72,7 +87,7 @@ t.test('when a connection string has leaked, who is logged in by it has no right
   t.equal(await loginOf(newest!.value), 0)
 
   t.test('and the user that was made anew has its turn, with its roles', async (t) => {
-    await rotate(client, NAME, new DatabaseUsers(admin), OPTIONS)
+    await rotate(client, NAME, databaseUsers(admin), OPTIONS)
     const { value } = await read(NAME)
     t.equal(userOf(value), 'patient-a')
     const service = await connect(t, value)
@@ -81,21 +96,22 @@ t.test('when a connection string has leaked, who is logged in by it has no right
   })
 })
 
-t.test('when it has leaked while a rotation is under way, neither version opens anything any more', async (t) => {
+t.test('when it has leaked while a rotation is under way, neither version opens anything', async (t) => {
   const first = await begin(NAME)
-  await rotate(client, NAME, new DatabaseUsers(admin), OPTIONS)
+  await rotate(client, NAME, databaseUsers(admin), OPTIONS)
   const second = await read(NAME)
   const intruders = [await connect(t, first.value), await connect(t, second.value)]
-  await rotate(client, NAME, new DatabaseUsers(admin), { ...OPTIONS, leaked: true })
+  await rotate(client, NAME, databaseUsers(admin), { ...OPTIONS, leaked: true })
   t.strictSame(await Promise.all(intruders.map(codeOf)), [UNAUTHORIZED, UNAUTHORIZED])
-  t.strictSame(await Promise.all([first, second].map(({ value }) => loginOf(value))), [AUTHENTICATION_FAILED, AUTHENTICATION_FAILED])
+  const refused = [AUTHENTICATION_FAILED, AUTHENTICATION_FAILED]
+  t.strictSame(await Promise.all([first, second].map(({ value }) => loginOf(value))), refused)
   t.strictSame(await logins(NAME), [true])
 })
 
 t.test('the vault has a password before the database does', async (t) => {
   await begin(NAME)
   const { steps, ...counted } = interruption()
-  await rotate(counted.vault(client), NAME, new DatabaseUsers(counted.admin(admin)), OPTIONS)
+  await rotate(counted.vault(client), NAME, databaseUsers(counted.admin(admin)), OPTIONS)
   t.ok(steps.indexOf('setSecret') > 0)
   t.ok(steps.indexOf('setSecret') < steps.lastIndexOf('updateUser'))
   t.equal(steps.at(-1), 'updateSecretProperties')
@@ -103,27 +119,31 @@ t.test('the vault has a password before the database does', async (t) => {
 
 const situations: Array<[what: string, leaked: boolean, before: (t: Test) => Promise<void>]> = [
   ['a rotation', false, async () => {}],
-  ['a rotation after a leak, with another under way,', true, async () => { await rotate(client, NAME, new DatabaseUsers(admin), OPTIONS) }]
+  ['a rotation after a leak, with another under way,', true, async () => {
+    await rotate(client, NAME, databaseUsers(admin), OPTIONS)
+  }]
 ]
 
 for (const [what, leaked, before] of situations) {
-  t.test(`${what} may be interrupted between any two steps in vault and database, and repeated`, async (t) => {
+  t.test(`${what} may be interrupted at any step in vault and database, and repeated`, async (t) => {
     const options = { ...OPTIONS, leaked }
     let steps = 0
     for (let ended = false; !ended; steps++) {
       const first = await begin(NAME)
       await before(t)
-      const intruders = await Promise.all((await validVersions(NAME)).map(({ value: use }) => connect(t, use)))
+      const intruders = await Promise.all(
+        (await validVersions(NAME)).map(({ value: use }) => connect(t, use))
+      )
       const interrupted = interruption(steps)
       try {
-        await rotate(interrupted.vault(client), NAME, new DatabaseUsers(interrupted.admin(admin)), options)
+        await rotate(interrupted.vault(client), NAME, databaseUsers(interrupted.admin(admin)), options)
         ended = true
       } catch (error) {
         if (!(error instanceof Interrupted)) throw error
       }
       const at = `after ${interrupted.steps.at(-1)} (${steps})`
       t.ok(await anyLogsIn(NAME), `${at} a version in force logs in`)
-      const done = await rotate(client, NAME, new DatabaseUsers(admin), options)
+      const done = await rotate(client, NAME, databaseUsers(admin), options)
       const [newest, previous] = await chain(NAME)
       t.equal(newest!.id, done.version)
       t.equal(newest!.expiresOn, undefined)
@@ -131,7 +151,11 @@ for (const [what, leaked, before] of situations) {
       t.equal((await chain(NAME)).at(-1)!.id, first.id, 'the chain leads to the first')
       if (leaked) {
         t.strictSame(await logins(NAME), [true], 'repeated, the newest logs in')
-        t.strictSame(await Promise.all(intruders.map(codeOf)), intruders.map(() => UNAUTHORIZED), 'and no former login has rights')
+        t.strictSame(
+          await Promise.all(intruders.map(codeOf)),
+          intruders.map(() => UNAUTHORIZED),
+          'and no former login has rights'
+        )
       } else {
         t.strictSame(await logins(NAME), [true, true], 'repeated, the newest logs in')
       }
@@ -153,7 +177,9 @@ t.test('so do many more rotations', async (t) => {
   let added = 0
   for (let round = 1; round <= 10; round++) {
     await activate(NAME)
-    const results = await Promise.all(admins.map((admin) => rotate(client, NAME, new DatabaseUsers(admin), OPTIONS)))
+    const results = await Promise.all(
+      admins.map((admin) => rotate(client, NAME, databaseUsers(admin), OPTIONS))
+    )
     added += results.filter((result) => result.added).length
     const [newest, previous] = await chain(NAME)
     t.strictSame([await loginOf(newest!.value), await loginOf(previous!.value)], [0, 0], `round ${round}`)
@@ -182,7 +208,8 @@ t.test('what cannot be changed is told in one line each, and nothing changes', a
     await set('audit-db-connection', `mongodb://${address}/audit`)
     for (const turn of ['a', 'b']) await admin.db('audit').command({ dropUser: `audit-viewer-${turn}` })
     await fail(t, {
-      [NAME]: /^patient-db-admin-connection does not exist: connection strings set by hand are changed by hand$/,
+      [NAME]:
+        /^patient-db-admin-connection does not exist: connection strings set by hand are changed by hand$/,
       'audit-db-connection': /^this connection string was set by hand; change it by hand$/,
       'audit-db-viewer-connection': /^the database has neither of its users$/
     })
@@ -196,14 +223,25 @@ t.test('what cannot be changed is told in one line each, and nothing changes', a
     await set('audit-db-admin-connection', withCredentials(adminConnection, 'root', randomSecret()))
     await begin(NAME)
     const refused = /^audit-db-admin-connection: the database refuses the login \(18\)$/
-    await fail(t, { [NAME]: /^the database refuses the change \(13\)$/, 'audit-db-connection': refused, 'audit-db-viewer-connection': refused })
+    await fail(t, {
+      [NAME]: /^the database refuses the change \(13\)$/,
+      'audit-db-connection': refused,
+      'audit-db-viewer-connection': refused
+    })
   })
 })
 
 t.test('a connection string that was set by hand is left to whoever set it', async (t) => {
-  const users = new DatabaseUsers(admin)
-  const byHand = { name: 'RotationError', message: 'this connection string was set by hand; change it by hand' }
-  for (const connection of [`mongodb://service:${randomSecret()}@${address}/patient`, `mongodb://patient-a@${address}/patient`, `mongodb://${address}/patient`]) {
+  const users = databaseUsers(admin)
+  const byHand = {
+    name: 'RotationError',
+    message: 'this connection string was set by hand; change it by hand'
+  }
+  for (const connection of [
+    `mongodb://service:${randomSecret()}@${address}/patient`,
+    `mongodb://patient-a@${address}/patient`,
+    `mongodb://${address}/patient`
+  ]) {
     await t.rejects(users.createValue(connection), byHand)
     await t.rejects(users.activate(connection, false), byHand)
     await t.rejects(users.revokeOthers(connection), byHand)

@@ -16,8 +16,8 @@ async function beginKey (name: string) {
 
 const works = async (name: string, value: string) => keys.includes(name) || await loginOf(value) === 0
 
-// At each of the vault's answers, so that what was asked for is done and nothing after it. The secrets of one kind are
-// rotated side by side, each killed at another answer.
+// Killed at each response of the vault: what was requested is done, and nothing after it. The secrets of one
+// kind are rotated side by side, each killed at another response.
 t.test('a rotation may be killed at any point and repeated', async (t) => {
   const all = [...keys, ...connections]
   const killed = new Set<string>()
@@ -43,7 +43,10 @@ t.test('a rotation may be killed at any point and repeated', async (t) => {
     }))
     for (const { name, at } of runs.flat()) {
       const { id, value } = before.get(name)!
-      t.ok((await validVersions(name)).some((version) => version.id === id), `${name}, killed at ${at}: what was used before is in force`)
+      t.ok(
+        (await validVersions(name)).some((version) => version.id === id),
+        `${name}, killed at ${at}: what was used before is in force`
+      )
       t.ok(await works(name, value), 'and works')
     }
 
@@ -52,7 +55,11 @@ t.test('a rotation may be killed at any point and repeated', async (t) => {
     const countsAfter = await counts()
     for (const { name, at } of runs.flat()) {
       const [newest, previous, ...others] = await chain(name)
-      t.equal(countsAfter[name], countsBefore[name]! + 1, `${name}, killed at ${at} and repeated: there is one new version in all`)
+      t.equal(
+        countsAfter[name],
+        countsBefore[name]! + 1,
+        `${name}, killed at ${at} and repeated: there is one new version in all`
+      )
       t.ok(newest!.notBefore! > new Date())
       t.equal(newest!.expiresOn, undefined)
       t.ok(await works(name, newest!.value), 'the newest works')

@@ -89,8 +89,19 @@ export async function startRotation (t: Test) {
   /** A version, or the newest. */
   async function read (name: string, id = '') {
     const { value, tags, attributes, ...item } = await ask('GET', `/secrets/${name}/${id}`)
-    const [createdOn, notBefore, expiresOn] = [attributes.created, attributes.nbf, attributes.exp].map((seconds) => seconds && new Date(seconds * 1_000)) as [Date, Date?, Date?]
-    return { id: idOf(item), value: keep(value), enabled: true, createdOn, notBefore, expiresOn, tags, previous: tags?.previous as string | undefined }
+    const [createdOn, notBefore, expiresOn] = [attributes.created, attributes.nbf, attributes.exp].map(
+      (seconds) => seconds && new Date(seconds * 1_000)
+    ) as [Date, Date?, Date?]
+    return {
+      id: idOf(item),
+      value: keep(value),
+      enabled: true,
+      createdOn,
+      notBefore,
+      expiresOn,
+      tags,
+      previous: tags?.previous as string | undefined
+    }
   }
 
   /** Changes the newest version, or deletes or recovers the secret. */
@@ -101,7 +112,9 @@ export async function startRotation (t: Test) {
   /** The newest version and all before it, as far as their tags lead. */
   async function chain (name: string) {
     const versions = [await read(name)]
-    for (let { previous } = versions[0]!; previous; previous = versions.at(-1)!.previous) versions.push(await read(name, previous))
+    for (let { previous } = versions[0]!; previous; previous = versions.at(-1)!.previous) {
+      versions.push(await read(name, previous))
+    }
     return versions
   }
 
@@ -129,7 +142,14 @@ export async function startRotation (t: Test) {
 
   /** The versions that a service would have in force. */
   async function validVersions (name: string) {
-    const secret = new Secret({ name, read: (id) => read(name, id), derive: String, refreshSeconds: Infinity, rotationDays: Infinity, log: silent })
+    const secret = new Secret({
+      name,
+      read: (id) => read(name, id),
+      derive: String,
+      refreshSeconds: Infinity,
+      rotationDays: Infinity,
+      log: silent
+    })
     await secret.loaded
     const versions = secret.validVersions()
     secret.close()
@@ -145,7 +165,20 @@ export async function startRotation (t: Test) {
     return { told: [...values].filter((value) => all.includes(value)), of: values.size }
   }
 
-  return { vault, run, set, read, change, remove, recover, chain, counts, activate, validVersions, toldValues }
+  return {
+    vault,
+    run,
+    set,
+    read,
+    change,
+    remove,
+    recover,
+    chain,
+    counts,
+    activate,
+    validVersions,
+    toldValues
+  }
 }
 
 const idOf = ({ id }: { id: string }) => id.split('/').at(-1)!
@@ -167,7 +200,8 @@ export function vaultClient (t: Test, vault: Vault) {
   return {
     getSecret: (...args: Parameters<SecretClient['getSecret']>) => client('getSecret', ...args),
     setSecret: (...args: Parameters<SecretClient['setSecret']>) => client('setSecret', ...args),
-    updateSecretProperties: (name: string, version: string, options: object) => client('updateSecretProperties', name, version, options)
+    updateSecretProperties: (name: string, version: string, options: object) =>
+      client('updateSecretProperties', name, version, options)
   } as Pick<SecretClient, 'getSecret' | 'setSecret' | 'updateSecretProperties'> as SecretClient
 }
 
@@ -189,13 +223,17 @@ export function interruption (last = Infinity) {
   return {
     steps,
     vault: (client: SecretClient) => of(client, 'getSecret', 'setSecret', 'updateSecretProperties'),
-    admin: (client: MongoClient) => ({
-      db: (name: string) => ({ command: (command: object) => step(Object.keys(command)[0]!, () => client.db(name).command(command)) })
-    }) as unknown as MongoClient
+    admin: (client: MongoClient) =>
+      ({
+        db: (name: string) => ({
+          command: (command: object) =>
+            step(Object.keys(command)[0]!, () => client.db(name).command(command))
+        })
+      }) as unknown as MongoClient
   }
 }
 
-/** A database that asks for passwords, with two users for each connection string, of which the vault names the first. */
+/** A database with passwords and two users for each connection string, of which the vault has the first. */
 export async function startUsers (t: Test, { set }: Pick<Rotation, 'set'>) {
   const root = { user: 'root', password: randomSecret() }
   const database = await startDatabase({ dataDir: dataDirectory(t), auth: true, root, logger: silent })
@@ -206,7 +244,11 @@ export async function startUsers (t: Test, { set }: Pick<Rotation, 'set'>) {
   await set('patient-db-admin-connection', adminConnection)
   await set('audit-db-admin-connection', adminConnection)
   for (const { user, database, role } of Object.values(USERS)) {
-    for (const turn of ['a', 'b']) await admin.db(database).command({ createUser: `${user}-${turn}`, pwd: randomSecret(), roles: [role] })
+    for (const turn of ['a', 'b']) {
+      await admin
+        .db(database)
+        .command({ createUser: `${user}-${turn}`, pwd: randomSecret(), roles: [role] })
+    }
   }
 
   /** Has one of the two users log in, and the vault say so in a version that supersedes none. */

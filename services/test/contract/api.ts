@@ -87,7 +87,14 @@ export function newTest (changes: object = {}) {
 }
 
 export function newObservation () {
-  return { id: secret(), code: secret(), measurement: secret(), interpretation: secret(), issued: '2019-06-01T10:20:30+02:00', status: secret() }
+  return {
+    id: secret(),
+    code: secret(),
+    measurement: secret(),
+    interpretation: secret(),
+    issued: '2019-06-01T10:20:30+02:00',
+    status: secret()
+  }
 }
 
 interface Call {
@@ -112,9 +119,11 @@ export async function shareSystem (run: () => Promise<void>) {
 }
 
 /**
- * A system as its clients see it: the one that is shared, or one of this file's own. It ends with the process.
+ * A system as its clients see it: the one that is shared, or one of this file's own. It ends with the
+ * process.
  *
- * `wired` puts a proxy between the services and their databases; where that is impossible, the file is skipped.
+ * `wired` puts a proxy between the services and their databases; where that is impossible, the file is
+ * skipped.
  */
 export async function startApi (options: Options & { wired?: boolean } = {}) {
   if (shared) return await (shared.system ??= start(options))
@@ -130,12 +139,14 @@ async function start ({ wired = false, ...options }: Options & { wired?: boolean
   }
   const wire = wired ? await startWire() : undefined
   const ingestion = await startIngestion()
-  const system = await startSystem({ ...options, env: { ...ingestion.settings, ...options.env, ...wire?.settings } })
+  const env = { ...ingestion.settings, ...options.env, ...wire?.settings }
+  const system = await startSystem({ ...options, env })
   const pool = new Pool(system.baseUrl, { connections: 128 })
   const stores = await openStores(system.run, wire?.uri)
 
   async function call (method: Method, path: string, { body, headers = {} }: Call = {}): Promise<Answer> {
     const trace = randomBytes(16).toString('hex')
+    const isRaw = body === undefined || typeof body === 'string' || Buffer.isBuffer(body)
     const answer = await pool.request({
       method,
       path,
@@ -144,12 +155,13 @@ async function start ({ wired = false, ...options }: Options & { wired?: boolean
         traceparent: `00-${trace}-${randomBytes(8).toString('hex')}-01`,
         ...headers
       },
-      body: typeof body === 'string' || Buffer.isBuffer(body) ? body : body === undefined ? null : JSON.stringify(body)
+      body: (isRaw ? body : JSON.stringify(body)) ?? null
     })
     const text = await answer.body.text()
     const parsed = /json/.test(String(answer.headers['content-type'])) && text ? JSON.parse(text) : undefined
     if (answer.statusCode < 300) for (const { id } of [parsed].flat().filter(Boolean)) if (id) keep(id)
-    return { status: answer.statusCode, headers: answer.headers as Answer['headers'], text, body: parsed, trace }
+    const { statusCode: status } = answer
+    return { status, headers: answer.headers as Answer['headers'], text, body: parsed, trace }
   }
 
   const api = {
@@ -165,25 +177,31 @@ async function start ({ wired = false, ...options }: Options & { wired?: boolean
     put: (path: string, body: Call['body'], headers?: Headers) => call('PUT', path, { body, headers }),
     patch: (path: string, body: Call['body'], headers?: Headers) => call('PATCH', path, { body, headers }),
     delete: (path: string, headers?: Headers) => call('DELETE', path, { headers }),
-    search: (criteria: object, query = '', headers?: Headers) => call('POST', `/patient/search${query}`, { body: criteria, headers }),
+    search (criteria: object, query = '', headers?: Headers) {
+      return call('POST', `/patient/search${query}`, { body: criteria, headers })
+    },
     asReader: { 'ocp-apim-subscription-key': system.readerKey },
 
     /** A patient as it was stored, with its version. */
     async create (changes?: Partial<Details>) {
       const answer = await api.post('/patient', newPatient(changes))
       if (answer.status !== 201) throw new Error(`not created: ${answer.status} ${answer.text}`)
-      return { patient: answer.body, id: answer.body.id as string, path: `/patient/${answer.body.id}`, etag: answer.headers.etag! }
+      const id = answer.body.id as string
+      return { patient: answer.body, id, path: `/patient/${id}`, etag: answer.headers.etag! }
     },
 
     /** A test result of the patient at `path`, as it was stored, with its version. */
     async createTest (path: string, changes?: object) {
       const answer = await api.post(`${path}/tests`, newTest(changes))
       if (answer.status !== 201) throw new Error(`not created: ${answer.status} ${answer.text}`)
-      return { result: answer.body, id: answer.body.id as string, path: `${path}/tests/${answer.body.id}`, etag: answer.headers.etag! }
+      const id = answer.body.id as string
+      return { result: answer.body, id, path: `${path}/tests/${id}`, etag: answer.headers.etag! }
     },
 
     /** The records of one request, in the order in which they were taken. */
-    recordsOf: ({ trace }: Answer) => stores.records({ 'records.operationId': trace }, (record) => record.operationId === trace),
+    recordsOf ({ trace }: Answer) {
+      return stores.records({ 'records.operationId': trace }, (record) => record.operationId === trace)
+    },
 
     async close () {
       await pool.destroy()
@@ -197,8 +215,14 @@ async function start ({ wired = false, ...options }: Options & { wired?: boolean
   return api
 }
 
+interface Subject {
+  patient: any
+  path: string
+  etag: string
+}
+
 /** Every kind of request, each good, about one patient and one of its test results. */
-export function requestsAbout (api: Api, { patient, path, etag }: { patient: any, path: string, etag: string }, testPath: string) {
+export function requestsAbout (api: Api, { patient, path, etag }: Subject, testPath: string) {
   const requests: Record<string, () => Promise<Answer>> = {
     'a create': () => api.post('/patient', newPatient()),
     'a create with a key': () => api.post('/patient', newPatient(), { 'idempotency-key': secret() }),
@@ -222,8 +246,8 @@ export function requestsAbout (api: Api, { patient, path, etag }: { patient: any
 }
 
 /**
- * The last tests of each file, or of all that share a system: no log line of any process and no telemetry holds what
- * was stored, sent or received.
+ * The last tests of each file, or of all that share a system: no log line of any process and no telemetry
+ * holds what was stored, sent or received.
  */
 export function testLogs (api: Api) {
   if (shared) return
@@ -252,13 +276,15 @@ export async function allTold ({ ingestion }: Api, { trace }: Answer) {
   for (const until = Date.now() + 60_000; roles.size > 0; await sleep(100)) {
     if (Date.now() > until) throw new Error(`nothing was told by ${[...roles]}`)
     for (const { tags, data } of ingestion.envelopes()) {
-      if (tags['ai.operation.id'] === trace && data.baseType === 'RequestData') roles.delete(tags['ai.cloud.role']!)
+      if (tags['ai.operation.id'] !== trace || data.baseType !== 'RequestData') continue
+      roles.delete(tags['ai.cloud.role']!)
     }
   }
 }
 
 /** The answer is a problem of a service (RFC 9457), and holds nothing that stands for health data. */
-export function isProblem (t: Test, { status, headers, body, text, trace }: Answer, expected: number, code?: string) {
+export function isProblem (t: Test, answer: Answer, expected: number, code?: string) {
+  const { status, headers, body, text, trace } = answer
   t.equal(status, expected, text)
   if (status !== expected) return
   t.match(headers['content-type'], /^application\/problem\+json(;|$)/)

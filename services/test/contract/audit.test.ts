@@ -1,10 +1,20 @@
 import { randomUUID } from 'node:crypto'
 import { test, type Test } from 'tap'
-import { UUID, holdsNoValue, newPatient, newTest, secret, startApi, testLogs, unknownId, type Answer } from './api.ts'
+import {
+  UUID, holdsNoValue, newPatient, newTest, secret, startApi, testLogs, unknownId, type Answer
+} from './api.ts'
 
 const api = await startApi()
 
 const versionOf = ({ headers }: Answer) => headers.etag!.slice(1, -1)
+
+/** The version at each path, as a record discloses it. */
+function versionsAt (paths: string[]) {
+  return Promise.all(paths.map(async (path) => {
+    const answer = await api.get(path)
+    return { id: answer.body.id, version: versionOf(answer) }
+  }))
+}
 
 /** The one record of a request. */
 async function recordOf (t: Test, answer: Answer) {
@@ -60,7 +70,7 @@ async function isRead (t: Test, answer: Answer, resource: object, disclosed: obj
   t.not(record.outcome, 'failure')
 }
 
-test('a create records its attempt, and the patient carries the record\'s id, which is its version', async (t) => {
+test('a create records its attempt, and the record\'s id is the version of the patient', async (t) => {
   const answer = await api.post('/patient', newPatient())
   const { id, lastUpdated } = answer.body
   const record = await isWritten(t, answer, { type: 'patient', id, operation: 'create' })
@@ -107,16 +117,20 @@ test('a write that is refused has a second record that says so', async (t) => {
   const result = await api.createTest(path)
   const missing = unknownId()
   const stale = { 'if-match': '"other"' }
+  const bodyFor = (path: string) => /tests/.test(path) ? newTest() : newPatient()
   for (const [operation, write] of [
-    ['update', (path: string, headers?: object) => api.put(path, /tests/.test(path) ? newTest() : newPatient(), { ...headers })],
+    ['update', (path: string, headers?: object) => api.put(path, bodyFor(path), { ...headers })],
     ['patch', (path: string, headers?: object) => api.patch(path, {}, { ...headers })],
     ['delete', (path: string, headers?: object) => api.delete(path, { ...headers })]
   ] as const) {
+    const { id: testId } = result
     await isFailed(t, await write(path, stale), { type: 'patient', id, operation })
     await isFailed(t, await write(`/patient/${missing}`), { type: 'patient', id: missing, operation })
-    await isFailed(t, await write(result.path, stale), { type: 'test', id: result.id, patientId: id, operation })
-    await isFailed(t, await write(`${path}/tests/${missing}`), { type: 'test', id: missing, patientId: id, operation })
-    await isFailed(t, await write(`/patient/${missing}/tests/${result.id}`), { type: 'test', id: result.id, patientId: missing, operation })
+    const test = { type: 'test', operation }
+    await isFailed(t, await write(result.path, stale), { ...test, id: testId, patientId: id })
+    await isFailed(t, await write(`${path}/tests/${missing}`), { ...test, id: missing, patientId: id })
+    const elsewhere = await write(`/patient/${missing}/tests/${testId}`)
+    await isFailed(t, elsewhere, { ...test, id: testId, patientId: missing })
     await isFailed(t, await write('/patient/nobody'), { type: 'patient', operation })
   }
   t.equal((await api.get(path)).headers.etag, etag)
@@ -130,43 +144,49 @@ test('a write that is refused has a second record that says so', async (t) => {
 test('a load records what it discloses: the id and the version', async (t) => {
   const { id, path } = await api.create()
   const patient = await api.get(path)
-  await isRead(t, patient, { type: 'patient', id, operation: 'load' }, [{ id, version: versionOf(patient) }])
+  const resource = { type: 'patient', id, operation: 'load' }
+  await isRead(t, patient, resource, [{ id, version: versionOf(patient) }])
   await api.patch(path, {})
   const changed = await api.get(path)
   t.not(versionOf(changed), versionOf(patient))
-  await isRead(t, changed, { type: 'patient', id, operation: 'load' }, [{ id, version: versionOf(changed) }])
+  await isRead(t, changed, resource, [{ id, version: versionOf(changed) }])
   const unchanged = await api.get(path, { 'if-none-match': changed.headers.etag })
   t.equal(unchanged.status, 304)
-  await isRead(t, unchanged, { type: 'patient', id, operation: 'load' }, [{ id, version: versionOf(changed) }])
+  await isRead(t, unchanged, resource, [{ id, version: versionOf(changed) }])
 
   const { id: testId, path: testPath } = await api.createTest(path)
   const result = await api.get(testPath)
-  await isRead(t, result, { type: 'test', id: testId, patientId: id, operation: 'load' }, [{ id: testId, version: versionOf(result) }])
+  const ofTest = { type: 'test', id: testId, patientId: id, operation: 'load' }
+  await isRead(t, result, ofTest, [{ id: testId, version: versionOf(result) }])
 })
 
 test('that nothing was found is recorded as nothing disclosed', async (t) => {
   const missing = unknownId()
   const { id, path } = await api.create()
-  await isRead(t, await api.get(`/patient/${missing}`), { type: 'patient', id: missing, operation: 'load' }, [])
-  await isRead(t, await api.get('/patient/nobody'), { type: 'patient', operation: 'load' }, [])
-  await isRead(t, await api.get(`${path}/tests`), { type: 'test', patientId: id, operation: 'list' }, [])
-  await isRead(t, await api.get(`/patient/${missing}/tests`), { type: 'test', patientId: missing, operation: 'list' }, [])
-  await isRead(t, await api.get(`${path}/tests/${missing}`), { type: 'test', id: missing, patientId: id, operation: 'load' }, [])
-  await isRead(t, await api.search({ firstName: secret() }), { type: 'patient', operation: 'search' }, [], ['firstName'])
+  const load = { type: 'patient', operation: 'load' }
+  await isRead(t, await api.get(`/patient/${missing}`), { ...load, id: missing }, [])
+  await isRead(t, await api.get('/patient/nobody'), load, [])
+  const list = { type: 'test', operation: 'list' }
+  await isRead(t, await api.get(`${path}/tests`), { ...list, patientId: id }, [])
+  await isRead(t, await api.get(`/patient/${missing}/tests`), { ...list, patientId: missing }, [])
+  const loadTest = { type: 'test', id: missing, patientId: id, operation: 'load' }
+  await isRead(t, await api.get(`${path}/tests/${missing}`), loadTest, [])
+  const search = await api.search({ firstName: secret() })
+  await isRead(t, search, { type: 'patient', operation: 'search' }, [], ['firstName'])
 })
 
 test('a page is one record of all that is on it, and of no more', async (t) => {
   const lastName = secret()
   for (let i = 0; i < 5; i++) await api.create({ lastName })
   const page = await api.search({ lastName }, '?limit=3&sort=-lastUpdated')
-  const disclosed = await Promise.all(page.body.map(async ({ id }: { id: string }) => ({ id, version: versionOf(await api.get(`/patient/${id}`)) })))
+  const disclosed = await versionsAt(page.body.map(({ id }: { id: string }) => `/patient/${id}`))
   t.equal(disclosed.length, 3)
   await isRead(t, page, { type: 'patient', operation: 'search' }, disclosed, ['lastName'])
 
   const { id, path } = await api.create()
   for (let i = 0; i < 3; i++) await api.createTest(path)
   const list = await api.get(`${path}/tests?limit=2`)
-  const versions = await Promise.all(list.body.map(async ({ id }: { id: string }) => ({ id, version: versionOf(await api.get(`${path}/tests/${id}`)) })))
+  const versions = await versionsAt(list.body.map(({ id }: { id: string }) => `${path}/tests/${id}`))
   await isRead(t, list, { type: 'test', patientId: id, operation: 'list' }, versions)
 })
 
@@ -184,7 +204,10 @@ test('of a search the names of the criteria are recorded, never their values', a
   const answer = await api.search({ ...criteria, dateOfBirthFrom: dateOfBirth, dateOfBirthTo: dateOfBirth })
   t.equal(answer.body.length, 1)
   const record = await recordOf(t, answer)
-  t.strictSame([...record.criteria!].sort(), ['dateOfBirthFrom', 'dateOfBirthTo', 'firstName', 'fullName', 'gender', 'id', 'insuranceNumber', 'lastName', 'postCode', 'preferredContactNumber'])
+  t.strictSame([...record.criteria!].sort(), [
+    'dateOfBirthFrom', 'dateOfBirthTo', 'firstName', 'fullName', 'gender', 'id', 'insuranceNumber',
+    'lastName', 'postCode', 'preferredContactNumber'
+  ])
   holdsNoValue(t, JSON.stringify(record))
   t.strictSame((await recordOf(t, await api.search({}, '?limit=1'))).criteria, [])
 })

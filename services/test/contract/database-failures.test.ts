@@ -1,40 +1,12 @@
-import { setTimeout as sleep } from 'node:timers/promises'
-import { test, type Test } from 'tap'
-import { isProblem, isUnavailable, newPatient, requestsAbout, secret, startApi, testLogs, type Answer } from './api.ts'
+import { test } from 'tap'
+import { isProblem, isUnavailable, newPatient, secret, testLogs, type Answer } from './api.ts'
+import { startFailing } from './failing.ts'
 
-const api = await startApi()
+const {
+  api, path, requests, needsFailPoints, allAreUnavailable, worksAgain, allIsRecorded
+} = await startFailing()
 const { system } = api
-const failPoints = await api.hasFailPoints()
-const needsFailPoints = { skip: !failPoints && 'the server takes no configureFailPoint' }
 const patients = api.patientDb.collection<any>('patients')
-const { patient, path, etag } = await api.create()
-const { path: testPath } = await api.createTest(path)
-const requests = requestsAbout(api, { patient, path, etag }, testPath)
-
-/** All requests at once are refused with 503, and nothing is disclosed or changed by them, within `ms`. */
-async function allAreUnavailable (t: Test, ms: number, code?: string) {
-  const began = performance.now()
-  await Promise.all(Object.entries(requests).map(async ([what, request]) => {
-    const answer = await request()
-    isUnavailable(t, answer)
-    t.equal(answer.headers.etag, undefined, `${what} discloses nothing`)
-    if (code) isProblem(t, answer, 503, code)
-  }))
-  t.ok(performance.now() - began < ms, 'in time')
-}
-
-/** What was there is there, and more can be stored. */
-async function worksAgain (t: Test) {
-  const giveUp = Date.now() + 10_000
-  let answer = await api.get(path)
-  while (answer.status === 503 && Date.now() < giveUp) {
-    await sleep(50)
-    answer = await api.get(path)
-  }
-  t.equal(answer.status, 200)
-  t.strictSame(answer.body, patient)
-  t.match(await api.create(), { etag: String })
-}
 
 test('a record whose connection broke is taken once', needsFailPoints, async (t) => {
   await api.failCommands('audit', { failCommands: ['insert'], closeConnection: true }, { times: 2 })
@@ -52,15 +24,25 @@ test('a throttled write of the register is repeated', needsFailPoints, async (t)
   t.equal((await api.recordsOf(answer)).length, 1)
 })
 
+interface Write {
+  what: string
+  command: string
+  status: number
+  /** Writes, and returns the answer and whether the write is done. */
+  run: () => Promise<{ answer: Answer, isDone: () => Promise<boolean> }>
+}
+
 /** Each write, on a patient and a test result of its own, with what it should leave behind. */
-const writes: Array<{ what: string, command: string, run: () => Promise<{ answer: Answer, isDone: () => Promise<boolean> }>, status: number }> = [
+const writes: Write[] = [
   {
     what: 'a create',
     command: 'insert',
     status: 201,
     async run () {
       const body = newPatient()
-      return { answer: await api.post('/patient', body), isDone: async () => await patients.countDocuments({ firstName: body.firstName }) === 1 }
+      const { firstName } = body
+      const isDone = async () => await patients.countDocuments({ firstName }) === 1
+      return { answer: await api.post('/patient', body), isDone }
     }
   },
   {
@@ -70,7 +52,8 @@ const writes: Array<{ what: string, command: string, run: () => Promise<{ answer
     async run () {
       const { path, etag } = await api.create()
       const body = newPatient()
-      return { answer: await api.put(path, body, { 'if-match': etag }), isDone: async () => (await api.get(path)).body.firstName === body.firstName }
+      const isDone = async () => (await api.get(path)).body.firstName === body.firstName
+      return { answer: await api.put(path, body, { 'if-match': etag }), isDone }
     }
   },
   {
@@ -80,7 +63,8 @@ const writes: Array<{ what: string, command: string, run: () => Promise<{ answer
     async run () {
       const { path, etag } = await api.create()
       const lastName = secret()
-      return { answer: await api.patch(path, { lastName }, { 'if-match': etag }), isDone: async () => (await api.get(path)).body.lastName === lastName }
+      const isDone = async () => (await api.get(path)).body.lastName === lastName
+      return { answer: await api.patch(path, { lastName }, { 'if-match': etag }), isDone }
     }
   },
   {
@@ -100,13 +84,14 @@ const writes: Array<{ what: string, command: string, run: () => Promise<{ answer
     async run () {
       const { path } = await api.create()
       const result = await api.createTest(path)
-      return { answer: await api.delete(result.path, { 'if-match': result.etag }), isDone: async () => (await api.get(result.path)).status === 404 }
+      const isDone = async () => (await api.get(result.path)).status === 404
+      return { answer: await api.delete(result.path, { 'if-match': result.etag }), isDone }
     }
   }
 ]
 
 for (const { what, command, run, status } of writes) {
-  test(`${what} that is throttled, or whose connection breaks, is repeated and done once`, needsFailPoints, async (t) => {
+  test(`${what} that is throttled, or whose connection breaks, is done once`, needsFailPoints, async (t) => {
     for (const failure of [{ errorCode: 16500 }, { closeConnection: true }]) {
       await api.failCommands('patient', { failCommands: [command], ...failure }, { times: 2 })
       const { answer, isDone } = await run()
@@ -117,7 +102,7 @@ for (const { what, command, run, status } of writes) {
     }
   })
 
-  test(`${what} that the database refuses is a 503 and leaves a second record that says so`, needsFailPoints, async (t) => {
+  test(`${what} that the database refuses is a 503 with a record of it`, needsFailPoints, async (t) => {
     await api.failCommands('patient', { failCommands: [command], errorCode: 8000 }, { times: 1 })
     const { answer, isDone } = await run()
     await api.failNoMore()
@@ -129,9 +114,16 @@ for (const { what, command, run, status } of writes) {
   })
 }
 
+/** One request of each kind that reads. */
+function read () {
+  const names = ['a load', 'a search', 'a list of tests', 'a load of a test']
+  return Promise.all(names.map((name) => requests[name]!()))
+}
+
 test('a database that throttles for good is a 503, after a bounded time', needsFailPoints, async (t) => {
   const before = await api.dump()
-  await api.failCommands('patient', { failCommands: ['insert', 'update', 'delete', 'find'], errorCode: 16500 })
+  const commands = ['insert', 'update', 'delete', 'find']
+  await api.failCommands('patient', { failCommands: commands, errorCode: 16500 })
   await allAreUnavailable(t, 12_000)
   await api.failNoMore()
   t.equal(await api.dump(), before)
@@ -141,8 +133,7 @@ test('a database that throttles for good is a 503, after a bounded time', needsF
 test('a read that is throttled, or whose connection breaks, is repeated', needsFailPoints, async (t) => {
   for (const failure of [{ errorCode: 16500 }, { closeConnection: true }]) {
     await api.failCommands('patient', { failCommands: ['find'], ...failure }, { times: 6 })
-    const answers = await Promise.all(['a load', 'a search', 'a list of tests', 'a load of a test'].map((read) => requests[read]!()))
-    for (const answer of answers) {
+    for (const answer of await read()) {
       t.equal(answer.status, 200, answer.text)
       t.equal((await api.recordsOf(answer)).length, 1)
     }
@@ -150,9 +141,9 @@ test('a read that is throttled, or whose connection breaks, is repeated', needsF
   await api.failNoMore()
 })
 
-test('a read that the database refuses is a 503, discloses nothing, and is recorded as that', needsFailPoints, async (t) => {
+test('a read that the database refuses is a 503, and recorded as a failure', needsFailPoints, async (t) => {
   await api.failCommands('patient', { failCommands: ['find'], errorCode: 8000 })
-  const answers = await Promise.all(['a load', 'a search', 'a list of tests', 'a load of a test'].map((read) => requests[read]!()))
+  const answers = await read()
   await api.failNoMore()
   for (const answer of answers) {
     isProblem(t, answer, 503, 'DATABASE_UNAVAILABLE')
@@ -161,13 +152,20 @@ test('a read that the database refuses is a 503, discloses nothing, and is recor
   }
 })
 
-test('a record that the database took but did not acknowledge as durable is not taken as one, and the register goes on', needsFailPoints, async (t) => {
-  await api.failCommands('audit', { failCommands: ['insert'], writeConcernError: { code: 64, codeName: 'WriteConcernTimeout', errmsg: 'waiting for replication timed out', errInfo: { wtimeout: true } } }, { times: 1 })
+test('a record that is not acknowledged as durable is not taken as one', needsFailPoints, async (t) => {
+  const writeConcernError = {
+    code: 64,
+    codeName: 'WriteConcernTimeout',
+    errmsg: 'waiting for replication timed out',
+    errInfo: { wtimeout: true }
+  }
+  await api.failCommands('audit', { failCommands: ['insert'], writeConcernError }, { times: 1 })
   const before = await api.dump()
   const first = await api.get(path)
   await api.failNoMore()
   if (first.status !== 200) isUnavailable(t, first)
   t.equal(await api.dump(), before)
+  // The register goes on
   for (let i = 0; i < 3; i++) t.equal((await api.get(path)).status, 200)
   t.equal((await api.recordsOf(await api.get(path))).length, 1)
   const next = new Map<string, number>()
@@ -178,13 +176,6 @@ test('a record that the database took but did not acknowledge as durable is not 
   await system.restarted('audit', system.kill('audit'))
 })
 
-test('no failure has left a patient or a test result without its record', async (t) => {
-  const records = new Map((await api.records()).map((record) => [record.id, record]))
-  for (const name of ['patients', 'tests']) {
-    const documents = await api.patientDb.collection<any>(name).find().toArray()
-    t.strictSame(documents.filter(({ _id, _audit }) => records.get(_audit)?.resource.id !== _id), [])
-  }
-  t.strictSame((await api.get(path)).body, patient)
-})
+test('no failure has left a patient or a test result without its record', allIsRecorded)
 
 testLogs(api)

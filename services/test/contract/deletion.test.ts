@@ -32,7 +32,12 @@ test('nothing of a deleted patient is left in the database', async (t) => {
   const { result } = await api.createTest(path)
   await api.delete(path)
   const dump = await api.dump()
-  for (const value of [patient.firstName, patient.lastName, patient.fullName, patient.insuranceNumber, patient.preferredContactNumber, result.performer, result.observations[0].measurement]) {
+  const { firstName, lastName, fullName, insuranceNumber, preferredContactNumber } = patient
+  const { performer, observations: [{ measurement }] } = result
+  const values = [
+    firstName, lastName, fullName, insuranceNumber, preferredContactNumber, performer, measurement
+  ]
+  for (const value of values) {
     t.notOk(dump.includes(value))
   }
 })
@@ -59,7 +64,7 @@ test('of creates of a test at once with the deletion of its patient nothing stay
   }
 })
 
-test('a create whose patient goes between its insert and its second look is a 404 and is taken back', async (t) => {
+test('a create whose patient is deleted after its insert is a 404 and is taken back', async (t) => {
   const { id, path } = await api.create()
   let deletion
   api.wire.decide(async (command): Promise<Fate> => {

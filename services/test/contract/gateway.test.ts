@@ -4,8 +4,10 @@ import { newPatient, newTest, startApi, testLogs, unknownId, type Answer } from 
 const api = await startApi()
 const { path } = await api.create()
 const { path: testPath } = await api.createTest(path)
-const MISSING = 'Access denied due to missing subscription key. Make sure to include subscription key when making requests to an API.'
-const INVALID = 'Access denied due to invalid subscription key. Make sure to provide a valid key for an active subscription.'
+const MISSING = 'Access denied due to missing subscription key. ' +
+  'Make sure to include subscription key when making requests to an API.'
+const INVALID = 'Access denied due to invalid subscription key. ' +
+  'Make sure to provide a valid key for an active subscription.'
 
 type Headers = Record<string, string | undefined>
 
@@ -28,11 +30,14 @@ const operations: Array<(headers: Headers) => Promise<Answer>> = [
 test('every operation asks for a key, and nothing is read or written without', async (t) => {
   const before = await api.dump()
   const records = (await api.records()).length
+  const unknown = (headers: Headers) => api.get(`/patient/${unknownId()}/nothing`, headers)
+  const realm = `AzureApiManagementKey realm="${api.system.baseUrl}"`
   for (const [key, message] of [[undefined, MISSING], ['', MISSING], ['wrong', INVALID]] as const) {
-    for (const operation of [...operations, (headers: Headers) => api.get(`/patient/${unknownId()}/nothing`, headers)]) {
+    for (const operation of [...operations, unknown]) {
       const { status, headers, body } = await operation({ 'ocp-apim-subscription-key': key })
       t.equal(status, 401)
-      t.equal(headers['www-authenticate'], `AzureApiManagementKey realm="${api.system.baseUrl}",name="Ocp-Apim-Subscription-Key",type="header"`)
+      const challenge = `${realm},name="Ocp-Apim-Subscription-Key",type="header"`
+      t.equal(headers['www-authenticate'], challenge)
       t.strictSame(body, { statusCode: 401, message })
     }
   }
@@ -52,12 +57,19 @@ test('the key may come in the query, and the service never sees it', async (t) =
   const withoutHeader = { 'ocp-apim-subscription-key': undefined }
   const { status } = await api.get(`${path}?subscription-key=${api.system.subscriptionKey}`, withoutHeader)
   t.equal(status, 200)
-  const search = await api.search({}, `?limit=1&subscription-key=${api.system.subscriptionKey}`, withoutHeader)
+  const query = `?limit=1&subscription-key=${api.system.subscriptionKey}`
+  const search = await api.search({}, query, withoutHeader)
   t.equal(search.status, 200, 'which would refuse an unknown parameter')
 })
 
 test('no such operation is a 404', async (t) => {
-  for (const [method, at] of [['GET', '/'], ['GET', '/patients'], ['GET', '/health'], ['GET', '/health/ready'], ['POST', '/audit'], ['POST', '/api/auditrecord'], ['GET', '/patient'], ['DELETE', '/patient'], ['PUT', '/patient/'], ['POST', path], ['DELETE', `${path}/tests`], ['POST', testPath], ['GET', `${testPath}/x`], ['POST', '/echo/resource']] as const) {
+  const missing = [
+    ['GET', '/'], ['GET', '/patients'], ['GET', '/health'], ['GET', '/health/ready'], ['POST', '/audit'],
+    ['POST', '/api/auditrecord'], ['GET', '/patient'], ['DELETE', '/patient'], ['PUT', '/patient/'],
+    ['POST', path], ['DELETE', `${path}/tests`], ['POST', testPath], ['GET', `${testPath}/x`],
+    ['POST', '/echo/resource']
+  ] as const
+  for (const [method, at] of missing) {
     const { status, body } = await api.call(method, at)
     t.equal(status, 404, `${method} ${at}`)
     t.strictSame(body, { statusCode: 404, message: 'Resource not found' })

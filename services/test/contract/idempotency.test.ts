@@ -1,8 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Document } from 'mongodb'
 import { test } from 'tap'
 import { Pool } from 'undici'
-import { holdsNoSecret, isProblem, isUnavailable, newPatient, newTest, secret, startApi, testLogs } from './api.ts'
+import {
+  holdsNoSecret, isProblem, isUnavailable, newPatient, newTest, secret, startApi, testLogs
+} from './api.ts'
 import { on, type Fate } from './wire.ts'
 
 const api = await startApi({ wired: true })
@@ -41,12 +44,15 @@ test('8 creates at once with one key store one patient', async (t) => {
 test('another body is a 409, also while the first is under way', async (t) => {
   const key = unique()
   const body = newPatient()
-  const answers = await Promise.all([api.post('/patient', body, key), ...Array.from({ length: 3 }, () => api.post('/patient', newPatient(), key))])
+  const bodies = [body, newPatient(), newPatient(), newPatient()]
+  const answers = await Promise.all(bodies.map((body) => api.post('/patient', body, key)))
   t.strictSame(answers.map(({ status }) => status).sort(), [201, 409, 409, 409])
   const others = [newPatient(), {}].map((changes) => ({ ...body, lastName: secret(), ...changes }))
   const [first] = answers.filter(({ status }) => status === 201)
   const { id, lastUpdated, ...stored } = first!.body
-  for (const other of [...others, { ...stored, lastName: undefined }]) isProblem(t, await api.post('/patient', other, key), 409, 'IDEMPOTENCY_KEY_REUSED')
+  for (const other of [...others, { ...stored, lastName: undefined }]) {
+    isProblem(t, await api.post('/patient', other, key), 409, 'IDEMPOTENCY_KEY_REUSED')
+  }
   t.strictSame((await api.post('/patient', stored, key)).body, first!.body)
 })
 
@@ -71,7 +77,9 @@ test('a key counts for its subscription alone', async (t) => {
   const key = randomUUID()
   const body = JSON.stringify(newPatient())
   const create = async (actor: string) => {
-    const answer = await pool.request({ method: 'POST', path: '/patient', body, headers: { 'x-functions-key': keys['patient-host-key'], 'x-audit-actor': actor, 'idempotency-key': key } })
+    const identity = { 'x-functions-key': keys['patient-host-key'], 'x-audit-actor': actor }
+    const headers = { ...identity, 'idempotency-key': key }
+    const answer = await pool.request({ method: 'POST', path: '/patient', body, headers })
     return { status: answer.statusCode, body: await answer.body.json() as { id: string } }
   }
   const answers = [await create('one'), await create('two'), await create('one')]
@@ -82,7 +90,8 @@ test('a key counts for its subscription alone', async (t) => {
 
 test('a key that cannot be one is a 400', async (t) => {
   for (const key of ['', ' ', 'x'.repeat(256), 'a b', 'é']) {
-    isProblem(t, await api.post('/patient', newPatient(), { 'idempotency-key': key }), 400, 'INVALID_IDEMPOTENCY_KEY')
+    const answer = await api.post('/patient', newPatient(), { 'idempotency-key': key })
+    isProblem(t, answer, 400, 'INVALID_IDEMPOTENCY_KEY')
   }
   t.equal((await api.post('/patient', newPatient(), { 'idempotency-key': 'x'.repeat(255) })).status, 201)
 })
@@ -93,7 +102,7 @@ test('an answer that was an error is none to be repeated', async (t) => {
   t.equal((await api.post('/patient', newPatient(), key)).status, 201)
 })
 
-test('while the first is under way, the second waits a little and then gets 409 with Retry-After', async (t) => {
+test('while the first is under way, the second waits a little, then gets 409 with Retry-After', async (t) => {
   const key = unique()
   const body = newPatient()
   const { promise: inserting, resolve: begin } = Promise.withResolvers<void>()
@@ -139,13 +148,14 @@ test('one that waits gets the first answer as soon as it is there', async (t) =>
 })
 
 for (const [moment, stored] of [['before', 0], ['after', 1]] as const) {
-  test(`after a crash between claim and answer, ${moment} the insert, the repeat completes it and stores one`, async (t) => {
+  test(`after a crash ${moment} the insert of a claim, the repeat completes it and stores one`, async (t) => {
     const key = unique()
     const body = newPatient()
     const { promise: reached, resolve: reach } = Promise.withResolvers<void>()
     const { promise: dead, resolve: die } = Promise.withResolvers<void>()
+    const isFinish = ({ update, updates }: Document) => update === 'claims' && updates?.[0].u.$set?.done
     api.wire.decide(async (command): Promise<Fate> => {
-      const crashes = stored === 0 ? isInsert(command) : command.update === 'claims' && command.updates?.[0].u.$set?.done
+      const crashes = stored === 0 ? isInsert(command) : isFinish(command)
       if (!crashes) return 'pass'
       reach()
       await dead
@@ -167,7 +177,8 @@ for (const [moment, stored] of [['before', 0], ['after', 1]] as const) {
     const answers = await Promise.all(Array.from({ length: 4 }, () => api.post('/patient', body, key)))
     t.strictSame(answers.map(({ status }) => status), [201, 201, 201, 201])
     t.equal(new Set(answers.map(({ text }) => text)).size, 1)
-    t.match(answers[0]!.body, { ...body, id: claim._id ? claim.id : '', lastUpdated: claim.lastUpdated.toISOString() })
+    const lastUpdated = claim.lastUpdated.toISOString()
+    t.match(answers[0]!.body, { ...body, id: claim._id ? claim.id : '', lastUpdated })
     t.equal(await patients.countDocuments({ firstName: body.firstName }), 1)
     t.strictSame((await api.get(`/patient/${claim.id}`)).body, answers[0]!.body)
   })
@@ -210,7 +221,8 @@ test('a key is free again after 24 hours', async (t) => {
   const claim = await claims.findOne({ id: first.body.id })
   const hours = (claim.expires - claim.lastUpdated) / 3_600_000
   t.equal(hours, 24)
-  await claims.updateOne({ _id: claim._id, _shardKey: claim._shardKey }, { $set: { expires: new Date(Date.now() - 1) } })
+  const { _id, _shardKey } = claim
+  await claims.updateOne({ _id, _shardKey }, { $set: { expires: new Date(Date.now() - 1) } })
   const second = await api.post('/patient', body, key)
   t.equal(second.status, 201)
   t.not(second.body.id, first.body.id)
@@ -233,13 +245,14 @@ test('claims hold HMACs and ids, and no health data', async (t) => {
   const sent = 'a-key-that-tells-something'
   t.equal((await api.post('/patient', newPatient(), { 'idempotency-key': sent })).status, 201)
   const all = await claims.find().toArray()
+  const names = ['_id', '_shardKey', 'audit', 'body', 'done', 'expires', 'lastUpdated', 'owner']
   t.ok(all.length > 20)
   for (const { id, ...claim } of all) {
     const text = JSON.stringify(claim)
     holdsNoSecret(t, text)
     t.notMatch(text, sent)
     t.match(claim, { _id: /^[\w-]{43}$/, _shardKey: claim._id, body: /^[\w-]{43}$/ })
-    t.strictSame(Object.keys(claim).sort(), ['_id', '_shardKey', 'audit', 'body', 'done', 'expires', 'lastUpdated', 'owner'])
+    t.strictSame(Object.keys(claim).sort(), names)
   }
 })
 

@@ -1,40 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { test, type Test } from 'tap'
-import { isProblem, isUnavailable, requestsAbout, startApi, testLogs } from './api.ts'
+import { test } from 'tap'
+import { isUnavailable, testLogs } from './api.ts'
+import { startFailing } from './failing.ts'
 
-const api = await startApi()
+const { api, requests, needsFailPoints, allAreUnavailable, worksAgain, allIsRecorded } = await startFailing()
 const { system } = api
-const failPoints = await api.hasFailPoints()
-const needsFailPoints = { skip: !failPoints && 'the server takes no configureFailPoint' }
-
-const { patient, path, etag } = await api.create()
-const { path: testPath } = await api.createTest(path)
-const requests = requestsAbout(api, { patient, path, etag }, testPath)
-
-/** All requests at once are refused with 503, and nothing is disclosed or changed by them, within `ms`. */
-async function allAreUnavailable (t: Test, ms: number, code?: string) {
-  const began = performance.now()
-  await Promise.all(Object.entries(requests).map(async ([what, request]) => {
-    const answer = await request()
-    isUnavailable(t, answer)
-    t.equal(answer.headers.etag, undefined, `${what} discloses nothing`)
-    if (code) isProblem(t, answer, 503, code)
-  }))
-  t.ok(performance.now() - began < ms, 'in time')
-}
-
-/** What was there is there, and more can be stored. */
-async function worksAgain (t: Test) {
-  const giveUp = Date.now() + 10_000
-  let answer = await api.get(path)
-  while (answer.status === 503 && Date.now() < giveUp) {
-    await sleep(50)
-    answer = await api.get(path)
-  }
-  t.equal(answer.status, 200)
-  t.strictSame(answer.body, patient)
-  t.match(await api.create(), { etag: String })
-}
 
 /** Ends a process for good, for as long as `meanwhile` takes: what would start it again stands still. */
 async function without (name: 'audit' | 'patient' | 'database', meanwhile: () => Promise<void>) {
@@ -50,7 +20,7 @@ async function without (name: 'audit' | 'patient' | 'database', meanwhile: () =>
   while (!await api.isThere()) await sleep(20)
 }
 
-test('while the audit service is gone every request is a 503, the patient database stays as it was, and nothing is disclosed', async (t) => {
+test('while the audit service is gone every request is a 503, and nothing is written', async (t) => {
   const before = await api.dump()
   await without('audit', async () => {
     await allAreUnavailable(t, 10_000, 'AUDIT_UNAVAILABLE')
@@ -81,7 +51,9 @@ test('while the register\'s database refuses its inserts, the same', needsFailPo
   await worksAgain(t)
 })
 
-test('while the database is gone every request is a 503, and everything is there afterwards', { skip: !system.run.database && 'the server is not ours to end' }, async (t) => {
+const ours = { skip: !system.run.database && 'the server is not ours to end' }
+
+test('while the database is gone every request is a 503, and all is there afterwards', ours, async (t) => {
   const before = await api.dump()
   await without('database', async () => {
     await allAreUnavailable(t, 15_000)
@@ -99,20 +71,14 @@ test('while the patient service is gone the gateway answers 503', async (t) => {
     for (const request of Object.values(requests)) {
       const answer = await request()
       isUnavailable(t, answer)
-      t.strictSame({ ...answer.body, activityId: '' }, { statusCode: 503, message: 'Service unavailable', activityId: '' })
+      const body = { statusCode: 503, message: 'Service unavailable', activityId: '' }
+      t.strictSame({ ...answer.body, activityId: '' }, body)
       t.match(answer.body.activityId, /^[0-9a-f-]{36}$/)
     }
   })
   await worksAgain(t)
 })
 
-test('no outage has left a patient or a test result without its record', async (t) => {
-  const records = new Map((await api.records()).map((record) => [record.id, record]))
-  for (const name of ['patients', 'tests']) {
-    const documents = await api.patientDb.collection<any>(name).find().toArray()
-    t.strictSame(documents.filter(({ _id, _audit }) => records.get(_audit)?.resource.id !== _id), [])
-  }
-  t.strictSame((await api.get(path)).body, patient)
-})
+test('no outage has left a patient or a test result without its record', allIsRecorded)
 
 testLogs(api)

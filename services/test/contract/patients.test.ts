@@ -1,9 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'tap'
-import { INSTANT, UUID, dateOfBirth, isProblem, newPatient, secret, startApi, testLogs, unknownId } from './api.ts'
+import {
+  INSTANT, UUID, dateOfBirth, isProblem, newPatient, secret, startApi, testLogs, unknownId
+} from './api.ts'
 
 const api = await startApi()
 const JSON_TYPE = 'application/json; charset=utf-8'
+
+function countStored (_id: object) {
+  return api.patientDb.collection<{ _id: string }>('patients').countDocuments({ _id })
+}
 
 test('a create answers 201 with the patient, its id, lastUpdated, Location and ETag', async (t) => {
   const sent = newPatient()
@@ -27,8 +33,15 @@ test('a create answers 201 with the patient, its id, lastUpdated, Location and E
 test('the required properties alone make a patient, and no other comes to it', async (t) => {
   const { firstName, gender, dateOfBirth, postCode } = newPatient()
   const sent = { firstName, gender, dateOfBirth, postCode }
-  const { patient, path } = await api.create({ ...sent, lastName: undefined, fullName: undefined, insuranceNumber: undefined, preferredContactNumber: undefined })
-  t.strictSame(Object.keys(patient).sort(), ['dateOfBirth', 'firstName', 'gender', 'id', 'lastUpdated', 'postCode'])
+  const { patient, path } = await api.create({
+    ...sent,
+    lastName: undefined,
+    fullName: undefined,
+    insuranceNumber: undefined,
+    preferredContactNumber: undefined
+  })
+  const properties = ['dateOfBirth', 'firstName', 'gender', 'id', 'lastUpdated', 'postCode']
+  t.strictSame(Object.keys(patient).sort(), properties)
   t.strictSame((await api.get(path)).body, patient)
 })
 
@@ -47,22 +60,31 @@ test('each required property is required', async (t) => {
 
 test('values up to their bounds are kept as they were sent, and beyond them refused', async (t) => {
   const name = (length: number) => secret().padEnd(length, 'é')
+  const goodDates = [
+    '0001', '1999', '1999-01', '1999-12', '1999-12-31', '2000-02-29', '2024-02-29', '9999-12-31'
+  ]
   const good: object[] = [
-    { firstName: name(64) }, { lastName: name(64) }, { fullName: name(128) }, { postCode: 'É😀9 ' }, { firstName: '\u{1f600}'.repeat(64) }, { firstName: 'x' },
-    { insuranceNumber: name(300) }, { preferredContactNumber: `"\\ \u0001\n${secret()}` }, { lastName: '$gt' }, { lastName: '__proto__' }, { lastName: 'null' },
+    { firstName: name(64) }, { lastName: name(64) }, { fullName: name(128) }, { postCode: 'É😀9 ' },
+    { firstName: '\u{1f600}'.repeat(64) }, { firstName: 'x' }, { insuranceNumber: name(300) },
+    { preferredContactNumber: `"\\ \u0001\n${secret()}` }, { lastName: '$gt' }, { lastName: '__proto__' },
+    { lastName: 'null' },
     ...['male', 'female', 'other', 'unknown'].map((gender) => ({ gender })),
-    ...['0001', '1999', '1999-01', '1999-12', '1999-12-31', '2000-02-29', '2024-02-29', '9999-12-31'].map((dateOfBirth) => ({ dateOfBirth }))
+    ...goodDates.map((dateOfBirth) => ({ dateOfBirth }))
   ]
   for (const changes of good) {
     const { patient, path } = await api.create(changes)
     t.match(patient, changes)
     t.strictSame((await api.get(path)).body, patient)
   }
+  const badDates = [
+    '1900-02-29', '2023-02-29', '2023-04-31', '2023-13', '2023-00', '2023-01-00', '2023-1', '23', '202',
+    '20230101', '2023-01-01T00:00:00Z', ' 2023', '2023\n', '-2023', '٢٠٢٣', ''
+  ]
   const bad: object[] = [
-    { firstName: name(65) }, { lastName: name(65) }, { fullName: name(129) }, { firstName: '' }, { postCode: '' }, { postCode: '123' }, { postCode: '12345' },
+    { firstName: name(65) }, { lastName: name(65) }, { fullName: name(129) }, { firstName: '' },
+    { postCode: '' }, { postCode: '123' }, { postCode: '12345' },
     ...['Male', 'm', '', 'females'].map((gender) => ({ gender })),
-    ...['1900-02-29', '2023-02-29', '2023-04-31', '2023-13', '2023-00', '2023-01-00', '2023-1', '23', '202', '20230101', '2023-01-01T00:00:00Z', ' 2023', '2023\n', '-2023', '٢٠٢٣', '']
-      .map((dateOfBirth) => ({ dateOfBirth }))
+    ...badDates.map((dateOfBirth) => ({ dateOfBirth }))
   ]
   for (const changes of bad) {
     const answer = await api.post('/patient', newPatient(changes))
@@ -80,7 +102,12 @@ test('a create refuses id and lastUpdated', async (t) => {
 })
 
 test('a body is read as JSON whatever its Content-Type, or without one', async (t) => {
-  for (const type of [undefined, 'application/json', 'application/json; charset=utf-8', 'text/plain', 'application/x-www-form-urlencoded', 'application/merge-patch+json', 'application/octet-stream', 'multipart/form-data', 'nonsense']) {
+  const types = [
+    undefined, 'application/json', 'application/json; charset=utf-8', 'text/plain',
+    'application/x-www-form-urlencoded', 'application/merge-patch+json', 'application/octet-stream',
+    'multipart/form-data', 'nonsense'
+  ]
+  for (const type of types) {
     const headers = { 'content-type': type }
     const what = String(type)
     const sent = newPatient()
@@ -89,27 +116,30 @@ test('a body is read as JSON whatever its Content-Type, or without one', async (
     const path = `/patient/${created.body.id}`
     t.equal((await api.put(path, JSON.stringify(sent), headers)).status, 200, what)
     t.equal((await api.patch(path, JSON.stringify({ lastName: secret() }), headers)).status, 200, what)
-    const found = await api.call('POST', '/patient/search', { body: JSON.stringify({ id: created.body.id }), headers })
+    const body = JSON.stringify({ id: created.body.id })
+    const found = await api.call('POST', '/patient/search', { body, headers })
     t.equal(found.body.length, 1, what)
   }
 })
 
 test('an unknown id is a 404, and so is one that is no uuid', async (t) => {
-  for (const id of [unknownId(), 'nobody', '0', 'null', '%7B%22$gt%22:%22%22%7D', `${unknownId()}x`, `urn:uuid:${unknownId()}`]) {
-    const path = `/patient/${id}`
+  const id = unknownId()
+  for (const wrong of [id, 'nobody', '0', 'null', '%7B%22$gt%22:%22%22%7D', `${id}x`, `urn:uuid:${id}`]) {
+    const path = `/patient/${wrong}`
     isProblem(t, await api.get(path), 404, 'PATIENT_NOT_FOUND')
     isProblem(t, await api.put(path, newPatient()), 404, 'PATIENT_NOT_FOUND')
     isProblem(t, await api.patch(path, { lastName: secret() }), 404, 'PATIENT_NOT_FOUND')
     isProblem(t, await api.delete(path), 404, 'PATIENT_NOT_FOUND')
   }
-  t.equal(await api.patientDb.collection<{ _id: string }>('patients').countDocuments({ _id: { $not: /^.{36}$/ } }), 0)
+  t.equal(await countStored({ $not: /^.{36}$/ }), 0)
 })
 
 test('a PUT replaces the whole, with a new lastUpdated and ETag', async (t) => {
   const { patient, path, etag } = await api.create()
   await sleep(2)
   const { lastName, fullName, ...sent } = newPatient()
-  const { status, headers, body } = await api.put(path, { ...patient, ...sent, lastName: undefined, fullName: undefined })
+  const changed = { ...patient, ...sent, lastName: undefined, fullName: undefined }
+  const { status, headers, body } = await api.put(path, changed)
   t.equal(status, 200)
   t.equal(headers['content-type'], JSON_TYPE)
   const { id, lastUpdated, ...rest } = body
@@ -148,7 +178,8 @@ test('identical PUTs at once are all 200', async (t) => {
     const body = newPatient()
     const answers = await Promise.all(Array.from({ length: 4 }, () => api.put(path, body)))
     t.strictSame(answers.map(({ status }) => status), [200, 200, 200, 200])
-    t.strictSame((await api.get(path)).body, { ...body, id: patient.id, lastUpdated: (await api.get(path)).body.lastUpdated })
+    const loaded = (await api.get(path)).body
+    t.strictSame(loaded, { ...body, id: patient.id, lastUpdated: loaded.lastUpdated })
   }
 })
 
@@ -162,16 +193,21 @@ test('a PATCH is a JSON merge patch', async (t) => {
   t.not(patched.headers.etag, etag)
   t.strictSame((await api.get(path)).body, patched.body)
   t.equal((await api.patch(path, { insuranceNumber: null })).status, 200)
-  t.equal((await api.patch(path, { insuranceNumber: null })).status, 200, 'to remove what is not there is no error')
+  t.equal((await api.patch(path, { insuranceNumber: null })).status, 200, 'removing nothing is no error')
   const nothing = await api.patch(path, {})
   t.equal(nothing.status, 200)
   t.match(nothing.body, { id: patient.id, lastName })
-  t.equal((await api.patch(path, { id: patient.id, lastUpdated: patient.lastUpdated, postCode: 'N1 1' })).body.postCode, 'N1 1')
+  const same = { id: patient.id, lastUpdated: patient.lastUpdated }
+  t.equal((await api.patch(path, { ...same, postCode: 'N1 1' })).body.postCode, 'N1 1')
 })
 
 test('a PATCH obeys the rules of the properties', async (t) => {
   const { patient, path } = await api.create()
-  for (const patch of [{ firstName: '' }, { gender: 'm' }, { dateOfBirth: '2023-02-29' }, { postCode: '12345' }, { lastName: { $gt: '' } }, { lastName: 1 }, { [secret()]: 1 }, { fullName: 'x'.repeat(129) }]) {
+  const wrong = [
+    { firstName: '' }, { gender: 'm' }, { dateOfBirth: '2023-02-29' }, { postCode: '12345' },
+    { lastName: { $gt: '' } }, { lastName: 1 }, { [secret()]: 1 }, { fullName: 'x'.repeat(129) }
+  ]
+  for (const patch of wrong) {
     isProblem(t, await api.patch(path, patch), 400, 'INVALID_REQUEST')
   }
   for (const patch of ['[]', 'null', '"x"', '1', '']) isProblem(t, await api.patch(path, patch), 400)
@@ -195,7 +231,8 @@ test('a path with and without a trailing slash is the same', async (t) => {
   t.equal(created.status, 201)
   const path = `/patient/${created.body.id}/`
   t.strictSame((await api.get(path)).body, created.body)
-  t.strictSame((await api.call('POST', '/patient/search/', { body: { id: created.body.id } })).body, [created.body])
+  const search = { body: { id: created.body.id } }
+  t.strictSame((await api.call('POST', '/patient/search/', search)).body, [created.body])
   t.equal((await api.put(path, newPatient())).status, 200)
   t.equal((await api.patch(path, {})).status, 200)
   t.equal((await api.post(`${path}tests/`, { observations: [] })).status, 400)
@@ -210,7 +247,7 @@ test('uuids are read in any case, and answered and stored in lower case', async 
   t.equal((await api.put(path, { ...patient, id: id.toUpperCase() })).body.id, id)
   t.equal((await api.patch(path, { id })).body.id, id)
   t.equal((await api.search({ id: id.toUpperCase() })).body.length, 1)
-  t.equal(await api.patientDb.collection<{ _id: string }>('patients').countDocuments({ _id: new RegExp(`^${id}$`, 'i') }), 1)
+  t.equal(await countStored(new RegExp(`^${id}$`, 'i')), 1)
   t.equal((await api.delete(path)).status, 204)
   t.equal((await api.get(`/patient/${id}`)).status, 404)
 })

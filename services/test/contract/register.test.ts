@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { test, type Test } from 'tap'
 import { Pool } from 'undici'
 import { INSTANT, UUID, startApi } from './api.ts'
+import type { AuditRecord } from './stores.ts'
 import { answers, freePorts } from '../../emulators/processes/probes.ts'
 
 const api = await startApi()
@@ -27,7 +28,8 @@ const newRecord = (changes: object = {}) => ({
 async function send (url: string, method: string, path: string, body?: unknown, headers: object = HOST_KEY) {
   const pool = new Pool(url)
   try {
-    const answer = await pool.request({ method, path, headers: { ...headers }, body: body === undefined ? null : typeof body === 'string' ? body : JSON.stringify(body) })
+    const sent = body === undefined || typeof body === 'string' ? body : JSON.stringify(body)
+    const answer = await pool.request({ method, path, headers: { ...headers }, body: sent ?? null })
     const text = await answer.body.text()
     return { status: answer.statusCode, headers: answer.headers, body: text ? JSON.parse(text) : undefined }
   } finally {
@@ -35,13 +37,19 @@ async function send (url: string, method: string, path: string, body?: unknown, 
   }
 }
 
-const post = (body: unknown, headers: object = {}, path = '/audit') => send(run.audit.url, 'POST', path, body, { ...HOST_KEY, ...headers })
+function post (body: unknown, headers: object = {}, path = '/audit') {
+  return send(run.audit.url, 'POST', path, body, { ...HOST_KEY, ...headers })
+}
+const postAs = (id: string, body: unknown) => post(body, { 'idempotency-key': id })
 const stored = (id: string) => api.records({ 'records.id': id }, (record) => record.id === id)
 
-function isRefused (t: Test, { status, headers, body }: Awaited<ReturnType<typeof post>>, expected: number, code?: string) {
+type Answer = Awaited<ReturnType<typeof post>>
+
+function isRefused (t: Test, { status, headers, body }: Answer, expected: number, code?: string) {
   t.equal(status, expected)
   t.match(headers['content-type'], /^application\/problem\+json(;|$)/)
-  t.match(body, { status: expected, type: String, title: String, detail: String, instance: /^urn:uuid:/, code: code ?? String, traceId: /^[0-9a-f]{32}$/ })
+  const texts = { type: String, title: String, detail: String, instance: /^urn:uuid:/ }
+  t.match(body, { ...texts, status: expected, code: code ?? String, traceId: /^[0-9a-f]{32}$/ })
 }
 
 test('a record is answered 201 with its id and createdDate, and stands then', async (t) => {
@@ -81,31 +89,53 @@ test('id and createdDate are refused in a request', async (t) => {
 
 test('what is no record is a 400', async (t) => {
   const wrong = [
-    newRecord({ sourceSystemName: undefined }), newRecord({ sourceSystemName: '' }), newRecord({ sourceSystemName: 1 }), newRecord({ resource: undefined }), newRecord({ resource: { type: 'patient' } }),
-    newRecord({ resource: { type: 'patient', operation: 'load', value: 1 } }), newRecord({ criteria: 'lastName' }), newRecord({ criteria: [{ lastName: 'x' }] }), newRecord({ disclosed: [{ id: 'x' }] }),
-    newRecord({ disclosed: [{ id: 'x', version: 'y', name: 'z' }] }), newRecord({ outcome: 'perhaps' }), newRecord({ attemptOf: 'x' }), newRecord({ actor: { $gt: '' } }), newRecord({ seq: 1 }), newRecord({ operationId: 'x' }),
-    newRecord({ records: [] }), [], [newRecord()], null, 1, '', '{', '{"__proto__":1}', 'x'
+    ...[
+      { sourceSystemName: undefined }, { sourceSystemName: '' }, { sourceSystemName: 1 },
+      { resource: undefined }, { resource: { type: 'patient' } },
+      { resource: { type: 'patient', operation: 'load', value: 1 } },
+      { criteria: 'lastName' }, { criteria: [{ lastName: 'x' }] },
+      { disclosed: [{ id: 'x' }] }, { disclosed: [{ id: 'x', version: 'y', name: 'z' }] },
+      { outcome: 'perhaps' }, { attemptOf: 'x' }, { actor: { $gt: '' } },
+      { seq: 1 }, { operationId: 'x' }, { records: [] }
+    ].map(newRecord),
+    [], [newRecord()], null, 1, '', '{', '{"__proto__":1}', 'x'
   ]
   for (const body of wrong) isRefused(t, await post(body), 400)
   isRefused(t, await post(JSON.stringify(newRecord()).padEnd(2 ** 20 + 1)), 413, 'BODY_TOO_LARGE')
 })
 
-test('a host key that is missing or wrong is a 401, and nothing but that is recorded, however often', async (t) => {
+test('a host key that is missing or wrong is a 401, and nothing but that is recorded', async (t) => {
+  const isWithoutKey = (answer: Answer) => isRefused(t, answer, 401, 'HOST_KEY_REFUSED')
   const before = await api.records()
-  for (const headers of [{}, { 'x-functions-key': '' }, { 'x-functions-key': 'wrong' }, { 'x-functions-key': `${keys['audit-host-key']}x` }, { 'ocp-apim-subscription-key': api.system.subscriptionKey }]) {
+  const wrong = [
+    {},
+    { 'x-functions-key': '' },
+    { 'x-functions-key': 'wrong' },
+    { 'x-functions-key': `${keys['audit-host-key']}x` },
+    { 'ocp-apim-subscription-key': api.system.subscriptionKey }
+  ]
+  for (const headers of wrong) {
     // Also where there is no such route: without a key nobody learns which there are
-    for (const [method, path] of [['POST', '/audit'], ['POST', '/api/auditrecord'], ['POST', '/nothing'], ['GET', '/audit']] as const) {
-      isRefused(t, await send(run.audit.url, method, path, method === 'POST' ? newRecord() : undefined, headers), 401, 'HOST_KEY_REFUSED')
+    for (const path of ['/audit', '/api/auditrecord', '/nothing']) {
+      isWithoutKey(await send(run.audit.url, 'POST', path, newRecord(), headers))
     }
-    isRefused(t, await send(run.patient.url, 'POST', '/patient/search', {}, headers), 401, 'HOST_KEY_REFUSED')
-    isRefused(t, await send(run.patient.url, 'POST', '/nothing', {}, headers), 401, 'HOST_KEY_REFUSED')
+    isWithoutKey(await send(run.audit.url, 'GET', '/audit', undefined, headers))
+    isWithoutKey(await send(run.patient.url, 'POST', '/patient/search', {}, headers))
+    isWithoutKey(await send(run.patient.url, 'POST', '/nothing', {}, headers))
   }
-  isRefused(t, await send(run.audit.url, 'POST', '/audit', newRecord(), { 'x-functions-key': keys['patient-host-key'] }), 401, 'HOST_KEY_REFUSED')
-  isRefused(t, await send(run.patient.url, 'POST', '/patient/search', {}, HOST_KEY), 401, 'HOST_KEY_REFUSED')
-  const refusal = { resource: { type: 'host-key', operation: 'refuse' }, clientAddress: '127.0.0.1', outcome: 'failure', count: 1 }
-  const told = async () => (await api.records()).filter(({ id }) => before.every((record) => record.id !== id))
-  while ((await told()).length < 2) await sleep(20)
-  t.match((await told()).sort((a, b) => a.sourceSystemName < b.sourceSystemName ? -1 : 1), [
+  const patientKey = { 'x-functions-key': keys['patient-host-key'] }
+  isWithoutKey(await send(run.audit.url, 'POST', '/audit', newRecord(), patientKey))
+  isWithoutKey(await send(run.patient.url, 'POST', '/patient/search', {}, HOST_KEY))
+  const resource = { type: 'host-key', operation: 'refuse' }
+  const refusal = { resource, clientAddress: '127.0.0.1', outcome: 'failure', count: 1 }
+  const known = new Set(before.map(({ id }) => id))
+  const refusals = () => {
+    const isNew = ({ id, resource }: AuditRecord) => resource.type === 'host-key' && !known.has(id)
+    return api.records({ 'records.resource.type': 'host-key' }, isNew)
+  }
+  while ((await refusals()).length < 2) await sleep(20)
+  const told = (await api.records()).filter(({ id }) => !known.has(id))
+  t.match(told.sort((a, b) => a.sourceSystemName < b.sourceSystemName ? -1 : 1), [
     { sourceSystemName: 'audit', ...refusal },
     { sourceSystemName: 'patient', ...refusal }
   ])
@@ -115,7 +145,10 @@ test('no route reads, changes or deletes a record', async (t) => {
   const { body: { id } } = await post(newRecord())
   const before = JSON.stringify(await api.blocks())
   for (const method of ['GET', 'PUT', 'PATCH', 'DELETE']) {
-    for (const path of ['/audit', `/audit/${id}`, '/api/auditrecord', `/api/auditrecord/${id}`]) isRefused(t, await send(run.audit.url, method, path, method === 'GET' ? undefined : newRecord()), 404, 'ROUTE_NOT_FOUND')
+    for (const path of ['/audit', `/audit/${id}`, '/api/auditrecord', `/api/auditrecord/${id}`]) {
+      const body = method === 'GET' ? undefined : newRecord()
+      isRefused(t, await send(run.audit.url, method, path, body), 404, 'ROUTE_NOT_FOUND')
+    }
   }
   isRefused(t, await post(newRecord(), {}, `/audit/${id}`), 404)
   t.equal(JSON.stringify(await api.blocks()), before)
@@ -139,7 +172,7 @@ test('posts of one id at once record once', async (t) => {
   for (let round = 0; round < 5; round++) {
     const id = randomUUID()
     const record = newRecord()
-    const answers = await Promise.all(Array.from({ length: 16 }, () => post(record, { 'idempotency-key': id })))
+    const answers = await Promise.all(Array.from({ length: 16 }, () => postAs(id, record)))
     t.strictSame(answers.map(({ status }) => status), Array(16).fill(201))
     t.equal(new Set(answers.map(({ body }) => JSON.stringify(body))).size, 1)
     t.equal((await stored(id)).length, 1)
@@ -149,36 +182,39 @@ test('posts of one id at once record once', async (t) => {
 test('another record under an id that was taken is a 409', async (t) => {
   const id = randomUUID()
   const record = newRecord()
-  t.equal((await post(record, { 'idempotency-key': id })).status, 201)
-  for (const other of [newRecord(), { ...record, outcome: 'failure' }, { ...record, actor: undefined }]) isRefused(t, await post(other, { 'idempotency-key': id }), 409)
-  const answers = await Promise.all([1, 2, 3].map(() => post(newRecord(), { 'idempotency-key': `${id.slice(0, -1)}${id.endsWith('0') ? 1 : 0}` })))
+  t.equal((await postAs(id, record)).status, 201)
+  for (const other of [newRecord(), { ...record, outcome: 'failure' }, { ...record, actor: undefined }]) {
+    isRefused(t, await postAs(id, other), 409)
+  }
+  const another = `${id.slice(0, -1)}${id.endsWith('0') ? 1 : 0}`
+  const answers = await Promise.all([1, 2, 3].map(() => postAs(another, newRecord())))
   t.strictSame(answers.map(({ status }) => status).sort(), [201, 409, 409])
   t.equal((await stored(id)).length, 1)
 })
 
 test('an Idempotency-Key that is no uuid is a 400', async (t) => {
-  for (const key of ['', 'x', `${randomUUID()}0`]) isRefused(t, await post(newRecord(), { 'idempotency-key': key }), 400)
+  for (const key of ['', 'x', `${randomUUID()}0`]) isRefused(t, await postAs(key, newRecord()), 400)
 })
 
 test('a post repeated after the service was killed records once', async (t) => {
   const id = randomUUID()
   const record = newRecord()
-  const first = await post(record, { 'idempotency-key': id })
+  const first = await postAs(id, record)
   await api.system.restarted('audit', api.system.kill('audit'))
   for (let i = 0; i < 2; i++) {
-    const { status, body } = await post(record, { 'idempotency-key': id })
+    const { status, body } = await postAs(id, record)
     t.strictSame({ status, body }, { status: 201, body: first.body })
   }
-  isRefused(t, await post(newRecord(), { 'idempotency-key': id }), 409)
+  isRefused(t, await postAs(id, newRecord()), 409)
   t.equal((await stored(id)).length, 1)
 })
 
-test('what was answered 201 stands after the service was killed, and what was not can be repeated', async (t) => {
+test('what was answered 201 stands after the service was killed, and the rest can be repeated', async (t) => {
   const sent = Array.from({ length: 200 }, () => ({ id: randomUUID(), record: newRecord() }))
   const { pid } = api.system.run.audit
   let killed = false
   const statuses = await Promise.all(sent.map(async ({ id, record }) => {
-    const status = await post(record, { 'idempotency-key': id }).then(({ status }) => status, () => 0)
+    const status = await postAs(id, record).then(({ status }) => status, () => 0)
     if (!killed) api.system.kill('audit')
     killed = true
     return status
@@ -186,15 +222,21 @@ test('what was answered 201 stands after the service was killed, and what was no
   await api.system.restarted('audit', pid!)
   const before = new Set((await api.records()).map(({ id }) => id))
   for (const [i, status] of statuses.entries()) t.ok(status !== 201 || before.has(sent[i]!.id))
-  const again = await Promise.all(sent.map(({ id, record }) => post(record, { 'idempotency-key': id })))
+  const again = await Promise.all(sent.map(({ id, record }) => postAs(id, record)))
   t.strictSame([...new Set(again.map(({ status }) => status))], [201])
   const ids = (await api.records()).map(({ id }) => id)
   t.equal(ids.length, new Set(ids).size)
 })
 
 test('records that arrive together share blocks of at most 100 records and 1 MiB', async (t) => {
-  const large = () => newRecord({ disclosed: Array.from({ length: 1_000 }, () => ({ id: randomBytes(100).toString('hex'), version: randomBytes(100).toString('hex') })) })
-  const answers = await Promise.all([...Array.from({ length: 250 }, () => post(newRecord())), ...Array.from({ length: 6 }, () => post(large()))])
+  const text = () => randomBytes(100).toString('hex')
+  const large = () => newRecord({
+    disclosed: Array.from({ length: 1_000 }, () => ({ id: text(), version: text() }))
+  })
+  const answers = await Promise.all([
+    ...Array.from({ length: 250 }, () => post(newRecord())),
+    ...Array.from({ length: 6 }, () => post(large()))
+  ])
   t.strictSame([...new Set(answers.map(({ status }) => status))], [201])
   const blocks = await api.blocks()
   const next = new Map<string, number>()
@@ -216,7 +258,13 @@ test('a caller from an address that is not allowed is a 403', async (t) => {
     const [port] = await freePorts()
     const service = spawn(process.execPath, [new URL('../../audit/main.ts', import.meta.url).pathname], {
       env: {
-        PATH: process.env.PATH, HOST: '127.0.0.1', PORT: String(port), AUDIT_DB_CONNECTION: run.audit.connection, DATABASE_NAME: run.audit.database, AUDIT_HOST_KEY: keys['audit-host-key'], ...settings
+        PATH: process.env.PATH,
+        HOST: '127.0.0.1',
+        PORT: String(port),
+        AUDIT_DB_CONNECTION: run.audit.connection,
+        DATABASE_NAME: run.audit.database,
+        AUDIT_HOST_KEY: keys['audit-host-key'],
+        ...settings
       },
       stdio: 'ignore'
     })
@@ -224,7 +272,9 @@ test('a caller from an address that is not allowed is a 403', async (t) => {
       if (service.kill('SIGKILL')) await once(service, 'exit')
     })
     const url = `http://127.0.0.1:${port}`
-    while (!await answers(`${url}/health/ready`)) if (service.exitCode !== null) throw new Error('not started')
+    while (!await answers(`${url}/health/ready`)) {
+      if (service.exitCode !== null) throw new Error('not started')
+    }
     return (headers: object = {}) => send(url, 'POST', '/audit', newRecord(), { ...HOST_KEY, ...headers })
   }
   const [byPeer, byIngress] = await Promise.all([
@@ -233,14 +283,20 @@ test('a caller from an address that is not allowed is a 403', async (t) => {
   ])
   isRefused(t, await byPeer(), 403, 'CALLER_REFUSED')
   isRefused(t, await byPeer({ 'x-forwarded-for': '10.0.0.1' }), 403, 'CALLER_REFUSED')
-  for (const allowed of ['10.0.0.1', '192.0.2.1, 10.255.0.1', 'fd00::1', '::ffff:10.0.0.1']) t.equal((await byIngress({ 'x-forwarded-for': allowed })).status, 201, allowed)
-  for (const refused of ['192.0.2.1', '10.0.0.1, 192.0.2.1', '', 'nonsense', '10.0.0.1,', '::1']) isRefused(t, await byIngress({ 'x-forwarded-for': refused }), 403, 'CALLER_REFUSED')
+  for (const allowed of ['10.0.0.1', '192.0.2.1, 10.255.0.1', 'fd00::1', '::ffff:10.0.0.1']) {
+    t.equal((await byIngress({ 'x-forwarded-for': allowed })).status, 201, allowed)
+  }
+  for (const refused of ['192.0.2.1', '10.0.0.1, 192.0.2.1', '', 'nonsense', '10.0.0.1,', '::1']) {
+    isRefused(t, await byIngress({ 'x-forwarded-for': refused }), 403, 'CALLER_REFUSED')
+  }
   isRefused(t, await byIngress(), 403, 'CALLER_REFUSED')
   isRefused(t, await byIngress({ 'x-functions-key': 'wrong', 'x-forwarded-for': '10.0.0.1' }), 401)
 })
 
 test('health asks for no key', async (t) => {
   for (const { url } of [run.audit, run.patient]) {
-    for (const path of ['/health/live', '/health/ready']) t.equal((await send(url, 'GET', path, undefined, {})).status, 200)
+    for (const path of ['/health/live', '/health/ready']) {
+      t.equal((await send(url, 'GET', path, undefined, {})).status, 200)
+    }
   }
 })

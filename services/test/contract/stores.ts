@@ -25,9 +25,19 @@ export interface Block {
   records: AuditRecord[]
 }
 
-/** What a test can see and do beside the API: both databases, at `uri` if that is another way to them, and the fail points of their server. */
+interface FailPoint extends Document {
+  failCommands: string[]
+}
+
+/**
+ * What a test can see and do beside the API: both databases, at `uri` if that is another way to them, and the
+ * fail points of their server.
+ */
 export async function openStores ({ patient, audit }: System['run'], uri?: string) {
-  const clients = [new MongoClient(uri ?? patient.connection), new MongoClient(uri ?? audit.connection)] as const
+  const clients = [
+    new MongoClient(uri ?? patient.connection),
+    new MongoClient(uri ?? audit.connection)
+  ] as const
   const patientDb = clients[0].db(patient.database)
   const auditDb = clients[1].db(audit.database)
   const blocks = auditDb.collection<Block>('blocks')
@@ -44,14 +54,17 @@ export async function openStores ({ patient, audit }: System['run'], uri?: strin
     /** Every document of every collection of the patient database, as text. */
     async dump () {
       const names = (await patientDb.listCollections().toArray()).map(({ name }) => name).sort()
-      const collections = await Promise.all(names.map(async (name) => [name, await patientDb.collection(name).find().sort({ _id: 1 }).toArray()]))
+      const collections = await Promise.all(names.map(async (name) => {
+        return [name, await patientDb.collection(name).find().sort({ _id: 1 }).toArray()]
+      }))
       return BSON.EJSON.stringify(Object.fromEntries(collections), { relaxed: false })
     },
 
     /** Makes commands of one service fail. */
-    async failCommands (service: 'patient' | 'audit', data: Document & { failCommands: string[] }, mode: Document | 'alwaysOn' = 'alwaysOn') {
+    async failCommands (service: 'patient' | 'audit', data: FailPoint, mode: object | string = 'alwaysOn') {
       const { database } = service === 'patient' ? patient : audit
-      await clients[0].db('admin').command({ configureFailPoint: 'failCommand', mode, data: { appName: database, ...data } })
+      const command = { configureFailPoint: 'failCommand', mode, data: { appName: database, ...data } }
+      await clients[0].db('admin').command(command)
     },
 
     async failNoMore () {

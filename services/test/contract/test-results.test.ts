@@ -1,11 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'tap'
-import { INSTANT, UUID, isProblem, newObservation, newPatient, newTest, secret, secretNumber, startApi, testLogs, unknownId } from './api.ts'
+import {
+  INSTANT, UUID, isProblem, newObservation, newPatient, newTest, secret, secretNumber, startApi, testLogs,
+  unknownId
+} from './api.ts'
 
 const api = await startApi()
 const JSON_TYPE = 'application/json; charset=utf-8'
 
-test('a create answers 201 with the test result, its id, patientId, lastUpdated, Location and ETag', async (t) => {
+test('a create answers 201 with the test result, its ids, lastUpdated, Location and ETag', async (t) => {
   const { id: patientId, path } = await api.create()
   const sent = newTest({ patientId, observations: [newObservation(), newObservation()] })
   const { status, headers, body } = await api.post(`${path}/tests`, sent)
@@ -30,6 +33,11 @@ test('patientId may be left out of the body, and comes from the path', async (t)
   t.strictSame(Object.keys(bare.result).sort(), ['id', 'lastUpdated', 'observations', 'patientId'])
 })
 
+/** Changes of a test result to one observation with `changes`, and a pointer into it. */
+function withObservation (changes: object, pointer: string): [object, string] {
+  return [{ observations: [{ ...newObservation(), ...changes }] }, `#/observations/0${pointer}`]
+}
+
 test('a create refuses what is not a test result', async (t) => {
   const { id, path } = await api.create()
   const wrong: Array<[object, string]> = [
@@ -46,11 +54,11 @@ test('a create refuses what is not a test result', async (t) => {
     [{ observations: newObservation() }, '#/observations'],
     [{ observations: [null] }, '#/observations/0'],
     [{ observations: [newObservation(), { ...newObservation(), [secret()]: secret() }] }, '#/observations/1'],
-    [{ observations: [{ ...newObservation(), measurement: secretNumber() }] }, '#/observations/0/measurement'],
+    withObservation({ measurement: secretNumber() }, '/measurement'),
     ...['id', 'code', 'measurement', 'interpretation', 'issued', 'status']
-      .map((property): [object, string] => [{ observations: [{ ...newObservation(), [property]: undefined }] }, `#/observations/0/${property}`]),
+      .map((property) => withObservation({ [property]: undefined }, `/${property}`)),
     ...['2023-01-01', '2023-02-29T00:00:00Z', '2023-01-01T25:00:00Z', '2023-01-01T00:00:00', 'yesterday', '']
-      .map((issued): [object, string] => [{ observations: [{ ...newObservation(), issued }] }, '#/observations/0/issued'])
+      .map((issued) => withObservation({ issued }, '/issued'))
   ]
   for (const [changes, pointer] of wrong) {
     const answer = await api.post(`${path}/tests`, newTest(changes))
@@ -63,8 +71,13 @@ test('a create refuses what is not a test result', async (t) => {
 
 test('a moment is kept as it was sent', async (t) => {
   const { path } = await api.create()
-  for (const issued of ['2019-06-01T10:20:30Z', '2019-06-01T10:20:30.123456789+05:45', '2016-12-31T23:59:60Z', '2020-02-29T00:00:00-00:00']) {
-    const { result, path: at } = await api.createTest(path, { observations: [{ ...newObservation(), issued }] })
+  const moments = [
+    '2019-06-01T10:20:30Z', '2019-06-01T10:20:30.123456789+05:45', '2016-12-31T23:59:60Z',
+    '2020-02-29T00:00:00-00:00'
+  ]
+  for (const issued of moments) {
+    const observations = [{ ...newObservation(), issued }]
+    const { result, path: at } = await api.createTest(path, { observations })
     t.equal(result.observations[0].issued, issued)
     t.strictSame((await api.get(at)).body, result)
   }
@@ -119,7 +132,8 @@ test('a PUT replaces the whole, takes the body as loaded, and refuses another id
   const { observations } = newTest()
   const { status, headers, body } = await api.put(path, { ...result, observations, performer: undefined })
   t.equal(status, 200)
-  t.strictSame(body, { id: result.id, patientId: result.patientId, orderReference: result.orderReference, observations, lastUpdated: body.lastUpdated })
+  const { id, patientId, orderReference } = result
+  t.strictSame(body, { id, patientId, orderReference, observations, lastUpdated: body.lastUpdated })
   t.ok(body.lastUpdated > result.lastUpdated)
   t.not(headers.etag, etag)
   t.strictSame((await api.get(path)).body, body)
@@ -131,7 +145,8 @@ test('a PUT replaces the whole, takes the body as loaded, and refuses another id
 
 test('a PATCH is a JSON merge patch: an array takes the place of the array', async (t) => {
   const { path: patient } = await api.create()
-  const { result, path, etag } = await api.createTest(patient, { observations: [newObservation(), newObservation()] })
+  const before = [newObservation(), newObservation()]
+  const { result, path, etag } = await api.createTest(patient, { observations: before })
   const observations = [newObservation()]
   const { status, headers, body } = await api.patch(path, { observations, performer: null })
   t.equal(status, 200)
@@ -139,7 +154,11 @@ test('a PATCH is a JSON merge patch: an array takes the place of the array', asy
   t.strictSame(body, { ...rest, observations, lastUpdated: body.lastUpdated })
   t.not(headers.etag, etag)
   t.strictSame((await api.get(path)).body, body)
-  for (const wrong of [{ observations: [] }, { observations: null }, { observations: [{ status: secret() }] }, { patientId: null }, { id: unknownId() }, { patientId: unknownId() }, { [secret()]: null }]) {
+  const bodies = [
+    { observations: [] }, { observations: null }, { observations: [{ status: secret() }] },
+    { patientId: null }, { id: unknownId() }, { patientId: unknownId() }, { [secret()]: null }
+  ]
+  for (const wrong of bodies) {
     isProblem(t, await api.patch(path, wrong), 400, 'INVALID_REQUEST')
   }
   t.strictSame((await api.get(path)).body, body)
@@ -163,8 +182,9 @@ test('uuids are read in any case', async (t) => {
   const path = `/patient/${id.toUpperCase()}/tests/${result.id.toUpperCase()}`
   t.strictSame((await api.get(path)).body, result)
   t.strictSame((await api.get(`/patient/${id.toUpperCase()}/tests`)).body, [result])
-  t.match((await api.put(path, { ...result, id: result.id.toUpperCase() })).body, { id: result.id, patientId: id })
-  t.match((await api.patch(path, { id: result.id, patientId: id.toUpperCase() })).body, { id: result.id, patientId: id })
+  const ids = { id: result.id, patientId: id }
+  t.match((await api.put(path, { ...result, id: result.id.toUpperCase() })).body, ids)
+  t.match((await api.patch(path, { ...ids, patientId: id.toUpperCase() })).body, ids)
   t.equal((await api.delete(path)).status, 204)
 })
 
@@ -172,7 +192,8 @@ test('writes are conditional on If-Match, and loads on If-None-Match', async (t)
   const { path: patient } = await api.create()
   const { result, path, etag } = await api.createTest(patient)
   t.equal((await api.get(path, { 'if-none-match': etag })).status, 304)
-  for (const [tag, status, code] of [['"other"', 412, 'TEST_STALE'], [`W/${etag}`, 400, 'INVALID_PRECONDITION']] as const) {
+  const refusals = [['"other"', 412, 'TEST_STALE'], [`W/${etag}`, 400, 'INVALID_PRECONDITION']] as const
+  for (const [tag, status, code] of refusals) {
     isProblem(t, await api.put(path, newTest(), { 'if-match': tag }), status, code)
     isProblem(t, await api.patch(path, {}, { 'if-match': tag }), status, code)
     isProblem(t, await api.delete(path, { 'if-match': tag }), status, code)

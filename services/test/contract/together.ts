@@ -2,10 +2,13 @@ import { readdirSync } from 'node:fs'
 import t from 'tap'
 import { shareSystem } from './api.ts'
 
-/** The test files of this folder by the system that they need; each of a group runs on the same one, in this order. */
+/** The test files of this folder by the system that they need. Those of a group run on it in this order. */
 export const groups = {
   /** The first expects no patients; the last two end processes, and wait until they run again. */
-  plain: ['search', 'gateway', 'audit', 'patients', 'test-results', 'malformed', 'concurrency', 'large-pages', 'cursors', 'register'],
+  plain: [
+    'search', 'gateway', 'audit', 'patients', 'test-results', 'malformed', 'concurrency', 'large-pages',
+    'cursors', 'register'
+  ],
   /** With a proxy before the database. */
   wired: ['idempotency', 'deletion', 'commands'],
   failing: ['database-failures', 'outages']

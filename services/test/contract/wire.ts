@@ -10,15 +10,16 @@ import { startDatabase } from '../../emulators/mongodb/server.ts'
 const OP_MSG = 2013
 
 /**
- * What becomes of a command: `close` breaks the connection before the server has it, `lose` after the server has
- * carried it out and before its answer; a document is answered in the server's place.
+ * What becomes of a command: `close` breaks the connection before the server has it, `lose` after the server
+ * has carried it out and before its answer; a document is answered in the server's place.
  */
 export type Fate = 'pass' | 'close' | 'lose' | { ok: 0 | 1, [field: string]: unknown }
 export type Rule = (command: Document) => Fate | Promise<Fate>
 
-/** Whether a wire can be put before the server: not where TLS hides what is said, or hosts are to be looked up. */
+/** Whether a wire can be put before the server: not with TLS, nor where hosts are to be looked up. */
 export function isWirable ({ MONGODB_URI }: NodeJS.ProcessEnv) {
-  return MONGODB_URI === undefined || (MONGODB_URI.startsWith('mongodb://') && !new MongoClient(MONGODB_URI).options.tls)
+  if (MONGODB_URI === undefined) return true
+  return MONGODB_URI.startsWith('mongodb://') && !new MongoClient(MONGODB_URI).options.tls
 }
 
 /** A wire between the services and their databases, which shows every command and can cut it off. */
@@ -69,8 +70,8 @@ export async function startWire () {
   const [, user = '', path, query] = /^mongodb:\/\/([^@/]*@)?[^/?]+(\/[^?]*)?(?:\?(.*))?$/.exec(uri)!
   const options = new URLSearchParams(query)
   options.set('directConnection', 'true')
-
-  const wired = `mongodb://${user}127.0.0.1:${(server.address() as AddressInfo).port}${path ?? '/'}?${options}`
+  const address = `127.0.0.1:${(server.address() as AddressInfo).port}`
+  const wired = `mongodb://${user}${address}${path ?? '/'}?${options}`
 
   return {
     /** The way to the server beside the wire. */
@@ -132,7 +133,9 @@ function commandOf (message: Buffer): Document | undefined {
 
 function documentsIn (bytes: Buffer) {
   const documents: Document[] = []
-  for (let at = 0; at < bytes.length; at += bytes.readInt32LE(at)) documents.push(BSON.deserialize(bytes.subarray(at, at + bytes.readInt32LE(at))))
+  for (let at = 0; at < bytes.length; at += bytes.readInt32LE(at)) {
+    documents.push(BSON.deserialize(bytes.subarray(at, at + bytes.readInt32LE(at))))
+  }
   return documents
 }
 

@@ -1,34 +1,28 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { PolicyError, type Element } from './documents.ts'
-import { checkAttributes, holding, named, number } from './elements.ts'
+import { number, readAttributes } from './attributes.ts'
+import { checkAttributes, childrenNamed, childrenOf, refuse, refuseTag, type Element } from './elements.ts'
 
-/** A cors policy, with its lists as the document writes them. */
-export interface CorsPolicy {
-  origins: string[]
-  methods: string[]
-  headers: string[]
-  exposed: string[]
-  maxAgeSeconds: string
-}
+const PARTS = ['allowed-origins', 'allowed-methods', 'allowed-headers', 'expose-headers'] as const
+
+export type CorsPolicy = ReturnType<typeof readCors>
 
 /**
- * Adds the headers of `policy` to the response of a cross-origin request, and answers preflight requests, which
- * have no subscription key. Other origins get no headers, so browsers refuse them.
+ * Adds the headers of `policy` to responses to its origins, and answers preflight requests, which have no
+ * subscription key. Other origins get no headers, so browsers refuse them.
  */
 export function answerCors (policy: CorsPolicy) {
   const allowedHeaders = policy.headers.map((name) => name.toLowerCase())
 
-  /** Whether the policy allows the call that a preflight request asks for. */
+  /** Whether the policy allows the method and the headers that a preflight request names. */
   function allows ({ headers }: FastifyRequest) {
-    const asked = headers['access-control-request-headers'] ?? ''
+    const names = headers['access-control-request-headers']?.toLowerCase().split(',') ?? []
     return policy.methods.includes(headers['access-control-request-method']!) &&
-      asked.split(',').every((name) => name.trim() === '' || allowedHeaders.includes(name.trim().toLowerCase()))
+      names.every((name) => name.trim() === '' || allowedHeaders.includes(name.trim()))
   }
 
   return (request: FastifyRequest, reply: FastifyReply, done: () => void) => {
-    const { origin, 'access-control-request-method': asked } = request.headers
-    const isPreflight = request.method === 'OPTIONS' && origin !== undefined && asked !== undefined
-    // On the raw response, since a service's response is streamed past Fastify's
+    const { origin, 'access-control-request-method': method } = request.headers
+    const isPreflight = request.method === 'OPTIONS' && origin !== undefined && method !== undefined
     const { raw } = reply
     raw.setHeader('vary', 'Origin')
     if (origin !== undefined && policy.origins.includes(origin) && (!isPreflight || allows(request))) {
@@ -51,29 +45,26 @@ export function answerCors (policy: CorsPolicy) {
  *
  * @throws {PolicyError}
  */
-export function corsOf (element: Element): CorsPolicy {
-  for (const name of ['allow-credentials', 'terminate-unmatched-request']) {
-    if (element.attributes[name] !== 'false') throw new PolicyError(element, `${name} must be false here`)
-  }
-  const parts = named(element, ['allowed-origins', 'allowed-methods', 'allowed-headers', 'expose-headers'])
-  const methods = parts['allowed-methods']
-  checkAttributes(methods, ['preflight-result-max-age'])
-  for (const part of Object.values(parts)) if (part !== methods) checkAttributes(part, [])
+export function readCors (element: Element) {
+  const parts = childrenNamed(element, PARTS)
+  const { 'allowed-methods': methods, ...others } = parts
+  for (const part of Object.values(others)) checkAttributes(part)
+  const attributes = readAttributes(methods, { 'preflight-result-max-age': number })
   return {
-    origins: texts(parts['allowed-origins'], 'origin').flatMap((list) => list === '' ? [] : list.split(',')),
-    methods: texts(methods, 'method'),
-    headers: texts(parts['allowed-headers'], 'header'),
-    exposed: texts(parts['expose-headers'], 'header'),
-    maxAgeSeconds: String(number(methods, 'preflight-result-max-age'))
+    origins: textsOf(parts['allowed-origins'], 'origin').flatMap((list) => list.split(',')).filter(Boolean),
+    methods: textsOf(methods, 'method'),
+    headers: textsOf(parts['allowed-headers'], 'header'),
+    exposed: textsOf(parts['expose-headers'], 'header'),
+    maxAgeSeconds: String(attributes['preflight-result-max-age'])
   }
 }
 
 /** The texts of the children of `element`, which must all be called `name`. */
-function texts (element: Element, name: string) {
-  return holding(element).map((child) => {
-    if (child.name !== name) throw new PolicyError(child, `<${child.name}> is not known here`)
-    checkAttributes(child, [])
-    if (child.children.length > 0) throw new PolicyError(child, `<${name}> must be a text`)
+function textsOf (element: Element, name: string) {
+  return childrenOf(element).map((child) => {
+    if (child.name !== name) refuseTag(child)
+    checkAttributes(child)
+    if (child.children.length > 0) refuse(child, `<${name}> must contain text only`)
     return child.text
   })
 }

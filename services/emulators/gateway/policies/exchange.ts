@@ -1,39 +1,63 @@
 import type { FastifyRequest } from 'fastify'
+import type { IncomingHttpHeaders } from 'node:http'
 import type { CorsPolicy } from './cors.ts'
-import type { Element, Section } from './documents.ts'
-import type { Context, PolicyResponse } from './expressions.ts'
+import type { Element, Section } from './elements.ts'
 
-/** One request, with what the statements may do to it. */
-export interface Exchange extends Context {
-  readonly request: FastifyRequest
-  section: Section
-  readonly retries: number[]
-  deleteFields (names: ReadonlySet<string>): void
-  setField (name: string, value: string): void
-  deleteParameter (name: string): void
-  setBackend (backend: string): void
-  /** Sends the request to the backend and continues with `next` when its response begins; fails without one. */
-  forward (timeoutMs: number, buffer: boolean, next: Step): void
-  /** Responds to the client instead of the backend. */
-  answer (statusCode: number, fields: Array<[string, string]>, body: string): void
-  /** Passes the response of the backend on. */
-  commit (): void
-  /** Continues with `next` once `work` is fulfilled; fails if it is rejected. */
-  wait<T> (work: Promise<T>, next: (result: T) => void): void
-  unanswered (error: unknown): void
+/** The response to a send-request. */
+export class PolicyResponse {
+  readonly statusCode: number
+  readonly body: string
+
+  constructor (statusCode: number, body: string) {
+    this.statusCode = statusCode
+    this.body = body
+  }
 }
 
-export type Step = (exchange: Exchange) => void
+/** What expressions read: the `context` of API Management. */
+export interface Context {
+  readonly request: Pick<FastifyRequest, 'id' | 'ip' | 'method' | 'subscription' | 'url'>
+  /** The response of the service, once there is one. */
+  readonly response?: { statusCode: number, headers: IncomingHttpHeaders }
+  /** The section that failed, in on-error. */
+  readonly errorSection?: Section
+  readonly variables: Map<string, unknown>
+}
+
+export type Evaluate<T = unknown> = (context: Context) => T
+
+/** A request on its way through the policies. */
+export interface Exchange extends Context {
+  readonly request: FastifyRequest
+  /** The header fields that are sent to the service, by their names in lower case. */
+  readonly headers: IncomingHttpHeaders
+  /** Path and query that are sent to the service. */
+  url: string
+  /** The URL of the service; without one, the gateway responds itself. */
+  backend?: string
+  /** Whether the client has its response, or has closed its connection: no further statement runs. */
+  readonly isOver: boolean
+  /** Sends the request to the service, and is fulfilled when its response begins. */
+  forward (timeoutMs: number, buffer: boolean): Promise<void>
+  /** Responds to the client instead of the service. */
+  answer (statusCode: number, headers: Record<string, string>, body: string): void
+}
+
+export type Step = (exchange: Exchange) => Promise<void> | void
+
+/** The effective policy of one API. If its on-error section does not respond, the gateway does. */
+export type Pipeline = Record<Section, Step>
 
 /** The request of a send-request statement. */
 export interface VaultRequest {
   url: string
   method: string
-  resource?: string
-  clientId?: string
+  resource: string
+  clientId: string
   timeoutMs: number
 }
 
+export type SendRequest = (request: VaultRequest) => Promise<PolicyResponse>
 export type LimitKind = 'rate-limit' | 'quota'
 
 /** What the statements need of the gateway. */
@@ -42,28 +66,18 @@ export interface Engine {
     lookup (key: string): string | undefined
     store (key: string, value: string, seconds: number): void
   }
-  request (request: VaultRequest): Promise<PolicyResponse>
-  /** A check that is rejected if the subscription has no calls left; undefined without a limit. */
-  limit (kind: LimitKind, calls: number, seconds: number): ((exchange: Exchange) => Promise<void>) | undefined
-  /** Applied to requests before their subscription key is checked. */
-  cors (policy: CorsPolicy): void
-  /** Adds a backend to those that are called. */
-  backend (url: string): void
+  sendRequest: SendRequest
+  /** A step that fails if the subscription has no calls left. */
+  limit (kind: LimitKind, calls: number, seconds: number): Step
 }
 
-/** The effective policy of one API. */
-export interface Pipeline {
-  begin: Step
-  /** If it does not respond, the gateway does. */
-  onError: Step
-  variables: number
-  retries: number
-  /** For the checks at the start. */
-  facts: Facts
-}
-
+/** What the policy of an API says, for the checks at the start. */
 export interface Facts {
-  /** Values that inbound uses from the cache, with the time for which they are kept. */
-  cached: Array<{ place: Element, seconds: number }>
-  forwards: Array<{ place: Element, seconds: number }>
+  cors?: CorsPolicy
+  /** The URLs of the services. */
+  backends: Set<string>
+  /** The keys that inbound reads from the cache. */
+  lookups: Set<string>
+  stores: Array<{ key: string, element: Element, seconds: number }>
+  forwards: Array<{ element: Element, seconds: number }>
 }

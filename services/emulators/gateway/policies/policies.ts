@@ -2,76 +2,90 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import rateLimit from '@fastify/rate-limit'
 import type { Config } from '../config.ts'
 import { exceeded } from '../errors.ts'
-import type { CorsPolicy } from './cors.ts'
-import { PolicyError, readDocuments } from './documents.ts'
-import { namedValuesOf } from './named-values.ts'
-import { sender, settingsVault, type SendRequest } from './requests.ts'
-import type { Engine, Facts, Pipeline } from './exchange.ts'
-import { compile } from './statements.ts'
+import { compile } from './compile.ts'
+import { readDocuments } from './documents.ts'
+import { refuse } from './elements.ts'
+import type { Engine, Facts, LimitKind, SendRequest, Step } from './exchange.ts'
+import { sender, settingsVault } from './requests.ts'
 
-/** What the services need at the most to answer or to give up, while something they need is starting. */
+/** The longest that a service takes to respond, while something that it needs is starting. */
 const SERVICE_SECONDS = 50
 
-export interface Policies {
-  patient: Pipeline
-  echo: Pipeline
-  /** None if no origin is allowed. */
-  cors: CorsPolicy | undefined
-  /** The URLs of the services that they call. */
-  services: string[]
+/** How long a host key from the settings is cached. */
+const UNCHANGING_SECONDS = 60
+
+interface Overrides {
+  sendRequest?: SendRequest
+  namedValues?: Record<string, string>
 }
 
 /**
- * The policies in force, compiled from their documents.
+ * Reads and compiles the policies. `services` are the URLs of the services that they call.
  *
- * @throws {PolicyError} they say what this gateway does not know, or what a rotation of keys or the times of the services do not allow
+ * @throws {PolicyError} they are not supported, or leave no time for a rotation of keys or for a service
  */
-export async function loadPolicies (app: FastifyInstance, config: Config, { sendRequest = requestOf(config), namedValues }: { sendRequest?: SendRequest, namedValues?: Record<string, string> } = {}): Promise<Policies> {
+export async function loadPolicies (
+  app: FastifyInstance, config: Config, { sendRequest = senderOf(config), namedValues }: Overrides = {}
+) {
   const documents = readDocuments(config.POLICIES_DIR, { ...namedValuesOf(config), ...namedValues })
-  const services = new Set<string>()
-  let cors: CorsPolicy | undefined
-  const limits = new Map<string, ReturnType<Engine['limit']>>()
   await app.register(rateLimit, { global: false })
+  // Calls are counted over all APIs of the product
+  const limits = new Map<LimitKind, Step>()
   const engine: Engine = {
     cache: new Cache(),
-    request: sendRequest,
-    backend: (url) => services.add(url),
-    cors: (policy) => { cors = policy },
-    limit (kind, calls, seconds) {
-      // One count for all APIs of the product
-      if (!limits.has(kind)) limits.set(kind, calls === 0 ? undefined : limiter(app, kind, calls, seconds))
-      return limits.get(kind)
-    }
+    sendRequest,
+    limit: (kind, ...limit) => limits.getOrInsertComputed(kind, () => limiter(app, kind, ...limit))
   }
-  const pipelines = { patient: compile('patient', documents, engine), echo: compile('echo', documents, engine) }
-  if (services.size === 0) throw new PolicyError(documents.patient, 'no <set-backend-service> says where the service is')
-  for (const { facts } of Object.values(pipelines)) requireTimes(facts, config)
-  return { ...pipelines, cors, services: [...services] }
+  const patient = compile('patient', documents, engine)
+  const echo = compile('echo', documents, engine)
+  const services = [...patient.facts.backends]
+  if (services.length === 0) refuse(documents.patient, 'the inbound section requires <set-backend-service>')
+  for (const { facts } of [patient, echo]) checkTimes(facts, config)
+  return { patient: patient.pipeline, echo: echo.pipeline, cors: patient.facts.cors, services }
 }
 
-/** @throws {PolicyError} a key would be shown for too long, or a service would have too little time */
-function requireTimes ({ cached, forwards }: Facts, { KEY_GRACE_SECONDS }: Config) {
-  for (const { place, seconds } of cached) {
-    if (seconds >= KEY_GRACE_SECONDS / 2) throw new PolicyError(place, `duration is ${seconds} s, and must be less than half of KEY_GRACE_SECONDS, ${KEY_GRACE_SECONDS} s`)
-  }
-  for (const { place, seconds } of forwards) {
-    if (seconds <= SERVICE_SECONDS) throw new PolicyError(place, `timeout is ${seconds} s, and a service may take ${SERVICE_SECONDS} s`)
+/** The named values of API Management, from the settings. 0 calls are no limit. */
+function namedValuesOf ({ secrets: { source }, ...config }: Config): Record<string, string> {
+  const vault = 'KEY_VAULT_URI' in source ? source : undefined
+  return {
+    'patient-backend-url': new URL(config.PATIENT_URL).origin,
+    'key-vault-uri': vault ? new URL(vault.KEY_VAULT_URI).origin : 'https://settings',
+    'host-key-cache-seconds': String(vault?.KEY_REFRESH_SECONDS ?? UNCHANGING_SECONDS),
+    'gateway-identity-client-id': vault?.AZURE_CLIENT_ID ?? '',
+    'calls-per-minute': String(config.RATE_LIMIT),
+    'calls-per-day': String(config.CALLS_PER_DAY),
+    'cors-origins': config.CORS_ORIGINS ?? ''
   }
 }
 
-function requestOf ({ secrets: { source } }: Config): SendRequest {
-  return 'KEY_VAULT_URI' in source ? sender() : settingsVault((source as Record<string, string>)['patient-host-key']!)
+function senderOf ({ secrets: { source } }: Config): SendRequest {
+  return 'KEY_VAULT_URI' in source ? sender() : settingsVault(source['patient-host-key']!)
 }
 
-function limiter (app: FastifyInstance, kind: 'rate-limit' | 'quota', calls: number, seconds: number) {
-  const check = app.createRateLimit({ max: calls, timeWindow: seconds * 1_000, keyGenerator: ({ subscription }: FastifyRequest) => `${kind} ${subscription!.id}` })
-  return async ({ request }: { request: FastifyRequest }) => {
+/** @throws {PolicyError} a key would be cached for too long, or a service would have too little time */
+function checkTimes ({ lookups, stores, forwards }: Facts, { KEY_GRACE_SECONDS }: Config) {
+  for (const { element, seconds } of stores.filter(({ key }) => lookups.has(key))) {
+    if (seconds < KEY_GRACE_SECONDS / 2) continue
+    const limit = `less than half of KEY_GRACE_SECONDS, ${KEY_GRACE_SECONDS} s`
+    refuse(element, `duration is ${seconds} s, and must be ${limit}`)
+  }
+  for (const { element, seconds } of forwards) {
+    if (seconds > SERVICE_SECONDS) continue
+    refuse(element, `timeout is ${seconds} s, and a service may take ${SERVICE_SECONDS} s`)
+  }
+}
+
+function limiter (app: FastifyInstance, kind: LimitKind, calls: number, seconds: number): Step {
+  if (calls === 0) return () => {}
+  const keyGenerator = ({ subscription }: FastifyRequest) => `${kind} ${subscription!.id}`
+  const check = app.createRateLimit({ max: calls, timeWindow: seconds * 1_000, keyGenerator })
+  return async ({ request }) => {
     const result = await check(request)
     if (!result.isAllowed && result.isExceeded) throw exceeded(kind, result.ttlInSeconds)
   }
 }
 
-/** The cache of API Management, in this process. */
+/** The internal cache of API Management. */
 class Cache {
   #entries = new Map<string, { value: string, until: number }>()
 

@@ -21,9 +21,18 @@ async function startRaw (t: Test, answer: (request: IncomingMessage, response: S
   return { server, url: address(server) }
 }
 
-const address = (server: Pick<Server, 'address'>) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+const address = (
+  server: Pick<Server, 'address'>
+) => `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 
-function isUnavailable (t: Test, { statusCode, headers, json }: { statusCode: number, headers: object, json: () => unknown }) {
+/** The head of a POST with a body of `length` bytes. */
+const headOf = (length: number, fields = '') =>
+  `POST /patient HTTP/1.1\r\nhost: x\r\ncontent-length: ${length}\r\n${fields}` +
+  `ocp-apim-subscription-key: ${CLIENT_KEY}\r\n\r\n`
+
+function isUnavailable (t: Test, {
+  statusCode, headers, json
+}: { statusCode: number, headers: object, json: () => unknown }) {
   t.equal(statusCode, 503)
   t.match(headers, { 'retry-after': /^[1-9]\d*$/, 'content-type': /^application\/json/ })
   const { activityId, ...rest } = json() as { activityId: string }
@@ -35,12 +44,21 @@ t.test('a body goes on unchanged, whatever its type and framing', async (t) => {
   const service = await startService(t)
   const { pass } = await startGateway(t, urlOf(service))
   const body = '{"firstName": "Ünï",  "x":\n1}'
-  for (const type of ['application/json', 'text/plain', 'application/x-www-form-urlencoded', 'application/merge-patch+json', undefined]) {
+  for (const type of [
+    'application/json', 'text/plain', 'application/x-www-form-urlencoded', 'application/merge-patch+json',
+    undefined
+  ]) {
     const whole = await pass('/patient', { method: 'POST', body, headers: { 'content-type': type } })
     t.equal(whole.body, body)
     t.equal(whole.headers['content-type'], type)
     t.equal(whole.headers['content-length'], String(Buffer.byteLength(body)))
-    const chunked = await pass('/patient/1', { method: 'PATCH', body: Readable.from([body.slice(0, 9), body.slice(9)]), headers: { 'content-type': type } })
+    const chunked = await pass('/patient/1', {
+      method: 'PATCH',
+      body: Readable.from([
+        body.slice(0, 9), body.slice(9)
+      ]),
+      headers: { 'content-type': type }
+    })
     t.equal(chunked.body, body)
     t.equal(chunked.headers['transfer-encoding'], 'chunked')
   }
@@ -52,7 +70,9 @@ t.test('a body goes on unchanged, whatever its type and framing', async (t) => {
 t.test('even a type that is none is the service\'s to judge', async (t) => {
   const { url } = await startRaw(t, (request, response) => response.end(request.headers['content-type']))
   const { call } = await startGateway(t, url)
-  const { statusCode, text } = await call('/patient', { method: 'POST', body: '{}', headers: { ...asClient, 'content-type': '%%%' } })
+  const {
+    statusCode, text
+  } = await call('/patient', { method: 'POST', body: '{}', headers: { ...asClient, 'content-type': '%%%' } })
   t.equal(statusCode, 200)
   t.equal(text, '%%%')
 })
@@ -61,12 +81,20 @@ t.test('the service\'s own answers go back unchanged', async (t) => {
   const problem = '{"type":"about:blank","status":400}'
   const { url } = await startRaw(t, (request, response) => {
     const statusCode = Number(request.headers['x-answer'])
-    response.writeHead(statusCode, { 'content-type': 'application/problem+json', etag: '"1"', 'retry-after': '7', location: '/patient/1', link: ['<a>', '<b>'] })
+    response.writeHead(statusCode, {
+      'content-type': 'application/problem+json',
+      etag: '"1"',
+      'retry-after': '7',
+      location: '/patient/1',
+      link: ['<a>', '<b>']
+    })
     response.end([204, 304].includes(statusCode) ? undefined : problem)
   })
   const { call } = await startGateway(t, url)
   for (const statusCode of [200, 201, 204, 304, 400, 404, 409, 412, 413, 500, 503]) {
-    const { headers, text, ...answer } = await call('/patient/1', { headers: { ...asClient, 'x-answer': String(statusCode) } })
+    const {
+      headers, text, ...answer
+    } = await call('/patient/1', { headers: { ...asClient, 'x-answer': String(statusCode) } })
     t.equal(answer.statusCode, statusCode)
     t.match(headers, { etag: '"1"', 'retry-after': '7', location: '/patient/1' })
     t.match(String(headers.link), '<a>')
@@ -74,9 +102,11 @@ t.test('the service\'s own answers go back unchanged', async (t) => {
   }
 })
 
-t.test('a service that refuses the gateway itself is a 503: the key that is wrong is not the client\'s', async (t) => {
+t.test('a service that refuses the gateway itself is a 503, since the client\'s key is valid', async (t) => {
   for (const refusal of [401, 403]) {
-    const { url } = await startRaw(t, (_request, response) => response.writeHead(refusal, { 'www-authenticate': 'x' }).end('{"status":401}'))
+    const { url } = await startRaw(t, (_request, response) => response.writeHead(refusal, {
+      'www-authenticate': 'x'
+    }).end('{"status":401}'))
     const { call } = await startGateway(t, url)
     const answer = await call('/patient', { method: 'POST', body: '{}', headers: asClient })
     isUnavailable(t, answer)
@@ -117,7 +147,11 @@ t.test('a body larger than the service takes is not sent again, whole or in part
   const seen: number[] = []
   const { url } = await startRaw(t, (request, response) => {
     if (seen.push(0) === 1) response.writeHead(401).end()
-    else request.on('data', ({ length }) => { seen[seen.length - 1]! += length }).once('end', () => response.writeHead(201).end())
+    else {
+      request.on('data', ({
+        length
+      }) => { seen[seen.length - 1]! += length }).once('end', () => response.writeHead(201).end())
+    }
   })
   const { call } = await startGateway(t, url)
   const growing = async function * () {
@@ -146,7 +180,7 @@ t.test('a service that does not answer in time is a 503', async (t) => {
   isUnavailable(t, await call('/patient/1', { headers: asClient }))
 })
 
-t.test('a service that dies under a call is a 503, and what it may have taken is not sent twice', async (t) => {
+t.test('a service that dies during a call is a 503, and a write is not sent again', async (t) => {
   let calls = 0
   const { url } = await startRaw(t, (request) => {
     calls++
@@ -179,7 +213,9 @@ t.test('a kept connection that the service closes under a read is not the client
 })
 
 t.test('a kept connection that the service closed in between is not used again', async (t) => {
-  const { server, url } = await startRaw(t, (request, response) => request.resume().on('end', () => response.end('{}')))
+  const {
+    server, url
+  } = await startRaw(t, (request, response) => request.resume().on('end', () => response.end('{}')))
   const { call } = await startGateway(t, url)
   for (let i = 0; i < 5; i++) {
     t.equal((await call('/patient', { method: 'POST', body: '{}', headers: asClient })).statusCode, 200)
@@ -204,7 +240,13 @@ t.test('a body that the service refuses early is answered with its 413', async (
   const body = Buffer.alloc(2 * MIB, 'x')
   const calls = Array.from({ length: 50 }, (_, i) => i % 2 === 0
     ? { method: 'POST', body, headers: asClient }
-    : { method: 'POST', body: Readable.from(Array.from({ length: 32 }, () => body.subarray(0, 2 ** 16))), headers: asClient })
+    : {
+        method: 'POST',
+        body: Readable.from(Array.from({
+          length: 32
+        }, () => body.subarray(0, 2 ** 16))),
+        headers: asClient
+      })
   for (const options of calls) t.equal((await call('/patient', options)).statusCode, 413)
 })
 
@@ -214,14 +256,19 @@ t.test('a refusal that ends with a reset is still heard', async (t) => {
     socket.on('error', () => {})
     socket.once('data', () => {
       socket.pause()
-      socket.end('HTTP/1.1 413 Payload Too Large\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}', () => socket.destroy())
+      socket.end(
+        'HTTP/1.1 413 Payload Too Large\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}',
+        () => socket.destroy()
+      )
     })
   })
   await once(server.listen(0, '127.0.0.1'), 'listening')
   t.teardown(() => server.close())
   const { call } = await startGateway(t, address(server))
   for (let i = 0; i < 50; i++) {
-    const { statusCode, text } = await call('/patient', { method: 'POST', body: Buffer.alloc(2 * MIB), headers: asClient })
+    const {
+      statusCode, text
+    } = await call('/patient', { method: 'POST', body: Buffer.alloc(2 * MIB), headers: asClient })
     t.equal(statusCode, 413)
     t.equal(text, '{}')
   }
@@ -234,7 +281,7 @@ t.test('a client that closes its connection hears the refusal too', async (t) =>
     const socket = connect(Number(new URL(url).port), '127.0.0.1')
     let answer = ''
     socket.on('error', () => {}).on('data', (chunk) => { answer += chunk })
-    socket.write(`POST /patient HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: ${2 * MIB}\r\nocp-apim-subscription-key: ${CLIENT_KEY}\r\n\r\n`)
+    socket.write(headOf(2 * MIB, 'connection: close\r\n'))
     socket.write(Buffer.alloc(2 * MIB))
     await once(socket, 'close')
     t.match(answer, /^HTTP\/1.1 413 /)
@@ -246,7 +293,7 @@ t.test('a large answer is streamed whole, no faster than the client reads it', a
   let sent = 0
   const { url } = await startRaw(t, (_request, response) => {
     response.writeHead(200)
-    Readable.from((function * () { for (let i = 0; i < 64; i++) yield part })()).on('data', () => sent++).pipe(response)
+    Readable.from(Array(64).fill(part)).on('data', () => sent++).pipe(response)
   })
   const { url: gateway } = await startGateway(t, url)
   const { body } = await request(`${gateway}/patient/1`, { headers: asClient })
@@ -324,15 +371,15 @@ t.test('a body whose client goes away before its end is not sent', async (t) => 
   const { url } = await startRaw(t, () => calls++)
   const { url: gateway, accessLog } = await startGateway(t, url)
   const socket = connect(Number(new URL(gateway).port), '127.0.0.1')
-  socket.write(`POST /patient HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\nocp-apim-subscription-key: ${CLIENT_KEY}\r\n\r\nthe beginning`)
+  socket.write(`${headOf(1_000)}the beginning`)
   setTimeout(() => socket.destroy(), 100)
   t.match(await accessLog(1), [{ aborted: true }])
   t.equal(calls, 0)
 })
 
-t.test('an answer that breaks off breaks off at the client too', async (t) => {
+t.test('a large response that breaks off breaks off at the client too', async (t) => {
   const { url } = await startRaw(t, (_request, response) => {
-    response.writeHead(200, { 'content-length': '100' })
+    response.writeHead(200, { 'content-length': '100000' })
     response.write('half', () => response.destroy())
   })
   const { url: gateway } = await startGateway(t, url)
@@ -341,13 +388,22 @@ t.test('an answer that breaks off breaks off at the client too', async (t) => {
   await t.rejects(body.text())
 })
 
+t.test('a small response that breaks off is a 503', async (t) => {
+  const { url } = await startRaw(t, (_request, response) => {
+    response.writeHead(200, { 'content-length': '100' })
+    response.write('half', () => response.destroy())
+  })
+  const { call } = await startGateway(t, url)
+  isUnavailable(t, await call('/patient/1', { headers: asClient }))
+})
+
 t.test('after a refused upload the client\'s connection serves on', async (t) => {
   const service = await startService(t)
   const { url } = await startGateway(t, urlOf(service))
   const socket = connect(Number(new URL(url).port), '127.0.0.1')
   let answers = ''
   socket.on('data', (chunk) => { answers += chunk })
-  socket.write(`POST /patient HTTP/1.1\r\nhost: x\r\ncontent-length: ${2 * MIB}\r\nocp-apim-subscription-key: ${CLIENT_KEY}\r\n\r\n`)
+  socket.write(headOf(2 * MIB))
   socket.write(Buffer.alloc(2 * MIB))
   socket.write('GET /status-0123456789abcdef HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n')
   await once(socket, 'close')

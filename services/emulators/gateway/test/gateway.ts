@@ -28,16 +28,25 @@ export async function startService (t: Test) {
   const service = Fastify({ forceCloseConnections: true, bodyLimit: 2 ** 20 })
   service.removeAllContentTypeParsers()
   service.addContentTypeParser('*', { parseAs: 'buffer' }, (_request, body, done) => done(null, body))
-  service.all('*', ({ method, raw, headers, body }) => ({ method, url: raw.url, headers, body: body === undefined ? '' : String(body) }))
+  service.all('*', ({
+    method, raw, headers, body
+  }) => ({ method, url: raw.url, headers, body: body === undefined ? '' : String(body) }))
   await service.listen({ host: '127.0.0.1', port: 0 })
   t.teardown(() => service.close())
   return service
 }
 
-export const urlOf = (app: FastifyInstance) => `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
+export const urlOf = (
+  app: FastifyInstance
+) => `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
 
 /** The gateway on a socket, before the service at `serviceUrl`. */
-export async function startGateway (t: Test, serviceUrl: string, settings: NodeJS.ProcessEnv = {}, policies: Pick<Parameters<typeof buildApp>[1] & {}, 'sendRequest' | 'namedValues'> = {}) {
+export async function startGateway (
+  t: Test,
+  serviceUrl: string,
+  settings: NodeJS.ProcessEnv = {},
+  policies: Pick<Parameters<typeof buildApp>[1] & {}, 'sendRequest' | 'namedValues'> = {}
+) {
   const logs: string[] = []
   const config = loadConfig({
     HOST: '127.0.0.1',

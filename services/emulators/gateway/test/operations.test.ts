@@ -7,7 +7,7 @@ const { url, call, pass } = await startGateway(t, urlOf(service))
 
 const NO_OPERATION = { statusCode: 404, message: 'Resource not found' }
 
-t.test('every operation of the patient API reaches the service, with and without a trailing slash', async (t) => {
+t.test('every operation of the patient API reaches the service, also with a trailing slash', async (t) => {
   for (const { method, path } of operations.filter(({ api }) => api === 'patient')) {
     for (const slash of ['', '/']) {
       const target = path.replace(/:\w+/g, '0b0b4bd3-ba83-4b23-a9c9-6e0f2e4b2c11') + slash
@@ -19,8 +19,12 @@ t.test('every operation of the patient API reaches the service, with and without
 
 t.test('what is no operation is a 404 behind the key', async (t) => {
   const targets = [
-    ['GET', '/patient'], ['GET', '/patient/'], ['PUT', '/patient'], ['POST', '/patient/1'], ['HEAD', '/patient/1'], ['OPTIONS', '/patient/1'],
-    ['GET', '/patient/1/tests/2/3'], ['GET', '/patient/1/results'], ['POST', '/echo/resource'], ['GET', '/echo'],
+    ['GET', '/patient'], [
+      'GET', '/patient/'
+    ], ['PUT', '/patient'], ['POST', '/patient/1'], ['HEAD', '/patient/1'], ['OPTIONS', '/patient/1'],
+    [
+      'GET', '/patient/1/tests/2/3'
+    ], ['GET', '/patient/1/results'], ['POST', '/echo/resource'], ['GET', '/echo'],
     ['GET', '/patient/%zz']
   ]
   for (const [method, path] of targets) {
@@ -40,16 +44,23 @@ t.test('only POST searches: the path of a search is no patient', async (t) => {
     }
   }
   t.equal((await call('/patient/search')).statusCode, 401)
-  t.equal((await pass('/patient/search?after=x', { method: 'POST', body: '{}' })).url, '/patient/search?after=x')
+  t.equal((await pass('/patient/search?after=x', {
+    method: 'POST', body: '{}'
+  })).url, '/patient/search?after=x')
 })
 
 t.test('a path that belongs to no API is a 404 without a key', async (t) => {
-  for (const path of ['/', '/patients', '/patientx/1', '/health', '/health/ready', '/audit', '/api/auditrecord', '/echoes', '/%zz', '//patient', '/Patient/1']) {
+  for (const path of [
+    '/', '/patients', '/patientx/1', '/health', '/health/ready', '/audit', '/api/auditrecord', '/echoes',
+    '/%zz', '//patient', '/Patient/1'
+  ]) {
     const { statusCode, json } = await call(path, { method: path === '/audit' ? 'POST' : 'GET' })
     t.equal(statusCode, 404, path)
     t.strictSame(json(), NO_OPERATION)
   }
-  t.strictSame((await call('/nothing', { method: 'POST', headers: { 'content-type': '%' }, body: 'x' })).json(), NO_OPERATION)
+  t.strictSame((await call('/nothing', {
+    method: 'POST', headers: { 'content-type': '%' }, body: 'x'
+  })).json(), NO_OPERATION)
 })
 
 t.test('a path written in another way does not come past the key', async (t) => {
@@ -69,7 +80,9 @@ t.test('the gateway tells its own health without a key', async (t) => {
 })
 
 t.test('echo answers with the query and never with a key', async (t) => {
-  const { statusCode, json, text } = await call(`/echo/resource?param1=sample&subscription-key=${CLIENT_KEY}`, { headers: asClient })
+  const {
+    statusCode, json, text
+  } = await call(`/echo/resource?param1=sample&subscription-key=${CLIENT_KEY}`, { headers: asClient })
   t.equal(statusCode, 200)
   t.strictSame(json(), { method: 'GET', path: '/echo/resource', query: { param1: 'sample' } })
   t.notMatch(text, CLIENT_KEY)

@@ -44,7 +44,9 @@ t.test('with allowed origins', async (t) => {
       vary: 'Origin'
     }
     const headers = { ...asClient, origin: ORIGIN }
-    for (const [path, status] of [['/patient/1', 200], ['/echo/resource', 200], ['/patient/1/none', 404]] as const) {
+    for (const [path, status] of [
+      ['/patient/1', 200], ['/echo/resource', 200], ['/patient/1/none', 404]
+    ] as const) {
       const answered = await call(path, { headers })
       t.equal(answered.statusCode, status)
       t.match(answered.headers, exposed)
@@ -77,7 +79,9 @@ t.test('with allowed origins', async (t) => {
 })
 
 t.test('origins that are none stop the start', async (t) => {
-  for (const CORS_ORIGINS of ['*', 'wards.example', 'https://a.example/', 'https://a.example;https://b.example']) {
+  for (const CORS_ORIGINS of [
+    '*', 'wards.example', 'https://a.example/', 'https://a.example;https://b.example'
+  ]) {
     const error = { name: 'SettingsError', message: /CORS_ORIGINS/ }
     await t.rejects(startGateway(t, urlOf(service), { CORS_ORIGINS }), error)
   }

@@ -5,23 +5,27 @@ import t, { type Test } from 'tap'
 import { asClient, startGateway } from './gateway.ts'
 import { changed, documentOf, inSeconds, startGuarded, vaultOf } from './policies.ts'
 
-// Each sentence of the contract that the policies carry, and each with the changes of the policies that break it
+// Each sentence of the contract that the policies keep, and the changes of the policies that break it
 
 const CACHE_SECONDS = 0.3
 const HEADERS = [
-  'x-functions-key', 'forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-forwarded-port', 'x-real-ip',
-  'baggage', 'x-audit-actor', 'x-audit-client-address', 'x-audit-request-id'
+  'x-functions-key', 'forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto',
+  'x-forwarded-port', 'x-real-ip', 'baggage', 'x-audit-actor', 'x-audit-client-address', 'x-audit-request-id'
 ]
 const POST = { method: 'POST', body: '{"firstName":"Ada"}', headers: asClient } as const
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
-/** A gateway with the policies in `dir`, before a service that takes the key "one" and a vault that has it. */
+/** A gateway with the policies in `dir`, a service that accepts the key "one", and a vault that has it. */
 async function start (t: Test, dir: string | undefined, settings: NodeJS.ProcessEnv = {}, cacheSeconds = 60) {
   const vault = vaultOf('one')
   const service = await startGuarded(t, 'one')
   const gateway = await startGateway(t, service.url, { ...dir && { POLICIES_DIR: dir }, ...settings }, {
     sendRequest: vault.request,
-    namedValues: { 'host-key-cache-seconds': String(cacheSeconds), 'gateway-identity-client-id': 'the-identity', 'key-vault-uri': 'https://a-vault.vault.azure.net' }
+    namedValues: {
+      'host-key-cache-seconds': String(cacheSeconds),
+      'gateway-identity-client-id': 'the-identity',
+      'key-vault-uri': 'https://a-vault.vault.azure.net'
+    }
   })
   return { vault, service, ...gateway }
 }
@@ -29,7 +33,10 @@ async function start (t: Test, dir: string | undefined, settings: NodeJS.Process
 type Sentence = (t: Test, dir?: string) => Promise<void>
 
 /** @throws {assert.AssertionError} */
-async function isUnavailable (answer: Awaited<ReturnType<Awaited<ReturnType<typeof start>>['call']>>, accessLog: (count: number) => Promise<Array<{ requestId: string }>>) {
+async function isUnavailable (
+  answer: Awaited<ReturnType<Awaited<ReturnType<typeof start>>['call']>>,
+  accessLog: (count: number) => Promise<Array<{ requestId: string }>>
+) {
   assert.equal(answer.statusCode, 503)
   assert.equal(answer.headers['retry-after'], '1')
   assert.match(String(answer.headers['content-type']), /^application\/json/)
@@ -39,14 +46,20 @@ async function isUnavailable (answer: Awaited<ReturnType<Awaited<ReturnType<type
   assert.deepEqual(answer.json(), { statusCode: 503, message: 'Service unavailable', activityId: requestId })
 }
 
+/** @throws {assert.AssertionError} the service gets the header `name` of a client */
+async function isNotForwarded (name: string, t: Test, dir?: string) {
+  // Even if the policy of the API does not set it
+  const set = new RegExp(`<set-header name="${name}" exists-action="override">[^]*?</set-header>`)
+    .exec(documentOf('patient'))
+  const { call, service } = await start(t, set ? changed(t, 'patient', set[0], '', dir) : dir)
+  await call('/patient/1', { headers: { ...asClient, [name]: 'forged' } })
+  assert.equal(service.seen[0]!.headers[name], undefined)
+}
+
 const sentences: Record<string, Sentence> = {
-  ...Object.fromEntries(HEADERS.map((name): [string, Sentence] => [`a client cannot set ${name}`, async (t, dir) => {
-    // Even where the API itself set none
-    const set = new RegExp(`<set-header name="${name}" exists-action="override">[^]*?</set-header>`).exec(documentOf('patient'))
-    const { call, service } = await start(t, set ? changed(t, 'patient', set[0], '', dir) : dir)
-    await call('/patient/1', { headers: { ...asClient, [name]: 'forged' } })
-    assert.equal(service.seen[0]!.headers[name], undefined)
-  }])),
+  ...Object.fromEntries(HEADERS.map((name): [string, Sentence] => [
+    `a client cannot set ${name}`, (t, dir) => isNotForwarded(name, t, dir)
+  ])),
   'the subscription key reaches the service neither way': async (t, dir) => {
     const { call, service } = await start(t, dir)
     await call('/patient/1?a=1&subscription-key=in-the-query', { headers: asClient })
@@ -100,7 +113,11 @@ const sentences: Record<string, Sentence> = {
   },
   'the vault is not asked for every call': async (t, dir) => {
     const { call, vault } = await start(t, dir)
-    for (let i = 0; i < 5; i++) assert.equal((await call('/patient/1', { headers: asClient })).statusCode, 200)
+    for (let i = 0; i < 5; i++) {
+      assert.equal((await call('/patient/1', {
+        headers: asClient
+      })).statusCode, 200)
+    }
     assert.equal(vault.asked.length, 1)
   },
   'a key is read anew in time': async (t, dir) => {
@@ -146,7 +163,9 @@ const sentences: Record<string, Sentence> = {
       const { statusCode } = await call('method' in options ? '/patient' : '/patient/1', options)
       assert.equal(statusCode, 200)
     }
-    assert.deepEqual(service.seen.slice(1).map(({ key, body }) => [key, body]), [['one', POST.body], ['two', POST.body], ['two', '']])
+    assert.deepEqual(service.seen.slice(1).map(({ key, body }) => [key, body]), [
+      ['one', POST.body], ['two', POST.body], ['two', '']
+    ])
   },
   'a body of 1 MiB is tried once more too': async (t, dir) => {
     const { call, vault, service } = await start(t, dir)
@@ -257,12 +276,18 @@ const sentences: Record<string, Sentence> = {
   'a subscription may make so many calls a minute, over all APIs': async (t, dir) => {
     const { call } = await start(t, dir, { RATE_LIMIT: '2' })
     const statuses = []
-    for (const path of ['/patient/1', '/echo/resource', '/patient/1', '/echo/resource']) statuses.push((await call(path, { headers: asClient })).statusCode)
+    for (const path of [
+      '/patient/1', '/echo/resource', '/patient/1', '/echo/resource'
+    ]) statuses.push((await call(path, { headers: asClient })).statusCode)
     assert.deepEqual(statuses, [200, 200, 429, 429])
   },
   'and so many calls a day': async (t, dir) => {
     const { call } = await start(t, dir, { CALLS_PER_DAY: '2', RATE_LIMIT: '100' })
-    for (let i = 0; i < 2; i++) assert.equal((await call('/patient/1', { headers: asClient })).statusCode, 200)
+    for (let i = 0; i < 2; i++) {
+      assert.equal((await call('/patient/1', {
+        headers: asClient
+      })).statusCode, 200)
+    }
     const { statusCode, headers, json } = await call('/patient/1', { headers: asClient })
     assert.equal(statusCode, 403)
     assert.ok(Number(headers['retry-after']) > 86_000)
@@ -270,7 +295,9 @@ const sentences: Record<string, Sentence> = {
   },
   'the echo is told nothing, and answers behind a key': async (t, dir) => {
     const { call, vault } = await start(t, dir)
-    assert.deepEqual((await call('/echo/resource?a=1&subscription-key=x', { headers: asClient })).json(), { method: 'GET', path: '/echo/resource', query: { a: '1' } })
+    assert.deepEqual((await call('/echo/resource?a=1&subscription-key=x', { headers: asClient })).json(), {
+      method: 'GET', path: '/echo/resource', query: { a: '1' }
+    })
     assert.equal(vault.asked.length, 0)
   }
 }
@@ -280,12 +307,16 @@ t.test('the policies keep the contract', async (t) => {
 })
 
 type Change = [document: string, from: string, to: string]
-const [store, lookup, when] = ['cache-store-value', 'cache-lookup-value', 'when'].map((name) => (marker: string) => statement('patient', name, marker)) as [Find, Find, Find]
+const [store, lookup, when] = [
+  'cache-store-value', 'cache-lookup-value', 'when'
+].map((name) => (marker: string) => statement('patient', name, marker)) as [Find, Find, Find]
 type Find = (marker: string) => string
 
 /** The statement of this name, as it stands in the document, that holds `marker`. */
 function statement (document: string, name: string, marker: string) {
-  const found = [...documentOf(document).matchAll(new RegExp(`<${name}\\b(?:[^>"']|"[^"]*"|'[^']*')*>`, 'g'))].map(([text]) => text).find((text) => text.includes(marker))
+  const found = [
+    ...documentOf(document).matchAll(new RegExp(`<${name}\\b(?:[^>"']|"[^"]*"|'[^']*')*>`, 'g'))
+  ].map(([text]) => text).find((text) => text.includes(marker))
   if (!found) throw new Error(`no <${name}> holds ${marker}`)
   return found
 }
@@ -303,57 +334,212 @@ function spoiled (marker: string, from: RegExp | string, to: string): Change {
 
 const header = (name: string) => new RegExp(`<set-header name="${name}"[^]*?</set-header>`)
 
+const WITHOUT_KEY = '<when condition=\'@((string)context.Variables["host-key"] == "")\'>'
+
+const ACTIVITY_ID = ', new JProperty("activityId", context.RequestId.ToString())'
+const TEXT_PLAIN =
+  '<set-header name="Content-Type" exists-action="override"><value>text/plain</value></set-header>'
+
 const mutations: Array<[what: string, sentence: string, ...Change]> = [
-  ['every method searches', 'only POST searches: the path of a search is no patient', 'patient', 'context.Request.Method != "POST"', 'context.Request.Method == "TRACE"'],
-  ['no method searches', 'only POST searches: the path of a search is no patient', 'patient', 'context.Request.Method != "POST"', 'context.Request.Method != "GET"'],
-  ['a slash is forgotten', 'only POST searches: the path of a search is no patient', 'patient', ' || context.Request.OriginalUrl.Path == "/patient/search/"', ''],
-  ...HEADERS.map((name): [string, string, ...Change] => [`${name} is not deleted`, `a client cannot set ${name}`, ...without('global', statement('global', 'set-header', `"${name}"`))]),
-  ['the key in the header is not deleted', 'the subscription key reaches the service neither way', ...without('global', statement('global', 'set-header', 'Ocp-Apim'))],
-  ['the key in the query is not deleted', 'the subscription key reaches the service neither way', ...without('global', statement('global', 'set-query-parameter', 'subscription-key'))],
-  ['the policy of all APIs is left out', 'the subscription key reaches the service neither way', 'product', '<base />\n    <rate-limit', '<rate-limit'],
-  ['no host key is set', 'the service is shown its host key', 'patient', '<set-header name="x-functions-key" exists-action="override">\n        <value>@((string)context.Variables["host-key"])</value>\n      </set-header>', ''],
-  ['another host key is asked for', 'the service is shown its host key', 'patient', '/secrets/patient-host-key?', '/secrets/audit-host-key?'],
-  ['no actor is set', 'the service is told who asks: the id of the subscription', 'patient', '<value>@(context.Subscription.Id)</value>', '<value>client</value>'],
-  ['no address is set', 'the service is told from where', 'patient', '<value>@(context.Request.IpAddress)</value>', '<value>@(context.Subscription.Id)</value>'],
-  ['no request id is set', 'the service is told under which request', 'patient', '<set-header name="x-audit-request-id" exists-action="override">\n      <value>@(context.RequestId.ToString())</value>\n    </set-header>', ''],
-  ['the token is for another resource', 'the key is asked of the vault as the gateway\'s identity', 'patient', 'resource="https://vault.azure.net"', 'resource="https://management.azure.com"'],
-  ['the token is another identity\'s', 'the key is asked of the vault as the gateway\'s identity', 'patient', 'client-id="{{gateway-identity-client-id}}"', 'client-id="another"'],
-  ['the key is not looked up', 'the vault is not asked for every call', 'patient', lookup('"patient-host-key"'), lookup('"patient-host-key"').replace('"patient-host-key"', '"another"')],
-  ['a key is kept for a day', 'a key is read anew in time', 'patient', '        <when condition=\'@((string)context.Variables["host-key"] == "")\'>\n          <cache-lookup-value key="patient-host-key-last"', '        <when condition=\'@((string)context.Variables["host-key"] == "" &amp;&amp; (string)context.Variables["refused"] != "")\'>\n          <cache-lookup-value key="patient-host-key-last"'],
-  ['when a version becomes active is not looked at', 'a version that is not active yet is not shown, where it supersedes one', 'patient', '["attributes"]["nbf"]', '["attributes"]["none"]'],
-  ['every version counts as not active', 'one that is active is, though it has a time to begin', 'patient', '["attributes"]["nbf"] ?? 0) &gt; DateTimeOffset.UtcNow.ToUnixTimeSeconds()', '["attributes"]["nbf"] ?? 0) &gt; 0'],
-  ['when a version ends is not looked at', 'one that is not active yet is better than one that has expired', 'patient', '["attributes"]["exp"]', '["attributes"]["none"]'],
-  ['when a version ends is not looked at after a refusal', 'but not one that has expired', 'patient', '["attributes"]["exp"]', '["attributes"]["none"]'],
-  ['there is no retry', 'a key that is refused is read anew, and the call tried once more with its whole body', 'patient', '<retry condition="@(context.Response.StatusCode == 401)"', '<retry condition="@(context.Response.StatusCode == 499)"'],
-  ['the key is not read anew', 'a key that is refused is read anew, and the call tried once more with its whole body', 'patient', '<set-variable name="host-key" value=\'@("")\' />', ''],
-  ['the body is not kept', 'a key that is refused is read anew, and the call tried once more with its whole body', 'patient', ' buffer-request-body="true"', ''],
-  ['a large body is not kept', 'a body of 1 MiB is tried once more too', 'patient', ' buffer-request-body="true"', ' buffer-request-body="false"'],
-  ['it is tried again and again', 'a service that refuses every key is tried twice, and is a 503', 'patient', 'count="1"', 'count="3"'],
-  ['the version before is not tried', 'where the service does not know the newest yet, the one before it is shown', 'patient', ' || (string)context.Variables["host-key"] == (string)context.Variables["refused"]', ''],
-  ['a 401 goes to the client', 'a service that refuses every key is tried twice, and is a 503', 'patient', 'context.Response.StatusCode == 401 || context.Response.StatusCode == 403', 'context.Response.StatusCode == 403'],
-  ['a 403 goes to the client', 'a service that refuses the gateway\'s address is a 503 at once', 'patient', ' || context.Response.StatusCode == 403', ''],
-  ['a 404 does not go to the client', 'every other answer of the service is the client\'s', 'patient', ' || context.Response.StatusCode == 403', ' || context.Response.StatusCode == 404'],
-  ...['502', '503', '504'].map((status): [string, string, ...Change] => [`a ${status} of the ingress goes to the client`, 'what the ingress before the service answers is a 503', 'patient', ` || context.Response.StatusCode == ${status}`, ' || context.Response.StatusCode == 499']),
-  ['a 503 of the service does not go to the client', 'every other answer of the service is the client\'s', 'patient', ' &amp;&amp; context.Response.Headers.GetValueOrDefault("Retry-After", "") == ""', ''],
-  ['on-error says nothing', 'a service that cannot be reached is a 503', 'patient', when('LastError'), when('LastError').replace('backend', 'outbound')],
-  ['the service is called without a key', 'without any key there is a 503, and the service is not called', 'patient', '          <choose>\n            <when condition=\'@((string)context.Variables["host-key"] == "")\'>\n              <return-response>', '          <choose>\n            <when condition=\'@((string)context.Variables["host-key"] == "never")\'>\n              <return-response>'],
-  ...[['duration="86400"', 'without any key there is a 503, and the service is not called'], ['<outbound>', 'a service that refuses every key is tried twice, and is a 503'], ['<on-error>', 'a service that cannot be reached is a 503']].flatMap(([marker, sentence]): Array<[string, string, ...Change]> => [
+  [
+    'every method searches', 'only POST searches: the path of a search is no patient', 'patient',
+    'context.Request.Method != "POST"', 'context.Request.Method == "TRACE"'
+  ],
+  [
+    'no method searches', 'only POST searches: the path of a search is no patient', 'patient',
+    'context.Request.Method != "POST"', 'context.Request.Method != "GET"'
+  ],
+  [
+    'a slash is forgotten', 'only POST searches: the path of a search is no patient', 'patient',
+    ' || context.Request.OriginalUrl.Path == "/patient/search/"', ''
+  ],
+  ...HEADERS.map((name): [string, string, ...Change] => [
+    `${name} is not deleted`, `a client cannot set ${name}`,
+    ...without('global', statement('global', 'set-header', `"${name}"`))
+  ]),
+  [
+    'the key in the header is not deleted', 'the subscription key reaches the service neither way',
+    ...without('global', statement('global', 'set-header', 'Ocp-Apim'))
+  ],
+  [
+    'the key in the query is not deleted', 'the subscription key reaches the service neither way',
+    ...without('global', statement('global', 'set-query-parameter', 'subscription-key'))
+  ],
+  [
+    'the policy of all APIs is left out', 'the subscription key reaches the service neither way', 'product',
+    '<base />\n    <rate-limit', '<rate-limit'
+  ],
+  [
+    'no host key is set', 'the service is shown its host key', 'patient',
+    header('x-functions-key').exec(documentOf('patient'))![0], ''
+  ],
+  [
+    'another host key is asked for', 'the service is shown its host key', 'patient',
+    '/secrets/patient-host-key?', '/secrets/audit-host-key?'
+  ],
+  [
+    'no actor is set', 'the service is told who asks: the id of the subscription', 'patient',
+    '<value>@(context.Subscription.Id)</value>', '<value>client</value>'
+  ],
+  [
+    'no address is set', 'the service is told from where', 'patient',
+    '<value>@(context.Request.IpAddress)</value>', '<value>@(context.Subscription.Id)</value>'
+  ],
+  [
+    'no request id is set', 'the service is told under which request', 'patient',
+    header('x-audit-request-id').exec(documentOf('patient'))![0], ''
+  ],
+  [
+    'the token is for another resource', 'the key is asked of the vault as the gateway\'s identity',
+    'patient', 'resource="https://vault.azure.net"', 'resource="https://management.azure.com"'
+  ],
+  [
+    'the token is another identity\'s', 'the key is asked of the vault as the gateway\'s identity', 'patient',
+    'client-id="{{gateway-identity-client-id}}"', 'client-id="another"'
+  ],
+  [
+    'the key is not looked up', 'the vault is not asked for every call', 'patient',
+    lookup('"patient-host-key"'), lookup('"patient-host-key"').replace('"patient-host-key"', '"another"')
+  ],
+  [
+    'a key is kept for a day', 'a key is read anew in time', 'patient',
+    `${WITHOUT_KEY}\n          <cache-lookup-value key="patient-host-key-last"`,
+    `${WITHOUT_KEY.replace('"")', '"" &amp;&amp; (string)context.Variables["refused"] != "")')}
+          <cache-lookup-value key="patient-host-key-last"`
+  ],
+  [
+    'when a version becomes active is not looked at',
+    'a version that is not active yet is not shown, where it supersedes one', 'patient',
+    '["attributes"]["nbf"]', '["attributes"]["none"]'
+  ],
+  [
+    'every version counts as not active', 'one that is active is, though it has a time to begin', 'patient',
+    '["attributes"]["nbf"] ?? 0) &gt; DateTimeOffset.UtcNow.ToUnixTimeSeconds()',
+    '["attributes"]["nbf"] ?? 0) &gt; 0'
+  ],
+  [
+    'when a version ends is not looked at', 'one that is not active yet is better than one that has expired',
+    'patient', '["attributes"]["exp"]', '["attributes"]["none"]'
+  ],
+  [
+    'when a version ends is not looked at after a refusal', 'but not one that has expired', 'patient',
+    '["attributes"]["exp"]', '["attributes"]["none"]'
+  ],
+  [
+    'there is no retry',
+    'a key that is refused is read anew, and the call tried once more with its whole body', 'patient',
+    '<retry condition="@(context.Response.StatusCode == 401)"',
+    '<retry condition="@(context.Response.StatusCode == 499)"'
+  ],
+  [
+    'the key is not read anew',
+    'a key that is refused is read anew, and the call tried once more with its whole body', 'patient',
+    '<set-variable name="host-key" value=\'@("")\' />', ''
+  ],
+  [
+    'the body is not kept',
+    'a key that is refused is read anew, and the call tried once more with its whole body', 'patient',
+    ' buffer-request-body="true"', ''
+  ],
+  [
+    'a large body is not kept', 'a body of 1 MiB is tried once more too', 'patient',
+    ' buffer-request-body="true"', ' buffer-request-body="false"'
+  ],
+  [
+    'it is tried again and again', 'a service that refuses every key is tried twice, and is a 503', 'patient',
+    'count="1"', 'count="3"'
+  ],
+  [
+    'the version before is not tried',
+    'where the service does not know the newest yet, the one before it is shown', 'patient',
+    ' || (string)context.Variables["host-key"] == (string)context.Variables["refused"]', ''
+  ],
+  [
+    'a 401 goes to the client', 'a service that refuses every key is tried twice, and is a 503', 'patient',
+    'context.Response.StatusCode == 401 || context.Response.StatusCode == 403',
+    'context.Response.StatusCode == 403'
+  ],
+  [
+    'a 403 goes to the client', 'a service that refuses the gateway\'s address is a 503 at once', 'patient',
+    ' || context.Response.StatusCode == 403', ''
+  ],
+  [
+    'a 404 does not go to the client', 'every other answer of the service is the client\'s', 'patient',
+    ' || context.Response.StatusCode == 403', ' || context.Response.StatusCode == 404'
+  ],
+  ...['502', '503', '504'].map((status): [string, string, ...Change] => [
+    `a ${status} of the ingress goes to the client`, 'what the ingress before the service answers is a 503',
+    'patient', ` || context.Response.StatusCode == ${status}`, ' || context.Response.StatusCode == 499'
+  ]),
+  [
+    'a 503 of the service does not go to the client', 'every other answer of the service is the client\'s',
+    'patient', ' &amp;&amp; context.Response.Headers.GetValueOrDefault("Retry-After", "") == ""', ''
+  ],
+  [
+    'on-error says nothing', 'a service that cannot be reached is a 503', 'patient', when('LastError'),
+    when('LastError').replace('backend', 'outbound')
+  ],
+  [
+    'the service is called without a key', 'without any key there is a 503, and the service is not called',
+    'patient',
+    `${WITHOUT_KEY}\n              <return-response>`,
+    `${WITHOUT_KEY.replace('""', '"never"')}\n              <return-response>`
+  ],
+  ...[
+    ['duration="86400"', 'without any key there is a 503, and the service is not called'],
+    ['<outbound>', 'a service that refuses every key is tried twice, and is a 503'],
+    ['<on-error>', 'a service that cannot be reached is a 503']
+  ].flatMap(([marker, sentence]): Array<[string, string, ...Change]> => [
     ['a 503 does not tell when to try again', sentence!, ...spoiled(marker!, header('Retry-After'), '')],
-    ['a 503 does not tell its type', sentence!, ...spoiled(marker!, header('Content-Type'), '<set-header name="Content-Type" exists-action="override"><value>text/plain</value></set-header>')],
+    ['a 503 has another type', sentence!, ...spoiled(marker!, header('Content-Type'), TEXT_PLAIN)],
     ['a 503 says something else', sentence!, ...spoiled(marker!, 'Service unavailable', 'Unavailable')],
     ['a 503 is a 500', sentence!, ...spoiled(marker!, 'code="503"', 'code="500"')],
-    ['a 503 does not name the request', sentence!, ...spoiled(marker!, ', new JProperty("activityId", context.RequestId.ToString())', '')]
+    ['a 503 does not name the request', sentence!, ...spoiled(marker!, ACTIVITY_ID, '')]
   ]),
-  ['what was shown is not kept', 'an outage of the vault costs no request', 'patient', store('"patient-host-key-last"'), ''],
-  ['what was shown is not looked up', 'an outage of the vault costs no request', 'patient', lookup('"patient-host-key-last"'), lookup('"patient-host-key-last"').replace('-last"', '-lost"')],
-  ['the newest is not kept', 'nor does it where the key in use expires meanwhile, and the next one was known', 'patient', store('"patient-host-key-next"'), ''],
-  ['the newest is not looked up', 'nor does it where the key in use expires meanwhile, and the next one was known', 'patient', lookup('"patient-host-key-next"'), lookup('"patient-host-key-next"').replace('-next"', '-lost"')],
-  ['an error of the vault ends the call', 'an outage of the vault costs no request', 'patient', 'ignore-error="true"', 'ignore-error="false"'],
-  ['every call asks the vault', 'while the vault does not answer, one call waits for it and the others go on', 'patient', store('"patient-host-key"'), ''],
-  ['the rate is not limited', 'a subscription may make so many calls a minute, over all APIs', ...without('product', statement('product', 'rate-limit', 'calls'))],
-  ['the Patient API is outside of the product', 'a subscription may make so many calls a minute, over all APIs', 'patient', '<base />\n    <set-backend-service', '<set-backend-service'],
-  ['the Echo API is outside of the product', 'a subscription may make so many calls a minute, over all APIs', 'echo', '<inbound>\n    <base />', '<inbound>'],
-  ['there is no quota', 'and so many calls a day', ...without('product', statement('product', 'quota', 'calls'))]
+  [
+    'what was shown is not kept', 'an outage of the vault costs no request', 'patient',
+    store('"patient-host-key-last"'), ''
+  ],
+  [
+    'what was shown is not looked up', 'an outage of the vault costs no request', 'patient',
+    lookup('"patient-host-key-last"'), lookup('"patient-host-key-last"').replace('-last"', '-lost"')
+  ],
+  [
+    'the newest is not kept',
+    'nor does it where the key in use expires meanwhile, and the next one was known', 'patient',
+    store('"patient-host-key-next"'), ''
+  ],
+  [
+    'the newest is not looked up',
+    'nor does it where the key in use expires meanwhile, and the next one was known', 'patient',
+    lookup('"patient-host-key-next"'), lookup('"patient-host-key-next"').replace('-next"', '-lost"')
+  ],
+  [
+    'an error of the vault ends the call', 'an outage of the vault costs no request', 'patient',
+    'ignore-error="true"', 'ignore-error="false"'
+  ],
+  [
+    'every call asks the vault',
+    'while the vault does not answer, one call waits for it and the others go on', 'patient',
+    store('"patient-host-key"'), ''
+  ],
+  [
+    'the rate is not limited', 'a subscription may make so many calls a minute, over all APIs',
+    ...without('product', statement('product', 'rate-limit', 'calls'))
+  ],
+  [
+    'the Patient API is outside of the product',
+    'a subscription may make so many calls a minute, over all APIs', 'patient',
+    '<base />\n    <set-backend-service', '<set-backend-service'
+  ],
+  [
+    'the Echo API is outside of the product', 'a subscription may make so many calls a minute, over all APIs',
+    'echo', '<inbound>\n    <base />', '<inbound>'
+  ],
+  [
+    'there is no quota', 'and so many calls a day',
+    ...without('product', statement('product', 'quota', 'calls'))
+  ]
 ]
 
 t.test('a changed policy breaks the contract', async (t) => {
@@ -369,15 +555,22 @@ t.test('a policy that a rotation of keys does not allow stops the start', async 
   const stored = store('"patient-host-key"')
   for (const seconds of ['300', '600', '86400']) {
     const dir = changed(t, 'patient', stored, stored.replace('{{host-key-cache-seconds}}', seconds))
-    await t.rejects(start(t, dir), { name: 'PolicyError', message: /^patient\.xml:\d+: duration is \d+ s, and must be less than half of KEY_GRACE_SECONDS, 600 s$/ })
+    await t.rejects(start(t, dir), {
+      name: 'PolicyError',
+      message: /^patient\.xml:\d+: duration is \d+ s, and must be less than half of KEY_GRACE_SECONDS, 600 s$/
+    })
   }
-  await t.rejects(start(t, undefined, { KEY_GRACE_SECONDS: '120' }), { message: /duration is 60 s, and must be less than half of KEY_GRACE_SECONDS, 120 s/ })
+  await t.rejects(start(t, undefined, { KEY_GRACE_SECONDS: '120' }), {
+    message: /duration is 60 s, and must be less than half of KEY_GRACE_SECONDS, 120 s/
+  })
   await t.resolves(start(t, undefined, { KEY_GRACE_SECONDS: '121' }))
 })
 
 t.test('nor does one that gives a service less time than it may take', async (t) => {
   for (const document of ['patient', 'global']) {
     const dir = changed(t, document, 'timeout="60"', 'timeout="50"')
-    await t.rejects(start(t, dir), { name: 'PolicyError', message: /timeout is 50 s, and a service may take 50 s/ })
+    await t.rejects(start(t, dir), {
+      name: 'PolicyError', message: /timeout is 50 s, and a service may take 50 s/
+    })
   }
 })

@@ -6,9 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
-import { PolicyResponse } from '../policies/expressions.ts'
-import type { SendRequest } from '../policies/requests.ts'
-import type { VaultRequest } from '../policies/exchange.ts'
+import { PolicyResponse, type SendRequest, type VaultRequest } from '../policies/exchange.ts'
 
 const POLICIES = fileURLToPath(new URL('../../../../terraform/policies', import.meta.url))
 
@@ -34,7 +32,14 @@ interface Attributes {
 
 /** A vault of the host key that tests change, and what it was asked. */
 export function vaultOf (first: string) {
-  const versions: Array<{ id: string, value: string, attributes: Attributes, tags?: { previous: string } }> = []
+  const versions: Array<{
+    id: string,
+    value: string,
+    attributes: Attributes,
+    tags?: {
+      previous: string
+    }
+  }> = []
   const asked: VaultRequest[] = []
   const state: { away: boolean, until?: Promise<void> } = { away: false }
 
@@ -45,7 +50,9 @@ export function vaultOf (first: string) {
     const { pathname } = new URL(request.url)
     const [, secrets, name, id] = pathname.split('/')
     const version = id ? versions.find((version) => version.id === id) : versions.at(-1)
-    if (secrets !== 'secrets' || name !== 'patient-host-key' || !version) return new PolicyResponse(404, '{"error":{"code":"SecretNotFound"}}')
+    if (secrets !== 'secrets' || name !== 'patient-host-key' || !version) {
+      return new PolicyResponse(404, '{"error":{"code":"SecretNotFound"}}')
+    }
     if (version.attributes.enabled === false) return new PolicyResponse(403, '{"error":{"code":"Forbidden"}}')
     return new PolicyResponse(200, JSON.stringify(version))
   }
@@ -53,7 +60,14 @@ export function vaultOf (first: string) {
   /** Adds a version that supersedes the newest. */
   function add (value: string, attributes: Attributes = {}) {
     const previous = versions.at(-1)?.id
-    versions.push({ id: `v${versions.length}`, value, attributes: { enabled: true, ...attributes }, ...(previous && { tags: { previous } }) })
+    versions.push({
+      id: `v${versions.length}`,
+      value,
+      attributes: {
+        enabled: true, ...attributes
+      },
+      ...(previous && { tags: { previous } })
+    })
   }
 
   function change (value: string, attributes: Attributes) {
@@ -74,7 +88,9 @@ export async function startGuarded (t: Test, ...first: string[]) {
     for await (const chunk of request) chunks.push(chunk)
     const key = String(request.headers['x-functions-key'])
     seen.push({ key, url: request.url!, headers: request.headers, body: Buffer.concat(chunks).toString() })
-    response.writeHead(keys.has(key) ? 200 : state.refusal, { 'www-authenticate': 'service', ...state.fields }).end('{}')
+    response.writeHead(keys.has(key) ? 200 : state.refusal, {
+      'www-authenticate': 'service', ...state.fields
+    }).end('{}')
   })
   await once(server.listen(0, '127.0.0.1'), 'listening')
   t.teardown(() => new Promise((resolve) => {

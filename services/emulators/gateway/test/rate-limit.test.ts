@@ -13,13 +13,17 @@ t.test('a subscription past its rate is told when to try again, and no other one
   t.equal(statusCode, 429)
   t.match(headers['retry-after'], /^[1-9]\d*$/)
   t.ok(Number(headers['retry-after']) <= 60)
-  t.strictSame(json(), { statusCode: 429, message: `Rate limit is exceeded. Try again in ${headers['retry-after']} seconds.` })
+  t.strictSame(json(), {
+    statusCode: 429, message: `Rate limit is exceeded. Try again in ${headers['retry-after']} seconds.`
+  })
   t.equal((await call('/patient/4', { headers: asReader })).statusCode, 200)
 })
 
 t.test('no rate is limited by default', async (t) => {
   const service = await startService(t)
   const { call } = await startGateway(t, urlOf(service))
-  const answers = await Promise.all(Array.from({ length: 200 }, () => call('/echo/resource', { headers: asClient })))
+  const answers = await Promise.all(Array.from({
+    length: 200
+  }, () => call('/echo/resource', { headers: asClient })))
   t.ok(answers.every(({ statusCode }) => statusCode === 200))
 })

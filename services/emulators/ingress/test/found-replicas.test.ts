@@ -49,8 +49,12 @@ async function startIngress (
     await app.close()
   })
   async function call (body?: string, headers = {}) {
-    const response = await pool.request({ method: body === undefined ? 'GET' : 'POST', path: '/x', body, headers })
-    return { status: response.statusCode, replica: response.headers['x-replica'], text: await response.body.text() }
+    const response = await pool.request({
+      method: body === undefined ? 'GET' : 'POST', path: '/x', body, headers
+    })
+    return {
+      status: response.statusCode, replica: response.headers['x-replica'], text: await response.body.text()
+    }
   }
   /** Calls until `done` holds for the replicas that answered since the last time. */
   async function callUntil (done: (replicas: Set<unknown>) => boolean) {

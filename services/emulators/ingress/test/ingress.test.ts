@@ -17,7 +17,9 @@ type Ingress = Awaited<ReturnType<typeof startIngress>>
 const pidOf = async (answer: ReturnType<Ingress['call']>) => (await answer).json().pid as number
 
 /** An answer of the ingress itself, as Envoy's are. */
-function isEnvoys (t: Test, { statusCode, headers, text }: Awaited<ReturnType<Ingress['call']>>, status: number, said: RegExp) {
+function isEnvoys (t: Test, {
+  statusCode, headers, text
+}: Awaited<ReturnType<Ingress['call']>>, status: number, said: RegExp) {
   t.equal(statusCode, status)
   t.match(headers, { server: 'envoy', 'content-type': 'text/plain' })
   t.notHas(headers, 'retry-after')
@@ -34,7 +36,9 @@ t.test('no replica runs before the first request, which starts one and is answer
 
 t.test('a burst during the start is answered, all of it, by one replica', async (t) => {
   const { call } = await startIngress(t)
-  const answers = await Promise.all(Array.from({ length: 40 }, (_, i) => i % 2 ? call('/seen') : call('/echo', { method: 'POST', body: `${i}` })))
+  const answers = await Promise.all(Array.from({
+    length: 40
+  }, (_, i) => i % 2 ? call('/seen') : call('/echo', { method: 'POST', body: `${i}` })))
   for (const [i, { statusCode, text }] of answers.entries()) {
     t.equal(statusCode, 200)
     if (i % 2 === 0) t.equal(text, `${i}`)
@@ -42,8 +46,10 @@ t.test('a burst during the start is answered, all of it, by one replica', async 
   t.equal(new Set(answers.filter((_, i) => i % 2).map(({ json }) => json().pid)).size, 1)
 })
 
-t.test('requests that come at the same time start more replicas, as many as there may be, and are spread over them', async (t) => {
-  const { call, replicas, ready, hold, release } = await startIngress(t, { CONCURRENT_REQUESTS: '2', MAX_REPLICAS: '3' })
+t.test('simultaneous requests start more replicas, up to the maximum, and are spread', async (t) => {
+  const {
+    call, replicas, ready, hold, release
+  } = await startIngress(t, { CONCURRENT_REQUESTS: '2', MAX_REPLICAS: '3' })
   hold()
   const first = Array.from({ length: 9 }, () => call('/held'))
   await ready(3)
@@ -56,7 +62,9 @@ t.test('requests that come at the same time start more replicas, as many as ther
 })
 
 t.test('the replica with the fewest requests gets the next', async (t) => {
-  const { call, ready, hold, release } = await startIngress(t, { CONCURRENT_REQUESTS: '1', MAX_REPLICAS: '2' })
+  const {
+    call, ready, hold, release
+  } = await startIngress(t, { CONCURRENT_REQUESTS: '1', MAX_REPLICAS: '2' })
   hold()
   const held = [call('/held'), call('/held')]
   await ready(2)
@@ -112,7 +120,9 @@ t.test('one that kills itself with a request is a 502, and the request is not se
 })
 
 t.test('replicas that are told to end, one after another under load, cost no request', async (t) => {
-  const { call, replicas, has } = await startIngress(t, { CONCURRENT_REQUESTS: '2', MAX_REPLICAS: '2', DRAIN_SECONDS: '2' })
+  const {
+    call, replicas, has
+  } = await startIngress(t, { CONCURRENT_REQUESTS: '2', MAX_REPLICAS: '2', DRAIN_SECONDS: '2' })
   const failures: number[] = []
   const answered = { count: 0 }
   const ending = new AbortController()
@@ -139,12 +149,20 @@ t.test('the service is told the address of the peer, and what else an ingress te
   const { call, port } = await startIngress(t)
   const { json } = await call('/seen?a=%zz', {
     method: 'DELETE',
-    headers: { 'X-Forwarded-For': '192.0.2.1', 'x-forwarded-proto': 'https', 'x-forwarded-host': 'forged', traceparent: 'kept', 'x-other': 'kept' }
+    headers: {
+      'X-Forwarded-For': '192.0.2.1',
+      'x-forwarded-proto': 'https',
+      'x-forwarded-host': 'forged',
+      traceparent: 'kept',
+      'x-other': 'kept'
+    }
   })
   const { method, url, rawHeaders } = json()
   t.equal(method, 'DELETE')
   t.equal(url, '/seen?a=%zz')
-  const fields = Object.groupBy(Array.from({ length: rawHeaders.length / 2 }, (_, i) => rawHeaders.slice(2 * i, 2 * i + 2)), ([name]) => name.toLowerCase())
+  const fields = Object.groupBy(Array.from({
+    length: rawHeaders.length / 2
+  }, (_, i) => rawHeaders.slice(2 * i, 2 * i + 2)), ([name]) => name.toLowerCase())
   const values = (name: string) => fields[name]?.map(([, value]) => value)
   t.strictSame(values('x-forwarded-for'), ['127.0.0.1'])
   t.strictSame(values('x-forwarded-proto'), ['http'])
@@ -154,7 +172,7 @@ t.test('the service is told the address of the peer, and what else an ingress te
   t.strictSame(values('x-other'), ['kept'])
 })
 
-t.test('where no replica can start, a request is a 503 in time, and one that comes when it can is answered', async (t) => {
+t.test('while no replica can start requests get a 503 in time, and afterwards a response', async (t) => {
   const { call, breakDown, mend } = await startIngress(t, { WAIT_SECONDS: '1' })
   breakDown()
   isEnvoys(t, await call('/seen'), 503, /no healthy upstream/)

@@ -34,7 +34,9 @@ export async function startIngress (t: Test, settings: NodeJS.ProcessEnv = {}) {
     HELD_FILE: files.held,
     ...settings
   }
-  const ingress = spawn(process.execPath, ['--import', ORPHAN, MAIN], { env, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
+  const ingress = spawn(process.execPath, [
+    '--import', ORPHAN, MAIN
+  ], { env, stdio: ['ignore', 'pipe', 'inherit', 'ipc'] })
   const ended = once(ingress, 'exit')
   let log = ''
   ingress.stdout!.setEncoding('utf8').on('data', (chunk) => { log += chunk })
@@ -59,8 +61,11 @@ export async function startIngress (t: Test, settings: NodeJS.ProcessEnv = {}) {
 
   /** The processes that it has started. */
   async function replicas () {
-    const { stdout } = await promisify(execFile)('ps', ['-o', 'pid=,stat=', '--ppid', String(ingress.pid)]).catch(() => ({ stdout: '' }))
-    return stdout.trim().split('\n').filter((line) => line && !line.includes('Z')).map((line) => Number(line.trim().split(/\s+/)[0]))
+    const { stdout } = await promisify(execFile)('ps', [
+      '-o', 'pid=,stat=', '--ppid', String(ingress.pid)
+    ]).catch(() => ({ stdout: '' }))
+    const running = stdout.trim().split('\n').filter((line) => line && !line.includes('Z'))
+    return running.map((line) => Number(line.trim().split(/\s+/)[0]))
   }
 
   return {

@@ -1,9 +1,9 @@
 import { createHash, createHmac, pbkdf2Sync, randomBytes, timingSafeEqual } from 'node:crypto'
-import { CommandError } from '../errors.ts'
+import { CommandError, notSupported } from '../errors.ts'
 
 export const mechanism = 'SCRAM-SHA-256'
-export const iterations = 15000
-export const saltLength = 28
+const iterations = 15000
+const saltLength = 28
 
 /** What is stored of a password: with it a proof can be checked, not made. */
 export interface Credential {
@@ -16,18 +16,11 @@ export interface Credential {
 const hmac = (key: Uint8Array, text: string): Buffer => createHmac('sha256', key).update(text).digest()
 const hash = (bytes: Uint8Array): Buffer => createHash('sha256').update(bytes).digest()
 
-/**
- * Maps what SASLprep (RFC 4013) maps, as clients do before they log in. What it prohibits is not refused
- * here: clients refuse such a password themselves, so that nobody can log in with it.
- */
-const prepared = (password: string): string => password
-  .replace(/[\u1680\u200b]/g, ' ')
-  .replace(/\u00ad|\u034f|\u1806|[\u180b-\u180d]|\u200c|\u200d|\u2060|[\ufe00-\ufe0f]|\ufeff/g, '')
-  .normalize('NFKC')
-
+/** Throws CommandNotSupported for characters that clients map before they log in (RFC 4013). */
 export function credentialOf (password: string): Credential {
+  if (!/^[ -~]+$/.test(password)) throw notSupported('a password of other characters than printable ASCII')
   const salt = randomBytes(saltLength)
-  const salted = pbkdf2Sync(prepared(password), salt, iterations, 32, 'sha256')
+  const salted = pbkdf2Sync(password, salt, iterations, 32, 'sha256')
   return {
     salt,
     iterations,
@@ -55,29 +48,20 @@ export class Conversation {
   credential: Credential | undefined
   /** Whether the client has proved that it knows the password, and has been answered. */
   done = false
-  #lookUp: (name: string) => Credential
-  #skipEmptyExchange: boolean
-  #next: 'first' | 'final' | 'empty' = 'first'
+  #lookUp: (name: string) => Credential | undefined
   #header = ''
   #nonce = ''
   #messages = ''
 
-  constructor (database: string, lookUp: (name: string) => Credential, skipEmptyExchange: boolean) {
+  constructor (database: string, lookUp: (name: string) => Credential | undefined) {
     this.database = database
     this.#lookUp = lookUp
-    this.#skipEmptyExchange = skipEmptyExchange
   }
 
   /** The answer to the client's next payload. */
   answer (payload: Buffer): Buffer {
     if (payload.length > maxPayload || this.done) throw authenticationFailed()
-    switch (this.#next) {
-      case 'first': return this.#first(payload.toString())
-      case 'final': return this.#final(payload.toString())
-      default:
-        this.done = true
-        return Buffer.alloc(0)
-    }
+    return this.credential === undefined ? this.#first(payload.toString()) : this.#final(payload.toString())
   }
 
   #first (message: string): Buffer {
@@ -87,12 +71,12 @@ export class Conversation {
     }
     this.name = encoded!.replace(/=(2C|3D)/g, (_, code) => code === '2C' ? ',' : '=')
     this.credential = this.#lookUp(this.name)
+    if (this.credential === undefined) throw authenticationFailed()
     const { salt, iterations } = this.credential
     this.#header = header
     this.#nonce = clientNonce + randomBytes(24).toString('base64')
     const answer = `r=${this.#nonce},s=${Buffer.from(salt).toString('base64')},i=${iterations}`
     this.#messages = `${bare},${answer}`
-    this.#next = 'final'
     return Buffer.from(answer)
   }
 
@@ -107,8 +91,7 @@ export class Conversation {
     const signature = hmac(storedKey, messages)
     const clientKey = given.map((byte, i) => byte ^ signature[i]!)
     if (!timingSafeEqual(hash(clientKey), storedKey)) throw authenticationFailed()
-    this.#next = 'empty'
-    this.done = this.#skipEmptyExchange
+    this.done = true
     return Buffer.from(`v=${hmac(serverKey, messages).toString('base64')}`)
   }
 }

@@ -1,6 +1,7 @@
-import { BSONValue, Binary, Double, Int32, Long, ObjectId } from 'bson'
-import { notSupported } from '../errors.ts'
-import { namesOf, typeName } from './values.ts'
+import { BSONValue, Long } from 'bson'
+import type { Binary, ObjectId } from 'bson'
+import { CommandError, notSupported } from '../errors.ts'
+import { field, isDocument, toNumber, typeName } from './values.ts'
 import type { Doc, Value } from './values.ts'
 
 /*
@@ -44,142 +45,71 @@ export function orderOf (value: Value): number {
   }
 }
 
-/** The key being written, up to `at`. One is enough: no key is made while another is under way. */
-let buffer = Buffer.allocUnsafe(4096)
-let at = 0
-
-function reserve (bytes: number): void {
-  if (at + bytes <= buffer.length) return
-  const larger = Buffer.allocUnsafe(Math.max(buffer.length * 2, at + bytes))
-  buffer.copy(larger, 0, 0, at)
-  buffer = larger
-}
-
-function putByte (byte: number): void {
-  reserve(1)
-  buffer[at++] = byte
-}
+const bytes = (...values: number[]): Buffer => Buffer.from(values)
 
 /** Text ends in 00 01; a zero byte within it is written 00 ff. */
-function putText (text: string): void {
-  const start = at
-  reserve(text.length * 3 + 2)
-  at += buffer.write(text, at)
-  if (buffer.subarray(start, at).includes(0)) {
-    const plain = Buffer.from(buffer.subarray(start, at))
-    at = start
-    reserve(plain.length * 2 + 2)
-    for (const byte of plain) {
-      buffer[at++] = byte
-      if (byte === 0) buffer[at++] = 0xff
-    }
-  }
-  buffer[at++] = 0
-  buffer[at++] = 1
+function textKey (text: string): Buffer {
+  const plain = Buffer.from(text)
+  const escape = (byte: number): number[] => byte === 0 ? [0, 0xff] : [byte]
+  return Buffer.concat([plain.includes(0) ? bytes(...[...plain].flatMap(escape)) : plain, bytes(0, 1)])
 }
 
-function putDouble (value: number): void {
-  reserve(8)
-  if (Number.isNaN(value)) buffer.fill(0, at, at + 8)
-  else {
-    buffer.writeDoubleBE(value === 0 ? 0 : value, at)
-    if (buffer[at]! & 0x80) for (let i = at; i < at + 8; i++) buffer[i] = ~buffer[i]!
-    else buffer[at]! |= 0x80
-  }
-  at += 8
+/** Throws CommandNotSupported for a long that a double cannot hold exactly. */
+function numberKey (value: Value): Buffer {
+  const number = toNumber(value)!
+  if (value instanceof Long && !Number.isSafeInteger(number)) throw notSupported('a long beyond 2^53')
+  // The last byte is 0: earlier versions stored the digits of larger longs after a 1
+  const key = Buffer.alloc(9)
+  if (Number.isNaN(number)) return key
+  key.writeDoubleBE(number === 0 ? 0 : number)
+  if (key[0]! & 0x80) for (let i = 0; i < 8; i++) key[i] = ~key[i]!
+  else key[0]! |= 0x80
+  return key
 }
 
-const scratch = Buffer.alloc(8)
-
-/** The next double below one that is not zero. */
-function nextDown (value: number): number {
-  scratch.writeDoubleBE(value)
-  const bits = scratch.readBigInt64BE()
-  scratch.writeBigInt64BE(value > 0 ? bits - 1n : bits + 1n)
-  return scratch.readDoubleBE()
+function binaryKey (value: Binary): Buffer {
+  const head = Buffer.alloc(5)
+  head.writeUInt32BE(value.position)
+  head[4] = value.sub_type
+  return Buffer.concat([head, value.buffer.subarray(0, value.position)])
 }
 
-/** The greatest double not above the number, then, only if that differs from it, its decimal digits. */
-function putLarge (long: bigint): void {
-  let double = Number(long)
-  if (BigInt(double) > long) double = nextDown(double)
-  putDouble(double)
-  if (BigInt(double) === long) return putByte(0)
-  putByte(1)
-  const start = at
-  const digits = (long < 0n ? -long : long).toString()
-  reserve(digits.length + 3)
-  at = buffer.writeUInt16BE(digits.length + 0x4000, at)
-  at += buffer.write(digits.replace(/0+$/, ''), at, 'latin1')
-  buffer[at++] = 0
-  if (long < 0n) for (let i = start; i < at; i++) buffer[i] = ~buffer[i]!
+function dateKey (value: Date): Buffer {
+  const key = Buffer.alloc(8)
+  key.writeBigInt64BE(BigInt(value.getTime()))
+  key[0]! ^= 0x80
+  return key
 }
 
-/** A number that a double holds exactly, undefined for a long that it does not. */
-function exactNumber (value: Value): number | undefined {
-  if (typeof value === 'number') return value
-  if (value instanceof Int32 || value instanceof Double) return value.value
-  const number = (value as Long).toNumber()
-  return Number.isSafeInteger(number) ? number : undefined
+function objectKey (value: Doc): Buffer {
+  const fields = Object.entries(value).map(([name, inner]) => {
+    const type = orderOf(inner)
+    return Buffer.concat([bytes(type), textKey(name), payloadOf(type, inner)])
+  })
+  return Buffer.concat([...fields, bytes(0)])
 }
 
-function putNumber (value: Value): void {
-  const number = exactNumber(value)
-  if (number === undefined) return putLarge((value as Long).toBigInt())
-  putDouble(number)
-  putByte(0)
-}
-
-function putBinary (value: Binary): void {
-  const bytes = value.buffer.subarray(0, value.position)
-  reserve(bytes.length + 5)
-  at = buffer.writeUInt32BE(bytes.length, at)
-  buffer[at++] = value.sub_type
-  buffer.set(bytes, at)
-  at += bytes.length
-}
-
-function putDate (value: Date): void {
-  reserve(8)
-  buffer.writeBigInt64BE(BigInt(value.getTime()), at)
-  buffer[at]! ^= 0x80
-  at += 8
-}
-
-function putObject (value: Doc): void {
-  for (const name of namesOf(value)) {
-    const type = orderOf(value[name])
-    putByte(type)
-    putText(name)
-    putPayload(type, value[name])
-  }
-  putByte(0)
-}
-
-function putPayload (type: number, value: Value): void {
+function payloadOf (type: number, value: Value): Buffer {
   switch (type) {
-    case order.string: return putText(value as string)
-    case order.number: return putNumber(value)
-    case order.bool: return putByte(value === true ? 1 : 0)
-    case order.date: return putDate(value as Date)
-    case order.binary: return putBinary(value as Binary)
-    case order.object: return putObject(value as Doc)
-    case order.objectId:
-      reserve(12)
-      buffer.set((value as ObjectId).id, at)
-      at += 12
-      return
-    case order.array:
-      for (const item of value as Value[]) putValue(item)
-      putByte(0)
+    case order.string: return textKey(value as string)
+    case order.number: return numberKey(value)
+    case order.bool: return bytes(value === true ? 1 : 0)
+    case order.date: return dateKey(value as Date)
+    case order.binary: return binaryKey(value as Binary)
+    case order.object: return objectKey(value as Doc)
+    case order.objectId: return Buffer.from((value as ObjectId).id)
+    case order.array: return Buffer.concat([...(value as Value[]).map(keyOf), bytes(0)])
+    default: return bytes()
   }
 }
 
-function putValue (value: Value): void {
+/** The key of one value, ascending. */
+export function keyOf (value: Value): Buffer {
   const type = orderOf(value)
-  putByte(type)
-  putPayload(type, value)
+  return Buffer.concat([bytes(type), payloadOf(type, value)])
 }
+
+export const invert = (key: Buffer): Buffer => key.map((byte) => ~byte) as Buffer
 
 /** One part of the key of an index or a sort. */
 export interface KeyPart {
@@ -190,48 +120,106 @@ export interface KeyPart {
 
 /** The key of several values, each in the direction of its part. */
 export function compoundKey (parts: KeyPart[], values: Value[]): Buffer {
-  at = 0
-  for (let i = 0; i < parts.length; i++) {
-    const start = at
-    putValue(values[i])
-    if (parts[i]!.direction < 0) for (let j = start; j < at; j++) buffer[j] = ~buffer[j]!
-  }
-  return Buffer.from(buffer.subarray(0, at))
-}
-
-/** The key of one value, ascending. */
-export function keyOf (value: Value): Buffer {
-  at = 0
-  putValue(value)
-  return Buffer.from(buffer.subarray(0, at))
-}
-
-export function invert (key: Buffer): Buffer {
-  const out = Buffer.allocUnsafe(key.length)
-  for (let i = 0; i < key.length; i++) out[i] = ~key[i]!
-  return out
-}
-
-function compareNumbers (x: number, y: number): number {
-  if (Number.isNaN(x) || Number.isNaN(y)) return Number(Number.isNaN(y)) - Number(Number.isNaN(x))
-  return x < y ? -1 : x > y ? 1 : 0
+  const keys = values.map(keyOf)
+  return Buffer.concat(parts.map(({ direction }, i) => direction < 0 ? invert(keys[i]!) : keys[i]!))
 }
 
 /** Compares two values of any types in BSON order; strings by their UTF-8 bytes. */
-export function compare (a: Value, b: Value): number {
-  const type = orderOf(a)
-  if (type !== orderOf(b)) return type - orderOf(b)
-  if (type === order.string && a === b) return 0
-  if (type === order.bool || type === order.date) return compareNumbers(Number(a), Number(b))
-  if (type === order.number) {
-    const [x, y] = [exactNumber(a), exactNumber(b)]
-    if (x !== undefined && y !== undefined) return compareNumbers(x, y)
-  }
-  return Buffer.compare(keyOf(a), keyOf(b))
-}
+export const compare = (a: Value, b: Value): number => Buffer.compare(keyOf(a), keyOf(b))
 
 /** Whether two values are equal as the server compares: int 1 equals double 1. */
 export function equal (a: Value, b: Value): boolean {
-  if (a === undefined || b === undefined) return false
-  return a === b || (orderOf(a) === orderOf(b) && compare(a, b) === 0)
+  return a !== undefined && b !== undefined && (a === b || compare(a, b) === 0)
+}
+
+/** The parts of a key pattern, whose directions are numbers. */
+export function keyParts (pattern: Doc): KeyPart[] {
+  return Object.entries(pattern).map(([path, direction]) => (
+    { path, names: path.split('.'), direction: toNumber(direction)! < 0 ? -1 : 1 }
+  ))
+}
+
+/**
+ * The keys of a document for a compound pattern: one, or with an array one for each distinct element. Calls
+ * `onArray` if a path goes through an array. Throws CannotIndexParallelArrays for several arrays.
+ */
+export function documentKeys (doc: Doc, parts: KeyPart[], onArray?: () => void): Buffer[] {
+  const keys: Buffer[] = []
+  const places = parts.map((_, part): Place => ({ part, value: doc, depth: 0 }))
+  expand(places, { parts, keys, onArray, values: new Array(parts.length) })
+  if (keys.length === 1) return keys
+  keys.sort(Buffer.compare)
+  return keys.filter((key, i) => i === 0 || !key.equals(keys[i - 1]!))
+}
+
+/** How far the path of a part has been followed. */
+interface Place { part: number, value: Value, depth: number }
+
+interface Expansion {
+  parts: KeyPart[]
+  /** The values of the parts whose path has been followed to its end. */
+  values: Value[]
+  keys: Buffer[]
+  onArray: (() => void) | undefined
+}
+
+/** Follows a path until its end or an array, whose elements have to be taken one by one. */
+function follow ({ part, value, depth }: Place, names: string[]): Place {
+  for (; depth < names.length && value !== undefined && !Array.isArray(value); depth++) {
+    value = isDocument(value) ? field(value, names[depth]!) : undefined
+  }
+  return { part, value, depth }
+}
+
+function expand (places: Place[], expansion: Expansion): void {
+  const { parts, values, keys, onArray } = expansion
+  const through: Place[] = []
+  for (const place of places) {
+    const next = follow(place, parts[place.part]!.names)
+    if (!Array.isArray(next.value)) {
+      values[place.part] = next.value ?? null
+      continue
+    }
+    if (through.length > 0 && through[0]!.value !== next.value) refuseParallel(parts, through[0]!, next)
+    through.push(next)
+    onArray?.()
+  }
+  const array = through[0]?.value as Value[] | undefined
+  if (array === undefined) {
+    keys.push(compoundKey(parts, values))
+  } else if (array.length === 0) {
+    for (const { part, depth } of through) {
+      values[part] = depth === parts[part]!.names.length ? undefined : null
+    }
+    keys.push(compoundKey(parts, values))
+  } else {
+    for (const item of array) expandItem(item, through, { ...expansion, values: values.slice() })
+  }
+}
+
+function expandItem (item: Value, through: Place[], expansion: Expansion): void {
+  const { parts, values, keys } = expansion
+  const rest: Place[] = []
+  for (const { part, depth } of through) {
+    if (depth === parts[part]!.names.length) values[part] = item ?? null
+    else if (isDocument(item)) rest.push({ part, value: item, depth })
+    else values[part] = null
+  }
+  if (rest.length === 0) keys.push(compoundKey(parts, values))
+  else expand(rest, expansion)
+}
+
+function refuseParallel (parts: KeyPart[], first: Place, second: Place): never {
+  const [a, b] = [first, second].map(({ part }) => parts[part]!.names.at(-1))
+  throw new CommandError('CannotIndexParallelArrays', `cannot index parallel arrays [${b}] [${a}]`)
+}
+
+/** The key by which a document sorts: the lowest of its keys. Throws BadValue for parallel arrays. */
+export function sortKey (doc: Doc, parts: KeyPart[]): Buffer {
+  try {
+    return documentKeys(doc, parts)[0]!
+  } catch (error) {
+    if (!(error instanceof CommandError) || error.code !== 171) throw error
+    throw new CommandError('BadValue', 'cannot sort with keys that are parallel arrays')
+  }
 }

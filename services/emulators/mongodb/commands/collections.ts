@@ -1,33 +1,22 @@
-import { Int32 } from 'bson'
-import { compare } from '../bson/keys.ts'
-import { isDocument, namesOf, toNumber, typeName } from '../bson/values.ts'
+import { compare, keyParts } from '../bson/keys.ts'
+import { isDocument, showValue, toNumber } from '../bson/values.ts'
 import type { Doc, Value } from '../bson/values.ts'
-import { keyParts } from '../bson/document-keys.ts'
 import { CommandError, notSupported } from '../errors.ts'
-import { parseFilter } from '../query/filter.ts'
-import { matches } from '../query/matching.ts'
+import { matches, parseFilter } from '../query/filter.ts'
 import type { Collection } from '../storage/collection.ts'
 import { Index, describeIndex } from '../storage/indexes.ts'
 import type { IndexSpec } from '../storage/indexes.ts'
-import { listReply } from './batches.ts'
-import { arrayOption, collectionName, documentOption, findCollection, makeCollection } from './command.ts'
-import type { Handler } from './command.ts'
-
-const ok = new Int32(1)
-
-const drop: Handler = (command) => {
-  const collection = findCollection(command)
-  if (collection === undefined) return { ok }
-  collection.database.dropCollection(collection)
-  command.cursors.drop(command.database, collection.name)
-  return { nIndexesWas: new Int32(collection.indexes.length), ns: collection.namespace, ok }
-}
+import {
+  arrayOption, collectionName, documentOption, findCollection, makeCollection, missingField, wrongType
+} from './command.ts'
+import type { Command, Handler } from './command.ts'
+import { listReply } from './cursors.ts'
 
 const dropDatabase: Handler = ({ database, storage, cursors }) => {
   const existed = storage.databases.some(({ name }) => name === database)
   storage.drop(database)
   cursors.drop(database)
-  return { ...(existed && { dropped: database }), ok }
+  return { ...(existed && { dropped: database }), ok: 1 }
 }
 
 const listCollections: Handler = (command) => {
@@ -44,39 +33,41 @@ const listCollections: Handler = (command) => {
   return listReply(command, `${database}.$cmd.listCollections`, docs.filter((doc) => matches(filter, doc)))
 }
 
-const listIndexes: Handler = (command) => {
+function existingCollection (command: Command): Collection {
   const collection = findCollection(command)
-  if (collection === undefined) {
-    throw new CommandError('NamespaceNotFound',
-      `ns does not exist: ${command.database}.${collectionName(command)}`)
-  }
+  if (collection !== undefined) return collection
+  throw new CommandError('NamespaceNotFound',
+    `ns does not exist: ${command.database}.${collectionName(command)}`)
+}
+
+const listIndexes: Handler = (command) => {
+  const collection = existingCollection(command)
   return listReply(command, collection.namespace, collection.indexes.map(describeIndex))
 }
 
-const indexOptions = new Set(['v', 'key', 'name', 'unique', 'expireAfterSeconds', 'background'])
+const indexOptions = new Set(['key', 'name', 'unique', 'expireAfterSeconds'])
 const unsupportedIndexOptions = new Set([
-  'sparse', 'partialFilterExpression', 'hidden', 'collation', 'wildcardProjection', 'weights', 'storageEngine'
+  'v', 'background', 'sparse', 'partialFilterExpression', 'hidden', 'collation', 'wildcardProjection',
+  'weights', 'storageEngine'
 ])
+const unsupportedKinds = ['text', '2d', '2dsphere', 'hashed']
+const maxParts = 32
+const maxSeconds = 0x7fffffff
 
-const cannotCreate = (message: string): CommandError => new CommandError('CannotCreateIndex', message)
+const cannotCreate = (reason: string): CommandError => new CommandError('CannotCreateIndex', reason)
+const isDirection = (value: Value): boolean => [1, -1].includes(toNumber(value) ?? 0)
 
 function checkKey (key: Doc): void {
-  const paths = namesOf(key)
-  if (paths.length === 0) throw cannotCreate('Index keys cannot be empty.')
-  if (paths.length > 32) throw cannotCreate('too many fields in compound index: the maximum is 32')
-  for (const path of paths) {
-    const value = key[path]
-    const names = path.split('.')
-    if (['text', '2d', '2dsphere', 'hashed'].includes(String(value)) || path.includes('$**')) {
+  const parts = Object.entries(key)
+  if (parts.length === 0) throw cannotCreate('Index keys cannot be empty.')
+  if (parts.length > maxParts) throw cannotCreate(`an index has at most ${maxParts} fields`)
+  for (const [path, value] of parts) {
+    if (unsupportedKinds.includes(String(value)) || path.includes('$**')) {
       throw notSupported(`an index of this kind on ${path}`)
     }
-    if (typeof value === 'string') throw cannotCreate(`Unknown index plugin '${value}'`)
-    if (Math.abs(toNumber(value) ?? 0) !== 1) {
-      throw cannotCreate(`The direction of ${path} must be 1 or -1, not a value of type ${typeName(value)}`)
-    }
-    if (names.includes('')) throw cannotCreate('Index keys cannot be an empty field.')
-    if (names.some((name) => name[0] === '$')) {
-      throw cannotCreate("Index key contains an illegal field name: field name starts with '$'.")
+    if (!isDirection(value)) throw cannotCreate(`The direction of ${path} must be 1 or -1`)
+    if (path.split('.').some((name) => name === '' || name[0] === '$')) {
+      throw cannotCreate(`Index key contains an illegal field name: ${path}`)
     }
   }
 }
@@ -84,52 +75,36 @@ function checkKey (key: Doc): void {
 function ttlSeconds (value: Value, key: Doc): number | undefined {
   if (value === undefined) return undefined
   const seconds = toNumber(value)
-  const option = "TTL index 'expireAfterSeconds' option"
   if (seconds === undefined) {
-    throw new CommandError('TypeMismatch',
-      `${option} must be numeric, but received a type of '${typeName(value)}'.`)
+    throw new CommandError('TypeMismatch', "TTL index 'expireAfterSeconds' option must be numeric")
   }
-  if (!(seconds >= 0 && seconds <= 0x7fffffff)) {
-    throw cannotCreate(
-      `${option} must be within an acceptable range, try a different number than ${seconds}.`)
+  if (!(seconds >= 0 && seconds <= maxSeconds)) {
+    throw cannotCreate(`TTL index 'expireAfterSeconds' option must be from 0 to ${maxSeconds}`)
   }
-  const paths = namesOf(key)
-  if (paths.length > 1) {
-    throw cannotCreate('TTL indexes are single-field indexes, compound indexes do not support TTL.')
-  }
-  if (paths[0] !== '_id') return Math.trunc(seconds)
-  throw new CommandError('InvalidIndexSpecificationOption',
-    "The field 'expireAfterSeconds' is not valid for an _id index specification.")
+  if (Object.keys(key).length === 1 && !Object.hasOwn(key, '_id')) return Math.trunc(seconds)
+  throw cannotCreate('TTL indexes are single-field indexes of other fields than _id')
 }
 
 function parseIndex (given: Value): IndexSpec {
-  const error = 'Error in specification :: caused by ::'
-  if (!isDocument(given)) {
-    throw new CommandError('TypeMismatch',
-      "BSON field 'createIndexes.indexes' is the wrong type, expected type 'object'")
-  }
+  if (!isDocument(given)) throw wrongType('createIndexes', 'indexes', given, 'object')
   for (const option of Object.keys(given)) {
     if (unsupportedIndexOptions.has(option)) throw notSupported(`the index option ${option}`)
     if (indexOptions.has(option)) continue
     throw new CommandError('InvalidIndexSpecificationOption',
-      `${error} The field '${option}' is not valid for an index specification`)
+      `The field '${option}' is not valid for an index specification`)
   }
   const { key, name, unique, expireAfterSeconds } = given
   if (!isDocument(key) || typeof name !== 'string' || name === '') {
-    const missing = isDocument(key) ? 'name' : 'key'
-    throw new CommandError('FailedToParse',
-      `${error} The '${missing}' field is a required property of an index specification`)
+    throw new CommandError('FailedToParse', 'An index specification must have the fields key and name')
   }
   checkKey(key)
   if (unique !== undefined && typeof unique !== 'boolean') {
-    throw new CommandError('TypeMismatch', `${error} The field 'unique' must be a boolean`)
+    throw wrongType('createIndexes', 'indexes.unique', unique, 'bool')
   }
   return { name, parts: keyParts(key), unique: unique === true, seconds: ttlSeconds(expireAfterSeconds, key) }
 }
 
-/**
- * Whether a collection has an index already. Throws for one that another of its name or its key contradicts.
- */
+/** Whether a collection has an index already. Throws for one of its name or its key that differs. */
 function hasIndex (collection: Collection, spec: IndexSpec): boolean {
   const wanted = describeIndex(new Index(-1, spec))
   for (const index of collection.indexes) {
@@ -152,7 +127,7 @@ function hasIndex (collection: Collection, spec: IndexSpec): boolean {
 const createIndexes: Handler = (command) => {
   const specs = arrayOption(command, 'indexes').map(parseIndex)
   if (specs.length === 0) throw new CommandError('BadValue', 'Must specify at least one index to create')
-  const created = findCollection(command) === undefined
+  const createdCollectionAutomatically = findCollection(command) === undefined
   const collection = makeCollection(command)
   const before = collection.indexes.length
   collection.database.write()
@@ -161,14 +136,32 @@ const createIndexes: Handler = (command) => {
   })
   const after = collection.indexes.length
   return {
-    numIndexesBefore: new Int32(before),
-    numIndexesAfter: new Int32(after),
-    createdCollectionAutomatically: created,
+    numIndexesBefore: before,
+    numIndexesAfter: after,
+    createdCollectionAutomatically,
     ...(after === before && { note: 'all indexes already exist' }),
-    ok
+    ok: 1
   }
 }
 
+/** Drops an index by its name or its key, or all but that of `_id` for `*`. */
+const dropIndexes: Handler = (command) => {
+  const collection = existingCollection(command)
+  const { index: asked } = command.body
+  if (asked === undefined) throw missingField(command.name, 'index')
+  if (typeof asked !== 'string' && !isDocument(asked)) throw notSupported('a list of indexes to drop')
+  const before = collection.indexes
+  const isAsked = ({ name, pattern }: Index): boolean =>
+    asked === '*' || (typeof asked === 'string' ? name === asked : compare(pattern, asked) === 0)
+  const found = before.filter(isAsked)
+  if (asked !== '*') {
+    if (found.length === 0) throw new CommandError('IndexNotFound', `index not found: ${showValue(asked)}`)
+    if (found[0]!.isId) throw new CommandError('InvalidOptions', 'cannot drop _id index')
+  }
+  for (const index of found) if (!index.isId) collection.dropIndex(index)
+  return { nIndexesWas: before.length, ok: 1 }
+}
+
 export const collectionCommands: Record<string, Handler> = {
-  drop, dropDatabase, listCollections, listIndexes, createIndexes
+  dropDatabase, listCollections, listIndexes, createIndexes, dropIndexes
 }

@@ -1,5 +1,4 @@
-import { Binary } from 'bson'
-import type { Users, Login } from '../access/users.ts'
+import type { User, Users } from '../access/users.ts'
 import type { Conversation } from '../access/scram.ts'
 import { isDocument, toNumber, typeName } from '../bson/values.ts'
 import type { Doc, Value } from '../bson/values.ts'
@@ -11,8 +10,10 @@ import type { Storage } from '../storage/storage.ts'
 import type { Cursors } from './cursors.ts'
 
 /** A connection. */
-export interface Client extends Login {
+export interface Client {
   connectionId: number
+  /** The user that it logged in as; `Users.current` says whether it is still there. */
+  user: User | undefined
   appName: string | undefined
   /** Whether it comes from this machine. */
   local: boolean
@@ -115,17 +116,4 @@ export function makeCollection (command: Command): Collection {
     throw new CommandError('InvalidNamespace', `cannot write to '${database}.${name}'`)
   }
   return storage.collection(database, name) ?? storage.create(database).createCollection(name)
-}
-
-/** The id of a session, undefined for none. */
-export function sessionId (command: string, lsid: Value): string | undefined {
-  if (lsid === undefined || lsid === null) return undefined
-  const id = isDocument(lsid) ? lsid.id : undefined
-  if (!(id instanceof Binary)) throw wrongType(command, 'lsid.id', id, 'binData')
-  return id.toString('hex')
-}
-
-export function requireAdmin ({ name, database }: Command): void {
-  if (database === 'admin') return
-  throw new CommandError('Unauthorized', `${name} may only be run against the admin database.`)
 }

@@ -1,58 +1,27 @@
 import { randomBytes } from 'node:crypto'
 import { Long } from 'bson'
-import type { Value } from '../bson/values.ts'
-import { CommandError } from '../errors.ts'
-import type { Clock } from '../query/clock.ts'
+import { arrayField, documentField, encode, encodeField, join, okField } from '../bson/encoding.ts'
+import { isDocument, toNumber } from '../bson/values.ts'
+import type { Doc, Value } from '../bson/values.ts'
+import { CommandError, notSupported } from '../errors.ts'
+import type { Finder } from '../query/finder.ts'
+import { arrayOption, collectionName, countOption, wrongType } from './command.ts'
+import type { Command, Handler, Reply } from './command.ts'
 
-/** Where a cursor's documents come from, encoded; it may hold nothing that keeps others from writing. */
-export interface Source {
-  next: () => Uint8Array | undefined | Promise<Uint8Array | undefined>
-  /** The time of the command that reads it. */
-  clock?: Clock
-  /** Whether it is known that nothing more comes. */
-  readonly finished: boolean
-  /** Bytes held between batches. */
-  readonly held: number
-  release: () => void
-}
-
-export interface Cursor {
-  id: Long
+interface Cursor {
   namespace: string
-  source: Source
+  finder: Finder
   /** A document that no longer fitted in the last batch. */
   next: Uint8Array | undefined
-  session: string | undefined
-  /** The id of the user that opened it, and with which command. */
+  /** The id of the user that opened it. */
   user: string | undefined
-  command: string
   usedAt: number
-  noTimeout: boolean
   /** Whether a getMore reads it at this moment. */
-  busy?: boolean
+  busy: boolean
 }
 
 const maxReply = 16 * 1024 * 1024
 const idleTime = 10 * 60 * 1000
-const maxHeld = 256 * 1024 * 1024
-
-export interface Batch { batch: Uint8Array[], rest: Uint8Array | undefined, done: boolean }
-
-/** Takes documents from a source up to a number and to what one reply may hold. */
-export async function batchOf (source: Source, size: number, first?: Uint8Array): Promise<Batch> {
-  const batch: Uint8Array[] = []
-  let bytes = 0
-  let doc = first
-  while (batch.length < size) {
-    doc ??= await source.next()
-    if (doc === undefined) return { batch, rest: undefined, done: true }
-    if (bytes + doc.length > maxReply && batch.length > 0) return { batch, rest: doc, done: false }
-    batch.push(doc)
-    bytes += doc.length + 8
-    doc = undefined
-  }
-  return { batch, rest: doc, done: doc === undefined && source.finished }
-}
 
 /** The open cursors of all clients. */
 export class Cursors {
@@ -62,18 +31,12 @@ export class Cursors {
     return this.#open.size
   }
 
-  /** Keeps a source open for getMore. Throws ExceededMemoryLimit if idle cursors hold too much together. */
-  open (cursor: Omit<Cursor, 'id' | 'usedAt'>): Cursor {
-    let held = cursor.source.held
-    for (const { source } of this.#open.values()) held += source.held
-    if (held > maxHeld) {
-      throw new CommandError('ExceededMemoryLimit', `open cursors hold more than ${maxHeld} bytes`)
-    }
-    cursor.source.release()
+  /** Keeps a cursor open for getMore; returns its id. */
+  open (cursor: Cursor): Long {
+    cursor.finder.release()
     const id = Long.fromBigInt(BigInt.asIntN(64, randomBytes(8).readBigUInt64BE() >> 1n) | 1n)
-    const opened = { ...cursor, id, usedAt: Date.now() }
-    this.#open.set(id.toString(), opened)
-    return opened
+    this.#open.set(id.toString(), cursor)
+    return id
   }
 
   /** The open cursor of an id, undefined if there is none. */
@@ -81,46 +44,119 @@ export class Cursors {
     return id instanceof Long ? this.#open.get(id.toString()) : undefined
   }
 
-  /** Throws CursorNotFound, and Unauthorized for a cursor of another session or collection. */
-  get (id: Long, namespace: string, session: string | undefined): Cursor {
-    const cursor = this.find(id)
-    if (cursor === undefined) throw new CommandError('CursorNotFound', `cursor id ${id.toString()} not found`)
-    if (cursor.namespace !== namespace) {
-      throw new CommandError('Unauthorized', `Requested getMore on namespace '${
-        namespace}', but cursor belongs to a different namespace ${cursor.namespace}`)
-    }
-    if (cursor.session !== session) {
-      throw new CommandError(50738, `Cannot run getMore on cursor ${id.toString()}, which was created in ${
-        cursor.session === undefined ? 'no session' : 'another session'}`)
-    }
-    cursor.usedAt = Date.now()
-    return cursor
-  }
-
-  /** Closes a cursor, of a namespace only if one is given; false if there is none. */
-  close (id: Long, namespace?: string): boolean {
-    const cursor = this.find(id)
-    if (cursor === undefined || (namespace !== undefined && cursor.namespace !== namespace)) return false
-    return this.#open.delete(id.toString())
+  close (id: Long): void {
+    this.#open.delete(id.toString())
   }
 
   #closeAll (isClosed: (cursor: Cursor) => boolean): void {
     for (const [key, cursor] of this.#open) if (isClosed(cursor)) this.#open.delete(key)
   }
 
-  endSession (session: string, user: string | undefined): void {
-    this.#closeAll((cursor) => cursor.session === session && cursor.user === user)
-  }
-
-  /** Closes the cursors of a dropped collection, or of a dropped database. */
-  drop (database: string, collection?: string): void {
-    this.#closeAll(({ namespace }) => collection === undefined
-      ? namespace.startsWith(`${database}.`)
-      : namespace === `${database}.${collection}`)
+  /** Closes the cursors of a dropped database. */
+  drop (database: string): void {
+    this.#closeAll(({ namespace }) => namespace.startsWith(`${database}.`))
   }
 
   /** Closes what no client has read for ten minutes. */
   expire (now = Date.now()): void {
-    this.#closeAll(({ noTimeout, usedAt }) => !noTimeout && now - usedAt > idleTime)
+    this.#closeAll(({ usedAt }) => now - usedAt > idleTime)
   }
 }
+
+interface Batch { batch: Uint8Array[], rest: Uint8Array | undefined, done: boolean }
+
+/** Takes documents up to a number and to what one reply may hold. */
+async function batchOf (finder: Finder, size: number, first?: Uint8Array): Promise<Batch> {
+  const batch: Uint8Array[] = []
+  let bytes = 0
+  let doc = first
+  while (batch.length < size) {
+    doc ??= await finder.nextShaped()
+    if (doc === undefined) return { batch, rest: undefined, done: true }
+    if (bytes + doc.length > maxReply && batch.length > 0) return { batch, rest: doc, done: false }
+    batch.push(doc)
+    bytes += doc.length + 8
+    doc = undefined
+  }
+  return { batch, rest: doc, done: doc === undefined && finder.finished }
+}
+
+function cursorReply (batchName: string, batch: Uint8Array[], id: Long, namespace: string): Uint8Array {
+  const cursor = join([arrayField(batchName, batch), encodeField('id', id), encodeField('ns', namespace)])
+  return join([documentField('cursor', cursor), okField])
+}
+
+/** Answers the first documents that are found, up to `size`, and keeps a cursor for the rest. */
+export async function firstBatch (
+  { body, client, cursors }: Command, namespace: string, finder: Finder | undefined, size: number
+): Promise<Reply> {
+  if (finder === undefined) return cursorReply('firstBatch', [], Long.ZERO, namespace)
+  const { batch, rest, done } = await batchOf(finder, size)
+  const id = done || body.singleBatch === true
+    ? Long.ZERO
+    : cursors.open({ namespace, finder, next: rest, user: client.user?.id, usedAt: Date.now(), busy: false })
+  return cursorReply('firstBatch', batch, id, namespace)
+}
+
+/** Answers all of a short list. Throws CommandNotSupported for a client that wants it in parts. */
+export function listReply (command: Command, namespace: string, docs: Doc[]): Reply {
+  const { cursor } = command.body
+  if (cursor !== undefined && !isDocument(cursor)) throw wrongType(command.name, 'cursor', cursor, 'object')
+  const size = countOption(command, 'cursor.batchSize', cursor?.batchSize) ?? Infinity
+  if (docs.length > size) throw notSupported('a batchSize below the length of the list')
+  return cursorReply('firstBatch', docs.map(encode), Long.ZERO, namespace)
+}
+
+const getMore: Handler = async (command) => {
+  const { name, database, body, cursors } = command
+  const { getMore: id, collection } = body
+  if (!(id instanceof Long)) throw wrongType(name, name, id, 'long')
+  const namespace = `${database}.${collectionName(command, collection)}`
+  const size = countOption(command, 'batchSize') || Infinity
+  const cursor = cursors.find(id)
+  if (cursor === undefined) throw new CommandError('CursorNotFound', `cursor id ${id.toString()} not found`)
+  if (cursor.namespace !== namespace) {
+    throw new CommandError('Unauthorized', `Requested getMore on namespace '${
+      namespace}', but cursor belongs to a different namespace ${cursor.namespace}`)
+  }
+  if (cursor.busy) throw new CommandError(12051, `cursor id ${id.toString()} is already in use`)
+  cursor.usedAt = Date.now()
+  cursor.finder.clock.restart(toNumber(body.maxTimeMS))
+  cursor.busy = true
+  let part: Batch
+  try {
+    part = await batchOf(cursor.finder, size, cursor.next)
+  } catch (error) {
+    cursors.close(id)
+    throw error
+  } finally {
+    cursor.busy = false
+  }
+  cursor.next = part.rest
+  if (part.done) cursors.close(id)
+  else cursor.finder.release()
+  return cursorReply('nextBatch', part.batch, part.done ? Long.ZERO : id, namespace)
+}
+
+function cursorId (id: Value): Long {
+  const number = toNumber(id)
+  if (id instanceof Long) return id
+  if (number !== undefined && Number.isInteger(number)) return Long.fromNumber(number)
+  throw new CommandError('TypeMismatch', "BSON field 'killCursors.cursors' must hold whole numbers")
+}
+
+const killCursors: Handler = (command) => {
+  const { database, cursors } = command
+  const namespace = `${database}.${collectionName(command)}`
+  const killed: Long[] = []
+  const notFound: Long[] = []
+  for (const id of arrayOption(command, 'cursors').map(cursorId)) {
+    const isThere = cursors.find(id)?.namespace === namespace
+    if (isThere) cursors.close(id)
+    const list = isThere ? killed : notFound
+    list.push(id)
+  }
+  return { cursorsKilled: killed, cursorsNotFound: notFound, cursorsAlive: [], cursorsUnknown: [], ok: 1 }
+}
+
+export const cursorCommands: Record<string, Handler> = { getMore, killCursors }

@@ -3,81 +3,69 @@ import type { Doc, Value } from '../bson/values.ts'
 import { CommandError, notSupported } from '../errors.ts'
 
 /** What every command may carry besides its own fields. */
-const general = [
-  '$db', '$readPreference', '$clusterTime', 'lsid', 'txnNumber', 'comment', 'maxTimeMS',
-  'readConcern', 'writeConcern', 'apiVersion', 'apiStrict', 'apiDeprecationErrors'
-]
+const general = ['$db', '$readPreference', 'maxTimeMS', 'writeConcern']
 
 /** The fields of commands besides their names. */
 const fields: Record<string, string[]> = {
-  find: [
-    'filter', 'projection', 'sort', 'hint', 'skip', 'limit', 'batchSize', 'singleBatch', 'allowDiskUse',
-    'noCursorTimeout', 'allowPartialResults'
-  ],
+  find: ['filter', 'projection', 'sort', 'hint', 'skip', 'limit', 'batchSize', 'singleBatch'],
   getMore: ['collection', 'batchSize'],
   killCursors: ['cursors'],
-  count: ['query', 'limit', 'skip', 'hint', 'fields'],
-  distinct: ['key', 'query', 'hint'],
-  aggregate: ['pipeline', 'cursor', 'allowDiskUse', 'hint'],
+  count: ['query', 'limit', 'skip', 'hint'],
+  aggregate: ['pipeline', 'cursor', 'hint'],
   explain: ['verbosity'],
   insert: ['documents', 'ordered'],
   update: ['updates', 'ordered'],
   delete: ['deletes', 'ordered'],
-  findAndModify: ['query', 'sort', 'remove', 'update', 'new', 'fields', 'upsert', 'hint'],
-  listCollections: ['filter', 'nameOnly', 'cursor', 'authorizedCollections'],
+  listCollections: ['filter', 'nameOnly', 'cursor'],
   listIndexes: ['cursor'],
-  createIndexes: ['indexes', 'commitQuorum'],
+  createIndexes: ['indexes'],
+  dropIndexes: ['index'],
   configureFailPoint: ['mode', 'data'],
-  createUser: ['pwd', 'roles', 'digestPassword', 'mechanisms'],
-  updateUser: ['pwd', 'roles', 'digestPassword', 'mechanisms'],
-  saslStart: ['mechanism', 'payload', 'options', 'autoAuthorize', 'db'],
+  createUser: ['pwd', 'roles'],
+  updateUser: ['pwd'],
+  saslStart: ['mechanism', 'payload', 'options', 'autoAuthorize'],
   saslContinue: ['conversationId', 'payload']
 }
 
 /** Fields of commands and statements that MongoDB has and this database does not. */
 const unsupported = new Set([
-  'collation', 'let', 'arrayFilters', 'bypassDocumentValidation', 'min', 'max', 'returnKey',
-  'showRecordId', 'tailable', 'awaitData', 'c', 'explain', 'showCredentials', 'showPrivileges', 'customData',
-  'authenticationRestrictions'
+  'allowDiskUse', 'allowPartialResults', 'apiDeprecationErrors', 'apiStrict', 'apiVersion', 'arrayFilters',
+  'authenticationRestrictions', 'authorizedCollections', 'autocommit', 'awaitData',
+  'bypassDocumentValidation', 'c', 'collation', 'comment', 'commitQuorum', 'customData', 'digestPassword',
+  'explain', 'fields', 'let', 'lsid', 'max', 'mechanisms', 'min', 'noCursorTimeout', 'readConcern',
+  'returnKey', 'roles', 'showCredentials', 'showPrivileges', 'showRecordId', 'startTransaction', 'tailable',
+  '$clusterTime'
 ])
 
 /** Handshakes take whatever a client says about itself, as mongod's do. */
 const takesAny = new Set(['hello', 'isMaster', 'ismaster', 'serverStatus'])
 
-const known = new Map(Object.entries(fields).map(([name, own]) => (
-  [name, new Set([name, ...own, ...general])]
-)))
+const fieldsOf = (name: string): Set<string> => new Set([name, ...fields[name] ?? [], ...general])
+const known = new Map(Object.keys(fields).map((name) => [name, fieldsOf(name)]))
 
 /** The fields of one statement of a write command. */
 export const updateFields = new Set(['q', 'u', 'multi', 'upsert', 'hint'])
 export const deleteFields = new Set(['q', 'limit', 'hint'])
 
-/** Whether an option asks for nothing. */
-const isUnset = (value: Value): boolean => value === undefined || value === null || value === false ||
-  (isDocument(value) && (Object.keys(value).length === 0 || value.locale === 'simple'))
-
 /** Throws 40415 for an unknown field, CommandNotSupported for one that this database does not have. */
 export function checkFields (where: string, doc: Doc, allowed: Set<string>): void {
-  for (const name of Object.keys(doc)) {
-    if (allowed.has(name)) continue
-    if (!unsupported.has(name)) {
-      throw new CommandError(40415, `BSON field '${where}.${name}' is an unknown field.`)
-    }
-    if (!isUnset(doc[name])) throw notSupported(`the option ${name}`)
+  for (const [name, value] of Object.entries(doc)) {
+    // Drivers send options that are off
+    if (allowed.has(name) || (unsupported.has(name) && value === false)) continue
+    if (unsupported.has(name)) throw notSupported(`the option ${name}`)
+    throw new CommandError(40415, `BSON field '${where}.${name}' is an unknown field.`)
   }
 }
 
 /** Throws for what a command may not carry, be it unknown or not supported here. */
 export function checkOptions (name: string, body: Doc): void {
-  if (!takesAny.has(name)) checkFields(name, body, known.get(name) ?? new Set([name, ...general]))
-  checkApi(body)
-  checkReadConcern(body.readConcern)
-  checkWriteConcern(body.writeConcern)
-  checkMaxTime(body.maxTimeMS)
   if (body.txnNumber !== undefined) {
     throw new CommandError('IllegalOperation',
       'Transaction numbers are only allowed on a replica set member or mongos')
   }
+  if (!takesAny.has(name)) checkFields(name, body, known.get(name) ?? fieldsOf(name))
+  checkWriteConcern(body.writeConcern)
+  checkMaxTime(body.maxTimeMS)
 }
 
 function checkMaxTime (maxTimeMS: Value): void {
@@ -89,47 +77,14 @@ function checkMaxTime (maxTimeMS: Value): void {
   }
 }
 
-function checkApi ({ apiVersion, apiStrict, apiDeprecationErrors }: Doc): void {
-  if (apiVersion === undefined && (apiStrict !== undefined || apiDeprecationErrors !== undefined)) {
-    throw new CommandError('APIVersionError',
-      'Provided apiStrict and/or apiDeprecationErrors without passing apiVersion')
-  }
-  if (apiVersion !== undefined && apiVersion !== '1') {
-    throw new CommandError('APIVersionError', `Provided apiVersion:${String(apiVersion)} is not supported`)
-  }
-  if (apiStrict === true) throw notSupported('apiStrict')
-}
-
-function checkReadConcern (concern: Value): void {
-  if (concern === undefined) return
-  if (!isDocument(concern)) throw new CommandError('TypeMismatch', 'readConcern must be an object')
-  checkFields('readConcern', concern, new Set(['level', 'provenance']))
-  switch (concern.level) {
-    case undefined:
-    case 'local':
-    case 'available':
-    case 'majority': return
-    case 'linearizable':
-    case 'snapshot': throw notSupported(`read concern ${concern.level}`)
-    default: throw new CommandError('FailedToParse',
-      "readConcern.level must be either 'local', 'majority', 'linearizable', 'available', or 'snapshot'")
-  }
-}
-
 function checkWriteConcern (concern: Value): void {
-  if (concern === undefined || concern === null) return
+  if (concern === undefined) return
   if (!isDocument(concern)) throw new CommandError('TypeMismatch', 'writeConcern must be an object')
-  checkFields('writeConcern', concern,
-    new Set(['w', 'j', 'journal', 'wtimeout', 'wtimeoutMS', 'fsync', 'provenance']))
-  const w = toNumber(concern.w)
-  if (w !== undefined && (w < 0 || w > 50)) {
-    throw new CommandError('FailedToParse', 'w has to be a non-negative number and not greater than 50')
-  }
-  if (w !== undefined && w > 1) {
-    throw new CommandError('BadValue', "cannot use 'w' > 1 when a host is not replicated")
-  }
-  if (typeof concern.w === 'string' && concern.w !== 'majority') {
-    throw new CommandError('BadValue',
-      `cannot use non-majority 'w' mode ${concern.w} when a host is not a member of a replica set`)
+  checkFields('writeConcern', concern, new Set(['w', 'j', 'wtimeout']))
+  const { w } = concern
+  if (w === undefined || w === 'majority') return
+  const number = toNumber(w)
+  if (number !== 0 && number !== 1) {
+    throw new CommandError('BadValue', `cannot use 'w: ${String(number ?? w)}' when a host is not replicated`)
   }
 }

@@ -1,27 +1,24 @@
-import { Int32 } from 'bson'
-import { keyParts } from '../bson/document-keys.ts'
-import { decode, encode } from '../bson/encoding.ts'
-import { keyOf } from '../bson/keys.ts'
-import { integer, isDocument, namesOf, toNumber, typeName, valuesAt } from '../bson/values.ts'
+import { keyParts } from '../bson/keys.ts'
+import { isDocument, toNumber, typeName } from '../bson/values.ts'
 import type { Doc, Value } from '../bson/values.ts'
 import { CommandError, notSupported } from '../errors.ts'
 import { parseFilter } from '../query/filter.ts'
 import { Finder, countMatches, searchOf } from '../query/finder.ts'
 import type { Search } from '../query/finder.ts'
 import { compileProjection } from '../query/projection.ts'
-import { finderSource, firstBatch, listSource } from './batches.ts'
-import { collectionName, countOption, documentOption, findCollection, wrongType } from './command.ts'
+import { arrayOption, collectionName, countOption, documentOption, findCollection } from './command.ts'
 import type { Command, Handler } from './command.ts'
+import { firstBatch, listReply } from './cursors.ts'
+import { checkOptions } from './options.ts'
 
 /** The size of a first batch for which the client asks nothing. */
-export const defaultBatch = 101
+const defaultBatch = 101
 
 /** Throws for a sort other than by fields, each ascending (1) or descending (-1). */
-export function checkSort (spec: Doc): Doc {
-  for (const path of namesOf(spec)) {
-    const value = spec[path]
+function checkSort (spec: Doc): Doc {
+  for (const [path, value] of Object.entries(spec)) {
     const direction = toNumber(value)
-    if (isDocument(value) && value.$meta !== undefined) throw notSupported('$meta')
+    if (path === '$natural' || isDocument(value)) throw notSupported(`a sort by ${path}: ${typeName(value)}`)
     if (direction === undefined) {
       throw new CommandError(15974, `Illegal key in $sort specification: ${path}: ${typeName(value)}`)
     }
@@ -39,19 +36,14 @@ export function hintOf (hint: Value): Value {
   return isDocument(hint) && Object.keys(hint).length === 0 ? undefined : hint
 }
 
-const limitOf = (limit: number | undefined): number => limit || Infinity
-
-export function findSearch (command: Command): Search {
-  const sort = documentOption(command, 'sort')
-  const isNatural = Object.hasOwn(sort, '$natural')
-  const { body } = command
-  const single = body.singleBatch === true ? countOption(command, 'batchSize') : undefined
+function findSearch (command: Command): Search {
+  const single = command.body.singleBatch === true ? countOption(command, 'batchSize') : undefined
   return {
     filter: parseFilter(documentOption(command, 'filter')),
-    sort: isNatural ? [] : keyParts(checkSort(sort)),
-    hint: hintOf(isNatural ? sort : body.hint),
+    sort: keyParts(checkSort(documentOption(command, 'sort'))),
+    hint: hintOf(command.body.hint),
     skip: countOption(command, 'skip') ?? 0,
-    limit: limitOf(countOption(command, 'limit') || single),
+    limit: (countOption(command, 'limit') || single) || Infinity,
     project: compileProjection(documentOption(command, 'projection'))
   }
 }
@@ -60,56 +52,166 @@ const find: Handler = (command) => {
   const search = findSearch(command)
   const size = countOption(command, 'batchSize') ?? Math.min(search.limit, defaultBatch)
   const collection = findCollection(command)
-  const source = collection === undefined
-    ? listSource([])
-    : finderSource(new Finder(collection, search, command.clock))
-  return firstBatch(command, `${command.database}.${collectionName(command)}`, source, size)
+  const finder = collection === undefined ? undefined : new Finder(collection, search, command.clock)
+  return firstBatch(command, `${command.database}.${collectionName(command)}`, finder, size)
 }
 
-export function countSearch (command: Command): Search {
-  const { limit } = command.body
-  const number = toNumber(limit)
-  return searchOf({
-    filter: parseFilter(documentOption(command, 'query')),
-    skip: countOption(command, 'skip') ?? 0,
-    // a negative limit counts as a positive one
-    limit: limitOf(number === undefined ? countOption(command, 'limit') : Math.abs(Math.trunc(number))),
-    hint: hintOf(command.body.hint)
-  })
+/** How many documents of the command's collection match. */
+async function countIn (command: Command, search: Search): Promise<number> {
+  const collection = findCollection(command)
+  return collection === undefined ? 0 : await countMatches(collection, search, command.clock)
 }
 
 const count: Handler = async (command) => {
-  const search = countSearch(command)
-  const collection = findCollection(command)
-  const n = collection === undefined ? 0 : await countMatches(collection, search, command.clock)
-  return { n: integer(n), ok: new Int32(1) }
+  const n = await countIn(command, searchOf({
+    filter: parseFilter(documentOption(command, 'query')),
+    skip: countOption(command, 'skip') ?? 0,
+    limit: countOption(command, 'limit') || Infinity,
+    hint: hintOf(command.body.hint)
+  }))
+  return { n, ok: 1 }
 }
 
-const maxDistinct = 16 * 1024 * 1024
+/** The stages with which drivers count documents, in their order; $group ends them. */
+const stageOrder = ['$match', '$skip', '$limit', '$group']
 
-export function distinctSearch (command: Command): Search {
-  const { body } = command
-  return searchOf({ filter: parseFilter(documentOption(command, 'query')), hint: hintOf(body.hint) })
-}
+/** Other stages of MongoDB 7.0. */
+const unsupportedStages = new Set([
+  '$addFields', '$bucket', '$bucketAuto', '$changeStream', '$collStats', '$count', '$currentOp', '$densify',
+  '$documents', '$facet', '$fill', '$geoNear', '$graphLookup', '$indexStats', '$lookup', '$merge', '$out',
+  '$planCacheStats', '$project', '$redact', '$replaceRoot', '$replaceWith', '$sample', '$search', '$set',
+  '$setWindowFields', '$sort', '$sortByCount', '$unionWith', '$unset', '$unwind', '$vectorSearch'
+])
 
-const distinct: Handler = async (command) => {
-  const search = distinctSearch(command)
-  const { key } = command.body
-  if (typeof key !== 'string') throw wrongType('distinct', 'key', key, 'string')
-  const collection = findCollection(command)
-  const values = new Map<string, Value>()
-  let held = 0
-  const finder = collection === undefined ? undefined : new Finder(collection, search, command.clock)
-  for (let found = await finder?.next(); found !== undefined; found = await finder?.next()) {
-    for (const value of valuesAt(found.doc ?? decode(found.bytes), key.split('.'))) {
-      const bytes = keyOf(value).toString('latin1')
-      if (!values.has(bytes)) held += bytes.length
-      values.set(bytes, values.get(bytes) ?? value)
-    }
-    if (held > maxDistinct) throw new CommandError(17217, 'distinct too big, 16mb cap')
+function stageOf (stage: Value): [name: string, spec: Value] {
+  const [first, ...others] = isDocument(stage) ? Object.entries(stage) : []
+  if (first === undefined || others.length > 0) {
+    throw new CommandError(40323, 'A pipeline stage specification object must contain exactly one field.')
   }
-  const ordered = [...values.values()].sort((a, b) => Number(b === null) - Number(a === null))
-  return encode({ values: ordered, ok: new Int32(1) })
+  const [name] = first
+  if (unsupportedStages.has(name)) throw notSupported(name)
+  if (!stageOrder.includes(name)) throw new CommandError(40324, `Unrecognized pipeline stage name: '${name}'`)
+  return first
 }
 
-export const readCommands: Record<string, Handler> = { find, count, distinct }
+function stageNumber (name: string, value: Value): number {
+  const number = toNumber(value) ?? NaN
+  if (!Number.isInteger(number) || number < 0) {
+    throw new CommandError(number < 0 ? 5107200 : 5107201,
+      `invalid argument to ${name} stage: Expected a non-negative integer: ${name}: ${String(value)}`)
+  }
+  if (name === '$limit' && number === 0) throw new CommandError(15958, 'the limit must be positive')
+  return number
+}
+
+function stageDocument (name: string, code: number, spec: Value): Doc {
+  if (!isDocument(spec)) throw new CommandError(code, `the ${name} specification must be an object`)
+  return spec
+}
+
+/** The field for the count in the $group of drivers. Throws CommandNotSupported for another $group. */
+function countField ({ _id, ...fields }: Doc): string {
+  if (_id === undefined) throw new CommandError(15955, 'a group specification must include an _id')
+  const [[field, sum] = ['', undefined], ...others] = Object.entries(fields)
+  const counts = isDocument(sum) && Object.keys(sum).length === 1 && toNumber(sum.$sum) === 1
+  if (!counts || others.length > 0 || isDocument(_id) || typeof _id === 'string') {
+    throw notSupported('a $group other than one that counts all documents')
+  }
+  return field
+}
+
+function parsePipeline (stages: Value[], hint: Value): { search: Search, group: Doc } {
+  const search = searchOf({ filter: parseFilter({}), hint: hintOf(hint) })
+  let group: Doc | undefined
+  let last = -1
+  for (const [name, spec] of stages.map(stageOf)) {
+    const place = stageOrder.indexOf(name)
+    if (place <= last) throw notSupported(`${name} at this place`)
+    last = place
+    if (name === '$match') search.filter = parseFilter(stageDocument(name, 15959, spec))
+    else if (name === '$skip') search.skip = stageNumber(name, spec)
+    else if (name === '$limit') search.limit = stageNumber(name, spec)
+    else group = stageDocument(name, 15947, spec)
+  }
+  if (group === undefined) throw notSupported('a pipeline that does not count')
+  return { search, group }
+}
+
+const aggregate: Handler = async (command) => {
+  const { body, database } = command
+  if (typeof body.aggregate !== 'string') throw notSupported('an aggregate without a collection')
+  const { search, group } = parsePipeline(arrayOption(command, 'pipeline'), body.hint)
+  const field = countField(group)
+  if (body.cursor === undefined) {
+    throw new CommandError('FailedToParse',
+      "The 'cursor' option is required, except for aggregate with the explain argument")
+  }
+  const n = await countIn(command, search)
+  const docs = n === 0 ? [] : [{ _id: group._id, [field]: n }]
+  return listReply(command, `${database}.${collectionName(command)}`, docs)
+}
+
+const verbosities = ['queryPlanner', 'executionStats', 'allPlansExecution']
+
+const explain: Handler = async (command) => {
+  const body = documentOption(command, 'explain')
+  const verbosity = command.body.verbosity ?? 'allPlansExecution'
+  if (!verbosities.includes(String(verbosity))) {
+    throw new CommandError('BadValue',
+      "verbosity string must be one of {'queryPlanner', 'executionStats', 'allPlansExecution'}")
+  }
+  if (Object.keys(body)[0] !== 'find') throw notSupported('an explain of other commands than find')
+  checkOptions('find', body)
+  const explained = { ...command, name: 'find', body }
+  const search = findSearch(explained)
+  const collection = findCollection(explained)
+  const finder = collection === undefined ? undefined : new Finder(collection, search, command.clock)
+  return {
+    explainVersion: '1',
+    queryPlanner: {
+      namespace: `${command.database}.${collectionName(explained)}`,
+      winningPlan: finder === undefined ? { stage: 'EOF' } : stagesOf(finder),
+      rejectedPlans: []
+    },
+    ...(verbosity === 'queryPlanner' ? {} : { executionStats: await execute(finder) }),
+    ok: 1
+  }
+}
+
+async function execute (finder: Finder | undefined): Promise<Doc> {
+  const started = performance.now()
+  let n = 0
+  while (await finder?.next() !== undefined) n++
+  const { keys, docs } = finder?.scan.examined ?? { keys: 0, docs: 0 }
+  return {
+    executionSuccess: true,
+    nReturned: n,
+    executionTimeMillis: Math.round(performance.now() - started),
+    totalKeysExamined: keys,
+    totalDocsExamined: docs
+  }
+}
+
+/** The stages of a plan, the outermost first. */
+function stagesOf ({ plan: { index, reverse, sorted }, search }: Finder): Doc {
+  const direction = reverse ? 'backward' : 'forward'
+  let stage: Doc = { stage: 'COLLSCAN', direction }
+  const wrap = (outer: Doc): void => { stage = { ...outer, inputStage: stage } }
+  if (index !== null) {
+    const { pattern, name, multikey, unique } = index
+    stage = {
+      stage: 'IXSCAN', keyPattern: pattern, indexName: name, isMultiKey: multikey, isUnique: unique, direction
+    }
+    wrap({ stage: 'FETCH' })
+  }
+  if (!sorted) {
+    const pattern = search.sort.map(({ path, direction }) => [path, direction])
+    wrap({ stage: 'SORT', sortPattern: Object.fromEntries(pattern) })
+  }
+  if (search.skip > 0) wrap({ stage: 'SKIP', skipAmount: search.skip })
+  if (search.limit < Infinity && sorted) wrap({ stage: 'LIMIT', limitAmount: search.limit })
+  if (search.project !== undefined) wrap({ stage: 'PROJECTION_DEFAULT' })
+  return stage
+}
+
+export const readCommands: Record<string, Handler> = { find, count, aggregate, explain }

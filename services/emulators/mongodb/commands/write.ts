@@ -1,29 +1,141 @@
-import { Int32 } from 'bson'
-import { keyParts } from '../bson/document-keys.ts'
-import {
-  decode, documentField, elements, encode, encodeField, join, okField, withId
-} from '../bson/encoding.ts'
-import { integer, isDocument, toNumber } from '../bson/values.ts'
+import { BSONRegExp } from 'bson'
+import { checkStorable, decode, decodeInput, withId } from '../bson/encoding.ts'
+import type { Stored } from '../bson/encoding.ts'
+import { isDocument, toNumber, typeName } from '../bson/values.ts'
 import type { Doc, Value } from '../bson/values.ts'
 import { CommandError } from '../errors.ts'
-import { parseFilter } from '../query/filter.ts'
-import { searchOf } from '../query/finder.ts'
-import { compileProjection } from '../query/projection.ts'
-import { parseUpdate } from '../update/update.ts'
-import { change, checkInserted, removeAll } from './changes.ts'
-import { collectionName, documentOption, findCollection, makeCollection, missingField } from './command.ts'
+import type { Clock } from '../query/clock.ts'
+import { matches, parseFilter } from '../query/filter.ts'
+import type { Filter } from '../query/filter.ts'
+import { Finder, searchOf } from '../query/finder.ts'
+import type { Search } from '../query/finder.ts'
+import type { Collection } from '../storage/collection.ts'
+import { maxDocument, parseUpdate } from '../update/update.ts'
+import type { Update } from '../update/update.ts'
+import { collectionName, findCollection, makeCollection, missingField, wrongType } from './command.ts'
 import type { Command, Handler } from './command.ts'
 import { checkFields, deleteFields, updateFields } from './options.ts'
-import { checkSort, hintOf } from './read.ts'
+import { hintOf } from './read.ts'
 
-const ok = new Int32(1)
+/** What became of an update. */
+interface Outcome {
+  matched: number
+  modified: number
+  /** The `_id` of the document that was inserted. */
+  upserted: Value
+}
+
+/** A document that matched, with the count of changes of its collection at that time. */
+interface Match { rid: number, bytes: Uint8Array, changes: number }
+
+/** Inserts a document. Throws for one that cannot be stored. */
+function insert (command: Command, { bytes, doc }: Stored): void {
+  if (bytes.length > maxDocument) {
+    throw new CommandError('BSONObjectTooLarge',
+      `object to insert too large. size in bytes: ${bytes.length}, max size: ${maxDocument}`)
+  }
+  const { _id: id } = doc
+  if (Array.isArray(id) || id instanceof BSONRegExp || id === undefined) {
+    throw new CommandError('InvalidIdField', `The '_id' value cannot be of type ${typeName(id)}`)
+  }
+  const operator = isDocument(id) ? Object.keys(id).find((name) => name[0] === '$') : undefined
+  if (operator !== undefined) {
+    throw new CommandError('DollarPrefixedFieldName',
+      `_id fields may not contain '$'-prefixed fields: ${operator} is not valid for storage.`)
+  }
+  checkStorable(doc)
+  makeCollection(command).insert(bytes, doc)
+}
+
+const unread = new Uint8Array()
+
+/**
+ * All that a search finds, before anything is changed: a changed document could come up again further on in
+ * an index. Others may write meanwhile, so that `current` has to be asked before one is changed.
+ */
+async function findAll (collection: Collection, search: Search, clock: Clock): Promise<Match[]> {
+  const finder = new Finder(collection, search, clock)
+  const matched: Match[] = []
+  for (let next = await finder.next(); next !== undefined; next = await finder.next()) {
+    const { rid, bytes } = next
+    const { changes } = collection
+    matched.push(search.limit === 1 ? { rid, bytes, changes } : { rid, bytes: unread, changes: -1 })
+  }
+  return matched
+}
+
+/** A matched document as it is now, undefined if it no longer matches. */
+function current (collection: Collection, match: Match, filter: Filter): Uint8Array | undefined {
+  const { rid, bytes, changes } = match
+  if (collection.dropped) {
+    throw new CommandError('QueryPlanKilled', `collection dropped: ${collection.namespace}`)
+  }
+  if (changes === collection.changes) return bytes
+  const now = collection.read(rid)
+  return now === undefined || !matches(filter, decode(now)) ? undefined : now
+}
+
+/** Updates what a search finds, or inserts if it finds nothing and `upsert` is set. */
+async function change (
+  command: Command, search: Search, update: Update, upsert: boolean
+): Promise<Outcome> {
+  const outcome: Outcome = { matched: 0, modified: 0, upserted: undefined }
+  for (;;) {
+    const collection = findCollection(command)
+    const matched = collection === undefined ? [] : await findAll(collection, search, command.clock)
+    const changes = collection?.changes
+    for (const match of matched) {
+      if (command.clock.due) await command.clock.pause()
+      changeMatch(collection!, match, search.filter, update, outcome)
+    }
+    if (outcome.matched > 0) return outcome
+    // what was found has changed meanwhile, so that the search has to be made again
+    if (matched.length > 0 && search.limit === 1) continue
+    if (!upsert) return outcome
+    const now = findCollection(command)
+    if (now !== collection || now?.changes !== changes) continue
+    const stored = update.insert(search.filter)
+    insert(command, stored)
+    return { ...outcome, upserted: stored.doc._id }
+  }
+}
+
+function changeMatch (
+  collection: Collection, match: Match, filter: Filter, update: Update, outcome: Outcome
+): void {
+  const bytes = current(collection, match, filter)
+  if (bytes === undefined) return
+  const changed = update.apply(decode(bytes))
+  outcome.matched++
+  if (Buffer.compare(bytes, changed.bytes) === 0) return
+  checkStorable(changed.doc)
+  collection.replace(match.rid, decode(bytes), changed.bytes, changed.doc)
+  outcome.modified++
+}
+
+/** Deletes what a search finds; returns how many. */
+async function removeAll (collection: Collection, search: Search, clock: Clock): Promise<number> {
+  for (;;) {
+    let n = 0
+    const matched = await findAll(collection, search, clock)
+    for (const match of matched) {
+      if (clock.due) await clock.pause()
+      const bytes = current(collection, match, search.filter)
+      if (bytes === undefined) continue
+      collection.remove(match.rid, decode(bytes))
+      n++
+    }
+    if (search.limit !== 1 || n > 0 || matched.length === 0) return n
+  }
+}
+
 const maxBatch = 100000
 
-function encodedStatements ({ name, body, sequences }: Command, list: string): Uint8Array[] {
-  const given = body[list]
-  const found = sequences.get(list) ??
-    (Array.isArray(given) ? given.map((item) => encode(item as Doc)) : undefined)
+/** The statements of a command: encoded in a section of its message, or decoded in its body. */
+function statementsOf ({ name, body, sequences }: Command, list: string): Value[] | Uint8Array[] {
+  const found = sequences.get(list) ?? body[list]
   if (found === undefined) throw missingField(name, list)
+  if (!Array.isArray(found)) throw wrongType(name, list, found, 'array')
   if (found.length > 0 && found.length <= maxBatch) return found
   throw new CommandError('InvalidLength',
     `Write batch sizes must be between 1 and ${maxBatch}. Got ${found.length} operations.`)
@@ -31,94 +143,72 @@ function encodedStatements ({ name, body, sequences }: Command, list: string): U
 
 /** Runs the statements of a write command and returns their errors; an ordered one stops at the first. */
 async function runStatements (
-  command: Command, list: string, run: (bytes: Uint8Array, index: number) => void | Promise<void>
+  command: Command, list: string, run: (statement: Doc, index: number) => void | Promise<void>
 ): Promise<{ writeErrors?: Doc[] }> {
+  collectionName(command)
   const writeErrors: Doc[] = []
-  for (const [index, bytes] of encodedStatements(command, list).entries()) {
+  for (const [index, given] of statementsOf(command, list).entries()) {
     if (command.clock.due) await command.clock.pause()
     try {
-      const running = run(bytes, index)
+      const running = run(decodeStatement(command, list, given), index)
       if (running !== undefined) await running
     } catch (error) {
       if (!(error instanceof CommandError) || error.code === 50) throw error
       const { code, extra, message: errmsg } = error
-      writeErrors.push({ index: new Int32(index), code, ...extra, errmsg })
+      writeErrors.push({ index, code, ...extra, errmsg })
       if (command.body.ordered !== false) break
     }
   }
   return writeErrors.length > 0 ? { writeErrors } : {}
 }
 
-/** Decodes a document of a client. Throws InvalidBSON. */
-function decodeGiven (bytes: Uint8Array): Doc {
-  try {
-    return decode(bytes)
-  } catch (error) {
-    if (error instanceof CommandError) throw error
-    throw new CommandError('InvalidBSON', (error as Error).message)
-  }
+function decodeStatement ({ name }: Command, list: string, given: Value | Uint8Array): Doc {
+  if (given instanceof Uint8Array) return decodeInput(given)
+  if (!isDocument(given)) throw wrongType(name, list, given, 'object')
+  return given
 }
 
-const insert: Handler = async (command) => {
-  collectionName(command)
+const insertAll: Handler = async (command) => {
   let n = 0
-  const errors = await runStatements(command, 'documents', (bytes) => {
-    const stored = withId(bytes, decodeGiven(bytes))
-    checkInserted(stored)
-    makeCollection(command).insert(stored.bytes, stored.doc)
+  const errors = await runStatements(command, 'documents', (doc) => {
+    insert(command, withId(doc))
     n++
   })
-  return { n: integer(n), ...errors, ok }
+  return { n, ...errors, ok: 1 }
 }
 
-/** The bytes of a field whose value is a document. */
-function bytesOf (bytes: Uint8Array, name: string): Uint8Array | undefined {
-  const field = elements(bytes).find((element) => element.name === name)
-  return field?.type === 3 ? bytes.subarray(field.value, field.end) : undefined
-}
-
-function filterOf (command: string, q: Value): Doc {
+function filterOf (command: string, q: Value): Filter {
   if (!isDocument(q)) throw missingField(command, 'q')
-  return q
+  return parseFilter(q)
 }
 
 const update: Handler = async (command) => {
-  collectionName(command)
   let n = 0
   let modified = 0
   const upserted: Doc[] = []
-  const errors = await runStatements(command, 'updates', async (bytes, index) => {
-    const statement = decodeGiven(bytes)
+  const errors = await runStatements(command, 'updates', async (statement, index) => {
     checkFields('update.updates', statement, updateFields)
     const { q, u, hint } = statement
-    const filter = parseFilter(filterOf('update.updates', q))
+    const filter = filterOf('update.updates', q)
     if (u === undefined) throw missingField('update.updates', 'u')
     const multi = statement.multi === true
     const search = searchOf({ filter, limit: multi ? Infinity : 1, hint: hintOf(hint) })
-    const changes = parseUpdate(u, bytesOf(bytes, 'u'), multi)
+    const changes = parseUpdate(u, multi)
     const outcome = await change(command, search, changes, statement.upsert === true)
     n += outcome.matched
     modified += outcome.modified
     if (outcome.upserted === undefined) return
     n++
-    upserted.push({ index: new Int32(index), _id: outcome.upserted })
+    upserted.push({ index, _id: outcome.upserted })
   })
-  return {
-    n: integer(n),
-    nModified: integer(modified),
-    ...(upserted.length > 0 && { upserted }),
-    ...errors,
-    ok
-  }
+  return { n, nModified: modified, ...(upserted.length > 0 && { upserted }), ...errors, ok: 1 }
 }
 
 const remove: Handler = async (command) => {
-  collectionName(command)
   let n = 0
-  const errors = await runStatements(command, 'deletes', async (bytes) => {
-    const statement = decodeGiven(bytes)
+  const errors = await runStatements(command, 'deletes', async (statement) => {
     checkFields('delete.deletes', statement, deleteFields)
-    const filter = parseFilter(filterOf('delete.deletes', statement.q))
+    const filter = filterOf('delete.deletes', statement.q)
     const limit = toNumber(statement.limit)
     if (limit === undefined) throw missingField('delete.deletes', 'limit')
     if (limit !== 0 && limit !== 1) {
@@ -128,53 +218,9 @@ const remove: Handler = async (command) => {
     const collection = findCollection(command)
     if (collection === undefined) return
     const search = searchOf({ filter, limit: limit || Infinity, hint: hintOf(statement.hint) })
-    n += (await removeAll(collection, search, command.clock)).n
+    n += await removeAll(collection, search, command.clock)
   })
-  return { n: integer(n), ...errors, ok }
+  return { n, ...errors, ok: 1 }
 }
 
-function checkFindAndModify ({ remove, update, upsert, new: after }: Doc): void {
-  const refuse = (message: string): never => { throw new CommandError('FailedToParse', message) }
-  if (remove !== true) {
-    if (update === undefined) refuse('Either an update or remove=true must be specified')
-    return
-  }
-  if (update !== undefined) refuse('Cannot specify both an update and remove=true')
-  if (upsert === true) refuse('Cannot specify both upsert=true and remove=true')
-  if (after === true) {
-    refuse("Cannot specify both new=true and remove=true; 'remove' always returns the deleted document")
-  }
-}
-
-const findAndModify: Handler = async (command) => {
-  const { body } = command
-  checkFindAndModify(body)
-  const project = compileProjection(documentOption(command, 'fields'))
-  const search = searchOf({
-    filter: parseFilter(documentOption(command, 'query')),
-    sort: keyParts(checkSort(documentOption(command, 'sort'))),
-    limit: 1,
-    hint: hintOf(body.hint)
-  })
-  const answer = (lastErrorObject: Doc, bytes: Uint8Array | undefined): Uint8Array => join([
-    encodeField('lastErrorObject', lastErrorObject),
-    bytes === undefined
-      ? encodeField('value', null)
-      : documentField('value', project === undefined ? bytes : encode(project(decode(bytes)))),
-    okField
-  ])
-  if (body.remove === true) {
-    const collection = findCollection(command)
-    const found = collection === undefined ? undefined : await removeAll(collection, search, command.clock)
-    return answer({ n: integer(found?.n ?? 0) }, found?.removed)
-  }
-  const { matched, upserted, before, after } =
-    await change(command, search, parseUpdate(body.update, undefined, false), body.upsert === true)
-  return answer({
-    n: integer(matched > 0 || upserted !== undefined ? 1 : 0),
-    updatedExisting: matched > 0,
-    ...(upserted !== undefined && { upserted })
-  }, body.new === true ? after : before)
-}
-
-export const writeCommands: Record<string, Handler> = { insert, update, delete: remove, findAndModify }
+export const writeCommands: Record<string, Handler> = { insert: insertAll, update, delete: remove }

@@ -1,12 +1,9 @@
 import type { Socket } from 'node:net'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { decode } from '../bson/encoding.ts'
 import type { Doc } from '../bson/values.ts'
-import { admit, commandOf, run } from '../commands/run.ts'
+import { run } from '../commands/run.ts'
 import type { Client, Engine, Reply } from '../commands/command.ts'
 import { CommandError, ProtocolError } from '../errors.ts'
-import type { Failure } from './failpoints.ts'
 import type { Request } from './messages.ts'
 import { maxMessage, parseMessage, replyTo } from './messages.ts'
 
@@ -85,7 +82,7 @@ export class Connection {
   async #answer (request: Request): Promise<Buffer | 'close' | undefined> {
     let reply: Reply | 'close'
     try {
-      reply = await this.#run(request)
+      reply = await run(request, this.#client, this.#engine)
     } catch (error) {
       reply = this.#errorReply(error)
     }
@@ -93,19 +90,6 @@ export class Connection {
     if (request.silent) return undefined
     // what was read with a commit pending may contain what it is about to make durable
     return replyTo(request, await this.#commitFailure() ?? reply)
-  }
-
-  async #run (request: Request): Promise<Reply | 'close'> {
-    const command = commandOf(request, this.#client, this.#engine)
-    admit(command)
-    const target = command.body[command.name]
-    const namespace = `${command.database}.${typeof target === 'string' ? target : ''}`
-    const failure = this.#engine.failPoints.enter(command.name, namespace, this.#client.appName)
-    if (failure === undefined) return await run(command)
-    if (failure.blockTimeMS > 0) await sleep(failure.blockTimeMS)
-    if (failure.closeConnection) return 'close'
-    if (failure.error !== undefined) throw failure.error
-    return withWriteConcernError(await run(command), failure)
   }
 
   async #commitFailure (): Promise<Doc | undefined> {
@@ -131,12 +115,7 @@ export class Connection {
   }
 }
 
-function withWriteConcernError (reply: Reply, { writeConcernError, errorLabels }: Failure): Reply {
-  if (writeConcernError === undefined) return reply
-  const doc = reply instanceof Uint8Array ? decode(reply) : reply
-  return { ...doc, writeConcernError, ...(errorLabels && { errorLabels }) }
-}
-
+/** Waits until a socket takes more, or has been closed. */
 async function drained (socket: Socket): Promise<void> {
   await new Promise<void>((resolve) => {
     const done = (): void => {

@@ -7,12 +7,12 @@ const run = 2000
 
 /** The time of one command: it divides long work into slices and ends it once `maxTimeMS` is over. */
 export class Clock {
-  #pauseAt = performance.now() + slice
-  #deadline: number
+  #pauseAt = 0
+  #deadline = 0
 
   /** 0 or undefined for no limit. */
   constructor (maxTimeMS: number | undefined) {
-    this.#deadline = maxTimeMS ? performance.now() + maxTimeMS : Infinity
+    this.restart(maxTimeMS)
   }
 
   /** Begins the time of a further command on the same work. */

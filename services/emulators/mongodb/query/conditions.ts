@@ -1,73 +1,70 @@
-import { BSONRegExp, ObjectId } from 'bson'
-import { compare, keyOf, order, orderOf } from '../bson/keys.ts'
-import { isDocument, showValue, toNumber, typeName, typeNumbers } from '../bson/values.ts'
+import { BSONRegExp } from 'bson'
+import { keyOf, order, orderOf } from '../bson/keys.ts'
+import { isDocument, toNumber } from '../bson/values.ts'
 import type { Value } from '../bson/values.ts'
-import { CommandError } from '../errors.ts'
+import { CommandError, bad } from '../errors.ts'
+import { contains, point, union } from './intervals.ts'
+import type { Interval } from './intervals.ts'
 import { compileRegex } from './regex.ts'
 
-export type Comparison = 'lt' | 'lte' | 'gt' | 'gte'
 type Test = (value: Value) => boolean
 
 /** What one operator demands of a value. */
 export interface Condition {
-  op: Comparison | 'eq' | 'in' | 'regex' | 'exists' | 'type' | 'size' | 'elemMatch'
-  /** The operator's argument. */
-  value: Value
   /** Tests one value; undefined stands for a missing field. */
   test: Test
   /** Whether the elements of an array at the end of the path are tested as well as the array. */
   elements: boolean
+  /** Intervals in which every value that passes has a key, undefined if there are none. */
+  bound?: Interval[]
+  /** The value of an equality, which an upsert copies. */
+  equals?: Value
 }
-
-const bad = (message: string): never => { throw new CommandError('BadValue', message) }
 
 export function equals (value: Value): Condition {
   if (value instanceof BSONRegExp) bad("Can't have regex as arg to $ne.")
   if (value === undefined) bad('cannot compare to undefined')
-  return { op: 'eq', value, test: equality(value), elements: true }
+  return { ...oneOf([value]), equals: value }
 }
 
-/** A test for equality with one value, which is null for a missing field. */
-function equality (value: Value): Test {
-  if (value === null) return (other) => other === null || other === undefined
-  if (typeof value === 'string') return (other) => other === value
-  if (value instanceof ObjectId) return (other) => other instanceof ObjectId && other.equals(value)
-  const type = orderOf(value)
-  return (other) => other !== undefined && orderOf(other) === type && compare(other, value) === 0
+/** A missing field equals null. */
+function oneOf (values: Value[]): Condition {
+  const text = (value: Value): string => keyOf(value ?? null).toString('latin1')
+  const keys = new Set(values.map(text))
+  // An array equals the whole value of a field, or one element of it; the keys of the first are those of its
+  // elements
+  const keysOf = values.flatMap((value) => Array.isArray(value) ? [value, value[0]] : [value])
+  return { test: (value) => keys.has(text(value)), elements: true, bound: union(keysOf.map(point)) }
 }
 
-/** Comparisons hold between values of one type only. */
-export function compares (op: Comparison, value: Value): Condition {
+/** Comparisons hold between values of one type only; NaN is of a type of its own. */
+export function compares (name: '$lt' | '$lte' | '$gt' | '$gte', value: Value): Condition {
   if (value === undefined) bad('cannot compare to undefined')
   const type = orderOf(value)
-  const inclusive = op === 'lte' || op === 'gte'
-  const sign = op === 'lt' || op === 'lte' ? -1 : 1
-  const isNaN = Number.isNaN(toNumber(value))
-  const test: Test = (other) => {
-    if (other === undefined || orderOf(other) !== type) return false
-    if (type === order.number && Number.isNaN(toNumber(other)) !== isNaN) return false
-    const result = compare(other, value) * sign
-    return result > 0 || (inclusive && result === 0)
+  const inclusive = name.endsWith('e')
+  if (type === order.null || Number.isNaN(toNumber(value))) {
+    return inclusive ? oneOf([value]) : { test: () => false, elements: true, bound: [] }
   }
-  return { op, value, test: type === order.null && inclusive ? equality(null) : test, elements: true }
+  const key = keyOf(value)
+  const lo = type === order.number ? keyOf(NaN) : Buffer.from([type])
+  const interval = name.startsWith('$lt')
+    ? { lo, includesLo: type !== order.number, hi: key, includesHi: inclusive }
+    : { lo: key, includesLo: inclusive, hi: Buffer.from([type + 1]), includesHi: false }
+  const test: Test = (other) => other !== undefined && contains(interval, keyOf(other))
+  // Keys are of the elements of an array, so that they do not order arrays
+  return { test, elements: true, ...(type !== order.array && { bound: union([interval]) }) }
 }
-
-/** Below this number of values they are compared one by one. */
-const fewValues = 4
 
 export function anyOf (name: string, values: Value): Condition {
   if (!Array.isArray(values)) return bad(`${name} needs an array`)
-  const tests: Test[] = []
-  const keys = new Set<string>()
-  for (const value of values) {
-    if (isDocument(value) && Object.keys(value)[0]?.[0] === '$') bad(`cannot nest $ under ${name}`)
-    if (value instanceof BSONRegExp) tests.push(matchesRegex(value).test)
-    else if (value === null || values.length <= fewValues) tests.push(equality(value))
-    else keys.add(keyOf(value).toString('latin1'))
+  if (values.some((value) => isDocument(value) && Object.keys(value)[0]?.[0] === '$')) {
+    bad(`cannot nest $ under ${name}`)
   }
-  const test: Test = (value) => tests.some((passes) => passes(value)) ||
-    (keys.size > 0 && value !== undefined && keys.has(keyOf(value).toString('latin1')))
-  return { op: 'in', value: values, test, elements: true }
+  const expressions = values.filter((value) => value instanceof BSONRegExp)
+  if (expressions.length === 0) return oneOf(values)
+  const others = values.filter((value) => !(value instanceof BSONRegExp))
+  const conditions = [oneOf(others), ...expressions.map(matchesRegex)]
+  return { test: (value) => conditions.some(({ test }) => test(value)), elements: true }
 }
 
 /** Whether the argument of $exists counts as true. */
@@ -75,65 +72,17 @@ export function existsTest (value: Value): boolean {
   return value !== null && value !== undefined && value !== false && toNumber(value) !== 0
 }
 
+/** The regular expression of `$regex` and `$options`. */
 export function regexOf (value: Value, options: Value): BSONRegExp {
   if (options !== undefined && typeof options !== 'string') return bad('$options has to be a string')
-  if (value instanceof BSONRegExp) {
-    if (options !== undefined && value.options !== '') {
-      throw new CommandError(51075, 'options set in both $regex and $options')
-    }
-    return new BSONRegExp(value.pattern, options ?? value.options)
-  }
-  return typeof value === 'string' ? new BSONRegExp(value, options) : bad('$regex has to be a string')
+  if (typeof value === 'string') return new BSONRegExp(value, options)
+  if (!(value instanceof BSONRegExp)) return bad('$regex has to be a string')
+  if (options === undefined) return value
+  if (value.options !== '') throw new CommandError(51075, 'options set in both $regex and $options')
+  return new BSONRegExp(value.pattern, options)
 }
 
 export function matchesRegex (value: BSONRegExp): Condition {
   const matches = compileRegex(value)
-  return { op: 'regex', value, test: (other) => typeof other === 'string' && matches(other), elements: true }
-}
-
-const numberTypes = ['double', 'int', 'long']
-const nameOfNumber = new Map(Object.entries(typeNumbers).map(([name, number]) => [number, name]))
-
-function typesOf (type: Value): string[] {
-  if (type === 'number') return numberTypes
-  if (typeof type === 'string') {
-    return Object.hasOwn(typeNumbers, type) ? [type] : bad(`Unknown type name alias: ${type}`)
-  }
-  const number = toNumber(type)
-  if (number === undefined) {
-    throw new CommandError('TypeMismatch', 'type must be represented as a number or a string')
-  }
-  return [nameOfNumber.get(number) ?? bad(`Invalid numerical type code: ${number}`)]
-}
-
-export function hasType (path: string, value: Value): Condition {
-  const types = Array.isArray(value) ? value : [value]
-  if (types.length === 0) throw new CommandError('FailedToParse', `${path} must match at least one type`)
-  const wanted = new Set(types.flatMap(typesOf))
-  return { op: 'type', value, test: (other) => wanted.has(typeName(other)), elements: true }
-}
-
-export function hasSize (value: Value): Condition {
-  const size = toNumber(value)
-  if (size === undefined || !Number.isInteger(size) || size < 0) {
-    const expected = size === undefined ? 'a number' : size < 0 ? 'a non-negative number' : 'an integer'
-    throw new CommandError('FailedToParse',
-      `Failed to parse $size. Expected ${expected}${size! >= 0 ? ':' : ' in:'} $size: ${showValue(value)}`)
-  }
-  return {
-    op: 'size',
-    value,
-    test: (other) => Array.isArray(other) && other.length === size,
-    elements: false
-  }
-}
-
-/** A condition that at least one element of an array passes a test. */
-export function anyElement (value: Value, test: Test): Condition {
-  return {
-    op: 'elemMatch',
-    value,
-    test: (array) => Array.isArray(array) && array.some(test),
-    elements: false
-  }
+  return { test: (other) => typeof other === 'string' && matches(other), elements: true }
 }

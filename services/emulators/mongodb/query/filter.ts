@@ -1,22 +1,15 @@
 import { BSONRegExp } from 'bson'
-import { isDocument } from '../bson/values.ts'
+import { field, isDocument } from '../bson/values.ts'
 import type { Doc, Value } from '../bson/values.ts'
-import { CommandError, notSupported } from '../errors.ts'
-import {
-  anyElement, anyOf, compares, equals, existsTest, hasSize, hasType, matchesRegex, regexOf
-} from './conditions.ts'
-import type { Comparison, Condition } from './conditions.ts'
-import { matches, matchesValue } from './matching.ts'
+import { bad, notSupported } from '../errors.ts'
+import { anyOf, compares, equals, existsTest, matchesRegex, regexOf } from './conditions.ts'
+import type { Condition } from './conditions.ts'
 
 /** A condition on the values at a path: true if any value there passes `test`. */
 export interface Leaf extends Condition {
   kind: 'leaf'
   path: string
   names: string[]
-  /**
-   * The conditions on an element, of $elemMatch only. Their paths are relative, '' for the element itself.
-   */
-  inner?: Filter
 }
 
 export type Filter =
@@ -24,12 +17,10 @@ export type Filter =
   | { kind: 'not', part: Filter }
   | Leaf
 
-const bad = (message: string): never => { throw new CommandError('BadValue', message) }
-
+/** Operators of MongoDB that this database does not have. */
 const unsupportedOperators = new Set([
-  '$expr', '$where', '$text', '$jsonSchema', '$mod',
-  '$bitsAllSet', '$bitsAllClear', '$bitsAnySet', '$bitsAnyClear',
-  '$near', '$nearSphere', '$geoWithin', '$geoIntersects'
+  '$type', '$size', '$all', '$comment', '$expr', '$where', '$text', '$jsonSchema', '$mod', '$bitsAllSet',
+  '$bitsAllClear', '$bitsAnySet', '$bitsAnyClear', '$near', '$nearSphere', '$geoWithin', '$geoIntersects'
 ])
 
 /**
@@ -44,7 +35,7 @@ export function parseFilter (query: Doc): Filter {
     if (name[0] !== '$') parts.push(...parseField(name, value))
     else if (name === '$and' || name === '$or' || name === '$nor') parts.push(...parseLogic(name, value))
     else if (unsupportedOperators.has(name)) throw notSupported(name)
-    else if (name !== '$comment') {
+    else {
       bad(`unknown top level operator: ${name}. If you have a field name that starts with a '$' symbol, ` +
         'consider using $getField or $setField.')
     }
@@ -67,7 +58,7 @@ function parseLogic (name: '$and' | '$or' | '$nor', value: Value): Filter[] {
   return name === '$and' ? parts : [{ kind: name === '$or' ? 'or' : 'nor', parts }]
 }
 
-export function isOperators (value: Value): value is Doc {
+function isOperators (value: Value): value is Doc {
   return isDocument(value) && Object.keys(value)[0]?.[0] === '$'
 }
 
@@ -90,25 +81,21 @@ function parseOperator (path: string, name: string, operators: Doc): Filter[] {
     case '$gt':
     case '$gte':
     case '$lt':
-    case '$lte': return [leaf(path, compares(name.slice(1) as Comparison, value))]
+    case '$lte': return [leaf(path, compares(name, value))]
     case '$in': return [leaf(path, anyOf(name, value))]
     case '$nin': return [not(leaf(path, anyOf(name, value)))]
     case '$not': return [not(parseNot(path, value))]
     case '$exists': return [existsTest(value) ? leaf(path, present) : not(leaf(path, present))]
-    case '$type': return [leaf(path, hasType(path, value))]
     case '$regex': return [leaf(path, matchesRegex(regexOf(value, operators.$options)))]
     case '$options': return Object.hasOwn(operators, '$regex') ? [] : bad('$options needs a $regex')
-    case '$size': return [leaf(path, hasSize(value))]
-    case '$all': return [parseAll(path, value)]
     case '$elemMatch': return [elemMatch(path, value)]
-    case '$comment': return []
     default:
       if (unsupportedOperators.has(name)) throw notSupported(name)
       return bad(`unknown operator: ${name}`)
   }
 }
 
-const present: Condition = { op: 'exists', value: true, test: (value) => value !== undefined, elements: true }
+const present: Condition = { test: (value) => value !== undefined, elements: true }
 
 function parseNot (path: string, value: Value): Filter {
   if (value instanceof BSONRegExp) return leaf(path, matchesRegex(value))
@@ -118,18 +105,6 @@ function parseNot (path: string, value: Value): Filter {
   return { kind: 'and', parts: parseField(path, value) }
 }
 
-function parseAll (path: string, values: Value): Filter {
-  if (!Array.isArray(values)) return bad('$all needs an array')
-  if (values.length === 0) return { kind: 'or', parts: [] }
-  const parts = values.map((value) => {
-    if (!isOperators(value)) return allOf(parseField(path, value))
-    return Object.hasOwn(value, '$elemMatch')
-      ? elemMatch(path, value.$elemMatch)
-      : bad('no $ expressions in $all')
-  })
-  return { kind: 'and', parts }
-}
-
 function elemMatch (path: string, value: Value): Leaf {
   if (!isDocument(value)) return bad('$elemMatch needs an Object')
   const onValue = isOperators(value) && !['$and', '$or', '$nor'].includes(Object.keys(value)[0]!)
@@ -137,8 +112,11 @@ function elemMatch (path: string, value: Value): Leaf {
   const test = onValue
     ? (item: Value) => matchesValue(inner, item)
     : (item: Value) => (isDocument(item) || Array.isArray(item)) && matches(inner, item as Doc)
-  return { ...leaf(path, anyElement(value, test)), inner }
+  return leaf(path, { test: (array) => Array.isArray(array) && array.some(test), elements: false })
 }
+
+/** Whether a filter has no condition. */
+export const matchesAll = (filter: Filter): boolean => filter.kind === 'and' && filter.parts.length === 0
 
 /** The conditions that all must hold. */
 export function conjuncts (filter: Filter): Filter[] {
@@ -149,17 +127,37 @@ export function conjuncts (filter: Filter): Filter[] {
 export function equalities (filter: Filter): Array<[path: string, value: Value]> {
   switch (filter.kind) {
     case 'and': return filter.parts.flatMap(equalities)
-    case 'leaf': return filter.op === 'eq' ? [[filter.path, filter.value]] : []
+    case 'leaf': return filter.equals === undefined ? [] : [[filter.path, filter.equals]]
     default: return []
   }
 }
 
-/** A filter in the form in which explain shows it. */
-export function describeFilter (filter: Filter): Doc {
+/** Whether a document matches a filter. */
+export function matches (filter: Filter, doc: Doc): boolean {
+  return holds(filter, (leaf) => testPath(leaf, doc, 0))
+}
+
+/** Whether a value that is no field of a document meets conditions parsed with an empty path. */
+export function matchesValue (filter: Filter, value: Value): boolean {
+  return holds(filter, (leaf) => leaf.test(value))
+}
+
+function holds (filter: Filter, test: (leaf: Leaf) => boolean): boolean {
   switch (filter.kind) {
-    case 'leaf': return { [filter.path]: { [`$${filter.op}`]: filter.value } }
-    case 'not': return { $nor: [describeFilter(filter.part)] }
-    case 'and': return filter.parts.length === 0 ? {} : { $and: filter.parts.map(describeFilter) }
-    default: return { [`$${filter.kind}`]: filter.parts.map(describeFilter) }
+    case 'leaf': return test(filter)
+    case 'and': return filter.parts.every((part) => holds(part, test))
+    case 'or': return filter.parts.some((part) => holds(part, test))
+    case 'nor': return !filter.parts.some((part) => holds(part, test))
+    case 'not': return !holds(filter.part, test)
   }
+}
+
+/** Follows the path of a condition; missing fields are tested as undefined. */
+function testPath (leaf: Leaf, doc: Doc, depth: number): boolean {
+  const value = field(doc, leaf.names[depth]!)
+  if (depth === leaf.names.length - 1) {
+    return leaf.test(value) || (leaf.elements && Array.isArray(value) && value.some(leaf.test))
+  }
+  if (Array.isArray(value)) return value.some((item) => isDocument(item) && testPath(leaf, item, depth + 1))
+  return isDocument(value) ? testPath(leaf, value, depth + 1) : leaf.test(undefined)
 }

@@ -1,16 +1,15 @@
-import { sortKey } from '../bson/document-keys.ts'
+import { sortKey } from '../bson/keys.ts'
 import { decode, encode } from '../bson/encoding.ts'
 import type { KeyPart } from '../bson/keys.ts'
 import type { Doc, Value } from '../bson/values.ts'
 import { CommandError } from '../errors.ts'
-import type { Collection } from '../storage/collection.ts'
+import type { Collection, Entry, Position } from '../storage/collection.ts'
 import type { Clock } from './clock.ts'
+import { matches, matchesAll } from './filter.ts'
 import type { Filter } from './filter.ts'
-import { matches } from './matching.ts'
 import { choosePlan } from './planner.ts'
 import type { Plan } from './planner.ts'
 import type { Project } from './projection.ts'
-import { Scan } from './scan.ts'
 
 export interface Search {
   filter: Filter
@@ -41,7 +40,79 @@ export function searchOf (search: Partial<Search> & { filter: Filter }): Search 
   return { sort: [], skip: 0, limit: Infinity, hint: undefined, project: undefined, ...search }
 }
 
-/** The documents that a search finds, in order, one at a time. */
+/** The most documents read at a time. */
+const maxChunk = 512
+
+/**
+ * Reads the documents of a plan, one after another, each once. It holds no read transaction: it goes on from
+ * its last key, so that it sees what changed behind that key and no document twice.
+ */
+class Scan {
+  /** What has been read, as explain shows it. */
+  readonly examined = { keys: 0, docs: 0 }
+  #collection: Collection
+  #plan: Plan
+  /** The documents met, if one may have several keys in the ranges. */
+  #seen: Set<number> | undefined
+  #read: Entry[] = []
+  #next = 0
+  #chunk: number
+  /** The last entry returned of the current range. */
+  #after: Position | undefined
+  #range = 0
+  /** Whether all of the current range has been read. */
+  #exhausted = false
+
+  /** `expected` is about how many documents will be taken. */
+  constructor (collection: Collection, plan: Plan, expected: number) {
+    this.#collection = collection
+    this.#plan = plan
+    this.#chunk = Math.max(1, Math.min(expected, 128))
+    if (plan.index?.multikey) this.#seen = new Set()
+  }
+
+  next (): { rid: number, bytes: Uint8Array } | undefined {
+    while (this.#next < this.#read.length || this.#readOn()) {
+      const [key, rid, bytes] = this.#read[this.#next++]!
+      this.#after = { key, rid }
+      if (this.#plan.index !== null) this.examined.keys++
+      if (this.#seen?.has(rid)) continue
+      this.#seen?.add(rid)
+      this.examined.docs++
+      return { rid, bytes }
+    }
+    return undefined
+  }
+
+  /** Reads the next documents; false if there are no more. */
+  #readOn (): boolean {
+    const { index, ranges, reverse } = this.#plan
+    while (this.#range < ranges.length) {
+      if (this.#exhausted) {
+        this.#range++
+        this.#exhausted = false
+        this.#after = undefined
+        continue
+      }
+      const range = ranges[reverse ? ranges.length - 1 - this.#range : this.#range]!
+      this.#next = 0
+      this.#read = this.#collection.scan(index, range, { after: this.#after, reverse, limit: this.#chunk })
+      this.#exhausted = this.#read.length < this.#chunk
+      this.#chunk = Math.min(this.#chunk * 2, maxChunk)
+      if (this.#read.length > 0) return true
+    }
+    return false
+  }
+
+  /** Drops what was read ahead, before a pause. */
+  release (): void {
+    if (this.#next < this.#read.length) this.#exhausted = false
+    this.#read = []
+    this.#next = 0
+  }
+}
+
+/** The documents that a search finds, in order. It holds nothing that keeps others from writing. */
 export class Finder {
   readonly plan: Plan
   readonly scan: Scan
@@ -50,8 +121,8 @@ export class Finder {
   #collection: Collection
   #toSkip: number
   #left: number
-  /** The documents of a sort in memory, of which only the places are kept. */
-  #sorted: Float64Array | undefined
+  /** The documents of a sort in memory, of which only the ids are kept. */
+  #sorted: number[] | undefined
   #next = 0
   /** Whether documents may have changed since they were matched. */
   #paused = false
@@ -70,11 +141,7 @@ export class Finder {
     this.scan = new Scan(collection, this.plan, this.plan.sorted ? limit : Infinity)
   }
 
-  /** Bytes that this holds between batches. */
-  get held (): number {
-    return this.#sorted === undefined ? 0 : (this.#sorted.length - this.#next) * 8
-  }
-
+  /** Whether it is known that nothing more comes. */
   get finished (): boolean {
     return this.#left <= 0
   }
@@ -91,14 +158,15 @@ export class Finder {
     return undefined
   }
 
-  /**
-   * Drops what was read ahead if anything has changed since. Throws QueryPlanKilled for a dropped collection.
-   */
+  /** Drops what was read ahead if anything has changed. Throws QueryPlanKilled if it was dropped. */
   #refresh (): void {
     if (this.#changes === this.#collection.changes) return
     this.#changes = this.#collection.changes
-    if (this.#collection.dropped) {
-      throw new CommandError('QueryPlanKilled', `collection dropped: ${this.#collection.namespace}`)
+    const { dropped, indexes, namespace } = this.#collection
+    if (dropped) throw new CommandError('QueryPlanKilled', `collection dropped: ${namespace}`)
+    const { index } = this.plan
+    if (index !== null && !indexes.includes(index)) {
+      throw new CommandError('QueryPlanKilled', `index dropped: ${index.name}`)
     }
     this.release()
   }
@@ -112,9 +180,9 @@ export class Finder {
     for (;;) {
       if (this.clock.due) await this.#pause()
       const found = this.scan.next()
-      if (found === undefined || this.plan.exact) return found
+      if (found === undefined || matchesAll(this.search.filter)) return found
       const doc = decode(found.bytes)
-      if (matches(this.search.filter, doc)) return { rid: found.rid, bytes: found.bytes, doc }
+      if (matches(this.search.filter, doc)) return { ...found, doc }
     }
   }
 
@@ -132,7 +200,7 @@ export class Finder {
     return undefined
   }
 
-  async #sort (): Promise<Float64Array> {
+  async #sort (): Promise<number[]> {
     const wanted = this.#toSkip + this.#left
     const order = (a: SortEntry, b: SortEntry): number => Buffer.compare(a.key, b.key) || a.rid - b.rid
     let held = 0
@@ -145,17 +213,21 @@ export class Finder {
         entries = (await this.clock.sort(entries, order)).slice(0, wanted)
         held = entries.reduce((sum, entry) => sum + entry.key.length + entryBytes, 0)
       }
-      if (held > maxSortBytes) throw sortTooLarge()
+      if (held <= maxSortBytes) continue
+      throw new CommandError('QueryExceededMemoryLimitNoDiskUseAllowed',
+        `Exceeded memory limit for sort of ${maxSortBytes} bytes; this database does not spill to disk`)
     }
     entries = await this.clock.sort(entries, order)
     this.#refresh()
-    return Float64Array.from(entries.slice(0, wanted), ({ rid }) => rid)
+    return entries.slice(0, wanted).map(({ rid }) => rid)
   }
 
-  /** A found document as the client gets it. */
-  shape ({ bytes, doc }: Found): Uint8Array {
+  /** The next document as the client gets it. */
+  async nextShaped (): Promise<Uint8Array | undefined> {
+    const found = await this.next()
     const { project } = this.search
-    return project === undefined ? bytes : encode(project(doc ?? decode(bytes)))
+    if (found === undefined || project === undefined) return found?.bytes
+    return encode(project(found.doc ?? decode(found.bytes)))
   }
 
   /** Drops what was read ahead, before others may write. */
@@ -165,20 +237,12 @@ export class Finder {
   }
 }
 
-const sortTooLarge = (): CommandError => new CommandError('QueryExceededMemoryLimitNoDiskUseAllowed',
-  `Exceeded memory limit for sort of ${maxSortBytes} bytes; this database does not spill to disk`)
-
-/** How many documents match, reading only index entries where that is enough. */
+/** How many documents match. */
 export async function countMatches (collection: Collection, search: Search, clock: Clock): Promise<number> {
+  const { filter, skip, limit } = search
+  if (matchesAll(filter)) return Math.max(0, Math.min(limit, collection.count - skip))
   const finder = new Finder(collection, search, clock)
-  const { exact, index, ranges } = finder.plan
   let n = 0
-  if (exact) {
-    const limit = Math.min(search.skip + search.limit, Number.MAX_SAFE_INTEGER)
-    if (index === null) n = Math.min(limit, collection.count)
-    else for (const range of ranges) n += collection.entries(index, range, limit - n)
-    return Math.max(0, n - search.skip)
-  }
   while (await finder.next() !== undefined) n++
   return n
 }

@@ -1,4 +1,4 @@
-import { isDocument, namesOf, setField, toNumber } from '../bson/values.ts'
+import { isDocument, toNumber } from '../bson/values.ts'
 import type { Doc, Value } from '../bson/values.ts'
 import { CommandError, notSupported } from '../errors.ts'
 
@@ -21,19 +21,12 @@ function place (tree: Tree, path: string, kept: boolean): void {
   tree.set(last, kept)
 }
 
-/**
- * The paths of a specification with whether each is to be kept. Throws CommandNotSupported for computed
- * fields.
- */
-function flags (spec: Doc, prefix = ''): Array<[path: string, kept: boolean]> {
-  return Object.keys(spec).flatMap((name): Array<[string, boolean]> => {
-    const value = spec[name]
-    const path = prefix + name
+/** The paths of a projection with whether each is kept. Throws CommandNotSupported for other values. */
+function flags (spec: Doc): Array<[path: string, kept: boolean]> {
+  return Object.entries(spec).map(([path, value]) => {
     const number = typeof value === 'boolean' ? Number(value) : toNumber(value)
-    if (number !== undefined && !path.endsWith('.$')) return [[path, number !== 0]]
-    const isNested = isDocument(value) && !Object.keys(value).some((inner) => inner[0] === '$')
-    if (!isNested || Object.keys(value).length === 0) throw notSupported(`the projection of ${path}`)
-    return flags(value, `${path}.`)
+    if (number === undefined || path.endsWith('.$')) throw notSupported(`the projection of ${path}`)
+    return [path, number !== 0]
   })
 }
 
@@ -60,9 +53,9 @@ export function compileProjection (spec: Doc): Project | undefined {
 
 function project (doc: Doc, tree: Tree, including: boolean): Doc {
   const out: Doc = {}
-  for (const name of namesOf(doc)) {
-    const value = select(doc[name], tree.get(name) ?? !including, including)
-    if (value !== undefined) setField(out, name, value)
+  for (const [name, inner] of Object.entries(doc)) {
+    const value = select(inner, tree.get(name) ?? !including, including)
+    if (value !== undefined) out[name] = value
   }
   return out
 }

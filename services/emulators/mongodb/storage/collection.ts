@@ -2,11 +2,12 @@ import type { StatementSync } from 'node:sqlite'
 import type { UUID } from 'bson'
 import { decode, encode } from '../bson/encoding.ts'
 import type { Doc } from '../bson/values.ts'
+import { multikey } from './database.ts'
 import type { Database } from './database.ts'
 import { Index, describeIndex, duplicateKey } from './indexes.ts'
 import type { IndexSpec } from './indexes.ts'
 
-/** An entry of an index with its document, which is undefined where only keys were asked for. */
+/** An entry of an index with its document. The key is empty in a walk without an index. */
 export type Entry = [key: Uint8Array, rid: number, bytes: Uint8Array]
 
 /** Where a scan goes on: behind (or, backwards, before) this entry. */
@@ -19,7 +20,6 @@ export interface ScanOptions {
   after?: Position | undefined
   reverse?: boolean
   limit: number
-  keysOnly?: boolean
 }
 
 /** What an index loses and gains by a change of one document. */
@@ -37,10 +37,7 @@ export class Collection {
   readonly name: string
   readonly uuid: UUID
   indexes: Index[]
-  /**
-   * Grows with every change of a document, an index or the collection itself: what was read before may be
-   * stale.
-   */
+  /** Grows with every change of a document, an index or the collection: what was read before may be stale. */
   changes = 0
   dropped = false
   #count: number | undefined
@@ -72,39 +69,29 @@ export class Collection {
     return (this.#sql(text).get(...values) as unknown as [number])[0]
   }
 
-  /** The entries of an index in a range, in the order of their keys. */
-  scan (index: Index, range: KeyRange, options: ScanOptions): Entry[] {
-    return index.isId ? this.#scanIds(range, options) : this.#scanEntries(index, range, options)
-  }
-
-  #scanIds ({ lo, hi }: KeyRange, { after, reverse, limit, keysOnly }: ScanOptions): Entry[] {
-    const from = after === undefined || reverse ? lo : Buffer.concat([after.key, zero])
-    const to = after !== undefined && reverse ? after.key : hi
-    return this.#sql(`SELECT id, rid${keysOnly ? '' : ', bson'} FROM d${this.id} WHERE id >= ? AND id < ?
-      ORDER BY id ${reverse ? 'DESC' : ''} LIMIT ?`).all(from, to, limit) as unknown as Entry[]
-  }
-
-  #scanEntries (
-    index: Index, { lo, hi }: KeyRange, { after, reverse, limit, keysOnly }: ScanOptions
-  ): Entry[] {
-    const from = keysOnly ? `x${index.id} i` : `x${index.id} i CROSS JOIN d${this.id} d ON d.rid = i.rid`
-    const select = `SELECT i.key, i.rid${keysOnly ? '' : ', d.bson'} FROM ${from}`
+  /** The entries of an index in a range in order; without an index, the documents as they were inserted. */
+  scan (index: Index | null, { lo, hi }: KeyRange, { after, reverse, limit }: ScanOptions): Entry[] {
+    const documents = `d${this.id}`
     const rid = after?.rid ?? -1
-    const found = reverse
-      ? this.#sql(`${select} WHERE i.key >= ? AND (i.key, i.rid) < (?, ?)
-        ORDER BY i.key DESC, i.rid DESC LIMIT ?`)
-        .all(lo, after?.key ?? hi, rid, limit)
-      : this.#sql(`${select} WHERE (i.key, i.rid) > (?, ?) AND i.key < ? ORDER BY i.key, i.rid LIMIT ?`)
-        .all(after?.key ?? lo, rid, hi, limit)
-    return found as unknown as Entry[]
-  }
-
-  /** Documents in the order of their insertion, after (or, backwards, before) one of them. */
-  walk (after: number | undefined, reverse: boolean, limit: number): Array<[rid: number, bytes: Uint8Array]> {
-    const [compare, direction, start] = reverse ? ['<', 'DESC', Number.MAX_SAFE_INTEGER] : ['>', '', -1]
-    const rows = this.#sql(`SELECT rid, bson FROM d${this.id} WHERE rid ${compare} ?
-      ORDER BY rid ${direction} LIMIT ?`).all(after ?? start!, limit)
-    return rows as unknown as Array<[number, Uint8Array]>
+    let found: unknown[]
+    if (index === null) {
+      found = this.#sql(`SELECT x'', rid, bson FROM ${documents} WHERE rid > ? ORDER BY rid LIMIT ?`)
+        .all(rid, limit)
+    } else if (index.isId) {
+      const from = after === undefined || reverse ? lo : Buffer.concat([after.key, zero])
+      const to = after !== undefined && reverse ? after.key : hi
+      found = this.#sql(`SELECT id, rid, bson FROM ${documents} WHERE id >= ? AND id < ?
+        ORDER BY id ${reverse ? 'DESC' : ''} LIMIT ?`).all(from, to, limit)
+    } else {
+      const select = `SELECT i.key, i.rid, d.bson
+        FROM x${index.id} i CROSS JOIN ${documents} d ON d.rid = i.rid`
+      found = reverse
+        ? this.#sql(`${select} WHERE i.key >= ? AND (i.key, i.rid) < (?, ?)
+          ORDER BY i.key DESC, i.rid DESC LIMIT ?`).all(lo, after?.key ?? hi, rid, limit)
+        : this.#sql(`${select} WHERE (i.key, i.rid) > (?, ?) AND i.key < ? ORDER BY i.key, i.rid LIMIT ?`)
+          .all(after?.key ?? lo, rid, hi, limit)
+    }
+    return found as Entry[]
   }
 
   /** How many entries of an index are in a range, counted no further than `cap`. */
@@ -132,11 +119,11 @@ export class Collection {
     })
   }
 
-  /** Replaces a document. `touched` names the top-level fields that may differ; null for all. */
-  replace (rid: number, old: Doc, bytes: Uint8Array, doc: Doc, touched: Set<string> | null): void {
+  /** Replaces a document by one of the same `_id`. */
+  replace (rid: number, old: Doc, bytes: Uint8Array, doc: Doc): void {
     this.#change(() => {
       const changes = this.indexes
-        .filter((index) => !index.isId && (touched === null || !index.fields.isDisjointFrom(touched)))
+        .filter((index) => !index.isId)
         .map((index) => keyChange(index, index.keys(old), index.keys(doc, this.#noteArray(index))))
       for (const { index, added } of changes) this.#refuseDuplicate(index, added, doc, rid)
       for (const { index, removed, added } of changes) {
@@ -164,23 +151,33 @@ export class Collection {
       this.database.sqlite.exec(`CREATE TABLE x${index.id}
         (key BLOB NOT NULL, rid INTEGER NOT NULL, PRIMARY KEY (key, rid)) WITHOUT ROWID`)
       this.#build(index)
-      this.indexes.push(index)
-      this.database.undo.push(() => { this.indexes = this.indexes.filter((other) => other !== index) })
+      const { indexes } = this
+      this.database.undo.push(() => { this.indexes = indexes })
+      this.indexes = [...indexes, index]
+    })
+  }
+
+  dropIndex (index: Index): void {
+    this.#change(() => {
+      const { indexes } = this
+      this.database.undo.push(() => { this.indexes = indexes })
+      this.indexes = indexes.filter((other) => other !== index)
+      this.#sql('DELETE FROM indexes WHERE id = ?').run(index.id)
+      this.database.dropTable(`x${index.id}`)
     })
   }
 
   #build (index: Index): void {
-    let after: number | undefined
-    for (;;) {
-      const rows = this.walk(after, false, buildChunk)
-      for (const [rid, bytes] of rows) {
+    for (let after: Position | undefined; ;) {
+      const entries = this.scan(null, { lo: zero, hi: zero }, { after, limit: buildChunk })
+      for (const [key, rid, bytes] of entries) {
         const doc = decode(bytes)
         const keys = index.keys(doc, this.#noteArray(index))
         this.#refuseDuplicate(index, keys, doc, rid)
         this.#addEntries(index, keys, rid)
-        after = rid
+        after = { key, rid }
       }
-      if (rows.length < buildChunk) return
+      if (entries.length < buildChunk) return
     }
   }
 
@@ -218,14 +215,12 @@ export class Collection {
   }
 
   /** Records that an index has met an array, which changes how it may be used. */
-  #noteArray (index: Index): (part: number, depth: number) => void {
-    return (part, depth) => {
-      const depths = index.arrays[part]!
-      if (depths.has(depth)) return
-      depths.add(depth)
-      this.database.undo.push(() => depths.delete(depth))
-      this.#sql('UPDATE indexes SET arrays = ? WHERE id = ?')
-        .run(JSON.stringify(index.arrays.map((one) => [...one])), index.id)
+  #noteArray (index: Index): () => void {
+    return () => {
+      if (index.multikey) return
+      index.multikey = true
+      this.database.undo.push(() => { index.multikey = false })
+      this.#sql('UPDATE indexes SET arrays = ? WHERE id = ?').run(multikey, index.id)
     }
   }
 }
@@ -233,10 +228,6 @@ export class Collection {
 const zero = Buffer.from([0])
 
 function keyChange (index: Index, before: Buffer[], after: Buffer[]): KeyChange {
-  if (before.length === 1 && after.length === 1) {
-    const same = before[0]!.equals(after[0]!)
-    return { index, removed: same ? [] : before, added: same ? [] : after }
-  }
   const text = (key: Buffer): string => key.toString('latin1')
   const [had, has] = [new Set(before.map(text)), new Set(after.map(text))]
   return {

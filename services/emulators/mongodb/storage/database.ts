@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, unlinkSync } from 'node:fs'
+import { closeSync, openSync, rmSync } from 'node:fs'
 import type { StatementSync } from 'node:sqlite'
 import { DatabaseSync } from 'node:sqlite'
 import { UUID } from 'bson'
@@ -14,6 +14,9 @@ const tables = `
     (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, uuid TEXT NOT NULL, options BLOB NOT NULL);
   CREATE TABLE IF NOT EXISTS indexes
     (id INTEGER PRIMARY KEY, collection INTEGER NOT NULL, spec BLOB NOT NULL, arrays TEXT NOT NULL)`
+
+/** The column `arrays` of an index that has met an array; earlier versions wrote where it was. */
+export const multikey = '[[0]]'
 
 /** Makes a file that only its owner may read, before SQLite would make it otherwise. */
 export function touch (file: string): void {
@@ -66,7 +69,7 @@ export class Database {
       .all(collection)
     return (rows as unknown as Array<[number, Uint8Array, string]>).flatMap(([id, stored, arrays]) => {
       const spec = parseSpec(decode(stored))
-      if (spec !== undefined) return [new Index(id, spec, JSON.parse(arrays))]
+      if (spec !== undefined) return [new Index(id, spec, /\d/.test(arrays))]
       this.sqlite.exec(`DROP TABLE x${id}; DELETE FROM indexes WHERE id = ${id}`)
       return []
     })
@@ -144,18 +147,9 @@ export class Database {
     })
   }
 
-  dropCollection (collection: Collection): void {
-    markDropped(collection)
-    this.write()
-    this.atomic(() => {
-      for (const index of collection.indexes) if (!index.isId) this.sqlite.exec(`DROP TABLE x${index.id}`)
-      this.sqlite.exec(`DROP TABLE d${collection.id}`)
-      this.statement('DELETE FROM indexes WHERE collection = ?').run(collection.id)
-      this.statement('DELETE FROM collections WHERE id = ?').run(collection.id)
-      this.collections.delete(collection.name)
-      this.undo.push(() => this.collections.set(collection.name, collection))
-    })
-    // some are on tables that are gone
+  /** Drops a table, with the statements prepared for it. */
+  dropTable (name: string): void {
+    this.sqlite.exec(`DROP TABLE ${name}`)
     this.#statements.clear()
   }
 
@@ -174,9 +168,7 @@ export class Database {
   delete (): void {
     for (const collection of this.collections.values()) markDropped(collection)
     this.close()
-    for (const suffix of ['', '-wal', '-shm', '-journal']) {
-      if (existsSync(this.#file + suffix)) unlinkSync(this.#file + suffix)
-    }
+    for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(this.#file + suffix, { force: true })
   }
 }
 

@@ -1,8 +1,6 @@
-import { Int32 } from 'bson'
-import { documentKeys, keyParts } from '../bson/document-keys.ts'
-import { keyOf } from '../bson/keys.ts'
+import { compoundKey, documentKeys, keyOf, keyParts } from '../bson/keys.ts'
 import type { KeyPart } from '../bson/keys.ts'
-import { field, integer, setField, showValue, toNumber, valuesAt } from '../bson/values.ts'
+import { showValue, toNumber, valuesAt } from '../bson/values.ts'
 import type { Doc, Value } from '../bson/values.ts'
 import { CommandError } from '../errors.ts'
 
@@ -38,19 +36,16 @@ export class Index {
   readonly spec: IndexSpec
   readonly name: string
   readonly parts: KeyPart[]
-  /** For each part the depths of its path at which arrays were seen, ever. */
-  readonly arrays: Array<Set<number>>
-  /** The names of the top-level fields that its keys are made of. */
-  readonly fields: Set<string>
+  /** Whether it has ever met an array, of which each element has a key. */
+  multikey: boolean
 
   /** The id 0 is that of the index on `_id`. */
-  constructor (id: number, spec: IndexSpec, arrays: number[][] = []) {
+  constructor (id: number, spec: IndexSpec, multikey = false) {
     this.id = id
     this.spec = spec
     this.name = spec.name
     this.parts = spec.parts
-    this.arrays = spec.parts.map((_, i) => new Set(arrays[i]))
-    this.fields = new Set(spec.parts.map(({ names }) => names[0]!))
+    this.multikey = multikey
   }
 
   get isId (): boolean {
@@ -61,19 +56,13 @@ export class Index {
     return this.isId || this.spec.unique
   }
 
-  get multikey (): boolean {
-    return this.arrays.some((depths) => depths.size > 0)
-  }
-
   /** Its key pattern, for clients. */
   get pattern (): Doc {
-    const pattern: Doc = {}
-    for (const { path, direction } of this.parts) setField(pattern, path, new Int32(direction))
-    return pattern
+    return Object.fromEntries(this.parts.map(({ path, direction }) => [path, direction]))
   }
 
-  keys (doc: Doc, seen?: (part: number, depth: number) => void): Buffer[] {
-    return this.isId ? [keyOf(doc._id)] : documentKeys(doc, this.parts, seen)
+  keys (doc: Doc, onArray?: () => void): Buffer[] {
+    return this.isId ? [keyOf(doc._id)] : documentKeys(doc, this.parts, onArray)
   }
 }
 
@@ -81,19 +70,18 @@ export class Index {
 export function describeIndex (index: Index): Doc {
   const { name, unique, seconds } = index.spec
   return {
-    v: new Int32(2),
+    v: 2,
     key: index.pattern,
     name,
     ...(unique && { unique }),
-    ...(seconds !== undefined && { expireAfterSeconds: integer(seconds) })
+    ...(seconds !== undefined && { expireAfterSeconds: seconds })
   }
 }
 
 /** The error for a document one of whose keys an index has already. */
 export function duplicateKey (namespace: string, index: Index, doc: Doc, key: Buffer): CommandError {
-  const keyValue: Doc = {}
-  for (const part of index.parts) setField(keyValue, part.path, valueOf(part, index, doc, key))
-  const shown = index.parts.map(({ path }) => `${path}: ${showValue(field(keyValue, path))}`).join(', ')
+  const keyValue = Object.fromEntries(index.parts.map((part) => [part.path, valueOf(part, index, doc, key)]))
+  const shown = Object.entries(keyValue).map(([path, value]) => `${path}: ${showValue(value)}`).join(', ')
   const message =
     `E11000 duplicate key error collection: ${namespace} index: ${index.name} dup key: { ${shown} }`
   return new CommandError('DuplicateKey', message, { keyPattern: index.pattern, keyValue })
@@ -104,8 +92,6 @@ function valueOf (part: KeyPart, index: Index, doc: Doc, key: Buffer): Value {
   const values = valuesAt(doc, part.names)
   const made = index.parts.length > 1
     ? undefined
-    : values.find((value) => documentKeys({ v: value }, [
-      { path: 'v', names: ['v'], direction: part.direction }
-    ])[0]!.equals(key))
+    : values.find((value) => compoundKey([part], [value]).equals(key))
   return made ?? values[0] ?? null
 }

@@ -198,14 +198,15 @@ test('a malformed message closes its connection and no other', async (t) => {
   }
   const kind = Buffer.from(good)
   kind[20] = 9
-  const type = Buffer.from(good)
-  type[25] = 0x55
-  bad.push(kind, type, Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'))
+  bad.push(kind, Buffer.from('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n'))
   for (const [i, message] of bad.entries()) {
     t.equal(
       await exchange(database.port, message), 'closed', `message ${i}`
     )
   }
+  const type = Buffer.from(good)
+  type[25] = 0x55
+  t.match(await exchange(database.port, type), [{ ok: 0, code: 22 }], 'a value of no type')
   t.match(await db.command({ ping: 1 }), { ok: 1 })
 })
 
@@ -256,7 +257,6 @@ test('OP_MSG in pieces, with checksum, sections or no reply, and OP_QUERY for ha
         ismaster: true,
         helloOk: true,
         maxWireVersion: 21,
-        logicalSessionTimeoutMinutes: 30,
         ok: 1
       }
     ]
@@ -264,7 +264,7 @@ test('OP_MSG in pieces, with checksum, sections or no reply, and OP_QUERY for ha
 })
 
 test('it says what it is, and passes over what only concerns clusters', async (t) => {
-  const { db, collection, client } = await start(t)
+  const { db, collection } = await start(t)
   const hello = await db.command({ hello: 1 })
   t.match(
     hello,
@@ -278,25 +278,11 @@ test('it says what it is, and passes over what only concerns clusters', async (t
     }
   )
   t.notOk('setName' in hello)
-  t.match(await db.command({ buildInfo: 1 }), { version: '7.0.0' })
   t.match(
     await failure(db.command({ insert: 'things', documents: [{}], txnNumber: 1 })),
     { code: 20, message: 'Transaction numbers are only allowed on a replica set member or mongos' }
   )
-  await collection.find(
-    {},
-    {
-      readPreference: 'secondaryPreferred',
-      readConcern: { level: 'majority' },
-      maxTimeMS: 1000,
-      comment: 'x'
-    }
-  ).toArray()
-  const strict = new MongoClient(
-    `mongodb://127.0.0.1:${client.options.hosts[0]!.port}`, { serverApi: { version: '1', strict: false } }
-  )
-  t.match(await strict.db('test').command({ ping: 1 }), { ok: 1 })
-  await strict.close()
+  await collection.find({}, { readPreference: 'secondaryPreferred', maxTimeMS: 1000 }).toArray()
 })
 
 test('a signal right after "listening" closes the database before the process ends', async (t) => {

@@ -1,22 +1,14 @@
-import { isDocument, removeField, setField, showValue, wholeNumber } from '../bson/values.ts'
+import { field, isDocument, showValue } from '../bson/values.ts'
 import type { Doc, Value } from '../bson/values.ts'
 import { CommandError, notSupported } from '../errors.ts'
 
 /** The result of a change that removes its field. */
 export const remove = Symbol('remove')
 
-/**
- * Computes the new value of a field from its current one, undefined if it is missing: undefined leaves it as
- * it is.
- */
+/** The new value of a field, from its current one (undefined if missing); undefined leaves it as it is. */
 export type Change = (current: Value) => Value | typeof remove
 
-/** The furthest that an array is filled up with nulls. */
-const maxFill = 1500000
-
-/**
- * The names of a path that an update operator changes. Throws CommandNotSupported for positional operators.
- */
+/** The names of a path to be changed. Throws CommandNotSupported for positional operators. */
 export function parsePath (path: string): string[] {
   const names = path.split('.')
   for (const name of names) {
@@ -38,42 +30,20 @@ export function dollarField (name: string, path: string): CommandError {
 }
 
 /** Changes the field at a path. `creates` says whether missing fields on the way are made. */
-export function changeAt (
-  container: Doc | Value[], names: string[], change: Change, creates: boolean, depth = 0
-): void {
+export function changeAt (doc: Doc, names: string[], change: Change, creates: boolean, depth = 0): void {
   const name = names[depth]!
-  const changed = (current: Value): Value | typeof remove =>
-    depth === names.length - 1 ? change(current) : changeWithin(current, names, change, creates, depth)
-  if (Array.isArray(container)) return changeElement(container, names, changed, creates, depth)
-  const next = changed(Object.hasOwn(container, name) ? container[name] : undefined)
-  if (next === remove) removeField(container, name)
-  else if (next !== undefined) setField(container, name, next as Value)
-}
-
-function changeElement (
-  array: Value[], names: string[], changed: Change, creates: boolean, depth: number
-): void {
-  const name = names[depth]!
-  const position = Number(name)
-  if (!wholeNumber.test(name)) {
-    if (!creates) return
-    throw new CommandError('PathNotViable',
-      `Cannot create field '${name}' in element {${names[depth - 1]}: ${showValue(array)}}`)
-  }
-  if (position >= array.length && !creates) return
-  if (position > array.length + maxFill) {
-    throw new CommandError('BadValue', `Cannot backfill array to index greater than ${maxFill}`)
-  }
-  const next = changed(array[position])
-  if (next === undefined) return
-  while (array.length < position) array.push(null)
-  array[position] = next === remove ? null : next as Value
+  const current = field(doc, name)
+  const next = depth === names.length - 1
+    ? change(current)
+    : changeWithin(current, names, change, creates, depth)
+  if (next === remove) delete doc[name]
+  else if (next !== undefined) doc[name] = next as Value
 }
 
 function changeWithin (
   current: Value, names: string[], change: Change, creates: boolean, depth: number
 ): Value {
-  if (isDocument(current) || Array.isArray(current)) {
+  if (isDocument(current)) {
     changeAt(current, names, change, creates, depth + 1)
     return current
   }

@@ -1,7 +1,7 @@
 import type { RecordsResult } from '../audit-records.ts'
 import type { Item } from '../envelope.ts'
 import { html } from '../html.ts'
-import type { Operation, Summary } from '../operations.ts'
+import { summaryOf, type Operation, type Summary } from '../operations.ts'
 import { treeOf, walk, type Node } from '../tree.ts'
 import { auditRecords } from './audit-records.ts'
 import { page } from './layout.ts'
@@ -10,15 +10,9 @@ import { waterfall } from './waterfall.ts'
 
 const MAX_FAILURES = 5
 
-interface Content {
-  id: string
-  operation?: Operation
-  summary?: Summary
-  records: RecordsResult
-}
-
 /** One operation as a waterfall across services, with its audit records beside it. */
-export function operationPage ({ id, operation, summary, records }: Content) {
+export function operationPage (id: string, operation: Operation | undefined, records: RecordsResult) {
+  const summary = operation && summaryOf(operation)
   return page({
     title: summary?.name || 'Operation',
     section: 'operations',

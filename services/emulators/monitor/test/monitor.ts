@@ -24,13 +24,7 @@ export async function startMonitor (t: Test, settings: NodeJS.ProcessEnv = {}) {
   const { ca, settings: files } = await certificates(t)
   const lines: string[] = []
   const config = loadConfig({ PORT: '0', INGESTION_PORT: '0', ...files, ...settings })
-  const app = await buildApp(config, {
-    logStream: {
-      write: (line: string) => {
-        lines.push(line)
-      }
-    }
-  })
+  const app = await buildApp(config, { write: (line) => { lines.push(line) } })
   t.teardown(() => app.close())
   const url = await app.listen({ host: config.HOST, port: config.PORT })
   const { port } = app.ingestion.server.address() as AddressInfo

@@ -12,9 +12,11 @@ const RESERVING = `
 `
 
 t.test('processes that choose at the same time never choose the same port', async (t) => {
-  const processes = Array.from({ length: 4 }, () => spawn(process.execPath, ['--input-type=module', '-e', RESERVING], {
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc']
-  }))
+  const processes = Array.from({ length: 4 }, () =>
+    spawn(process.execPath, ['--input-type=module', '-e', RESERVING], {
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc']
+    })
+  )
   t.teardown(() => { for (const process of processes) process.kill() })
   await Promise.all(processes.map((process) => once(process, 'message')))
   const answers = processes.map((process) => once(process, 'message'))

@@ -1,8 +1,5 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import t from 'tap'
-import { loadAccess } from '../access.ts'
+import { identities } from '../access.ts'
 import { access, sdk, startVault } from './vault.ts'
 
 // As .taprc has it, for a run without it: tap's own 30 s are short on a busy machine
@@ -20,7 +17,7 @@ const opens: Record<string, string> = {
   'patient-db-admin-connection': 'rotation deployer*',
   'audit-db-admin-connection': 'rotation deployer*'
 }
-const identities = ['gateway', 'patient', 'audit', 'viewer', 'rotation', 'deployer']
+const names = ['gateway', 'patient', 'audit', 'viewer', 'rotation', 'deployer']
 // Of a list that fails, the SDK keeps no more than this
 const LIST_FORBIDDEN = { statusCode: 403, code: 'Forbidden' }
 const FORBIDDEN = { statusCode: 403, code: 'Forbidden', inner: 'ForbiddenByRbac' }
@@ -28,39 +25,72 @@ const FORBIDDEN = { statusCode: 403, code: 'Forbidden', inner: 'ForbiddenByRbac'
 const vault = await startVault(t)
 const deployer = sdk(t, vault, 'deployer')
 const versions = new Map<string, string>()
-for (const name of Object.keys(opens)) versions.set(name, (await deployer('setSecret', name, `value of ${name}`)).properties.version!)
+for (const name of Object.keys(opens)) {
+  const { properties: { version } } = await deployer('setSecret', name, `value of ${name}`)
+  versions.set(name, version!)
+}
 
-t.strictSame(Object.keys(access), identities, 'access.json names these and no others')
+t.strictSame(identities.map(({ name }) => name), names, 'access.json names these and no others')
 
-for (const identity of identities) {
+for (const identity of names) {
   t.test(identity, async (t) => {
     const client = identity === 'deployer' ? deployer : sdk(t, vault, identity)
     for (const [name, who] of Object.entries(opens)) {
       const [mark] = who.split(' ').flatMap((one) => one.replace('*', '') === identity ? [one.at(-1)] : [])
       if (mark === undefined) {
         await t.rejects(client('getSecret', name), FORBIDDEN, `${identity} cannot open ${name}`)
-        await t.rejects(client('getSecret', name, { version: versions.get(name) }), FORBIDDEN, 'nor by version')
-        await t.rejects(client('listPropertiesOfSecretVersions', name), LIST_FORBIDDEN, 'nor list its versions')
+        await t.rejects(
+          client('getSecret', name, { version: versions.get(name) }),
+          FORBIDDEN,
+          'nor by version'
+        )
+        await t.rejects(
+          client('listPropertiesOfSecretVersions', name),
+          LIST_FORBIDDEN,
+          'nor list its versions'
+        )
       } else {
         t.equal((await client('getSecret', name)).value, `value of ${name}`, `${identity} opens ${name}`)
-        t.equal((await client('getSecret', name, { version: versions.get(name) })).value, `value of ${name}`, 'and by version')
+        t.equal(
+          (await client('getSecret', name, { version: versions.get(name) })).value,
+          `value of ${name}`,
+          'and by version'
+        )
         t.ok((await client('listPropertiesOfSecretVersions', name)).length, 'and lists its versions')
       }
       if (mark === '*') {
         t.ok(await client('setSecret', name, `value of ${name}`), `${identity} sets ${name}`)
-        t.ok(await client('updateSecretProperties', name, versions.get(name)!, { enabled: true }), 'and changes its properties')
+        t.ok(
+          await client('updateSecretProperties', name, versions.get(name)!, { enabled: true }),
+          'and changes its properties'
+        )
         await client('beginDeleteSecret', name, { intervalInMs: 1 })
-        t.ok(await client('beginRecoverDeletedSecret', name, { intervalInMs: 1 }), 'and deletes and recovers it')
+        t.ok(
+          await client('beginRecoverDeletedSecret', name, { intervalInMs: 1 }),
+          'and deletes and recovers it'
+        )
       } else {
         await t.rejects(client('setSecret', name, 'another'), FORBIDDEN, `${identity} cannot set ${name}`)
-        await t.rejects(client('updateSecretProperties', name, versions.get(name)!, { enabled: false }), FORBIDDEN, 'nor change its properties')
+        await t.rejects(
+          client('updateSecretProperties', name, versions.get(name)!, { enabled: false }),
+          FORBIDDEN,
+          'nor change its properties'
+        )
         await t.rejects(client('beginDeleteSecret', name), FORBIDDEN, 'nor delete it')
         // The SDK does not ask for it where the secret can be read
-        t.equal((await vault.as(identity, 'POST', `/deletedsecrets/${name}/recover`)).statusCode, 403, 'nor recover it')
+        t.equal(
+          (await vault.as(identity, 'POST', `/deletedsecrets/${name}/recover`)).statusCode,
+          403,
+          'nor recover it'
+        )
         await t.rejects(client('purgeDeletedSecret', name), FORBIDDEN, 'nor purge it')
       }
     }
-    await t.rejects(client('setSecret', 'a-new-secret', 'x'), FORBIDDEN, `${identity} cannot set what it was given no right to`)
+    await t.rejects(
+      client('setSecret', 'a-new-secret', 'x'),
+      FORBIDDEN,
+      `${identity} cannot set what it was given no right to`
+    )
     if (identity === 'deployer') {
       t.equal((await client('listPropertiesOfSecrets')).length, 9, 'deployer lists the vault')
     } else {
@@ -95,25 +125,14 @@ t.test('who has no right cannot tell whether there is a secret', async (t) => {
   t.strictSame(live.map(({ statusCode }) => statusCode), [403, 403, 403, 403, 403])
 })
 
-t.test('a file that is not right stops the start with one line', async (t) => {
-  const dir = mkdtempSync(join(tmpdir(), 'access-'))
-  t.teardown(() => rmSync(dir, { recursive: true }))
-  const file = join(dir, 'access.json')
-  const right = { clientId: access.gateway!.clientId, read: [], manage: [] }
-  const wrong: Array<[string, RegExp]> = [
-    ['{', /is not JSON$/],
-    ['[]', /must be object/],
-    [JSON.stringify({ one: { ...right, clientId: 'x' } }), /\/one\/clientId/],
-    [JSON.stringify({ one: { ...right, reads: [] } }), /\/one/],
-    [JSON.stringify({ one: { ...right, read: ['a_b'] } }), /\/one\/read\/0/],
-    [JSON.stringify({ one: { ...right, manage: undefined } }), /\/one/],
-    [JSON.stringify({ one: right, two: right }), /a clientId is given twice/]
-  ]
-  for (const [content, message] of wrong) {
-    writeFileSync(file, content)
-    t.throws(() => loadAccess(file), { name: 'SettingsError', message }, content)
+t.test('access.json has a client id for each identity, and names that Key Vault permits', async (t) => {
+  const GUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
+  t.equal(new Set(identities.map(({ clientId }) => clientId)).size, identities.length)
+  for (const { name, clientId, read, manage, ...rest } of identities) {
+    t.match(name, /^[a-z]+$/)
+    t.match(clientId, GUID, name)
+    t.strictSame(rest, name === 'deployer' ? { list: true } : {}, 'and says nothing else')
+    for (const secret of [...read, ...manage]) t.match(secret, /^[0-9A-Za-z-]{1,127}$/)
+    for (const secrets of [read, manage]) t.equal(new Set(secrets).size, secrets.length, 'each once')
   }
-  t.throws(() => loadAccess(join(dir, 'none')), { name: 'SettingsError', message: /\(ENOENT\)/ })
-  writeFileSync(file, JSON.stringify({ one: right }))
-  t.equal(loadAccess(file).length, 1)
 })

@@ -1,4 +1,4 @@
-// The SDK's client of one identity, called by the test that forked this process: both latch what they find at start
+// The SDK's client of one identity, forked by a test: it reads the environment when it is loaded
 import type { SecretClient } from '@azure/keyvault-secrets'
 import { openKeyVault } from '#common/secrets/key-vault.ts'
 
@@ -20,17 +20,23 @@ process.on('message', ({ method, args }: { method: keyof SecretClient, args: unk
   last = last.then(async () => process.send!(await answer(method, args)))
 })
 
+interface Details {
+  details?: { error?: { innerError?: { code: string } } }
+}
+
 async function answer (method: keyof SecretClient, args: unknown[]) {
   try {
-    return { result: await resultOf(await Reflect.apply((await client)[method] as () => unknown, await client, args)) }
+    const call = (await client)[method] as () => unknown
+    return { result: await resultOf(await Reflect.apply(call, await client, args)) }
   } catch (error) {
-    const { name, message, statusCode, code, details } = error as Failure & { details?: { error?: { innerError?: { code: string } } } }
-    return { failure: { name, message, statusCode, code, inner: details?.error?.innerError?.code } satisfies Failure }
+    const { name, message, statusCode, code, details } = error as Failure & Details
+    const inner = details?.error?.innerError?.code
+    return { failure: { name, message, statusCode, code, inner } satisfies Failure }
   }
 }
 
 async function resultOf (result: unknown) {
-  if (result instanceof Object && Symbol.asyncIterator in result) return Array.fromAsync(result as AsyncIterable<unknown>)
-  if (result instanceof Object && 'pollUntilDone' in result) return (result as { pollUntilDone: () => unknown }).pollUntilDone()
-  return result
+  if (!(result instanceof Object)) return result
+  if (Symbol.asyncIterator in result) return Array.fromAsync(result as AsyncIterable<unknown>)
+  return 'pollUntilDone' in result ? (result as { pollUntilDone: () => unknown }).pollUntilDone() : result
 }

@@ -8,7 +8,10 @@ import { freePorts } from '../../processes/probes.ts'
 import { access, startVault, type Vault } from './vault.ts'
 
 const MAIN = fileURLToPath(import.meta.resolve('../../../audit/main.ts'))
-const PRELOADS = ['orphan', 'localhost'].flatMap((name) => ['--import', import.meta.resolve(`../../processes/${name}.ts`)])
+const PRELOADS = ['orphan', 'localhost'].flatMap((name) => [
+  '--import',
+  import.meta.resolve(`../../processes/${name}.ts`)
+])
 
 /** The Audit service as its identity, before a database that is not there. */
 async function startAudit (t: Test, { url, headers, ca }: Vault, more: NodeJS.ProcessEnv = {}) {
@@ -41,7 +44,10 @@ async function startAudit (t: Test, { url, headers, ca }: Vault, more: NodeJS.Pr
 
 async function filled (t: Test, tags?: object) {
   const vault = await startVault(t)
-  for (const [name, value] of Object.entries({ 'audit-host-key': randomBytes(32).toString('base64url'), 'audit-db-connection': 'mongodb://127.0.0.1:1/' })) {
+  for (const [name, value] of Object.entries({
+    'audit-host-key': randomBytes(32).toString('base64url'),
+    'audit-db-connection': 'mongodb://127.0.0.1:1/'
+  })) {
     await vault.as('deployer', 'PUT', `/secrets/${name}`, { value, tags })
   }
   const { length } = vault.lines()
@@ -58,7 +64,10 @@ t.test('the first look needs no SDK, and what follows is its', async (t) => {
   await startAudit(t, vault, { KEY_REFRESH_SECONDS: '1' })
   while (!asked().some(bySdk)) await sleep(50)
   const first = asked().slice(0, asked().findIndex(bySdk))
-  t.strictSame(first.map(({ secret, statusCode }) => `${secret} ${statusCode}`).toSorted(), ['audit-db-connection 200', 'audit-host-key 200'])
+  t.strictSame(first.map(({ secret, statusCode }) => `${secret} ${statusCode}`).toSorted(), [
+    'audit-db-connection 200',
+    'audit-host-key 200'
+  ])
   const { length } = asked()
   while (asked().slice(length).filter(({ statusCode }) => statusCode === 200).length < 2) await sleep(50)
   t.pass('the SDK reads on')

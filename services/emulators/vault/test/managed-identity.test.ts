@@ -19,12 +19,22 @@ t.test('an identity gets a token for the vault by its own header', async (t) => 
 })
 
 t.test('tokens are for the vault and for Azure Monitor only', async (t) => {
-  for (const resource of [RESOURCE, `${RESOURCE}/`, 'https://monitor.azure.com', 'https://monitor.azure.com/']) {
+  for (const resource of [
+    RESOURCE,
+    `${RESOURCE}/`,
+    'https://monitor.azure.com',
+    'https://monitor.azure.com/'
+  ]) {
     const { statusCode, json } = await askToken('patient', { resource })
     t.equal(statusCode, 200, resource)
     t.equal(json().resource, resource)
   }
-  for (const resource of ['', 'https://vault.azure.net', 'https://management.azure.com', `${RESOURCE}.example`]) {
+  for (const resource of [
+    '',
+    'https://vault.azure.net',
+    'https://management.azure.com',
+    `${RESOURCE}.example`
+  ]) {
     const { statusCode, json } = await askToken('patient', { resource })
     t.equal(statusCode, 400, resource)
     t.equal(json().statusCode, 400)
@@ -36,7 +46,10 @@ t.test('no header gets a token of another identity', async (t) => {
     for (const other of Object.keys(access).filter((name) => name !== mine)) {
       const { statusCode, json } = await askToken(other, { header: headers[mine] })
       t.equal(statusCode, 400, `${mine} is not ${other}`)
-      t.strictSame(json(), { statusCode: 400, message: 'No User Assigned Managed Identity found for specified ClientId/ResourceId/PrincipalId.' })
+      t.strictSame(json(), {
+        statusCode: 400,
+        message: 'No User Assigned Managed Identity found for specified ClientId/ResourceId/PrincipalId.'
+      })
     }
   }
 })
@@ -46,23 +59,38 @@ t.test('a call that lacks something is told so', async (t) => {
   const asPatient = { 'x-identity-header': headers.patient! }
   t.equal((await call(`/msi/token?${query}`)).statusCode, 400, 'no header')
   for (const header of ['', 'x', `${headers.patient}x`, headers.patient!.slice(1)]) {
-    t.equal((await call(`/msi/token?${query}`, { headers: { 'x-identity-header': header } })).statusCode, 401, 'a wrong header')
+    t.equal(
+      (await call(`/msi/token?${query}`, { headers: { 'x-identity-header': header } })).statusCode,
+      401,
+      'a wrong header'
+    )
   }
   for (const name of ['api-version', 'resource', 'client_id']) {
     const { statusCode, json } = await call(`/msi/token?${query.replace(name, 'x')}`, { headers: asPatient })
     t.equal(statusCode, 400, name)
     t.match(json(), { statusCode: 400, message: String })
   }
-  for (const wrong of [query.replace('2019-08-01', '2017-09-01'), `${query}&client_id=x`, query.replace(clientId, `x${clientId}`)]) {
+  for (const wrong of [
+    query.replace('2019-08-01', '2017-09-01'),
+    `${query}&client_id=x`,
+    query.replace(clientId, `x${clientId}`)
+  ]) {
     t.equal((await call(`/msi/token?${wrong}`, { headers: asPatient })).statusCode, 400, wrong)
   }
-  t.equal((await call(`/msi/token?${query.replace(clientId, clientId.toUpperCase())}`, { headers: asPatient })).statusCode, 200, 'the case of a GUID does not count')
+  t.equal(
+    (await call(`/msi/token?${query.replace(clientId, clientId.toUpperCase())}`, { headers: asPatient }))
+      .statusCode,
+    200,
+    'the case of a GUID does not count'
+  )
 })
 
 t.test('the SDK gets no token by the header of another, nor by a wrong one', async (t) => {
   for (const header of [headers.gateway!, 'wrong']) {
     const client = sdk(t, vault, 'patient', { IDENTITY_HEADER: header })
-    await t.rejects(client('getSecret', 'patient-host-key'), { name: /CredentialUnavailableError|AuthenticationRequiredError|ManagedIdentity/ })
+    await t.rejects(client('getSecret', 'patient-host-key'), {
+      name: /CredentialUnavailableError|AuthenticationRequiredError|ManagedIdentity/
+    })
   }
 })
 

@@ -1,4 +1,13 @@
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, rmdirSync, statSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  rmdirSync,
+  statSync,
+  writeFileSync
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
@@ -111,11 +120,17 @@ t.test('a restart keeps secrets and tokens', async (t) => {
   t.equal(vault.code(), 0, 'it closes before it is ended by force, kept connections or not')
 
   const again = await startVault(t, dir, vault.port)
-  const { statusCode, json } = await again.call('/secrets/patient-host-key?api-version=7.6', { headers: { authorization } })
+  const { statusCode, json } = await again.call('/secrets/patient-host-key?api-version=7.6', {
+    headers: { authorization }
+  })
   t.equal(statusCode, 200, 'the token still holds')
   t.equal(json().value, 'kept over a restart')
   t.match(json().id, id)
-  t.equal((await again.as('deployer', 'POST', '/deletedsecrets/audit-host-key/recover')).statusCode, 200, 'what is deleted is kept too')
+  t.equal(
+    (await again.as('deployer', 'POST', '/deletedsecrets/audit-host-key/recover')).statusCode,
+    200,
+    'what is deleted is kept too'
+  )
   t.equal((await again.as('deployer', 'GET', '/secrets/audit-host-key')).json().value, 'deleted')
 })
 
@@ -186,9 +201,20 @@ t.test('what it cannot start from stops it with one line', async (t) => {
     const file = join(DATA_DIR, 'secrets.sealed')
     const sealed = readFileSync(file)
     const flipped = (at: number) => sealed.map((byte, i) => i === at ? byte ^ 1 : byte)
-    for (const damaged of [flipped(0), flipped(10), flipped(40), flipped(sealed.length - 1), sealed.subarray(0, -1), sealed.subarray(0, 20), Buffer.alloc(0)]) {
+    for (const damaged of [
+      flipped(0),
+      flipped(10),
+      flipped(40),
+      flipped(sealed.length - 1),
+      sealed.subarray(0, -1),
+      sealed.subarray(0, 20),
+      Buffer.alloc(0)
+    ]) {
       writeFileSync(file, damaged)
-      t.throws(() => openStore({ dataDir: DATA_DIR, unsealKeyFile: UNSEAL_KEY_FILE }), { name: 'SettingsError', message: /is damaged/ })
+      t.throws(() => openStore({ dataDir: DATA_DIR, unsealKeyFile: UNSEAL_KEY_FILE }), {
+        name: 'SettingsError',
+        message: /is damaged/
+      })
     }
     await refuses(t, dir, /secrets\.sealed is damaged/)
     writeFileSync(file, sealed)
@@ -199,11 +225,20 @@ t.test('what it cannot start from stops it with one line', async (t) => {
 
   t.test('wrong settings', async (t) => {
     await refuses(t, dir, /^Settings: .*DATA_DIR is missing/, { DATA_DIR: '' })
-    await refuses(t, dir, /^Settings: TLS_CERT_FILE and TLS_KEY_FILE cannot be used/, { TLS_KEY_FILE: join(dir.dir, 'none') })
+    await refuses(t, dir, /^Settings: TLS_CERT_FILE and TLS_KEY_FILE cannot be used/, {
+      TLS_KEY_FILE: join(dir.dir, 'none')
+    })
     writeFileSync(IDENTITIES_FILE, JSON.stringify({ nobody: '0'.repeat(64) }))
     await refuses(t, dir, /identities\.json: access\.json does not name nobody/)
     writeFileSync(IDENTITIES_FILE, JSON.stringify({ gateway: 'x' }))
     await refuses(t, dir, /identities\.json: #\/gateway /)
+    writeFileSync(IDENTITIES_FILE, '[]')
+    await refuses(t, dir, /identities\.json: # must be object/)
+    writeFileSync(IDENTITIES_FILE, '{')
+    await refuses(t, dir, /identities\.json is not JSON$/m)
+    await refuses(t, dir, /identities\.none cannot be read \(ENOENT\)$/m, {
+      IDENTITIES_FILE: join(dir.dir, 'identities.none')
+    })
   })
 })
 
@@ -221,18 +256,30 @@ t.test('neither files nor log hold a value, a token or a header', async (t) => {
   vault.process.kill('SIGTERM')
   await vault.ended
 
-  const secrets = [value, await vault.tokenOf('deployer'), await vault.tokenOf('patient'), ...Object.values(vault.headers)]
-  const files = readdirSync(vault.settings.DATA_DIR).map((name) => readFileSync(join(vault.settings.DATA_DIR, name)))
+  const secrets = [
+    value,
+    await vault.tokenOf('deployer'),
+    await vault.tokenOf('patient'),
+    ...Object.values(vault.headers)
+  ]
+  const files = readdirSync(vault.settings.DATA_DIR).map((name) =>
+    readFileSync(join(vault.settings.DATA_DIR, name))
+  )
   for (const secret of secrets) {
     t.notOk(vault.stdout().includes(secret))
     t.notOk(vault.stderr().includes(secret))
-    for (const form of [secret, Buffer.from(secret).toString('base64').slice(0, -4)]) t.notOk(files.some((file) => file.includes(form)))
+    for (const form of [secret, Buffer.from(secret).toString('base64').slice(0, -4)]) {
+      t.notOk(files.some((file) => file.includes(form)))
+    }
   }
 
   const lines = vault.lines().filter(({ msg }) => msg === 'access')
   t.match(lines.find(({ operation, identity }) => operation === 'getSecret' && identity === 'patient'), {
     name: 'vault', secret: 'patient-host-key', version: /^[0-9a-f]{32}$/, statusCode: 200
   })
-  t.match(lines.find(({ operation }) => operation === 'getToken'), { identity: 'deployer', resource: 'https://vault.localhost', statusCode: 200 })
+  t.match(
+    lines.find(({ operation }) => operation === 'getToken'),
+    { identity: 'deployer', resource: 'https://vault.localhost', statusCode: 200 }
+  )
   t.ok(lines.some(({ statusCode }) => statusCode === 401))
 })

@@ -28,8 +28,11 @@ export async function vaultDir (t: Test) {
   const dir = mkdtempSync(join(tmpdir(), 'vault-'))
   t.teardown(() => rmSync(dir, { recursive: true, force: true }))
   await makeCertificates(dir, ['vault'])
-  const headers = Object.fromEntries(Object.keys(access).map((name) => [name, randomBytes(32).toString('base64url')]))
-  const digests = Object.entries(headers).map(([name, header]) => [name, createHash('sha256').update(header).digest('hex')])
+  const headers = Object.fromEntries(
+    Object.keys(access).map((name) => [name, randomBytes(32).toString('base64url')])
+  )
+  const digestOf = (header: string) => createHash('sha256').update(header).digest('hex')
+  const digests = Object.entries(headers).map(([name, header]) => [name, digestOf(header)])
   writeFileSync(join(dir, 'identities.json'), JSON.stringify(Object.fromEntries(digests)))
   const settings = {
     HOST: '127.0.0.1',
@@ -47,7 +50,10 @@ export type VaultDir = Awaited<ReturnType<typeof vaultDir>>
 
 /** Runs main.ts and waits until it listens or has ended. */
 export async function runVault (t: Test, { settings }: VaultDir, more: NodeJS.ProcessEnv = {}) {
-  const vault = spawn(process.execPath, ['--import', ORPHAN, MAIN], { env: { ...settings, ...more }, stdio: ['ignore', 'pipe', 'pipe', 'ipc'] })
+  const vault = spawn(process.execPath, ['--import', ORPHAN, MAIN], {
+    env: { ...settings, ...more },
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc']
+  })
   const ended = once(vault, 'close')
   t.teardown(() => end(vault))
   let stdout = ''
@@ -59,7 +65,14 @@ export async function runVault (t: Test, { settings }: VaultDir, more: NodeJS.Pr
   const runs = () => vault.exitCode === null && vault.signalCode === null
   while (!listening() && runs()) await Promise.race([once(vault.stdout!, 'data'), ended])
   if (!listening()) await ended
-  return { process: vault, ended, stdout: () => stdout, stderr: () => stderr, lines, code: () => vault.exitCode }
+  return {
+    process: vault,
+    ended,
+    stdout: () => stdout,
+    stderr: () => stderr,
+    lines,
+    code: () => vault.exitCode
+  }
 }
 
 /** A vault that listens, with what a test asks it for. */
@@ -79,22 +92,26 @@ export async function startVault (t: Test, existing?: VaultDir, port?: number) {
     return { statusCode, headers, text, json: () => JSON.parse(text) }
   }
 
-  function askToken (identity: string, { resource = RESOURCE, clientId = access[identity]!.clientId, header = dir.headers[identity]! } = {}) {
+  function askToken (
+    identity: string,
+    { resource = RESOURCE, clientId = access[identity]!.clientId, header = dir.headers[identity]! } = {}
+  ) {
     const query = new URLSearchParams({ 'api-version': '2019-08-01', resource, client_id: clientId })
     return call(`/msi/token?${query}`, { headers: { 'x-identity-header': header } })
   }
 
   async function tokenOf (identity: string): Promise<string> {
-    if (!tokens.has(identity)) tokens.set(identity, askToken(identity).then(({ json }) => json().access_token))
+    const ask = async () => (await askToken(identity)).json().access_token
+    if (!tokens.has(identity)) tokens.set(identity, ask())
     return tokens.get(identity)!
   }
 
   /** A call with the token of `identity`, and a known api-version where the path has none. */
   async function as (identity: string, method: Dispatcher.HttpMethod, path: string, content?: unknown) {
-    const body = content === undefined ? undefined : typeof content === 'string' ? content : JSON.stringify(content)
-    return call(/api(?:-|%2D)version/.test(path) ? path : `${path}${path.includes('?') ? '&' : '?'}${API_VERSION}`, {
-      method, body, headers: { authorization: `Bearer ${await tokenOf(identity)}`, 'content-type': 'application/json' }
-    })
+    const body = typeof content === 'string' ? content : JSON.stringify(content)
+    const versioned = `${path}${path.includes('?') ? '&' : '?'}${API_VERSION}`
+    const headers = { authorization: `Bearer ${await tokenOf(identity)}`, 'content-type': 'application/json' }
+    return call(/api(?:-|%2D)version/.test(path) ? path : versioned, { method, body, headers })
   }
 
   return { ...vault, ...dir, port, call, askToken, tokenOf, as, url: `https://local.vault.localhost:${port}` }
@@ -109,7 +126,8 @@ type Answer<M> = M extends (...args: never[]) => infer R
     : R extends AsyncIterable<infer E> ? E[] : never
   : never
 
-type Methods = { [K in keyof SecretClient as SecretClient[K] extends (...args: never[]) => unknown ? K : never]: SecretClient[K] }
+type Method = (...args: never[]) => unknown
+type Methods = { [K in keyof SecretClient as SecretClient[K] extends Method ? K : never]: SecretClient[K] }
 
 /** The SDK's client in a process of its own, as an identity's service has it. */
 export function sdk (t: Test, { url, headers, ca }: Vault, identity: string, more: NodeJS.ProcessEnv = {}) {
@@ -133,7 +151,10 @@ export function sdk (t: Test, { url, headers, ca }: Vault, identity: string, mor
     else resolve(result)
   })
   child.once('exit', () => { for (const { reject } of waiting) reject(new Error('the client has ended')) })
-  return function <M extends keyof Methods> (method: M, ...args: Parameters<SecretClient[M]>): Promise<Answer<SecretClient[M]>> {
+  return function <M extends keyof Methods>(
+    method: M,
+    ...args: Parameters<SecretClient[M]>
+  ): Promise<Answer<SecretClient[M]>> {
     const answer = Promise.withResolvers<unknown>()
     waiting.push(answer)
     child.send({ method, args })
