@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { hasRepeatedName } from '#common/http/json-checks.ts'
+import { findRepeatedName } from '#common/http/json-checks.ts'
 import { parseExact } from './fhir/source.ts'
 import type { Piece } from './pieces.ts'
 
@@ -40,7 +40,7 @@ export function * resourcesIn (piece: Piece): Generator<Resource | Unreadable> {
   } catch {
     return yield { place, text, message: 'is not JSON' }
   }
-  if (hasRepeatedName(text, value)) return yield { place, text, message: 'has a property twice' }
+  if (findRepeatedName(text)) return yield { place, text, message: 'has a property twice' }
   const found = [...unwrap(value, () => exact(text), place)]
   yield * found.length > 0 || isEmptyBundle(value)
     ? found

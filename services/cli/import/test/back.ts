@@ -38,7 +38,8 @@ export function idOf ([own]: Json[]) {
 }
 
 export function patientBack (patient: Json) {
-  const { identifiers, title, firstName, middleNames = [], lastName, fullName, birthName, preferredName } = patient
+  const { identifiers, title, firstName, middleNames = [], lastName, fullName } = patient
+  const { birthName, preferredName } = patient
   const prefix = title && [title]
   const given = [firstName, ...middleNames].filter(Boolean)
   const main = compact({ prefix, given, family: lastName, text: fullName })

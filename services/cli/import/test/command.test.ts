@@ -150,7 +150,8 @@ t.test('what was refused is named without values, and can be imported again', as
   })
   const [report, sodium, glucose, patient, potassium] = [...generate(1)]
   const wrong = patient!.replace('"Lovelace"', '"Zwrong"')
-  const lines = [report, sodium, glucose, wrong, '{"resourceType": Zbroken', potassium, '{"resourceType":"Encounter"}']
+  const broken = '{"resourceType": Zbroken'
+  const lines = [report, sodium, glucose, wrong, broken, potassium, '{"resourceType":"Encounter"}']
   const dir = t.testdir({ 'in.ndjson': lines.join('\n') })
   const refusals = join(dir, 'refusals.ndjson')
   const first = await run(t, url, dir, '--refusals', refusals, join(dir, 'in.ndjson'))
@@ -183,7 +184,8 @@ t.test('our own format is stored and refused as well', async (t) => {
     return true
   })
   const dir = t.testdir({
-    'in.ndjson': '{"patient":{"id":"1","lastName":"A","gender":"other"},"tests":[{"conclusion":"Zwrong"},{"conclusion":"C"}]}'
+    'in.ndjson': '{"patient":{"id":"1","lastName":"A","gender":"other"},' +
+      '"tests":[{"conclusion":"Zwrong"},{"conclusion":"C"}]}'
   })
   const first = await run(t, url, dir, join(dir, 'in.ndjson'))
   t.equal(first.code, 1)
@@ -232,7 +234,8 @@ t.test('stdin', async (t) => {
 
 t.test('a dry run validates, and needs no gateway', async (t) => {
   const [, , , patient] = [...generate(1)]
-  const dir = t.testdir({ 'in.ndjson': [...generate(2), patient!.replace(ID, '"id":"x"').replace('"female"', '"f"')].join('\n') })
+  const wrong = patient!.replace(ID, '"id":"x"').replace('"female"', '"f"')
+  const dir = t.testdir({ 'in.ndjson': [...generate(2), wrong].join('\n') })
   const { code, stdout } = await run(t, 'http://127.0.0.1:1', dir, '--dry-run', join(dir, 'in.ndjson'))
   t.equal(code, 1)
   t.strictSame(counts(stdout, 'Patient'), [2, 0, 1, 0])
@@ -271,7 +274,9 @@ t.test('panels, shared and contained observations, and other patients', async (t
     report('panel-in-report', 'Observation/panel-2'),
     ...['a', 'b', 'm1', 'm2', 'n1'].map((id) => observation(id)),
     observation('foreign', { subject: { reference: 'Patient/2' } }),
-    observation('panel', { valueString: undefined, hasMember: [{ reference: 'Observation/m1' }, { reference: 'Observation/m2' }] }),
+    observation('panel', {
+      valueString: undefined, hasMember: [{ reference: 'Observation/m1' }, { reference: 'Observation/m2' }]
+    }),
     observation('panel-2', { valueString: undefined, hasMember: [{ reference: 'Observation/n1' }] }),
     observation('modified', { modifierExtension: [{ url: 'x', valueBoolean: true }] }),
     observation('nobody', { subject: { reference: 'Patient/3' } })
@@ -280,7 +285,8 @@ t.test('panels, shared and contained observations, and other patients', async (t
   const { code, stdout } = await run(t, url, dir, join(dir, 'in.ndjson'))
   t.equal(code, 1)
   const tests = [...created.values()].filter(({ path }) => path !== '/patient')
-  const ids = tests.map(({ body }) => JSON.parse(body).observations.map(({ id }: { id: string }) => id).join())
+  const idsIn = (body: string) => JSON.parse(body).observations.map(({ id }: { id: string }) => id).join()
+  const ids = tests.map(({ body }) => idsIn(body))
   t.strictSame(ids.sort(), ['a', 'a,b', 'c', 'm1,m2', 'n1'])
   t.match(stdout, /1 +DiagnosticReport +#\/observations\/\* must be of the same patient/)
   t.match(stdout, /1 +Observation +has a modifierExtension/)

@@ -18,7 +18,8 @@ function * person (i: number): Generator<string> {
   const id = (kind: string) => uuid(`${kind} ${i}`)
   const subject = { reference: `urn:uuid:${id('patient')}` }
   const effectiveDateTime = `2025-0${1 + i % 9}-1${i % 10}T08:00:00+01:00`
-  const coded = (code: string, display: string) => ({ coding: [{ system: LOINC, code, display }], text: display })
+  const coded = (code: string, display: string) =>
+    ({ coding: [{ system: LOINC, code, display }], text: display })
   // JSON.stringify does not write trailing zeros
   const observation = (kind: string, code: string, display: string, number: string) => JSON.stringify({
     resourceType: 'Observation',

@@ -7,7 +7,8 @@ import { pieces, type Piece } from '../pieces.ts'
 import { keyOf, resourcesIn } from '../resources.ts'
 
 const ada = '{"resourceType":"Patient","id":"1","name":[{"text":"Ada \\"L\\\\\\" {[ Žofie"}]}'
-const hb = '{"resourceType":"Observation","id":"2","valueQuantity":{"value":7.20},"subject":{"reference":"Patient/1"}}'
+const hb = '{"resourceType":"Observation","id":"2","valueQuantity":{"value":7.20},' +
+  '"subject":{"reference":"Patient/1"}}'
 const bundle = { resourceType: 'Bundle', type: 'collection' }
 
 async function * chunksOf (content: string | Buffer, size: number) {
@@ -28,7 +29,8 @@ for (const size of [1, 2, 3, 7, 1_000]) {
     const expected = [{ text: ada, place: 'in:1' }, { text: hb, place: 'in:3' }]
     t.strictSame(await read(`${ada}\n\n${hb}\n`, size), expected)
     t.strictSame(await read(`${ada}\n \n${hb}`, size), expected, 'without a last line feed')
-    t.strictSame(await read(`\ufeff${ada}\r\n\r\n${hb}\r\n`, size), expected, 'with a byte order mark and CRLF')
+    const marked = `\ufeff${ada}\r\n\r\n${hb}\r\n`
+    t.strictSame(await read(marked, size), expected, 'with a byte order mark and CRLF')
   })
 
   t.test(`a Bundle of several lines is read from chunks of ${size} bytes`, async (t) => {
@@ -44,7 +46,8 @@ for (const size of [1, 2, 3, 7, 1_000]) {
 
 t.test('a Bundle in one line, within another', async (t) => {
   const inner = { ...bundle, entry: [{ resource: { resourceType: 'Patient', id: '1' } }] }
-  const text = JSON.stringify({ ...bundle, entry: [{ resource: inner }, { fullUrl: 'urn:uuid:2', resource: { resourceType: 'Patient' } }] })
+  const entry = [{ resource: inner }, { fullUrl: 'urn:uuid:2', resource: { resourceType: 'Patient' } }]
+  const text = JSON.stringify({ ...bundle, entry })
   t.match(resources(await read(text)), [{ id: '1' }, { id: 'urn:uuid:2' }])
   t.strictSame(resources(await read('{"resourceType":"Bundle"}')), [], 'an empty one')
 })
@@ -86,11 +89,15 @@ t.test('a document that ends too early is refused', async (t) => {
 })
 
 t.test('our own format', async (t) => {
-  const line = '{"patient":{"id":"7","lastName":"A","gender":"other"},"tests":[{"id":"x","conclusion":"B"},{"observations":[{"value":{"number":1.0}}]}]}'
+  const line = '{"patient":{"id":"7","lastName":"A","gender":"other"},' +
+    '"tests":[{"id":"x","conclusion":"B"},{"observations":[{"value":{"number":1.0}}]}]}'
+  const place = 'in:1'
   t.strictSame(resources(await read(line)), [
     { type: 'patient', id: '7', json: '{"lastName":"A","gender":"other"}', place: 'in:1' },
     { type: 'test', id: '7/x', subject: '7', json: '{"conclusion":"B"}', place: 'in:1' },
-    { type: 'test', id: '7/1', subject: '7', json: '{"observations":[{"value":{"number":1.0}}]}', place: 'in:1' }
+    {
+      type: 'test', id: '7/1', subject: '7', json: '{"observations":[{"value":{"number":1.0}}]}', place
+    }
   ])
   const [one, other] = resources(await read('{"patient":{"lastName":"A"}}\n{"patient":{"lastName":"B"}}'))
   t.notSame(one, other, 'without an id, the content identifies the patient')
