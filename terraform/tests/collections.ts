@@ -16,7 +16,9 @@ interface Collection {
 
 export const collections: Record<string, Record<string, Collection>> = {
   audit: byCollection(registerIndexes),
-  patient: byCollection([...patientIndexes, ...testIndexes, ...claimIndexes, ...versionIndexes, ...transferIndexes])
+  patient: byCollection([
+    ...patientIndexes, ...testIndexes, ...claimIndexes, ...versionIndexes, ...transferIndexes
+  ])
 }
 
 function byCollection (indexes: Index[]) {
