@@ -105,5 +105,6 @@ export async function buildApp (config: Config, { logStream, onRoute }: BuildOpt
     guarded.register(versionRoutes, parts)
     guarded.register(lifeRoutes, parts)
   })
-  return app
+  // For tests, which run the sweep as a restart does
+  return Object.assign(app, { deletion, sweep })
 }

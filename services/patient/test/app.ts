@@ -6,15 +6,6 @@ import { mongo } from '../../common/test/mongo.ts'
 import { proxy } from '../../common/test/proxy.ts'
 import { buildApp } from '../app.ts'
 import { loadConfig } from '../config.ts'
-import { Deletion } from '../life/deletion.ts'
-import { Merges } from '../life/merge.ts'
-import { Moves } from '../life/move.ts'
-import { Sweep } from '../life/sweep.ts'
-import { Patients } from '../repositories/patients.ts'
-import { TestResults } from '../repositories/test-results.ts'
-import { Transfers } from '../repositories/transfers.ts'
-import { Versions } from '../repositories/versions.ts'
-import { KeyMaker } from '../search/keys.ts'
 
 const hostKey = 'patient-host-key-of-the-test'
 
@@ -29,17 +20,6 @@ export const settings = {
   AUDIT_HOST_KEY: auditHostKey,
   AUDIT_URL: 'http://127.0.0.1:9',
   PATIENT_DB_CONNECTION: 'mongodb://127.0.0.1:9/'
-}
-
-/** What finishes interrupted work, as after a restart. */
-export function lifeOf ({ database, log }: Awaited<ReturnType<typeof buildApp>>, graceMs = 0) {
-  const [versions, transfers] = [new Versions(database), new Transfers(database)]
-  const patients = new Patients(database, new KeyMaker('GB'), versions)
-  const stores = { patients, versions, transfers, tests: new TestResults(database, versions, transfers) }
-  const moves = new Moves(stores)
-  const deletion = new Deletion(stores, moves, graceMs, log)
-  const sweep = new Sweep({ transfers, moves, merges: new Merges(stores, moves), deletion }, log)
-  return { deletion, sweep }
 }
 
 /**

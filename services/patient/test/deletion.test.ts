@@ -1,6 +1,6 @@
 import { test } from 'tap'
 import { hasFailPoints } from '../../common/test/mongo.ts'
-import { ada, lifeOf, observation, patient } from './app.ts'
+import { ada, observation, patient } from './app.ts'
 
 const embeddedOnly = hasFailPoints ? {} : { skip: 'needs fail points' }
 
@@ -8,7 +8,7 @@ const withTests = async (t: Parameters<typeof patient>[0]) => {
   const running = await patient(t)
   const { headers: { location } } = await running.call('POST', '/patient', ada)
   for (let i = 0; i < 3; i++) await running.call('POST', `${location}/tests`, { observations: [observation] })
-  return { ...running, path: location as string, deletion: lifeOf(running.app).deletion }
+  return { ...running, path: location as string, deletion: running.app.deletion }
 }
 
 test('a deleted patient leaves a tombstone without health data, and no tests', async (t) => {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Test } from 'tap'
-import { ada, lifeOf, observation, patient } from './app.ts'
+import { ada, observation, patient } from './app.ts'
 
 type Running = Awaited<ReturnType<typeof patient>>
 
@@ -20,8 +20,7 @@ const OPERATION_FAILED = 96
  */
 export async function interruptEverywhere (
   { app, db, failCommand }: Pick<Running, 'app' | 'db' | 'failCommand'>,
-  prepare: () => Promise<Interruption>,
-  graceMs = 0
+  prepare: () => Promise<Interruption>
 ) {
   for (let commands = 0; ; commands++) {
     const { request, check } = await prepare()
@@ -29,7 +28,7 @@ export async function interruptEverywhere (
     await failCommand({ skip: commands }, { failCommands: COMMANDS, errorCode: OPERATION_FAILED })
     await request()
     const isInterrupted = await entered('off') > before
-    await lifeOf(app, graceMs).sweep.run()
+    await app.sweep.run()
     await allMoved({ db })
     await check()
     if (!isInterrupted) return commands

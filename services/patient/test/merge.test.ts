@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'tap'
 import { hasFailPoints } from '../../common/test/mongo.ts'
-import { ada, lifeOf, observation, patient, unknownId } from './app.ts'
+import { ada, observation, patient, unknownId } from './app.ts'
 import { allMoved, interruptEverywhere, twoPatients } from './interrupted.ts'
 
 const embeddedOnly = hasFailPoints ? {} : { skip: 'needs fail points' }
@@ -120,7 +120,7 @@ test('nothing of a merged patient is left when the other one is deleted', async 
   await call('PATCH', `/patient/${from}`, { title: 'x' })
   await merging(running, from, to)
   t.equal((await call('DELETE', `/patient/${to}`)).statusCode, 204)
-  await lifeOf(app).sweep.run()
+  await app.sweep.run()
   const { patients, tests, versions, transfers } = await stored()
   t.same([tests, versions, transfers], [[], [], []])
   t.notMatch(JSON.stringify(patients), /Lovelace/)
@@ -201,7 +201,7 @@ test('a test result that is created during a merge is stored once or refused', a
     const [merged, ...answers] = await Promise.all([merging(running, from, to), ...creates])
     t.equal(merged.statusCode, 200)
     for (const { statusCode } of answers) t.ok([201, 404].includes(statusCode), `${statusCode}`)
-    await lifeOf(app).sweep.run()
+    await app.sweep.run()
     const created = answers.filter(({ statusCode }) => statusCode === 201).map((answer) => answer.json().id)
     t.same(await idsOf(call, to), [tests[0]!.id, ...created].sort())
     t.equal(await db.collection('tests').countDocuments({ _shardKey: from }), 0)
@@ -214,7 +214,7 @@ test('two patients that are merged into each other at once are not both lost', a
   for (let round = 0; round < 15; round++) {
     const { from, to, tests } = await twoPatients(t, 1, running)
     const answers = await Promise.all([merging(running, from, to), merging(running, to, from)])
-    await lifeOf(app).sweep.run()
+    await app.sweep.run()
     for (const { statusCode } of answers) t.ok([200, 404, 409].includes(statusCode), `${statusCode}`)
     const left = []
     for (const id of [from, to]) if ((await call('GET', `/patient/${id}`)).statusCode === 200) left.push(id)
@@ -237,7 +237,7 @@ test('a merge, moves and changes at once lose nothing', async (t) => {
       call('POST', `${other.tests[0]!.path}/move`, { patientId: from }),
       call('PATCH', tests[1]!.path, { orderReference: 'x' })
     ])
-    await lifeOf(app).sweep.run()
+    await app.sweep.run()
     const found = await Promise.all([to, other.from, other.to].map((id) => idsOf(call, id)))
     t.same(found.flat().sort(), [...tests, ...other.tests].map(({ id }) => id).sort())
   }

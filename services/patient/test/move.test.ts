@@ -1,6 +1,6 @@
 import { test } from 'tap'
 import { hasFailPoints } from '../../common/test/mongo.ts'
-import { ada, lifeOf, observation, patient, unknownId } from './app.ts'
+import { ada, observation, patient, unknownId } from './app.ts'
 import { interruptEverywhere, twoPatients } from './interrupted.ts'
 
 const embeddedOnly = hasFailPoints ? {} : { skip: 'needs fail points' }
@@ -181,7 +181,7 @@ test('what was moved away stays when its first patient is deleted', async (t) =>
   const { id, path } = tests[0]!
   await call('POST', `${path}/move`, { patientId: to })
   t.equal((await call('DELETE', `/patient/${from}`)).statusCode, 204)
-  await lifeOf(app).sweep.run()
+  await app.sweep.run()
   t.match((await call('GET', `/patient/${to}/tests`)).json(), [{ id }])
   t.equal((await call('GET', `/patient/${to}/tests/${id}/versions`)).json().length, 2)
   t.equal((await stored()).tests.length, 1)
@@ -197,7 +197,7 @@ test('a move to a patient who is deleted meanwhile leaves nothing of it', async 
       call('POST', `${result!.path}/move`, { patientId: to }),
       call('DELETE', `/patient/${to}`)
     ])
-    await lifeOf(app).sweep.run()
+    await app.sweep.run()
     t.equal(await db.collection('tests').countDocuments({ _shardKey: to }), 0)
     t.equal(await db.collection('versions').countDocuments({ _shardKey: to }), 0)
   }

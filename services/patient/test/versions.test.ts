@@ -1,6 +1,6 @@
 import { test } from 'tap'
 import { hasFailPoints } from '../../common/test/mongo.ts'
-import { ada, lifeOf, observation, patient, unknownId } from './app.ts'
+import { ada, observation, patient, unknownId } from './app.ts'
 import { interruptEverywhere } from './interrupted.ts'
 
 const embeddedOnly = hasFailPoints ? {} : { skip: 'needs fail points' }
@@ -134,7 +134,7 @@ test('a change that is interrupted anywhere loses no version', embeddedOnly, asy
     }
   })
   t.ok(interruptions >= 3, `${interruptions}`)
-  await lifeOf(app).sweep.run()
+  await app.sweep.run()
 })
 
 test('a change of what is deleted meanwhile leaves no version', async (t) => {
