@@ -98,7 +98,7 @@ export class Merges {
       await this.#unite(merge)
     } catch (error) {
       // Nothing else was done
-      if (isRefusal(error)) await this.#transfers.remove(merge)
+      if (isRefusal(error)) await this.#transfers.giveUp(merge)
       throw error
     }
     await this.#transfers.update(merge, { committed: true })

@@ -66,7 +66,7 @@ export class Moves {
       const { from, to, test, records, merge } = move
       if (!move.committed && !merge && !await this.#patients.exists(patientKey(to))) {
         const left = await this.#tests.findAny(testKey(from, test))
-        if (left?._audit !== records.from) return this.#transfers.remove(move)
+        if (left?._audit !== records.from) return this.#transfers.giveUp(move)
       }
       await this.#complete(move)
     })
@@ -74,7 +74,7 @@ export class Moves {
 
   // Each step may have been done before
   async #complete (move: Move) {
-    if (!move.committed && !await this.#commit(move)) return this.#transfers.remove(move)
+    if (!move.committed && !await this.#commit(move)) return this.#transfers.giveUp(move)
     const { from, to, test, document, lastUpdated, records } = move
     const [oldKey, newKey] = [testKey(from, test), testKey(to, test)]
     if (!move.placed) {

@@ -148,6 +148,12 @@ export class Transfers {
     await this.#database.run(() => this.#collection.deleteOne(this.#keyOf(transfer)))
   }
 
+  /** Removes a transfer that has changed nothing; another process may have got further with it. */
+  async giveUp (transfer: Transfer) {
+    const unchanged = { ...this.#keyOf(transfer), committed: { $exists: false } }
+    await this.#database.run(() => this.#collection.deleteOne(unchanged))
+  }
+
   /** Removes what finished moves from a patient left. */
   removeReferences (from: string) {
     const finished = { _shardKey: from, open: { $exists: false } }
