@@ -15,11 +15,6 @@ export default [
   // A schema and the type made from it share one name
   { rules: { '@typescript-eslint/no-redeclare': 'off', 'no-redeclare': 'off' } },
   { rules: { 'max-len': ['error', MAX_LEN] } },
-  // Not wrapped yet
-  {
-    files: ['services/emulators/**', 'services/rotation/test/**', 'services/test/**'],
-    rules: { 'max-len': ['warn', MAX_LEN] }
-  },
 
   ...SERVICES.map((name) => importsNothingOf(
     [`services/${name}/**/*.ts`],

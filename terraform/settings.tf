@@ -37,9 +37,10 @@ locals {
         external_enabled = true
         allowed_ranges   = [module.network[region].subnet_prefixes["gateway"]]
         container        = var.app_container
-        settings = merge(local.service_settings["patient"], { DELETION_GRACE_DAYS = tostring(var.deletion_grace_days) }, {
-          ALLOWED_CALLERS = module.network[region].subnet_prefixes["gateway"]
-          DEFAULT_REGION  = var.default_region
+        settings = merge(local.service_settings["patient"], {
+          ALLOWED_CALLERS     = module.network[region].subnet_prefixes["gateway"]
+          DEFAULT_REGION      = var.default_region
+          DELETION_GRACE_DAYS = tostring(var.deletion_grace_days)
         })
       }
       audit = {

@@ -13,7 +13,10 @@ export const ServerSettings = {
   LOG_LEVEL: Type.Enum(LOG_LEVELS, { default: 'info' })
 }
 
-export const DeletionSettings = {
+/** The settings of the patient service that a whole system passes on to it. */
+export const PatientSettings = {
+  /** The country of phone numbers that do not name theirs (ISO 3166-1 alpha-2). */
+  DEFAULT_REGION: Type.String({ default: 'GB', pattern: '^[A-Z]{2}$' }),
   /** How long a deleted patient is kept and can be restored; 0 removes patients at once. */
   DELETION_GRACE_DAYS: Type.Integer({ default: 0, minimum: 0, maximum: 365 })
 }

@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import { AllowListSettings } from '#common/guard/allow-list.ts'
 import {
-  DeletionSettings, DrainSettings, loadWithSecrets, ServerSettings, TelemetrySettings
+  DrainSettings, loadWithSecrets, PatientSettings, ServerSettings, TelemetrySettings
 } from '#common/config.ts'
 import { databaseName } from '#common/database.ts'
 
@@ -10,11 +10,9 @@ const Settings = Type.Object({
   ...TelemetrySettings,
   ...DrainSettings,
   ...AllowListSettings,
+  ...PatientSettings,
   AUDIT_URL: Type.String({ format: 'http-url' }),
-  DATABASE_NAME: databaseName('patient'),
-  ...DeletionSettings,
-  /** The country of phone numbers that do not name theirs (ISO 3166-1 alpha-2). */
-  DEFAULT_REGION: Type.String({ default: 'GB', pattern: '^[A-Z]{2}$' })
+  DATABASE_NAME: databaseName('patient')
 })
 
 const secrets = {

@@ -394,7 +394,7 @@ const mutations: Mutation[] = [
   ),
   whole(
     'settings.tf',
-    'ALLOWED_CALLERS = module.network[region].subnet_prefixes["gateway"]',
+    'ALLOWED_CALLERS     = module.network[region].subnet_prefixes["gateway"]',
     'ALLOWED_CALLERS = "0.0.0.0/0"',
     'patient is for the gateway\'s subnet'
   ),

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { Type, type Static } from 'typebox'
 import {
-  DeletionSettings, KeyRefreshSettings, ServerSettings, TelemetrySettings, loadSettings
+  KeyRefreshSettings, PatientSettings, ServerSettings, TelemetrySettings, loadSettings
 } from '#common/config.ts'
 import { ScaleSettings } from '../../emulators/ingress/config.ts'
 
@@ -21,7 +21,7 @@ const Settings = Type.Object({
   AUDIT_DB_CONNECTION: Type.Optional(Type.String({ format: 'mongodb-uri' })),
   /** The prefix of the names of both databases. */
   DATABASE_PREFIX: Type.String({ default: '', pattern: '^[A-Za-z0-9_-]{0,40}$' }),
-  ...DeletionSettings,
+  ...PatientSettings,
   ...TelemetrySettings,
   /** Whether the local monitor receives the telemetry if APPLICATIONINSIGHTS_CONNECTION_STRING is not set. */
   MONITOR: Type.Enum(['on', 'off'], { default: 'on' }),

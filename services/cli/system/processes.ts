@@ -85,6 +85,7 @@ export function processesOf (system: System): Record<Name, Definition> {
     patient: service(system, 'patient', {
       ...telemetry,
       AUDIT_URL: urlOf(system, 'audit'),
+      DEFAULT_REGION: config.DEFAULT_REGION,
       DELETION_GRACE_DAYS: String(config.DELETION_GRACE_DAYS)
     }),
     gateway: {

@@ -58,7 +58,7 @@ test('a create refuses what is not a test result', async (t) => {
     withObservation({ measurement: undefined }, ''),
     withObservation({ status: secret() }, '/status'),
     withObservation({ value: { number: 1, text: secret() } }, '/value'),
-    [{ observations: [{ ...newObservation(), id: '1' }, { ...newObservation(), id: '1' }] }, '#/observations/1/id'],
+    [{ observations: ['1', '1'].map((id) => ({ ...newObservation(), id })) }, '#/observations/1/id'],
     ...['2023-02-29', '2023-02-29T00:00:00Z', '2023-01-01T25:00:00Z', '2023-01-01T00:00:00', 'yesterday']
       .map((issued) => withObservation({ issued }, '/issued'))
   ]
