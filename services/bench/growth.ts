@@ -16,13 +16,28 @@ const WARM_MS = 3_000
 const CLIENTS = 16
 const BATCH = 2_000
 const keys = new KeyMaker('GB')
+const MRN = 'https://hospital.example.com/mrn'
 const GENDERS = ['male', 'female', 'other', 'unknown'] as const
 
+/** Searches that find the patient `n`, or a few more, whatever the number of patients. */
+const SEARCHES = {
+  'search-surname': (n: number) => ({ lastName: lastNameOf(n).toUpperCase() }),
+  'search-prefix': (n: number) => ({ lastNamePrefix: lastNameOf(n).slice(0, -1) }),
+  'search-phone': (n: number) => ({ preferredContactNumber: phoneOf(n) }),
+  'search-identifier': (n: number) => ({ identifier: { system: MRN, value: String(n) } })
+}
+type Name = Operation | keyof typeof SEARCHES
+const NAMES = [...OPERATIONS, ...Object.keys(SEARCHES)] as Name[]
+
 /** Of the largest size. */
-const TARGETS: Partial<Record<Operation, Target>> = {
+const TARGETS: Partial<Record<Name, Target>> = {
   create: atMost(1.1),
   load: atMost(1.1),
-  search: atMost(1.5)
+  search: atMost(1.5),
+  'search-surname': atMost(1.5),
+  'search-prefix': atMost(1.5),
+  'search-phone': atMost(1.5),
+  'search-identifier': atMost(1.5)
 }
 
 /** Measures operations and open cursors by the number of stored patients, with a system for each. */
@@ -37,7 +52,7 @@ export async function growth () {
     }
     const before = await Promise.all(systems.map(openCursors))
     const groups = []
-    for (const operation of OPERATIONS) {
+    for (const operation of NAMES) {
       const bars = await compare(operation, clients)
       for (const [size, values] of Object.entries(bars)) {
         const target = Number(size) === SIZES.at(-1) ? TARGETS[operation] : undefined
@@ -56,12 +71,18 @@ export async function growth () {
 }
 
 /** The time of an operation with each size, round by round, divided by the time with the reference size. */
-async function compare (operation: Operation, clients: Record<string, Clients>) {
-  for (const one of Object.values(clients)) await one.run(operation, CLIENTS, WARM_MS)
-  const measure = async (size: string) => {
-    const { perSecond } = await clients[size]!.run(operation, CLIENTS, ROUND_MS)
-    return 1 / perSecond
+async function compare (name: Name, clients: Record<string, Clients>) {
+  const run = (size: string, ms: number) => {
+    if (!(name in SEARCHES)) return clients[size]!.run(name as Operation, CLIENTS, ms)
+    const anyOf = SEARCHES[name as keyof typeof SEARCHES]
+    const call = () => {
+      const body = JSON.stringify(anyOf(Math.floor(Math.random() * Number(size))))
+      return { method: 'POST', path: '/patient/search', body, expected: 200 } as const
+    }
+    return clients[size]!.repeat(call, CLIENTS, ms)
   }
+  for (const size of Object.keys(clients)) await run(size, WARM_MS)
+  const measure = async (size: string) => 1 / (await run(size, ROUND_MS)).perSecond
   const measured = await inTurns(Object.keys(clients), ROUNDS, measure)
   const reference = measured[REFERENCE]!
   return Object.fromEntries(Object.entries(measured).map(([size, times]) => [size, ratios(times, reference)]))
@@ -85,8 +106,16 @@ async function store ({ databaseConnection }: Contender, size: number) {
   return ids
 }
 
+/** A name of six letters that no other patient has; 26 patients share the first five. */
+function lastNameOf (n: number) {
+  const letter = (digit: string) => String.fromCharCode(97 + parseInt(digit, 26))
+  return `N${n.toString(26).padStart(5, '0').replace(/./g, letter)}`
+}
+
+const phoneOf = (n: number) => `+4420${String(n).padStart(8, '0')}`
+
 function patient (n: number) {
-  const lastName = `Name ${n % 5_003}`
+  const lastName = lastNameOf(n)
   return storedPatient(keys, randomUUID(), {
     firstName: `First ${n % 997}`,
     lastName,
@@ -94,7 +123,9 @@ function patient (n: number) {
     gender: GENDERS[n % 4]!,
     dateOfBirth: new Date(Date.UTC(1920, 0, 1 + n % 36_000)).toISOString().slice(0, 10),
     postCode: String(1_000 + n % 9_000),
-    insuranceNumber: `I-${n}`
+    insuranceNumber: `I-${n}`,
+    preferredContactNumber: phoneOf(n),
+    identifiers: [{ system: MRN, value: String(n) }]
   }, randomUUIDv7())
 }
 

@@ -63,11 +63,16 @@ export class Clients {
   }
 
   /** Runs an operation for `ms`. The result includes the CPU time of a request, in µs. */
-  async run (operation: Operation, clients: number, ms: number) {
+  run (operation: Operation, clients: number, ms: number) {
     const anyId = () => this.#ids[Math.floor(Math.random() * this.#ids.length)]!
+    return this.repeat(() => operations[operation](anyId()), clients, ms)
+  }
+
+  /** Repeats calls as `run` does. */
+  async repeat (call: () => Call, clients: number, ms: number) {
     const used = () => this.#contender.pids.map(cpuOf).reduce((a, b) => a + b)
     const before = used()
-    const measured = await load(this.#contender, clients, ms, () => operations[operation](anyId()))
+    const measured = await load(this.#contender, clients, ms, call)
     return { ...measured, cpu: (used() - before) / measured.count }
   }
 }

@@ -1,10 +1,13 @@
-import type { Database, Index } from '#common/database.ts'
+import { startDeadline, type Database, type Index } from '#common/database.ts'
 import { isDuplicateKey } from '#common/database-errors.ts'
-import { isAbandoned, owner, type Claim } from './claims.ts'
+import { IN_PROGRESS_MS, isAbandoned, owner, type Claim } from './claims.ts'
 import type { StoredPatient } from './patients.ts'
 import type { StoredTest } from './test-results.ts'
 
 const TRANSFERS = 'transfers'
+
+/** No work starts a database command after this time, as another process may then take the transfer over. */
+const WORK_MS = IN_PROGRESS_MS - 1_500
 
 /** The ids of the audit records of one transfer, under both patients. */
 export interface Records {
@@ -122,8 +125,9 @@ export class Transfers {
   async #hold<T> ({ _id }: Transfer, work: () => Promise<T>): Promise<T | undefined> {
     if (this.#active.has(_id)) return undefined
     this.#active.add(_id)
+    const deadline = Math.min(startDeadline.getStore() ?? Infinity, performance.now() + WORK_MS)
     try {
-      return await work()
+      return await startDeadline.run(deadline, work)
     } catch (error) {
       this.onFailure()
       throw error
