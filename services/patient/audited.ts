@@ -38,8 +38,9 @@ const START_BY = 3_500
 const DONE_BY = 4_500
 const ANSWERED_BY = 4_900
 
-/** The time that a record takes at the least. */
+/** The time that a record takes at the least, and at the most while the audit service is not to blame. */
 const MIN_RECORD_MS = 50
+const MAX_RECORD_MS = 1_000
 
 /**
  * Makes `app.audited` the only way to add routes to its scope: any other route fails the start.
@@ -229,8 +230,8 @@ class Recorder {
     try {
       await this.#record(id, entry, by)
     } catch (error) {
-      // The record may still be stored
-      if (!(error instanceof OutOfTime)) {
+      // The record may still be stored, unless it was not sent
+      if (!(error instanceof OutOfTime) || error.cause) {
         this.#failures.add(randomUUIDv7(), this.#failure({ ...failure, attemptOf: id }), this.#request)
       }
       throw error
@@ -243,7 +244,11 @@ class Recorder {
     const ms = starting ? this.time.leftToStart : this.time.left(by)
     // The audit service is not to blame for what was late before
     if (ms < MIN_RECORD_MS) throw new OutOfTime()
-    await this.#audit.record(id, entry, this.#request, ms)
+    try {
+      await this.#audit.record(id, entry, this.#request, ms)
+    } catch (cause) {
+      throw ms < MAX_RECORD_MS ? Object.assign(new OutOfTime(), { cause }) : cause
+    }
     if (starting) this.time.restart()
   }
 
