@@ -1,6 +1,6 @@
 import { createHash, createHmac, pbkdf2Sync } from 'node:crypto'
 import { once } from 'node:events'
-import { readFileSync, readdirSync } from 'node:fs'
+import { readFileSync, readdirSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
@@ -500,17 +500,22 @@ test('no command reaches where users are kept', async (t) => {
   t.match(await admin.command({ usersInfo: 'root' }), { users: [{ user: 'root' }] })
 })
 
-test('a process requires logins and keeps users over kill -9', async (t) => {
+test('a process requires logins, creates its root user and keeps users over kill -9', async (t) => {
   const dataDir = dataDirectory(t)
-  const settings = { DATA_DIR: dataDir, AUTHORIZATION: 'enabled', LOG_LEVEL: 'trace' }
+  const file = join(dataDirectory(t), 'password')
+  writeFileSync(file, 'a Secret word\n')
+  const settings = {
+    DATA_DIR: dataDir,
+    AUTHORIZATION: 'enabled',
+    LOG_LEVEL: 'trace',
+    MONGO_INITDB_ROOT_USERNAME: 'root',
+    MONGO_INITDB_ROOT_PASSWORD_FILE: file
+  }
   const logs: string[] = []
   const connection = (port: number, password: string): MongoClient => new MongoClient(
     `mongodb://127.0.0.1:${port}`, { auth: { username: 'root', password } }
   )
   const first = await run(t, settings)
-  const nobodyYet = new MongoClient(`mongodb://127.0.0.1:${first.port}`)
-  await nobodyYet.db('admin').command({ createUser: 'root', pwd: 'a Secret word', roles: ['root'] })
-  await nobodyYet.close()
   const client = connection(first.port, 'a Secret word')
   await client.db('app').command({ createUser: 'app', pwd: 'another Secret word', roles: ['readWrite'] })
   await codeOf(
@@ -546,8 +551,21 @@ test('a process requires logins and keeps users over kill -9', async (t) => {
   await byDefault.exit
 })
 
-test('a wrong setting of the authorization stops the start with one line', async (t) => {
-  const started = await run(t, { DATA_DIR: dataDirectory(t), AUTHORIZATION: 'yes' })
-  t.equal(await started.exit, 1)
-  t.match(started.err(), /^database: [^\n]*AUTHORIZATION[^\n]*\n$/)
+test('wrong settings of logins stop the start with one line', async (t) => {
+  const DATA_DIR = dataDirectory(t)
+  const file = join(dataDirectory(t), 'password')
+  const errorOf = async (env: Record<string, string>) => {
+    const started = await run(t, { DATA_DIR, ...env })
+    t.equal(await started.exit, 1)
+    return started.err()
+  }
+  const user = { MONGO_INITDB_ROOT_USERNAME: 'root' }
+  const password = { MONGO_INITDB_ROOT_PASSWORD_FILE: file }
+  t.match(await errorOf({ AUTHORIZATION: 'yes' }), /^database: [^\n]*AUTHORIZATION[^\n]*\n$/)
+  t.match(await errorOf(user), /^database: [^\n]*MONGO_INITDB_ROOT_PASSWORD_FILE[^\n]*\n$/)
+  t.match(await errorOf(password), /^database: [^\n]*MONGO_INITDB_ROOT_USERNAME[^\n]*\n$/)
+  const unreadable = /^database: MONGO_INITDB_ROOT_PASSWORD_FILE cannot be read: ENOENT[^\n]*\n$/
+  t.match(await errorOf({ ...user, ...password }), unreadable)
+  writeFileSync(file, '\n')
+  t.match(await errorOf({ ...user, ...password }), /^database: \w+ names an empty file\n$/)
 })
