@@ -37,7 +37,9 @@ t.test('docker compose watch restarts a service whose route is edited', async (t
   while (!said.includes('Watch enabled')) await sleep(100)
 
   const route = join(root, 'services/emulators/gateway/app.ts')
-  const edited = readFileSync(route, 'utf8').replace('return { method,', 'return { edited: true, method,')
+  const before = readFileSync(route, 'utf8')
+  const edited = before.replace('JSON.stringify({ method,', 'JSON.stringify({ edited: true, method,')
+  t.not(edited, before)
   writeFileSync(route, edited)
   const began = Date.now()
   const headers = { 'ocp-apim-subscription-key': subscriptionKey }
