@@ -53,19 +53,22 @@ export function failures (problems: ErrorClass[], others: Record<string, Respons
   return responses
 }
 
+// The message of some errors is what is wrong with the request
+const messageOf = ({ message }: FastifyError) => message.replace('%s', 'A header cannot be read')
+
 function problemResponse (status: number, errors: FastifyError[]): Response {
-  const { code, message: detail } = errors[0]!
+  const { code } = errors[0]!
   const example = {
     type: 'about:blank',
     title: STATUS_CODES[status],
     status,
-    detail,
+    detail: messageOf(errors[0]!),
     instance: 'urn:uuid:7c1d6a51-6a4e-4f3c-8a55-0f5b7d9f2e10',
     code,
     traceId: '0af7651916cd43dd8448eb211c80319c'
   }
   return {
-    description: errors.map(({ code, message }) => `${code}: ${message}`).join('; '),
+    description: errors.map((error) => `${error.code}: ${messageOf(error)}`).join('; '),
     content: { 'application/problem+json': { schema: { $ref: 'Problem#' }, example } }
   }
 }

@@ -35,6 +35,11 @@ export const stringFormats: Record<string, Format> = {
       'or a date and time as RFC 3339 writes it',
     validate: isDateOrTime
   },
+  'life-date-or-time': {
+    message: 'must be a date that exists, as YYYY, YYYY-MM or YYYY-MM-DD, or a date and time as RFC 3339 ' +
+      'writes it, from 1850 to today',
+    validate: (text) => isDateOrTime(text) && text >= '1850' && text.slice(0, 10) <= tomorrow()
+  },
   time: {
     message: 'must be a time of day as HH:MM:SS, a date, or a date and time as RFC 3339 writes it',
     validate: (text) => TIME_OF_DAY.test(text) || isDateOrTime(text)

@@ -82,6 +82,11 @@ function hasNames ({ schema }: ValidationError) {
   return (schema as Form[]).every(({ required, type }) => required && !type)
 }
 
+function notAllowed ({ schema }: ValidationError) {
+  const { required } = schema as Form
+  return required ? `must not have both ${required.join(' and ')}` : 'must not be sent'
+}
+
 /** What a choice asks for, as "firstName, lastName or fullName". */
 function choiceOf ({ schema }: ValidationError) {
   const forms = schema as Form[]
@@ -98,7 +103,7 @@ export function violation (error: ValidationError): Violation {
   switch (keyword) {
     case 'required': return { pointer: `${pointer}/${params.missingProperty}`, message: 'is required' }
     case 'additionalProperties': return { pointer, message: 'must not hold an unknown property' }
-    case 'not': return { pointer, message: 'must not be sent' }
+    case 'not': return { pointer, message: notAllowed(error) }
     case 'format': return { pointer, message: stringFormats[params.format]!.message }
     case 'anyOf': return { pointer, message: `must ${hasNames(error) ? 'have' : 'be'} ${choiceOf(error)}` }
     case 'oneOf': return { pointer, message: `must have one of ${choiceOf(error)}` }

@@ -27,7 +27,7 @@ export class Restore {
       if (!_kept || _deleted.getTime() + this.#graceMs <= Date.now()) {
         return this.#patients.throwMissing(patientKey(id))
       }
-      const patient = { ..._kept, _audit: audit }
+      const patient = { ..._kept, _audit: audit, lastUpdated: new Date() }
       await this.#versions.keep(_kept)
       if (await this.#patients.revive(found, patient)) return patient
     }

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { invalid } from '../errors.ts'
+import { detailsOf } from '../repositories/documents.ts'
 import { storedPatient, type StoredPatient } from '../repositories/patients.ts'
 import type { KeyMaker } from '../search/keys.ts'
 import { Patient, type PatientDetails } from '../schemas/patient.ts'
@@ -15,16 +16,15 @@ type Lists = Required<Pick<PatientDetails, typeof LISTS[number]>>
 export function united (
   keys: KeyMaker, target: StoredPatient, source: StoredPatient, audit: string
 ): StoredPatient {
-  const { _id, lastUpdated, ...stored } = target
-  const details = Object.fromEntries(Object.entries(stored).filter(([name]) => !name.startsWith('_')))
+  const details = detailsOf<PatientDetails>(target)
   const missing = missingIn(target, source)
   for (const name of LISTS) {
     const list = [...target[name] ?? [], ...missing[name]]
     const { maxItems } = Patient.properties[name] as { maxItems?: number }
     if (list.length > maxItems!) throw invalid('from', `must not make more than ${maxItems} ${name}`)
-    if (list.length > 0) details[name] = list
+    if (list.length > 0) Object.assign(details, { [name]: list })
   }
-  return storedPatient(keys, _id, details as PatientDetails, audit)
+  return storedPatient(keys, target._id, details, audit)
 }
 
 /** Whether a patient has the identifiers, contacts and addresses of another one. */

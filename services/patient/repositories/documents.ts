@@ -211,6 +211,12 @@ export class Documents<T extends Stored> {
 
 export const keyOf = ({ _id, _shardKey }: Key): Key => ({ _id, _shardKey })
 
+/** What a client sent of a document: without its ids, its keys and its date. */
+export function detailsOf<T extends object> (document: Stored & T): T {
+  const entries = Object.entries(document).filter(([name]) => !name.startsWith('_') && name !== 'lastUpdated')
+  return Object.fromEntries(entries) as T
+}
+
 /**
  * The filters of the documents after a position, in order: ranges of one index, as not every server uses an
  * index for an equivalent `$or`. A document without the sort field sorts as the lowest.

@@ -1,16 +1,16 @@
 import type { Document } from 'mongodb'
 import type { Database, Index } from '#common/database.ts'
 import { invalid, TestExists, TestNotFound, TestStale } from '../errors.ts'
-import type { TestCriteria } from '../schemas/pages.ts'
+import type { ObservationCriteria, TestCriteria } from '../schemas/pages.ts'
 import type { Observation, TestDetails } from '../schemas/test-result.ts'
 import { Documents, type History, type Key, type Sort, type Stored } from './documents.ts'
 import type { Transfers } from './transfers.ts'
-import { effectiveKeys, spanOf, type EffectiveKeys } from './effective.ts'
+import { codesOf, spanOf, testKeys, type TestKeys } from './test-keys.ts'
 
 const TESTS = 'tests'
 
-/** Documents of before have no EffectiveKeys. */
-export interface StoredTest extends Stored, TestDetails, Partial<EffectiveKeys> {
+/** Documents of before have no keys. */
+export interface StoredTest extends Stored, TestDetails, Partial<TestKeys> {
   patientId: string
   lastUpdated: Date
   /** The record of the move that has not shown the test result yet. */
@@ -97,7 +97,7 @@ export function storedTest (
   if (details.observations === undefined && details.conclusion === undefined) {
     throw invalid('', 'must have observations or conclusion')
   }
-  const keys = effectiveKeys(details)
+  const keys = testKeys(details)
   return { ...testKey(patientId, id), _audit: audit, ...details, ...keys, patientId, lastUpdated }
 }
 
@@ -113,56 +113,53 @@ export function requireUniqueIds (observations: Observation[] = []) {
 /** The filter of the test results of a patient; a partial date matches every range that it overlaps. */
 export function testFilter (patientId: string, criteria: TestCriteria): Document {
   const { code, category, status, effectiveFrom, effectiveTo } = criteria
-  const filters: Document[] = []
-  if (code !== undefined) {
-    filters.push(anyHas(['code', 'observations.code', 'observations.components.code'], code))
+  return {
+    _shardKey: patientId,
+    // Documents of before have no keys, and codes that are text
+    ...(code !== undefined && { $or: [{ _codes: code }, { _codes: null, 'observations.code': code }] }),
+    ...(category !== undefined && { _categories: category }),
+    ...(status !== undefined && { status }),
+    ...(effectiveFrom !== undefined && { _effectiveTo: { $gte: spanOf(effectiveFrom)[0] } }),
+    ...(effectiveTo !== undefined && { _effective: { $gt: '', $lte: spanOf(effectiveTo)[1] } })
   }
-  if (category !== undefined) filters.push(anyHas(['category', 'observations.category'], category))
-  if (effectiveFrom !== undefined) filters.push({ _effectiveTo: { $gte: spanOf(effectiveFrom)[0] } })
-  if (effectiveTo !== undefined) filters.push({ _effective: { $gt: '', $lte: spanOf(effectiveTo)[1] } })
-  return { _shardKey: patientId, ...(status && { status }), ...(filters.length > 0 && { $and: filters }) }
 }
 
-/** The filter for documents that have a code, as text or as `system|code`, in one of `fields`. */
-function anyHas (fields: string[], wanted: string): Document {
-  const [system, code] = splitCode(wanted)
-  const $or = fields.flatMap((field) => {
-    const coded = { [`${field}.code`]: code, ...(system !== undefined && { [`${field}.system`]: system }) }
-    return [{ [field]: wanted }, coded]
-  })
-  return { $or }
-}
-
-function splitCode (wanted: string): [system: string | undefined, code: string] {
-  const bar = wanted.lastIndexOf('|')
-  return bar === -1 ? [undefined, wanted] : [wanted.slice(0, bar), wanted.slice(bar + 1)]
-}
-
-type Coded = { code: Observation['code'] }
-
-function hasCode ({ code }: Coded, wanted: string) {
-  if (code === wanted) return true
-  const [system, inSystem] = splitCode(wanted)
-  if (typeof code !== 'object' || code.code !== inSystem) return false
-  return system === undefined || code.system === system
-}
-
-/** The observations and components of a test result that have a code, newest first. */
-export function seriesOf (test: StoredTest, code: string) {
+/** The observations and components of a test result that meet the criteria, newest first. */
+export function seriesOf (test: StoredTest, criteria: ObservationCriteria) {
+  const { code } = criteria
+  const isWanted = (coded: Pick<Observation, 'code'>) => codesOf(coded.code).includes(code)
   const found = (test.observations ?? []).flatMap((observation) => {
-    const { components = [] } = observation
     const context = {
       testId: test._id,
       id: observation.id,
       status: observation.status,
+      category: observation.category ?? test.category,
       effective: observation.effective ?? test.effective,
       issued: observation.issued ?? test.issued
     }
-    if (hasCode(observation, code)) return [{ ...observation, ...context }]
-    return components.filter((component) => hasCode(component, code))
+    if (isWanted(observation)) return [{ ...observation, ...context }]
+    return (observation.components ?? []).filter(isWanted)
       .map((component) => ({ ...component, ...context }))
   })
-  const time = ({ effective, issued }: { effective?: string, issued?: string }) =>
-    spanOf(effective ?? issued ?? '0001')[0]
-  return found.sort((one, other) => (time(one) < time(other) ? 1 : -1))
+  const first = (item: typeof found[number]) => spanOfItem(item)?.[0] ?? ''
+  return found.filter((item) => meets(item, criteria))
+    .sort((one, other) => Number(first(one) < first(other)) - Number(first(one) > first(other)))
+}
+
+type Item = Pick<Observation, 'status' | 'category' | 'effective' | 'issued'>
+
+function meets (item: Item, { category, status, effectiveFrom, effectiveTo }: ObservationCriteria) {
+  if (status !== undefined && item.status !== status) return false
+  if (category !== undefined && !codesOf(item.category).includes(category)) return false
+  if (effectiveFrom === undefined && effectiveTo === undefined) return true
+  const span = spanOfItem(item)
+  if (!span) return false
+  const [first, last] = span
+  return (effectiveFrom === undefined || last >= spanOf(effectiveFrom)[0]) &&
+    (effectiveTo === undefined || first <= spanOf(effectiveTo)[1])
+}
+
+function spanOfItem ({ effective, issued }: Item) {
+  const date = effective ?? issued
+  return date === undefined ? undefined : spanOf(date)
 }

@@ -72,7 +72,9 @@ export const lifeRoutes: FastifyPluginAsync<LifeParts> = async (app, { moves, me
       if (id === from) throw invalid('from', 'must be the id of another patient')
       return write({
         id,
-        also: { id: from },
+        // Each record names the other patient too
+        patientId: from,
+        also: { id: from, patientId: id },
         act: async (toRecord, fromRecord) =>
           merges.merge(from, id ?? throwPatientNotFound(), { from: fromRecord, to: toRecord }),
         answer: sendDocument

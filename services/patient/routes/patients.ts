@@ -13,6 +13,7 @@ import { merge } from '../merge-patch.ts'
 import { precondition } from '../preconditions.ts'
 import type { Claims } from '../repositories/claims.ts'
 import type { PageMemory } from '../repositories/page-memory.ts'
+import { detailsOf } from '../repositories/documents.ts'
 import { patientKey, storedPatient, type Patients } from '../repositories/patients.ts'
 import { PatientCriteria } from '../schemas/criteria.ts'
 import { PatientPage } from '../schemas/pages.ts'
@@ -151,8 +152,8 @@ export const patientRoutes: FastifyPluginAsync<Parts> = async (app, parts) => {
         async act (record) {
           const key = patientKey(id ?? throwPatientNotFound())
           return patients.change(key, record, condition, (patient) => {
-            const { _id, _shardKey, _audit, _keys, _lastName, lastUpdated, ...details } = patient
-            return storedPatient(patients.keys, _id, merge<PatientDetails>(details, patch), record)
+            const details = merge(detailsOf<PatientDetails>(patient), patch)
+            return storedPatient(patients.keys, patient._id, details, record)
           })
         },
         answer: sendDocument

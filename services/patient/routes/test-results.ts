@@ -8,6 +8,7 @@ import { createOnce, creationProblems } from '../idempotency.ts'
 import { exposed } from '../digits.ts'
 import { merge } from '../merge-patch.ts'
 import { precondition } from '../preconditions.ts'
+import { detailsOf } from '../repositories/documents.ts'
 import { patientKey } from '../repositories/patients.ts'
 import {
   requireUniqueIds, seriesOf, storedTest, testFilter, testKey, type TestResults
@@ -148,7 +149,9 @@ export const testResultRoutes: FastifyPluginAsync<TestResultParts> = async (app,
         criteria: namesOf(criteria),
         async fetch () {
           const id = patientId ?? throwPatientNotFound()
-          const readPage = () => tests.page(testFilter(id, criteria), sortOf(sort), after, limit)
+          // Dates and statuses are those of each observation, not of its test result
+          const filter = testFilter(id, { code: criteria.code })
+          const readPage = () => tests.page(filter, sortOf(sort), after, limit)
           const reading = pageMemory.hold(limit + 1, sent(reply), readPage)
           const [page] = await Promise.all([reading, patients.require(id)])
           return page
@@ -156,7 +159,7 @@ export const testResultRoutes: FastifyPluginAsync<TestResultParts> = async (app,
         disclosed: ({ documents }) => documents.map(disclosure),
         answer (page, reply) {
           linkNext(reply, path, request.query, page, cursors)
-          return reply.send(page.documents.flatMap((test) => exposed(seriesOf(test, criteria.code))))
+          return reply.send(page.documents.flatMap((test) => exposed(seriesOf(test, criteria))))
         }
       })
     }
@@ -250,8 +253,7 @@ export const testResultRoutes: FastifyPluginAsync<TestResultParts> = async (app,
           const { patientId, id } = requireIds(ids)
           await patients.require(patientId)
           return tests.change(testKey(patientId, id), record, condition, (test) => {
-            const { _id, _shardKey, _audit, _effective, _effectiveTo, lastUpdated, ...details } = test
-            return storedTest(patientId, id, merge<TestDetails>(details, patch), record)
+            return storedTest(patientId, id, merge(detailsOf<TestDetails>(test), patch), record)
           })
         },
         answer: sendDocument

@@ -1,5 +1,5 @@
 import { Type, type Static } from 'typebox'
-import { reportStatus } from './test-result.ts'
+import { observationStatus, reportStatus } from './test-result.ts'
 import { closed, optional, partialDate } from './values.ts'
 
 const page = {
@@ -27,17 +27,26 @@ const code = Type.String({ minLength: 1, description: 'A code, or system|code' }
 const criteria = {
   category: Type.String({ minLength: 1, description: 'A category, or system|code' }),
   effectiveFrom: partialDate,
-  effectiveTo: partialDate,
+  effectiveTo: partialDate
+}
+const ofReports = {
+  code,
+  ...criteria,
   status: { ...reportStatus, description: 'The status of the test result' }
+}
+const ofObservations = {
+  ...criteria,
+  status: { ...observationStatus, description: 'The status of the observation' }
 }
 
 export const TestPage = closed({
   ...page,
   sort: sort(['id', '-id', 'lastUpdated', '-lastUpdated', 'effective', '-effective']),
-  ...optional({ code, ...criteria })
+  ...optional(ofReports)
 })
 
-/** Its limit counts test results, each of which may have several observations of the code. */
-export const ObservationPage = closed({ ...page, code, ...optional(criteria) })
+/** Its limit counts test results, each of which may have several observations of the code, or none. */
+export const ObservationPage = closed({ ...page, code, ...optional(ofObservations) })
 
-export type TestCriteria = Partial<Pick<Static<typeof TestPage>, 'code' | keyof typeof criteria>>
+export type TestCriteria = Partial<Pick<Static<typeof TestPage>, keyof typeof ofReports>>
+export type ObservationCriteria = Pick<Static<typeof ObservationPage>, 'code' | keyof typeof ofObservations>

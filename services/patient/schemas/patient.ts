@@ -1,7 +1,7 @@
 import { Type, type Static } from 'typebox'
 import {
-  anyText, assigned, closed, codes, dateOrTime, lifeDate, loaded, named, optional, Period, refused, removable,
-  text, textOrConcept, withOneOf
+  anyText, assigned, closed, codes, lifeDate, lifeDateOrTime, loaded, named, optional, Period, refused,
+  removable, text, textOrConcept, withOneOf
 } from './values.ts'
 
 // A new property is added to `details`. A criterion of the search that finds it is added in criteria.ts.
@@ -46,7 +46,7 @@ const details = {
   preferredName: name,
   dateOfBirth: lifeDate,
   deceased: Type.Unsafe<boolean | string>({
-    anyOf: [{ type: 'boolean' }, dateOrTime], description: 'Whether the patient has died, or when'
+    anyOf: [{ type: 'boolean' }, lifeDateOrTime], description: 'Whether the patient has died, or when'
   }),
   postCode: text(16),
   insuranceNumber: anyText,

@@ -8,7 +8,7 @@ import {
 // Codes and kinds of values are those of Observation and DiagnosticReport in FHIR R4.
 // A new property of a test result is added to `details`.
 
-const observationStatus = codes(
+export const observationStatus = codes(
   'registered', 'preliminary', 'final', 'amended', 'corrected', 'cancelled', 'entered-in-error', 'unknown'
 )
 export const reportStatus = codes(
@@ -23,8 +23,10 @@ const kinds = {
     coded: textOrConcept(),
     text: anyText,
     boolean: Type.Boolean(),
-    range: closed(optional({ low: numberOrQuantity, high: numberOrQuantity })),
-    ratio: closed(optional({ numerator: numberOrQuantity, denominator: numberOrQuantity })),
+    range: { ...closed(optional({ low: numberOrQuantity, high: numberOrQuantity })), minProperties: 1 },
+    ratio: {
+      ...closed(optional({ numerator: numberOrQuantity, denominator: numberOrQuantity })), minProperties: 1
+    },
     time: Type.String({ format: 'time', description: 'A time of day, a date, or a date and time' }),
     period: Period
   })
@@ -57,25 +59,32 @@ const measured = {
     note: anyText
   })
 }
-export const Component =
-  named('Component', withOneOf(closed(measured), 'measurement', 'value', 'absentReason'))
+// A reason says why there is no value (FHIR's constraint obs-6)
+const noValueWithReason = { not: { required: ['value', 'absentReason'] } }
 
-export const Observation = named('Observation', withOneOf(closed({
-  id: anyText,
-  status: observationStatus,
-  ...measured,
-  ...optional({
-    category: textOrConcept(),
-    effective: dateOrTime,
-    issued: dateOrTime,
-    performer: anyText,
-    specimen: textOrConcept(),
-    method: textOrConcept(),
-    bodySite: textOrConcept(),
-    encounter: text(256),
-    components: Type.Array(Component, { maxItems: 256 })
-  })
-}), 'measurement', 'value', 'absentReason', 'components'))
+export const Component = named('Component', {
+  ...withOneOf(closed(measured), 'measurement', 'value', 'absentReason'), ...noValueWithReason
+})
+
+export const Observation = named('Observation', {
+  ...withOneOf(closed({
+    id: anyText,
+    status: observationStatus,
+    ...measured,
+    ...optional({
+      category: textOrConcept(),
+      effective: dateOrTime,
+      issued: dateOrTime,
+      performer: anyText,
+      specimen: textOrConcept(),
+      method: textOrConcept(),
+      bodySite: textOrConcept(),
+      encounter: text(256),
+      components: Type.Array(Component, { minItems: 1, maxItems: 256 })
+    })
+  }), 'measurement', 'value', 'absentReason', 'components'),
+  ...noValueWithReason
+})
 
 const details = {
   performer: anyText,

@@ -18,6 +18,10 @@ export const lifeDate = Type.String({
   format: 'life-date',
   description: 'A valid date from 1850 to today, as YYYY, YYYY-MM or YYYY-MM-DD'
 })
+export const lifeDateOrTime = Type.String({
+  format: 'life-date-or-time',
+  description: 'A valid date from 1850 to today, or a date and time (RFC 3339)'
+})
 export const dateOrTime = Type.String({
   format: 'date-or-time',
   description: 'A valid date, as YYYY, YYYY-MM or YYYY-MM-DD, or a date and time (RFC 3339)'

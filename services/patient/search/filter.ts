@@ -13,7 +13,7 @@ const MIN_PREFIX = 2
  *
  * @param migrated whether all patients have search keys of the current version. Until then, those that do not
  *   are found by their exact values
- * @throws {InvalidRequest} a prefix has fewer than two letters
+ * @throws {InvalidRequest} a prefix has fewer than two letters, or a criterion nothing to search for
  */
 export function patientFilter (criteria: PatientCriteria, keys: KeyMaker, migrated: boolean): Document {
   const { id, gender, dateOfBirthFrom, dateOfBirthTo, country, deceased, active } = criteria
@@ -34,6 +34,7 @@ function byKeys (criteria: PatientCriteria, keys: KeyMaker, migrated: boolean): 
   const stale = { '_keys.version': { $ne: keys.version } }
   const exact = criteria.match === 'exact'
   return foldedCriteria(criteria, keys).map(([name, key, stored, storedBefore = stored]) => {
+    if (key === '' || key.endsWith('|')) throw invalid('', 'must not have a criterion without letters')
     const current = { [`_keys.${name}`]: key, ...(exact && stored) }
     return migrated ? current : { $or: [current, { ...stale, ...storedBefore }] }
   })
@@ -52,7 +53,7 @@ function foldedCriteria (criteria: PatientCriteria, keys: KeyMaker): FoldedCrite
   if (postCode !== undefined) found.push(['postCodes', foldIdentifier(postCode), { postCode }])
   if (city !== undefined) found.push(['cities', fold(city), { 'addresses.city': city }])
   if (insuranceNumber !== undefined) {
-    found.push(['insuranceNumber', foldIdentifier(insuranceNumber), { insuranceNumber }])
+    found.push(['insuranceNumbers', foldIdentifier(insuranceNumber), { insuranceNumber }])
   }
   if (phone !== undefined) found.push(['phones', keys.phoneKey(phone), { preferredContactNumber: phone }])
   if (identifier !== undefined) {

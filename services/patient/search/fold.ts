@@ -16,7 +16,7 @@ const OPTIONAL_MARKS = new RegExp('[' + [
 ].join('') + ']', 'g')
 
 const APOSTROPHES = /[\u0060\u00b4\u02b9-\u02bf\u02c8\u02ca\u02cb\u055a\u05f3\u2018-\u201b\u2032\u2035\uff07]/g
-const HYPHENS = /[\u00ad\u058a\u05be\u2010-\u2015\u2043\u2212\ufe58\ufe63\uff0d]/g
+const HYPHENS = /[\u058a\u05be\u2010-\u2015\u2043\u2212\ufe58\ufe63\uff0d]/g
 
 /** Letters that Unicode does not decompose, with what is typed instead of them. */
 const LETTERS: Record<string, string> = {
@@ -38,6 +38,9 @@ const LETTERS: Record<string, string> = {
 }
 const UNDECOMPOSED = new RegExp(`[${Object.keys(LETTERS).join('')}]`, 'g')
 
+/** Characters that only say how text is shown, such as the soft hyphen and the zero-width non-joiner. */
+const INVISIBLE = /\p{Cf}/gu
+
 const ASCII_LETTERS = /^[a-z]*$/
 
 /**
@@ -50,6 +53,7 @@ export function fold (text: string) {
   const lower = text.toLowerCase()
   if (ASCII_LETTERS.test(lower)) return lower
   return text
+    .replace(INVISIBLE, '')
     // Before the decomposition, which makes a space and a mark of some apostrophes
     .replace(APOSTROPHES, "'")
     .replace(HYPHENS, '-')

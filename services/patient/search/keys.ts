@@ -9,9 +9,9 @@ export interface SearchKeys {
   lastName: string
   firstName?: string
   fullName?: string
-  insuranceNumber?: string
   postCodes?: string[]
   cities?: string[]
+  insuranceNumbers?: string[]
   /** Each identifier with its system, and without. */
   identifiers?: string[]
   phones?: string[]
@@ -31,6 +31,8 @@ export class KeyMaker {
     const { firstName, middleNames = [], lastName, insuranceNumber, postCode, addresses = [] } = patient
     const { identifiers = [], contacts = [], preferredContactNumber } = patient
     const fullName = patient.fullName ?? [firstName, ...middleNames, lastName].filter(Boolean).join(' ')
+    // The numbers of patients that were merged into this one
+    const merged = identifiers.filter(({ type }) => type === 'insuranceNumber')
     const phones = contacts.filter(({ system }) => system === 'phone' || system === 'sms')
       .map(({ value }) => value)
     return {
@@ -38,7 +40,7 @@ export class KeyMaker {
       lastName: fold(lastName ?? ''),
       ...(firstName !== undefined && { firstName: fold(firstName) }),
       ...(fullName !== '' && { fullName: fold(fullName) }),
-      ...(insuranceNumber !== undefined && { insuranceNumber: foldIdentifier(insuranceNumber) }),
+      ...list('insuranceNumbers', [insuranceNumber, ...merged.map(({ value }) => value)], foldIdentifier),
       ...list('postCodes', [postCode, ...addresses.map(({ postCode }) => postCode)], foldIdentifier),
       ...list('cities', addresses.map(({ city }) => city), fold),
       ...list('identifiers', identifiers.flatMap(({ system, value }) => [

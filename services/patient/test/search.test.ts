@@ -158,3 +158,26 @@ test('names, phones and identifiers are found by an index', async (t) => {
     t.ok(plan.executionStats.totalDocsExamined <= 11, JSON.stringify(wanted))
   }
 })
+
+test('invisible characters make no difference, and a name of nothing else is refused', async (t) => {
+  const { call } = await patient(t)
+  await call('POST', '/patient', { ...ada, lastName: undefined, fullName: 'Ada' })
+  const names = { lastName: 'علی\u200cرضا', firstName: 'Ada\u00adline' }
+  const { id } = (await call('POST', '/patient', { ...ada, ...names })).json()
+  for (const criteria of [{ lastName: 'علیرضا' }, { firstName: 'adaline' }]) {
+    t.match((await call('POST', '/patient/search', criteria)).json(), [{ id }])
+  }
+  for (const lastName of ['\u0640', '\u0301', '\u200c']) {
+    t.equal((await call('POST', '/patient/search', { lastName })).statusCode, 400)
+  }
+})
+
+test('a patient has died between 1850 and today', async (t) => {
+  const { call } = await patient(t)
+  for (const deceased of ['0500', '2999-01-01', '2999-01-01T00:00:00Z', 'yes']) {
+    t.equal((await call('POST', '/patient', { ...ada, deceased })).statusCode, 400, deceased)
+  }
+  for (const deceased of [true, false, '2020', '2020-02-29T10:00:00+01:00']) {
+    t.equal((await call('POST', '/patient', { ...ada, deceased })).statusCode, 201, String(deceased))
+  }
+})
