@@ -36,8 +36,8 @@ id of the source too. Resources may be in any order and in several files.
 
 A report and the observations it names become one test result; other observations one each. An import that was
 interrupted goes on when it is run again, and what is stored already is not stored twice. The ids of resources
-of FHIR become identifiers: urn:uuid:ID of the system urn:ietf:rfc:3986 if the id is a UUID, otherwise Type/ID.
-Resources are kept in the state until they are stored, and refused ones in the file of
+of FHIR become identifiers: urn:uuid:ID of the system urn:ietf:rfc:3986 if the id is a UUID, otherwise
+Type/ID. Resources are kept in the state until they are stored, and refused ones in the file of
 refusals; only their owner can read these files.
 
 Exits with 1 if anything was refused.
