@@ -1,4 +1,4 @@
-import { hash } from 'node:crypto'
+import { hash, randomUUID } from 'node:crypto'
 import { chmodSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -26,8 +26,8 @@ npm run import -- [OPTION…] FILE…
   --concurrency N  requests at a time (default 8)
   --source NAME    where the ids come from, if the ids of several sources are not unique together
   --refusals FILE  where refused resources go (default: beside the state), to be imported again
-  --state DIR      what was imported so far (default: .local/import)
-  --anew           forgets what was imported so far
+  --state DIR      what was imported so far (default: import in LOCAL_DIR)
+  --anew           forgets what was imported so far, and stores it again
 
 FILE has resources of FHIR R4 (Patient, DiagnosticReport, Observation, and Bundles of these), or one patient
 of the API a line: {"patient": {"id": "17", "lastName": …}, "tests": [{…}, …]}. The id is optional and of the
@@ -35,9 +35,9 @@ source; patient and tests are as POST /patient and POST /patient/{id}/tests take
 id of the source too. Resources may be in any order and in several files.
 
 A report and the observations it names become one test result; other observations one each. An import that was
-interrupted goes on when it is run again, and what is stored already is not stored twice. The ids of patients,
-reports and observations become identifiers: urn:uuid:ID of the system urn:ietf:rfc:3986 if the id is a UUID,
-otherwise Type/ID. Resources are kept in the state until they are stored, and refused ones in the file of
+interrupted goes on when it is run again, and what is stored already is not stored twice. The ids of resources
+of FHIR become identifiers: urn:uuid:ID of the system urn:ietf:rfc:3986 if the id is a UUID, otherwise
+Type/ID. Resources are kept in the state until they are stored, and refused ones in the file of
 refusals; only their owner can read these files.
 
 Exits with 1 if anything was refused.
@@ -46,6 +46,7 @@ Exits with 1 if anything was refused.
 const DEFAULT_CONCURRENCY = '8'
 const MAX_CONCURRENCY = 256
 const INTERRUPTED = 130
+const CHECKED_PATIENTS = 8
 
 process.umask(0o077)
 // A reader like `head` may close the pipe early
@@ -126,16 +127,17 @@ async function store (options: Options, inputs: Input[]) {
   if (options.anew) for (const end of ['', '-wal', '-shm']) rmSync(file + end, { force: true })
   const gateway = new Gateway(url, key, options.concurrency)
   try {
-    return await run(options, inputs, file, (path, body, key) => gateway.create(path, body, key), gateway)
+    const create: Create = (path, body, headers) => gateway.create(path, body, headers)
+    return await run(options, inputs, file, create, gateway)
   } finally {
     await gateway.close()
   }
 }
 
 async function run (options: Options, inputs: Input[], file: string, create: Create, gateway?: Gateway) {
-  const stage = new Stage(file)
+  const stage = new Stage(file, options.anew ? randomUUID() : '')
   try {
-    await requireSameSystem(stage, gateway)
+    if (gateway) await requireSameSystem(stage, gateway)
     const others = await read(inputs, stage)
     const failure = interruption.signal.aborted ? undefined : await storeStaged(options, stage, create)
     process.stdout.write(summary(stage, others, options['dry-run']))
@@ -144,8 +146,11 @@ async function run (options: Options, inputs: Input[], file: string, create: Cre
       return failure ? 1 : INTERRUPTED
     }
     const refusals = options.refusals ?? (gateway ? `${file}.refusals.ndjson` : undefined)
-    const refused = refusals ? writeRefusals(stage, refusals) : 0
-    if (refused > 0) process.stdout.write(`\n${refused} refused, see ${refusals}\n`)
+    if (refusals) {
+      const { refused, kept } = await writeRefusals(stage, refusals, inputs.flatMap(({ path }) => path ?? []))
+      if (refused > 0) process.stdout.write(`\n${refused} refused, see ${refusals}\n`)
+      if (kept > 0) process.stdout.write(`\n${kept} refused by earlier imports, still in ${refusals}\n`)
+    }
     stage.dropContent()
     return stage.counts().some((count) => count.refused > 0) ? 1 : 0
   } finally {
@@ -153,12 +158,27 @@ async function run (options: Options, inputs: Input[], file: string, create: Cre
   }
 }
 
-/** @throws {StartError} what is imported so far is not there */
-async function requireSameSystem (stage: Stage, gateway: Gateway | undefined) {
-  const id = stage.someStored()
-  if (id === undefined || !gateway || await gateway.hasPatient(id)) return
-  throw new StartError('a patient that was imported before is not there any more; ' +
-    'use --anew to import everything again')
+/**
+ * Notes which of the last patients that were imported were merged or deleted since.
+ *
+ * @throws {StartError} none of several is there, so that the gateway is likely that of another system
+ */
+async function requireSameSystem (stage: Stage, gateway: Gateway) {
+  const patients = stage.lastStored(CHECKED_PATIENTS)
+  const ids = await Promise.all(patients.map(({ stored_id: id }) => gateway.findPatient(id!)))
+  const deleted = patients.filter((_, i) => ids[i] === undefined)
+  if (deleted.length > 1 && deleted.length === patients.length) {
+    throw new StartError('the patients that were imported last are not there any more; ' +
+      'use --anew to import everything again')
+  }
+  for (const [i, patient] of patients.entries()) {
+    const id = ids[i]
+    if (id === undefined) stage.markDeleted(patient)
+    else if (id !== patient.stored_id) stage.movePatient(patient, id)
+  }
+  if (deleted.length === 0) return
+  process.stderr.write(`npm run import: ${deleted.length} of the patients that were imported last ` +
+    'were deleted since; use --anew to import everything again\n')
 }
 
 /** Stages all inputs. Returns how often there are resources of types that are not imported. */
@@ -169,9 +189,10 @@ async function read (inputs: Input[], stage: Stage) {
   const progress = new Progress(process.stderr, 'Reading', 'KiB', total)
   const others = new Map<string, number>()
   for (const input of inputs) {
+    stage.input = input.path
     for await (const piece of piecesOf(input, (bytes) => progress.add(bytes / 1_024))) {
       if (interruption.signal.aborted) return others
-      for (const found of resourcesIn(piece)) {
+      for (const found of resourcesIn(piece, (type, digest) => stage.newId(type, digest))) {
         if ('message' in found) stage.addUnreadable(found)
         else if ((TYPES as readonly string[]).includes(found.type)) stage.add(found)
         else {

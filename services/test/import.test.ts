@@ -146,7 +146,8 @@ t.test('what is there already is not stored again', async (t) => {
 })
 
 t.test('without its state, keys prevent that anything is stored twice', async (t) => {
-  const { code, stdout } = await runImport('--anew', '--concurrency', '3', sample)
+  const state = join(system.localDir, 'other')
+  const { code, stdout } = await runImport('--state', state, '--concurrency', '3', sample)
   t.equal(code, 0, stdout)
   t.match(stdout, row('DiagnosticReport', 0, reports.length, 0, 0))
   t.equal((await search({})).length, patients.length)

@@ -14,7 +14,11 @@ const TEMPORARY = new Set([408, 425, 429, 500, 502, 503, 504])
 
 /** What was stored, and whether an earlier run had stored it; or else why it was not. */
 export type Answer =
-  { id: string, before: boolean, refused?: undefined } | { refused: Violation[] }
+  { id: string, before: boolean, refused?: undefined } |
+  /** With `code` that of the API, and the patient into which the one of the path was merged. */
+  { refused: Violation[], code?: string, replacedBy?: string }
+
+type Headers = Record<string, string>
 
 /** A response; without a status if there was none. */
 interface Attempt {
@@ -30,6 +34,7 @@ interface Problem {
   id?: string
   lastUpdated?: string
   code?: string
+  replacedBy?: string
   detail?: string
   message?: string
   errors?: Violation[]
@@ -54,33 +59,34 @@ export class Gateway {
     return this.#pool.destroy()
   }
 
-  /** Whether a patient exists. */
-  async hasPatient (id: string) {
-    const { status } = await this.#send('GET', `/patient/${id}`)
-    return status !== 404
+  /** The id of a patient, or of the one into which it was merged; undefined if it was deleted. */
+  async findPatient (id: string) {
+    const { status, answer } = await this.#send('GET', `/patient/${id}`)
+    return status === 404 ? answer.replacedBy : id
   }
 
   /**
-   * Creates once for each key.
+   * Creates once for each Idempotency-Key or If-None-Exist of `headers`.
    *
    * @throws {StartError} the gateway cannot be reached, or refuses the subscription key
    */
-  async create (path: string, body: string, key: string): Promise<Answer> {
+  async create (path: string, body: string, headers: Headers): Promise<Answer> {
     const started = performance.now()
-    const { status, answer, date = 0 } = await this.#send('POST', path, body, key)
+    const { status, answer, date = 0 } = await this.#send('POST', path, body, headers)
     const ms = performance.now() - started
-    const { id, lastUpdated, errors, code, detail, message } = answer
+    const { id, lastUpdated, errors, code, detail, message, replacedBy } = answer
     if (status === 201 && id && lastUpdated) {
       return { id, before: Date.parse(lastUpdated) < date - ms - CLOCK_MS }
     }
+    if (status === 200 && id) return { id, before: true }
     if (errors && errors.length > 0) return { refused: errors }
     const reason = [status, code, detail ?? message].filter(Boolean).join(' ')
-    return { refused: [{ pointer: '', message: reason }] }
+    return { refused: [{ pointer: '', message: reason }], code, replacedBy }
   }
 
-  async #send (method: 'GET' | 'POST', path: string, body?: string, key?: string) {
+  async #send (method: 'GET' | 'POST', path: string, body?: string, headers?: Headers) {
     for (let attempt = 1; ; attempt++) {
-      const { status, retryAfter, date, answer } = await this.#attempt(method, path, body, key)
+      const { status, retryAfter, date, answer } = await this.#attempt(method, path, body, headers)
       if (status === 401) throw new StartError('the gateway refuses the subscription key')
       // An earlier attempt may be in progress, which a conflict says
       const isInProgress = status === 409 && retryAfter !== undefined
@@ -97,7 +103,9 @@ export class Gateway {
     }
   }
 
-  async #attempt (method: 'GET' | 'POST', path: string, body?: string, key?: string): Promise<Attempt> {
+  async #attempt (
+    method: 'GET' | 'POST', path: string, body?: string, headers?: Headers
+  ): Promise<Attempt> {
     try {
       const response = await this.#pool.request({
         method,
@@ -105,7 +113,7 @@ export class Gateway {
         headers: {
           ...this.#headers,
           ...(body !== undefined && { 'content-type': 'application/json' }),
-          ...(key && { 'idempotency-key': key })
+          ...headers
         },
         body: body ?? null
       })

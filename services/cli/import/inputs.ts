@@ -1,10 +1,12 @@
-import { createReadStream, readdirSync, statSync } from 'node:fs'
+import { createReadStream, readdirSync, realpathSync, statSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { StartError } from '../system/state.ts'
 import { pieces, type Piece } from './pieces.ts'
 
 export interface Input {
   name: string
+  /** Undefined for stdin. */
+  path?: string
   /** Unknown for stdin. */
   bytes: number | undefined
   open (): AsyncIterable<Buffer>
@@ -27,7 +29,8 @@ export function findInputs (args: string[]): Input[] {
 }
 
 function fileInput (path: string): Input {
-  return { name: basename(path), bytes: stat(path).size, open: () => createReadStream(path) }
+  const { size: bytes } = stat(path)
+  return { name: basename(path), path: realpathSync(path), bytes, open: () => createReadStream(path) }
 }
 
 function stat (path: string) {

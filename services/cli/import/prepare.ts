@@ -2,13 +2,14 @@ import { toTest } from './fhir/observation.ts'
 import { toPatient } from './fhir/patient.ts'
 import { toReport, type Result } from './fhir/report.ts'
 import { parseExact, Source, type Element } from './fhir/source.ts'
-import { REFUSED, STORED, type Reason, type Stage, type Staged } from './stage.ts'
+import { DELETED, REFUSED, STORED } from './schema.ts'
+import type { Reason, Stage, Staged } from './stage.ts'
 
 /** A patient or a test result to store, made from resources: the first, and those within it. */
 export interface Prepared {
   resources: Staged[]
   /** The patient of a test result. */
-  patientId?: string
+  patient?: Staged
   body: object
   unread: Map<string, number>
 }
@@ -62,14 +63,14 @@ export function * prepareSingleObservations (stage: Stage): Preparing {
       const source = sourceOf(row)
       readSubject(source.root)
       const body = toTest(source.root, row.id)
-      yield { resources: [row], patientId: patient.stored_id!, body, unread: source.unread() }
+      yield { resources: [row], patient, body, unread: source.unread() }
     }
   }
   for (const row of stage.waiting('test')) {
     const patient = stage.get('patient', row.subject!)
-    if (patient?.state === STORED) {
+    if (patient && isKnown(patient)) {
       const body = parseExact(row.json!) as object
-      yield { resources: [row], patientId: patient.stored_id!, body, unread: new Map() }
+      yield { resources: [row], patient, body, unread: new Map() }
     } else yield { resources: [row], reason: patient ? PATIENT_REFUSED : NO_PATIENT }
   }
 }
@@ -96,7 +97,7 @@ function collected (stage: Stage, row: Staged, list: 'result' | 'hasMember'): Pr
   for (const one of [source, ...members.map(({ source }) => source)]) {
     for (const [path, count] of one.unread()) unread.set(path, (unread.get(path) ?? 0) + count)
   }
-  return { resources, patientId: patient.stored_id!, body, unread }
+  return { resources, patient, body, unread }
 }
 
 interface Member {
@@ -152,8 +153,11 @@ function patientOf (stage: Stage, { subject }: Staged): Staged | Reason {
   const patient = subject === null ? undefined : stage.find('Patient', subject)
   if (!patient) return NO_PATIENT
   if (patient.state === REFUSED) return PATIENT_REFUSED
-  return patient.state === STORED ? patient : NO_PATIENT
+  return isKnown(patient) ? patient : NO_PATIENT
 }
+
+/** Whether a patient was stored. One that was deleted may have been restored. */
+const isKnown = ({ state }: Staged) => state === STORED || state === DELETED
 
 /** The patient of a test result stands for the reference to it. */
 function readSubject (element: Element) {

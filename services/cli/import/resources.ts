@@ -30,8 +30,18 @@ export interface Unreadable {
 
 type Json = Record<string, any>
 
+/** The id of a resource without one, made from its type and the digest of its content. */
+type IdOf = (type: string, digest: string) => string
+
+interface Context {
+  place: string
+  idOf: IdOf
+}
+
 /** The resources of a piece of an input, those of other types too. */
-export function * resourcesIn (piece: Piece): Generator<Resource | Unreadable> {
+export function * resourcesIn (
+  piece: Piece, idOf: IdOf = (_type, digest) => digest
+): Generator<Resource | Unreadable> {
   const { place, text } = piece
   if (text === undefined) return yield { place, text: '', message: 'is not UTF-8, or larger than 64 MiB' }
   let value: unknown
@@ -41,7 +51,7 @@ export function * resourcesIn (piece: Piece): Generator<Resource | Unreadable> {
     return yield { place, text, message: 'is not JSON' }
   }
   if (findRepeatedName(text)) return yield { place, text, message: 'has a property twice' }
-  const found = [...unwrap(value, () => exact(text), place)]
+  const found = [...unwrap(value, () => exact(text), { place, idOf })]
   yield * found.length > 0 || isEmptyBundle(value)
     ? found
     : [{ place, text, message: 'has no resource and no patient' }]
@@ -57,35 +67,36 @@ function isEmptyBundle (value: unknown) {
 const MAX_DEPTH = 16
 
 function * unwrap (
-  value: unknown, exactly: () => any, place: string, url?: string, depth = 0
+  value: unknown, exactly: () => any, context: Context, url?: string, depth = 0
 ): Generator<Resource | Unreadable> {
   if (depth > MAX_DEPTH || typeof value !== 'object' || value === null) return
   if (Array.isArray(value)) {
     const items = lazy(exactly)
     for (const [i, item] of value.entries()) {
-      yield * unwrap(item, () => items()[i], place, undefined, depth + 1)
+      yield * unwrap(item, () => items()[i], context, undefined, depth + 1)
     }
     return
   }
   const json = value as Json
+  const { place, idOf } = context
   const inner = (name: string) => () => exactly()[name]
-  if (typeof json.line === 'string' && json.reason) yield * resourcesIn({ text: json.line, place })
+  if (typeof json.line === 'string' && json.reason) yield * resourcesIn({ text: json.line, place }, idOf)
   else if (json.resourceType === 'Bundle') {
-    yield * unwrap(json.entry ?? [], inner('entry'), place, url, depth + 1)
-  } else if (typeof json.resourceType === 'string') yield ofFhir(json, exactly, place, url)
+    yield * unwrap(json.entry ?? [], inner('entry'), context, url, depth + 1)
+  } else if (typeof json.resourceType === 'string') yield ofFhir(json, exactly, context, url)
   else if (isObject(json.test) && typeof json.of === 'string') {
     yield { type: 'test', id: String(json.id), subject: json.of, json: JSON.stringify(exactly().test), place }
   } else if (isObject(json.resource)) {
     const { fullUrl } = json
     const own = typeof fullUrl === 'string' ? fullUrl : url
-    yield * unwrap(json.resource, inner('resource'), place, own, depth + 1)
-  } else if (isObject(json.patient)) yield * ofOurs(json, exactly, place)
+    yield * unwrap(json.resource, inner('resource'), context, own, depth + 1)
+  } else if (isObject(json.patient)) yield * ofOurs(json, exactly, context)
 }
 
-function ofFhir (json: Json, exactly: () => any, place: string, url: string | undefined): Resource {
+function ofFhir (json: Json, exactly: () => any, { place, idOf }: Context, url?: string): Resource {
   const { meta, text: narrative, ...content } = exactly()
   const text = JSON.stringify(exactly())
-  const id = typeof json.id === 'string' ? json.id : url ?? hash('sha256', text)
+  const id = typeof json.id === 'string' ? json.id : url ?? idOf(json.resourceType, hash('sha256', text))
   const reference = (json.subject ?? json.patient)?.reference
   return {
     type: json.resourceType,
@@ -99,14 +110,16 @@ function ofFhir (json: Json, exactly: () => any, place: string, url: string | un
   }
 }
 
-function * ofOurs (json: Json, exactly: () => any, place: string): Generator<Resource | Unreadable> {
+function * ofOurs (
+  json: Json, exactly: () => any, { place, idOf }: Context
+): Generator<Resource | Unreadable> {
   const { patient: { id: given, ...patient }, tests = [], ...others } = exactly()
   const text = JSON.stringify(patient)
   if (Object.keys(others).some((name) => !['reason', 'resource'].includes(name)) || !Array.isArray(tests)) {
     const message = 'must have a patient and tests, and nothing else'
     return yield { place, text: JSON.stringify(json), message }
   }
-  const id = typeof given === 'string' ? given : hash('sha256', text)
+  const id = typeof given === 'string' ? given : idOf('patient', hash('sha256', text))
   yield { type: 'patient', id, json: text, place }
   for (const [i, test] of tests.entries()) {
     const { id: ofTest, ...details } = isObject(test) ? test : { id: undefined }

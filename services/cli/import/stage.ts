@@ -4,30 +4,8 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { Violation } from '#common/http/validation.ts'
 import { StartError } from '../system/state.ts'
 import type { Resource, Unreadable } from './resources.ts'
+import { ADD_INPUT, DELETED, REFUSED, SCHEMA, STORED, WAITING } from './schema.ts'
 
-// What is imported is staged in a file, so that reports find their observations and patients in any order of
-// the input, and that an import which was interrupted goes on.
-
-const SCHEMA = `
-  PRAGMA journal_mode = WAL;
-  PRAGMA synchronous = NORMAL;
-  PRAGMA secure_delete = ON;
-  PRAGMA cache_size = -32768;
-  CREATE TABLE IF NOT EXISTS resources (
-    seq INTEGER PRIMARY KEY,
-    type TEXT NOT NULL, id TEXT NOT NULL, url TEXT, subject TEXT, hash TEXT NOT NULL,
-    json TEXT, place TEXT NOT NULL, run INTEGER NOT NULL, state INTEGER NOT NULL DEFAULT 0,
-    stored_run INTEGER, stored_id TEXT, within TEXT, reason TEXT, UNIQUE (type, id)
-  );
-  CREATE INDEX IF NOT EXISTS by_url ON resources (url) WHERE url IS NOT NULL;
-  CREATE INDEX IF NOT EXISTS by_state ON resources (type, run, state, seq);
-  CREATE TABLE IF NOT EXISTS unread (path TEXT PRIMARY KEY, count INTEGER NOT NULL);
-  CREATE TABLE IF NOT EXISTS runs (run INTEGER PRIMARY KEY);
-`
-
-export const WAITING = 0
-export const STORED = 1
-export const REFUSED = 2
 const COMMIT_EVERY = 2_000
 const PAGE = 200
 /** The type of what could not be read. */
@@ -50,6 +28,8 @@ export interface Staged {
 export interface RefusedRow extends Staged {
   reason: Reason
   place: string
+  /** The path of its input; null for stdin. */
+  input: string | null
 }
 
 /** The outcome for the resources of one request. */
@@ -81,17 +61,29 @@ export interface Group {
 /** The staged resources of one gateway and source, with what became of them. */
 export class Stage {
   readonly run: number
+  /** Makes the idempotency keys of this stage differ from those of others; empty unless it was begun anew. */
+  readonly salt: string
+  /** The path of the input that is read. */
+  input: string | undefined
   #database: DatabaseSync
   #statements = new Map<string, StatementSync>()
   #pending = 0
 
-  /** @throws {StartError} another import has the file open */
-  constructor (file: string) {
+  /**
+   * @param salt for a file that is new
+   * @throws {StartError} another import has the file open
+   */
+  constructor (file: string, salt = '') {
     this.#database = new DatabaseSync(file)
     try {
       this.#database.exec('PRAGMA locking_mode = EXCLUSIVE')
       this.#database.exec(SCHEMA)
       chmodSync(file, 0o600)
+      if (!this.#sql('PRAGMA table_info(resources)').all().some(({ name }) => name === 'input')) {
+        this.#database.exec(ADD_INPUT)
+      }
+      if (salt !== '') this.#sql('INSERT INTO salts VALUES (?)').run(salt)
+      this.salt = (this.#sql('SELECT salt FROM salts').get()?.salt ?? '') as string
       this.run = Number(this.#sql('INSERT INTO runs DEFAULT VALUES').run().lastInsertRowid)
     } catch (error) {
       this.#database.close()
@@ -123,16 +115,17 @@ export class Stage {
     const digest = hash('sha256', compared)
     const known = this.#sql('SELECT * FROM resources WHERE type = ? AND id = ?').get(type, id)
     if (!known) {
-      this.#sql(`INSERT INTO resources (type, id, url, subject, hash, json, place, run)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?)`)
-        .run(type, id, url ?? null, subject ?? null, digest, json, place, this.run)
-    } else if (known.hash !== digest && (known.state === STORED || known.run === this.run)) {
+      this.#sql(`INSERT INTO resources (type, id, url, subject, hash, json, place, run, input)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`)
+        .run(type, id, url ?? null, subject ?? null, digest, json, place, this.run, this.input ?? null)
+    } else if (known.hash !== digest && (known.stored_id !== null || known.run === this.run)) {
       const message = 'differs from what was imported under its type and id; see --source'
       this.#addRefused(type, `${id} ${digest}`, json, place, message, subject)
     } else {
-      this.#sql(`UPDATE resources SET url = ?, subject = ?, hash = ?, place = ?, run = ?, reason = NULL,
-        json = ?, state = iif(state = ${STORED}, ${STORED}, ${WAITING})
-        WHERE seq = ?`).run(url ?? null, subject ?? null, digest, place, this.run, json, known.seq!)
+      this.#sql(`UPDATE resources SET url = ?, subject = ?, hash = ?, place = ?, run = ?, input = ?,
+        json = ?, reason = iif(state = ${DELETED}, reason, NULL),
+        state = iif(stored_id IS NULL, ${WAITING}, state) WHERE seq = ?`)
+        .run(url ?? null, subject ?? null, digest, place, this.run, this.input ?? null, json, known.seq!)
     }
   }
 
@@ -145,9 +138,32 @@ export class Stage {
     type: string, id: string, json: string, place: string, message: string, subject?: string
   ) {
     const reason = JSON.stringify([{ pointer: '', message }])
-    this.#sql(`INSERT OR REPLACE INTO resources (type, id, subject, hash, json, place, run, state, reason)
-      VALUES (?, ?, ?, '', ?, ?, ?, ${REFUSED}, ?)`)
-      .run(type, id, subject ?? null, json, place, this.run, reason)
+    this.#sql(`INSERT OR REPLACE INTO resources (type, id, subject, hash, json, place, run, state, reason,
+      input) VALUES (?, ?, ?, '', ?, ?, ?, ${REFUSED}, ?, ?)`)
+      .run(type, id, subject ?? null, json, place, this.run, reason, this.input ?? null)
+  }
+
+  /** An id for a resource without one: its digest, and for the n-th of the same in this run `digest-n`. */
+  newId (type: string, digest: string) {
+    const count = this.countOccurrence(type, digest)
+    return count === 1 ? digest : `${digest}-${count}`
+  }
+
+  /** How often something has occurred in this run, with this time. */
+  countOccurrence (type: string, digest: string) {
+    return Number(this.#sql(`INSERT INTO occurrences VALUES (?, ?, 1)
+      ON CONFLICT DO UPDATE SET count = count + 1 RETURNING count`).get(type, digest)!.count)
+  }
+
+  hasOccurred (type: string, digest: string) {
+    return this.#sql('SELECT 1 FROM occurrences WHERE type = ? AND hash = ?').get(type, digest) !== undefined
+  }
+
+  /** Whether a patient is the first with an identifier. */
+  claimIdentifier (identifier: string, seq: number) {
+    const digest = hash('sha256', identifier)
+    this.#sql('INSERT OR IGNORE INTO identifiers VALUES (?, ?)').run(digest, seq)
+    return this.#sql('SELECT seq FROM identifiers WHERE hash = ?').get(digest)!.seq === seq
   }
 
   #batch () {
@@ -217,22 +233,36 @@ export class Stage {
     })
   }
 
+  /** Notes the id that a stored patient has now. */
+  movePatient ({ seq }: Staged, id: string) {
+    this.#sql(`UPDATE resources SET state = ${STORED}, reason = NULL, stored_id = ? WHERE seq = ?`)
+      .run(id, seq)
+  }
+
+  /** Notes that a stored patient is not there any more. */
+  markDeleted ({ seq }: Staged) {
+    const reason = [{ pointer: '', message: 'was deleted after it was imported; see --anew' }]
+    this.#sql(`UPDATE resources SET state = ${DELETED}, reason = ? WHERE seq = ?`)
+      .run(JSON.stringify(reason), seq)
+  }
+
   #atomic (change: () => void) {
     this.#database.exec('BEGIN')
     change()
     this.#database.exec('COMMIT')
   }
 
-  /** A patient that is stored, if any. */
-  someStored () {
-    const some = this.#sql(`SELECT stored_id FROM resources
-      WHERE type IN ('Patient', 'patient') AND state = ${STORED} ORDER BY seq DESC LIMIT 1`).get()
-    return some?.stored_id as string | undefined
+  /** The last patients that are stored, at most `count`. */
+  lastStored (count: number) {
+    const rows = this.#sql(`SELECT * FROM resources
+      WHERE type IN ('Patient', 'patient') AND state = ${STORED} ORDER BY seq DESC LIMIT ?`).all(count)
+    return rows as unknown as Staged[]
   }
 
   counts (): Count[] {
     return this.#sql(`SELECT type, SUM(state = ${STORED} AND stored_run = run) AS stored,
-      SUM(state = ${STORED} AND stored_run < run) AS before, SUM(state = ${REFUSED}) AS refused,
+      SUM(state = ${STORED} AND stored_run < run) AS before,
+      SUM(state IN (${REFUSED}, ${DELETED})) AS refused,
       SUM(state = ${WAITING}) AS waiting, SUM(within IS NOT NULL) AS within
       FROM resources WHERE run = ? GROUP BY type ORDER BY type`).all(this.run) as unknown as Count[]
   }
@@ -240,7 +270,8 @@ export class Stage {
   /** What was refused, by type and reason. */
   groups (): Group[] {
     const groups = this.#sql(`SELECT type, reason, COUNT(*) AS count, MIN(seq), place FROM resources
-      WHERE run = ? AND state = ${REFUSED} GROUP BY type, reason ORDER BY count DESC LIMIT 100`).all(this.run)
+      WHERE run = ? AND state IN (${REFUSED}, ${DELETED})
+      GROUP BY type, reason ORDER BY count DESC LIMIT 100`).all(this.run)
     return groups.map((row) => {
       const group = row as unknown as Group & { reason: string }
       return { ...group, reason: JSON.parse(group.reason) }
@@ -248,9 +279,10 @@ export class Stage {
   }
 
   * refused (): Generator<RefusedRow> {
-    const rows = this.#sql(`SELECT * FROM resources WHERE run = ? AND state = ${REFUSED} ORDER BY seq`)
+    const rows = this.#sql(`SELECT * FROM resources
+      WHERE run = ? AND state IN (${REFUSED}, ${DELETED}) ORDER BY seq`)
     for (const row of rows.iterate(this.run) as Iterable<unknown>) {
-      const refused = row as Staged & { reason: string, place: string }
+      const refused = row as Omit<RefusedRow, 'reason'> & { reason: string }
       yield { ...refused, reason: JSON.parse(refused.reason) }
     }
   }

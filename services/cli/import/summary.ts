@@ -1,4 +1,8 @@
-import { closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs'
+import { hash } from 'node:crypto'
+import {
+  closeSync, createReadStream, existsSync, openSync, realpathSync, renameSync, rmSync, writeSync
+} from 'node:fs'
+import { createInterface } from 'node:readline'
 import { parseExact } from './fhir/source.ts'
 import { TYPES } from './resources.ts'
 import type { Reason, RefusedRow, Stage } from './stage.ts'
@@ -46,32 +50,55 @@ function table (rows: string[][]) {
 
 /**
  * Writes what was refused as NDJSON that can be imported again, each line with its reason; readable by its
- * owner only. Removes the file if nothing was refused.
+ * owner only. Keeps what earlier imports have written unless it was imported again, that is, if its input or
+ * the file itself is one of `inputs` (paths). Removes the file if nothing is left.
  *
- * @returns the number of lines
+ * @returns the number of lines that are new, and of those that were kept
  */
-export function writeRefusals (stage: Stage, file: string) {
-  // The file may be an input of this import
+export async function writeRefusals (stage: Stage, file: string, inputs: string[]) {
   const output = openSync(`${file}.new`, 'w', 0o600)
-  let count = 0
+  let [refused, kept] = [0, 0]
   for (const row of stage.refused()) {
-    writeSync(output, `${refusalLine(row)}\n`)
-    count++
+    const { reason, content } = refusalOf(row)
+    stage.countOccurrence(REFUSAL, hash('sha256', JSON.stringify(content)))
+    writeSync(output, `${JSON.stringify({ reason, ...content })}\n`)
+    refused++
+  }
+  if (existsSync(file) && !inputs.includes(realpathSync(file))) {
+    for await (const line of createInterface({ input: createReadStream(file), crlfDelay: Infinity })) {
+      if (line.trim() === '' || wasImportedAgain(stage, line, inputs)) continue
+      writeSync(output, `${line}\n`)
+      kept++
+    }
   }
   closeSync(output)
-  if (count > 0) renameSync(`${file}.new`, file)
+  if (refused + kept > 0) renameSync(`${file}.new`, file)
   else for (const path of [`${file}.new`, file]) rmSync(path, { force: true })
-  return count
+  return { refused, kept }
 }
 
-function refusalLine (row: RefusedRow) {
-  const { type, subject, json, reason: violations, place, url } = row
-  const reason = { place, violations }
-  if (!(TYPES as readonly string[]).includes(type)) return JSON.stringify({ reason, line: json })
+const REFUSAL = 'refusal'
+
+/** Whether a line of a file of refusals is of an input that was imported again, or was refused again. */
+function wasImportedAgain (stage: Stage, line: string, inputs: string[]) {
+  try {
+    const { reason, ...content } = parseExact(line) as { reason?: { input?: string } }
+    if (reason?.input !== undefined && inputs.includes(reason.input)) return true
+    return stage.hasOccurred(REFUSAL, hash('sha256', JSON.stringify(content)))
+  } catch {
+    // Edited by hand
+    return false
+  }
+}
+
+function refusalOf (row: RefusedRow) {
+  const { type, subject, json, reason: violations, place, url, input } = row
+  const reason = { place, ...(input !== null && { input }), violations }
+  if (!(TYPES as readonly string[]).includes(type)) return { reason, content: { line: json } }
   const id = row.id.replace(/ [0-9a-f]{64}$/, '')
   const content = parseExact(json!) as { id?: unknown }
-  if (type === 'patient') return JSON.stringify({ reason, patient: { id, ...content } })
-  if (type === 'test') return JSON.stringify({ reason, of: subject, id, test: content })
+  if (type === 'patient') return { reason, content: { patient: { id, ...content } } }
+  if (type === 'test') return { reason, content: { of: subject, id, test: content } }
   const fullUrl = url ?? (content.id === undefined ? id : undefined)
-  return JSON.stringify({ reason, fullUrl, resource: content })
+  return { reason, content: { fullUrl, resource: content } }
 }

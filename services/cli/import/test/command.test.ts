@@ -21,14 +21,24 @@ interface Created {
   key: string
 }
 
-/** A gateway that creates once for each key, or answers as `answer` does. */
+/**
+ * A gateway that creates once for each Idempotency-Key or If-None-Exist, or answers as `answer` does.
+ * Patients in `gone` are not there any more, and were merged into the one that it has for them, if any.
+ */
 async function startGateway (t: Test, answer?: (created: Created, response: ServerResponse) => boolean) {
   const created = new Map<string, Created & { id: string, lastUpdated: string }>()
+  const gone = new Map<string, string | undefined>()
   const server = createServer(async (request, response) => {
     const body = await text(request)
     const { url: path = '', headers } = request
-    const key = String(headers['idempotency-key'])
+    const condition = headers['if-none-exist'] as string | undefined
+    const key = condition ?? String(headers['idempotency-key'])
+    const [, , patient = ''] = path.split('/')
     if (headers['ocp-apim-subscription-key'] !== 'secret') return response.writeHead(401).end('{}')
+    if (gone.has(patient)) {
+      const replacedBy = gone.get(patient)
+      return response.writeHead(404).end(JSON.stringify({ code: 'PATIENT_NOT_FOUND', replacedBy }))
+    }
     if (request.method === 'GET') {
       const known = [...created.values()].some(({ id }) => path.endsWith(id))
       return response.writeHead(known ? 200 : 404).end('{}')
@@ -36,12 +46,13 @@ async function startGateway (t: Test, answer?: (created: Created, response: Serv
     if (answer?.({ path, body, key }, response)) return
     const lastUpdated = new Date().toISOString()
     const id = `id-${created.size}`
-    if (!created.has(path + key)) created.set(path + key, { path, body, key, id, lastUpdated })
-    response.writeHead(201).end(JSON.stringify(created.get(path + key)))
+    const isThere = created.has(path + key)
+    if (!isThere) created.set(path + key, { path, body, key, id, lastUpdated })
+    response.writeHead(isThere && condition ? 200 : 201).end(JSON.stringify(created.get(path + key)))
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => server.close().closeAllConnections())
-  return { created, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
+  return { created, gone, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
 }
 
 function start (t: Test, url: string, dir: string, ...args: string[]) {
@@ -293,6 +304,147 @@ t.test('panels, shared and contained observations, and other patients', async (t
   t.match(stdout, /1 +Observation +#\/subject must name a patient of the input/)
   t.match(stdout, /1 +DiagnosticReport\.result$/m, 'a result that is not there is reported')
   t.match(stdout, /1 +Observation\.code$/m, 'a panel within a report is reported')
+})
+
+t.test('of resources without an id, each is stored, and none again', async (t) => {
+  const { created, url } = await startGateway(t)
+  const twin = '{"patient":{"lastName":"Twin","gender":"other"},"tests":[{"conclusion":"A"}]}'
+  const observation = '{"resourceType":"Observation","subject":{"reference":"Patient/1"},"valueString":"A"}'
+  const patient = '{"resourceType":"Patient","id":"1","name":[{"text":"A"}]}'
+  const dir = t.testdir({
+    'a.ndjson': [twin, patient, observation, twin].join('\n'),
+    'b.ndjson': `[${observation},${observation}]`
+  })
+  const files = [join(dir, 'a.ndjson'), join(dir, 'b.ndjson')]
+  const first = await run(t, url, dir, ...files)
+  t.equal(first.code, 0, first.stdout + first.stderr)
+  const types = ['patient', 'test', 'Observation']
+  t.strictSame(types.map((type) => counts(first.stdout, type)), [[2, 0, 0, 0], [2, 0, 0, 0], [3, 0, 0, 0]])
+  t.equal(created.size, 8)
+  const tests = [...created.values()].filter(({ body }) => body === '{"conclusion":"A"}')
+  t.equal(new Set(tests.map(({ path }) => path)).size, 2, 'each test is with its own patient')
+  const second = await run(t, url, dir, ...files)
+  t.strictSame(types.map((type) => counts(second.stdout, type)), [[0, 2, 0, 0], [0, 2, 0, 0], [0, 3, 0, 0]])
+  t.equal((await run(t, url, join(dir, 'another'), '--state', join(dir, 'lost'), ...files)).code, 0)
+  t.equal(created.size, 8, 'keys are the same without the state')
+})
+
+const person = (id: string, more: object = {}) =>
+  JSON.stringify({ resourceType: 'Patient', id, name: [{ text: id }], ...more })
+const result = (id: string, patient: string) => JSON.stringify({
+  resourceType: 'Observation', id, subject: { reference: `Patient/${patient}` }, valueString: id
+})
+
+t.test('results of a patient that was merged or deleted since', async (t) => {
+  const { created, gone, url } = await startGateway(t)
+  const dir = t.testdir({
+    'patients.ndjson': ['a', 'b', 'c', 'd'].map((id) => person(id)).join('\n'),
+    'results.ndjson': ['a', 'b', 'c'].map((id) => result(`of-${id}`, id)).join('\n')
+  })
+  const [patients, results] = [join(dir, 'patients.ndjson'), join(dir, 'results.ndjson')]
+  t.equal((await run(t, url, dir, '--concurrency', '1', patients)).code, 0)
+  gone.set('id-0', 'id-9').set('id-9', 'id-2').set('id-1', undefined)
+  const { code, stdout, stderr } = await run(t, url, dir, patients, results)
+  t.equal(code, 1)
+  t.match(stderr, '1 of the patients that were imported last were deleted since')
+  t.strictSame(counts(stdout, 'Patient'), [0, 3, 1, 0])
+  t.strictSame(counts(stdout, 'Observation'), [2, 0, 1, 0])
+  t.match(stdout, /1 +Patient +was deleted after it was imported/)
+  t.match(stdout, /1 +Observation +#\/subject names a patient that was deleted after it was imported/)
+  t.strictSame([...created.values()].slice(4).map(({ path }) => path), Array(2).fill('/patient/id-2/tests'))
+
+  gone.delete('id-1')
+  const restored = await run(t, url, dir, patients, results)
+  t.strictSame(counts(restored.stdout, 'Observation'), [1, 2, 0, 0], 'a patient may be restored')
+  t.equal((await run(t, url, dir, patients)).code, 0)
+  t.equal(created.size, 7)
+})
+
+t.test('a patient that is merged or deleted during an import', async (t) => {
+  const { created, gone, url } = await startGateway(t, ({ body }) => {
+    if (!body.includes('last')) return false
+    gone.set('id-0', 'id-2').set('id-1', undefined)
+    return false
+  })
+  const dir = t.testdir({
+    'in.ndjson': [person('a'), person('b'), person('last'), result('x', 'a'), result('y', 'b')].join('\n')
+  })
+  const { code, stdout } = await run(t, url, dir, '--concurrency', '1', join(dir, 'in.ndjson'))
+  t.equal(code, 1)
+  t.strictSame(counts(stdout, 'Observation'), [1, 0, 1, 0])
+  t.equal([...created.values()].at(-1)!.path, '/patient/id-2/tests')
+})
+
+t.test('one begun anew stores again', async (t) => {
+  const { created, gone, url } = await startGateway(t)
+  const dir = t.testdir({ 'in.ndjson': [person('a'), result('x', 'a')].join('\n') })
+  t.equal((await run(t, url, dir, join(dir, 'in.ndjson'))).code, 0)
+  gone.set('id-0', undefined)
+  const { code, stdout } = await run(t, url, dir, '--anew', join(dir, 'in.ndjson'))
+  t.equal(code, 0, stdout)
+  t.strictSame([counts(stdout, 'Patient'), counts(stdout, 'Observation')], [[1, 0, 0, 0], [1, 0, 0, 0]])
+  t.equal((await run(t, url, dir, join(dir, 'in.ndjson'))).code, 0)
+  t.equal(created.size, 4)
+})
+
+t.test('a patient with an identifier is stored once, whatever the state', async (t) => {
+  const { created, url } = await startGateway(t, ({ key }, response) => {
+    if (!key.includes('several')) return false
+    response.writeHead(412).end('{"code":"SEVERAL_PATIENTS","detail":"no"}')
+    return true
+  })
+  const own = '6bb3d38f-ae2e-40cf-a31e-baaea0b8bcc1'
+  const identifier = [{ value: 'no system' }, { system: 'urn:mrn', value: 'ž 1&2' }]
+  const lines = [
+    person(own, { identifier }), person('a', { identifier }), person('b', { identifier }), person('c'),
+    '{"patient":{"lastName":"A","gender":"other","identifiers":[{"system":"urn:mrn","value":"7"}]}}',
+    '{"patient":{"lastName":"B","gender":"other","identifiers":[{"system":"urn:mrn","value":"several"}]}}'
+  ]
+  const dir = t.testdir({ 'in.ndjson': lines.join('\n') })
+  const first = await run(t, url, dir, join(dir, 'in.ndjson'))
+  t.strictSame(counts(first.stdout, 'Patient'), [4, 0, 0, 0], first.stderr)
+  t.match(first.stdout, /1 +patient +412 SEVERAL_PATIENTS no/)
+  t.equal(created.size, 5, 'of several with an identifier each is stored')
+  const conditions = [...created.values()].map(({ key }) => decodeURIComponent(key))
+    .filter((key) => key.startsWith('identifier='))
+  t.strictSame(conditions.sort(), [
+    'identifier=urn:ietf:rfc:3986|urn:uuid:' + own, 'identifier=urn:mrn|7', 'identifier=urn:mrn|ž 1&2'
+  ])
+  const again = await run(t, url, dir, '--source', 'another', join(dir, 'in.ndjson'))
+  t.strictSame(counts(again.stdout, 'Patient'), [2, 2, 0, 0])
+  t.strictSame(counts(again.stdout, 'patient'), [0, 1, 1, 0])
+})
+
+t.test('refusals are kept until they are imported again', async (t) => {
+  const { url } = await startGateway(t, ({ body }, response) => {
+    if (!body.includes('Zwrong')) return false
+    response.writeHead(400).end('{"code":"INVALID_REQUEST","detail":"no"}')
+    return true
+  })
+  const named = (name: string) => `{"patient":{"lastName":"${name}","gender":"other"}}`
+  const dir = t.testdir({
+    'a.ndjson': `${named('Zwrong')}\n{broken`, 'b.ndjson': named('B'), 'c.ndjson': named('Zwrong c')
+  })
+  const importOf = (...names: string[]) => run(t, url, dir, ...names.map((name) => join(dir, name)))
+  const first = await importOf('a.ndjson')
+  const [, file = ''] = /2 refused, see (.*)$/m.exec(first.stdout) ?? []
+  const linesNow = () => readFileSync(file, 'utf8').trim().split('\n')
+  const [wrong, broken] = linesNow()
+  const second = await importOf('b.ndjson')
+  t.equal(second.code, 0)
+  t.match(second.stdout, `2 refused by earlier imports, still in ${file}`)
+  t.strictSame(linesNow(), [wrong, broken])
+  await importOf('c.ndjson')
+  t.strictSame(linesNow().slice(1), [wrong, broken])
+  t.match(linesNow()[0], 'Zwrong c')
+  await importOf('a.ndjson')
+  t.equal(linesNow().length, 3, 'once each')
+  writeFileSync(join(dir, 'a.ndjson'), named('A'))
+  await importOf('a.ndjson')
+  t.match(linesNow(), [/Zwrong c/], 'those of an input that is imported again are removed')
+  writeFileSync(file, linesNow()[0]!.replace('Zwrong c', 'C'))
+  t.equal((await run(t, url, dir, file)).code, 0)
+  t.throws(() => statSync(file))
 })
 
 t.test('options that make no sense are refused', async (t) => {
