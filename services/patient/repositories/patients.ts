@@ -33,7 +33,7 @@ export interface Tombstone extends Stored {
  * version finds the documents to migrate.
  */
 export const patientIndexes: Index[] = [
-  '_keys.lastName', '_keys.firstName', '_keys.fullName', '_keys.postCodes', '_keys.cities',
+  '_keys.lastName', '_keys.firstName', '_keys.fullName', '_keys.postCodes',
   '_keys.insuranceNumbers', '_keys.phones', '_keys.identifiers', '_keys.version', 'gender', 'dateOfBirth',
   'lastUpdated'
 ].map((field) => ({ collection: PATIENTS, key: { [field]: 1, _id: 1 } }))

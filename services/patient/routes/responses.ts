@@ -10,7 +10,13 @@ export const problemResponses = { '4xx': Problem, '5xx': Problem }
 export const noContent = Type.Null()
 
 /** A stored document as it is sent: with its id, without the properties that begin with `_`. */
-export const toResponse = (document: Stored) => exposed({ id: document._id, ...document })
+export function toResponse (document: Stored & { observations?: unknown }) {
+  const sent: Record<string, unknown> = { id: document._id }
+  for (const [name, value] of Object.entries(document)) if (!name.startsWith('_')) sent[name] = value
+  // Only observations have numbers
+  if (document.observations) sent.observations = exposed(document.observations)
+  return sent
+}
 
 export const disclosure = ({ _id, _audit }: Stored) => ({ id: _id, version: _audit })
 
