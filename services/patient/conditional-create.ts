@@ -67,11 +67,19 @@ export function createUnlessThere (
       if (there) return there
       const wanted = { scope, content: '', audit: record, id }
       const claim = await takeClaim(claims, keys, wanted) ?? await abandonedClaim(claims, keys, scope)
-      // Another request may have created it since
-      const outcome = await find() ?? await create(claim)
-      // The patient is stored. If this fails, the next request finds it and releases the claim
-      await claims.release(claim).catch((err) => request.log.warn({ err }, 'claim not released'))
-      return outcome
+      // If this fails, the next request finds the patient, or that the claim is abandoned
+      const release = () => claims.release(claim)
+        .catch((err) => request.log.warn({ err }, 'claim not released'))
+      try {
+        // Another request may have created it since
+        const outcome = await find() ?? await create(claim)
+        await release()
+        return outcome
+      } catch (error) {
+        // After any other error, the patient may still be stored
+        if ((error as { statusCode?: number }).statusCode! < 500) await release()
+        throw error
+      }
     },
     disclosed: ({ patient, created }) => created ? undefined : [disclosure(patient)],
     answer: ({ patient, created }, reply) => created

@@ -21,7 +21,7 @@ export async function keepDigits ({ body }: FastifyRequest) {
   if (typeof body !== 'object' || body === null) return
   for (const { holder, name, digits } of exactNumbersOf(body)) {
     if (digits.length > MAX_DIGITS) {
-      throw invalid('', `must not have a number of more than ${MAX_DIGITS} characters`)
+      throw invalid('', `must not have a ${name} of more than ${MAX_DIGITS} characters`)
     }
     const object: WithDigits = holder
     object._digits = { ...object._digits, [name]: digits }

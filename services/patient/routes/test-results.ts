@@ -1,4 +1,4 @@
-import type { FastifyPluginAsync } from 'fastify'
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { read, write } from '../interactions.ts'
 import {
@@ -11,16 +11,16 @@ import { precondition } from '../preconditions.ts'
 import { detailsOf } from '../repositories/documents.ts'
 import { patientKey } from '../repositories/patients.ts'
 import {
-  requireUniqueIds, seriesOf, storedTest, testFilter, testKey, type TestResults
+  requireUniqueIds, seriesOf, storedTest, testFilter, testKey, type StoredTest, type TestResults
 } from '../repositories/test-results.ts'
 import type { Transfers } from '../repositories/transfers.ts'
 import type { Versions } from '../repositories/versions.ts'
-import { ObservationPage, TestPage } from '../schemas/pages.ts'
+import { ObservationPage, TestPage, type TestCriteria } from '../schemas/pages.ts'
 import {
   NewTest, ObservationOfTest, Test, TestPatch, TestUpdate, type TestDetails
 } from '../schemas/test-result.ts'
 import { idsOf, requireIds, storedId, throwPatientNotFound } from './ids.ts'
-import { Cursors, linkNext, sent, sortOf } from './pages.ts'
+import { Cursors, linkNext, sent, sortOf, type PageQuery } from './pages.ts'
 import { patientId, type Parts } from './patients.ts'
 import {
   disclosure, noContent, problemResponses, requireSameAsPath, sendCreated, sendDocument, sendLoaded,
@@ -33,6 +33,19 @@ const params = Type.Object({ patientId, testId })
 const type = 'test'
 
 const CHANGE_PROBLEMS = [InvalidPrecondition, PatientNotFound, TestNotFound, TestStale, TestExists]
+
+/** A list of what test results have, in the order of `sort`. */
+interface Found {
+  resource: 'tests' | 'observations'
+  sort: string
+  /** The criteria of the request, of which `filter` are those of test results. */
+  criteria: object
+  filter: TestCriteria
+  /** What is sent of a test result. */
+  items (test: StoredTest): unknown
+}
+
+type ListRequest = Pick<FastifyRequest, 'headers'> & { params: { patientId: string }, query: PageQuery }
 
 interface TestResultParts extends Parts {
   tests: TestResults
@@ -97,28 +110,10 @@ export const testResultRoutes: FastifyPluginAsync<TestResultParts> = async (app,
       response: { 200: Type.Array(Test), ...problemResponses },
       problems: [PatientNotFound, InvalidCursor]
     },
-    async handler (request, reply) {
+    handler (request, reply) {
       const { limit, sort, cursor, ...criteria } = request.query
-      const patientId = storedId(request.params.patientId)
-      const path = `/patient/${patientId}/tests`
-      const cursors = new Cursors(keys, request.headers['x-audit-actor'], path, sort, criteria)
-      const after = await cursors.position(cursor)
-      return read({
-        patientId,
-        criteria: namesOf(criteria),
-        async fetch () {
-          const id = patientId ?? throwPatientNotFound()
-          const readPage = () => tests.page(testFilter(id, criteria), sortOf(sort), after, limit)
-          const reading = pageMemory.hold(limit + 1, sent(reply), readPage)
-          const [page] = await Promise.all([reading, patients.require(id)])
-          return page
-        },
-        disclosed: ({ documents }) => documents.map(disclosure),
-        answer (page, reply) {
-          linkNext(reply, path, request.query, page, cursors)
-          return reply.send(page.documents.map(toResponse))
-        }
-      })
+      const found: Found = { resource: 'tests', sort, criteria, filter: criteria, items: toResponse }
+      return listed(found, request, reply)
     }
   })
 
@@ -137,31 +132,13 @@ export const testResultRoutes: FastifyPluginAsync<TestResultParts> = async (app,
       response: { 200: Type.Array(ObservationOfTest), ...problemResponses },
       problems: [PatientNotFound, InvalidCursor]
     },
-    async handler (request, reply) {
+    handler (request, reply) {
       const { limit, cursor, ...criteria } = request.query
-      const sort = '-effective'
-      const patientId = storedId(request.params.patientId)
-      const path = `/patient/${patientId}/observations`
-      const cursors = new Cursors(keys, request.headers['x-audit-actor'], path, sort, criteria)
-      const after = await cursors.position(cursor)
-      return read({
-        patientId,
-        criteria: namesOf(criteria),
-        async fetch () {
-          const id = patientId ?? throwPatientNotFound()
-          // Dates and statuses are those of each observation, not of its test result
-          const filter = testFilter(id, { code: criteria.code })
-          const readPage = () => tests.page(filter, sortOf(sort), after, limit)
-          const reading = pageMemory.hold(limit + 1, sent(reply), readPage)
-          const [page] = await Promise.all([reading, patients.require(id)])
-          return page
-        },
-        disclosed: ({ documents }) => documents.map(disclosure),
-        answer (page, reply) {
-          linkNext(reply, path, request.query, page, cursors)
-          return reply.send(page.documents.flatMap((test) => exposed(seriesOf(test, criteria))))
-        }
-      })
+      const { code } = criteria
+      const items = (test: StoredTest) => exposed(seriesOf(test, criteria))
+      // Dates and statuses are those of each observation, not of its test result
+      const found: Found = { resource: 'observations', sort: '-effective', criteria, filter: { code }, items }
+      return listed(found, request, reply)
     }
   })
 
@@ -288,6 +265,31 @@ export const testResultRoutes: FastifyPluginAsync<TestResultParts> = async (app,
       })
     }
   })
+
+  /** The read of a page of test results. */
+  async function listed (found: Found, { query, params, headers }: ListRequest, reply: FastifyReply) {
+    const { resource, sort, criteria, filter, items } = found
+    const patientId = storedId(params.patientId)
+    const path = `/patient/${patientId}/${resource}`
+    const cursors = new Cursors(keys, headers['x-audit-actor'], path, sort, criteria)
+    const after = await cursors.position(query.cursor)
+    return read({
+      patientId,
+      criteria: namesOf(criteria),
+      async fetch () {
+        const id = patientId ?? throwPatientNotFound()
+        const readPage = () => tests.page(testFilter(id, filter), sortOf(sort), after, query.limit)
+        const reading = pageMemory.hold(query.limit + 1, sent(reply), readPage)
+        const [page] = await Promise.all([reading, patients.require(id)])
+        return page
+      },
+      disclosed: ({ documents }) => documents.map(disclosure),
+      answer (page, reply) {
+        linkNext(reply, path, query, page, cursors)
+        return reply.send(page.documents.flatMap(items))
+      }
+    })
+  }
 }
 
 /** The names of the criteria that a query has; undefined if it has none. */

@@ -33,32 +33,38 @@ export function patientFilter (criteria: PatientCriteria, keys: KeyMaker, migrat
 function byKeys (criteria: PatientCriteria, keys: KeyMaker, migrated: boolean): Document[] {
   const stale = { '_keys.version': { $ne: keys.version } }
   const exact = criteria.match === 'exact'
-  return foldedCriteria(criteria, keys).map(([name, key, stored, storedBefore = stored]) => {
-    if (key === '' || key.endsWith('|')) throw invalid('', 'must not have a criterion without letters')
+  return foldedCriteria(criteria, keys).map(([criterion, name, key, stored, storedBefore = stored]) => {
+    if (key === '' || key.endsWith('|')) throw invalid(criterion, 'must have a letter or digit')
     const current = { [`_keys.${name}`]: key, ...(exact && stored) }
     return migrated ? current : { $or: [current, { ...stale, ...storedBefore }] }
   })
 }
 
-type FoldedCriterion = [name: string, key: string, stored: Document, storedBefore?: Document]
+type FoldedCriterion =
+  [criterion: string, name: string, key: string, stored: Document, storedBefore?: Document]
 
-/** Each criterion: the name of its search key, its key, and the filter of what is stored as it was sent. */
+/** Each criterion: the name of its search key, the key, and the filter of what is stored as it was sent. */
 function foldedCriteria (criteria: PatientCriteria, keys: KeyMaker): FoldedCriterion[] {
   const { firstName, lastName, fullName, postCode, city, insuranceNumber, identifier } = criteria
   const { preferredContactNumber: phone } = criteria
   const found: FoldedCriterion[] = []
-  if (firstName !== undefined) found.push(['firstName', fold(firstName), { firstName }])
-  if (lastName !== undefined) found.push(['lastName', fold(lastName), { lastName }, { _lastName: lastName }])
-  if (fullName !== undefined) found.push(['fullName', fold(fullName), { fullName }])
-  if (postCode !== undefined) found.push(['postCodes', foldIdentifier(postCode), { postCode }])
-  if (city !== undefined) found.push(['cities', fold(city), { 'addresses.city': city }])
-  if (insuranceNumber !== undefined) {
-    found.push(['insuranceNumbers', foldIdentifier(insuranceNumber), { insuranceNumber }])
+  const add = (...criterion: FoldedCriterion) => found.push(criterion)
+  if (firstName !== undefined) add('firstName', 'firstName', fold(firstName), { firstName })
+  if (lastName !== undefined) {
+    add('lastName', 'lastName', fold(lastName), { lastName }, { _lastName: lastName })
   }
-  if (phone !== undefined) found.push(['phones', keys.phoneKey(phone), { preferredContactNumber: phone }])
+  if (fullName !== undefined) add('fullName', 'fullName', fold(fullName), { fullName })
+  if (postCode !== undefined) add('postCode', 'postCodes', foldIdentifier(postCode), { postCode })
+  if (city !== undefined) add('city', 'cities', fold(city), { 'addresses.city': city })
+  if (insuranceNumber !== undefined) {
+    add('insuranceNumber', 'insuranceNumbers', foldIdentifier(insuranceNumber), { insuranceNumber })
+  }
+  if (phone !== undefined) {
+    add('preferredContactNumber', 'phones', keys.phoneKey(phone), { preferredContactNumber: phone })
+  }
   if (identifier !== undefined) {
     const stored = { identifiers: { $elemMatch: { ...identifier } } }
-    found.push(['identifiers', identifierKey(identifier.system, identifier.value), stored])
+    add('identifier', 'identifiers', identifierKey(identifier.system, identifier.value), stored)
   }
   return found
 }

@@ -65,3 +65,12 @@ test('If-None-Exist names one identifier, which the patient has', async (t) => {
     t.match(response.json(), { status: 400, code: 'INVALID_IF_NONE_EXIST' }, value)
   }
 })
+
+test('a patient that is refused keeps nobody waiting', async (t) => {
+  const { call, stored } = await patient(t)
+  const lines = Array.from({ length: 8 }, () => 'x'.repeat(256))
+  const large = { ...identified, addresses: Array.from({ length: 32 }, () => ({ lines })) }
+  t.equal((await call('POST', '/patient', large, header)).statusCode, 400)
+  t.same((await stored()).claims, [])
+  t.equal((await call('POST', '/patient', identified, header)).statusCode, 201)
+})

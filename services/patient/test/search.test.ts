@@ -168,7 +168,8 @@ test('invisible characters make no difference, and a name of nothing else is ref
     t.match((await call('POST', '/patient/search', criteria)).json(), [{ id }])
   }
   for (const lastName of ['\u0640', '\u0301', '\u200c']) {
-    t.equal((await call('POST', '/patient/search', { lastName })).statusCode, 400)
+    const errors = [{ pointer: '#/lastName', message: 'must have a letter or digit' }]
+    t.match((await call('POST', '/patient/search', { lastName })).json(), { status: 400, errors })
   }
 })
 
