@@ -1,7 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { AuditRecord, Receipt } from '#common/audit-record.ts'
 import { isUuid } from '#common/http/formats.ts'
-import { Problem } from '#common/http/problems.ts'
+import { InvalidRequest, Problem } from '#common/http/problems.ts'
+import { purposeViolation } from '#common/purpose-of-use.ts'
 import { InvalidRecordId } from './errors.ts'
 import type { Register } from './register.ts'
 
@@ -13,9 +14,18 @@ export const recordRoutes: FastifyPluginAsyncTypebox<{ register: Register }> = a
     app.post(path, { schema }, async (request, reply) => {
       const id = request.headers['idempotency-key'] as string | undefined
       if (id !== undefined && !isUuid(id)) throw new InvalidRecordId()
+      requirePurpose(request.body)
       const isFirst = request.headers['x-audit-attempt'] === '1'
       const receipt = await register.append(request.body, request.id, { id: id?.toLowerCase(), isFirst })
       return reply.code(201).send(receipt)
     })
   }
+}
+
+/** @throws {InvalidRequest} the purpose and its reason do not go together */
+function requirePurpose (record: AuditRecord) {
+  const violation = purposeViolation(record)
+  if (!violation) return
+  const pointer = violation === 'no reason' ? '#/reason' : '#/purpose'
+  throw Object.assign(new InvalidRequest(), { violations: [{ pointer, message: 'is required' }] })
 }

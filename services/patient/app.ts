@@ -2,6 +2,7 @@ import type { onRouteHookHandler } from 'fastify'
 import type { DestinationStream } from 'pino'
 import { connectionString, database, waitForDatabase } from '#common/database.ts'
 import { guard } from '#common/guard/guard.ts'
+import { checkCaller } from '#common/http/caller.ts'
 import { health } from '#common/http/health.ts'
 import { acceptedHostKey, sentHostKey } from '#common/guard/host-key.ts'
 import { secrets } from '#common/secrets/key-vault.ts'
@@ -91,6 +92,7 @@ export async function buildApp (config: Config, { logStream, onRoute }: BuildOpt
       schema: { hide: true },
       handler: sendRouteNotFound
     })
+    guarded.addHook('onRequest', checkCaller)
     await guarded.register(audited, { audit })
     guarded.addHook('preValidation', normaliseText)
     guarded.addHook('preHandler', keepDigits)

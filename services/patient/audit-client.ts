@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { Dispatcher, Pool } from 'undici'
 import type { Refusal } from '#common/guard/refusals.ts'
+import { callerOf } from '#common/http/caller.ts'
 import { openPool } from '#common/http/pool.ts'
 import { KeysUnavailable } from '#common/http/problems.ts'
 import type { Secret } from '#common/secrets/secrets.ts'
@@ -69,7 +70,8 @@ export class AuditClient {
     const origin = {
       actor: field(headers['x-audit-actor']),
       clientAddress: field(headers['x-audit-client-address']),
-      requestId: field(headers['x-audit-request-id'])
+      requestId: field(headers['x-audit-request-id']),
+      ...callerOf(headers)
     }
     await this.#post(id, { ...origin, ...entry }, traceHeaders(request), ms, sent)
     this.#lastStored = performance.now()

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import { CALLER_HEADERS } from '#common/http/caller.ts'
 import { runInOperations } from '#common/telemetry/operation.ts'
 import { withTimeout } from '#common/with-timeout.ts'
 import type { AuditClient, AuditEntry, AuditOrigin } from './audit-client.ts'
@@ -89,6 +90,6 @@ export class UnrecordedFailures {
 
 // Without the rest of the request, as thousands of failures may wait for a long time
 function originOf ({ id, headers }: FastifyRequest): AuditOrigin {
-  const names = ['x-audit-actor', 'x-audit-client-address', 'x-audit-request-id']
+  const names = ['x-audit-actor', 'x-audit-client-address', 'x-audit-request-id', ...CALLER_HEADERS]
   return { id, headers: Object.fromEntries(names.map((name) => [name, headers[name]])) }
 }

@@ -39,6 +39,38 @@ test('a write is recorded first, and the document carries the record', async (t)
   t.equal(created.headers.etag, `"${record!.id}"`)
 })
 
+test('every record of a request says on whose behalf and why', async (t) => {
+  const { call, records } = await patient(t)
+  const caller = { onBehalfOf: 'dr-1', purpose: 'BTG', reason: 'no other way to know' }
+  const sent = {
+    'x-on-behalf-of': caller.onBehalfOf,
+    'x-purpose-of-use': caller.purpose,
+    'x-purpose-reason': caller.reason
+  }
+  const { id } = (await call('POST', '/patient', ada, sent)).json()
+  await call('GET', `/patient/${id}`, undefined, sent)
+  await call('PUT', `/patient/${unknownId}`, ada, sent)
+  await call('POST', '/patient/search', {}, sent)
+  const stored = await records()
+  t.equal(stored.length, 5)
+  for (const record of stored) t.match(record, caller)
+  await call('GET', `/patient/${id}`)
+  t.notOk('purpose' in (await records()).at(-1)!)
+})
+
+test('a request with malformed headers of the caller does nothing', async (t) => {
+  const { call, records, logs } = await patient(t)
+  for (const header of ['x-on-behalf-of', 'x-purpose-of-use', 'x-purpose-reason']) {
+    const answer = await call('POST', '/patient', ada, { [header]: 'a secret' })
+    t.match(answer.json(), { status: 400, code: 'INVALID_CALLER', detail: new RegExp(`^${header} `, 'i') })
+    t.notMatch(answer.body, /secret/)
+  }
+  t.strictSame(await records(), [])
+  t.notMatch(logs(), /secret/)
+  const unauthorized = { 'x-on-behalf-of': 'a secret', 'x-functions-key': 'another-key-than-the-one' }
+  t.equal((await call('GET', `/patient/${unknownId}`, undefined, unauthorized)).statusCode, 401)
+})
+
 test('a refused write has a second record that says so', async (t) => {
   const { call, records } = await patient(t)
   t.equal((await call('PUT', `/patient/${unknownId}`, ada)).statusCode, 404)

@@ -6,7 +6,8 @@ import type { AuditClient, AuditEntry, AuditOrigin } from '../audit-client.ts'
 import { UnrecordedFailures } from '../unrecorded-failures.ts'
 
 const entry: AuditEntry = { resource: { type: 'patient', operation: 'create' }, outcome: 'failure' }
-const request = { id: 'trace', headers: { 'x-audit-actor': 'a-client', cookie: 'not-kept' } }
+const kept = { 'x-audit-actor': 'a-client', 'x-on-behalf-of': 'dr-1' }
+const request = { id: 'trace', headers: { ...kept, cookie: 'not-kept' } }
 
 /** Failures, a register that stores what `accepts` allows, and what was sent to it and logged. */
 function unrecorded (accepts: (id: string) => boolean | Promise<boolean> = () => true) {
@@ -30,7 +31,7 @@ test('a failure is sent once, as one that may have been sent before, with its ca
   await setImmediate()
   add('b')
   await setImmediate()
-  const origin = { id: 'trace', headers: { 'x-audit-actor': 'a-client', cookie: undefined } }
+  const origin = { id: 'trace', headers: { ...kept, cookie: undefined } }
   t.match(sent, [{ id: 'a', entry, origin, repeated: true }, { id: 'b', repeated: true }])
   t.equal(sent.length, 2)
 })
