@@ -1,12 +1,13 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { AuditRecord, Receipt } from '#common/audit-record.ts'
+import { AttemptsQuery, AuditRecord, Receipt } from '#common/audit-record.ts'
 import { isUuid } from '#common/http/formats.ts'
 import { InvalidRequest, Problem } from '#common/http/problems.ts'
 import { purposeViolation } from '#common/purpose-of-use.ts'
+import { attemptsWithoutOutcome } from './attempts.ts'
 import { InvalidRecordId } from './errors.ts'
 import type { Register } from './register.ts'
 
-/** The routes that store records. No route reads, changes or deletes a record. */
+/** The routes that store records, and the one with which a service finds the outcome of its attempts. */
 export const recordRoutes: FastifyPluginAsyncTypebox<{ register: Register }> = async (app, { register }) => {
   const schema = { body: AuditRecord, response: { 201: Receipt, '4xx': Problem, '5xx': Problem } }
 
@@ -20,6 +21,10 @@ export const recordRoutes: FastifyPluginAsyncTypebox<{ register: Register }> = a
       return reply.code(201).send(receipt)
     })
   }
+
+  // As JSON.stringify writes it: the properties are those of stored records
+  app.post('/audit/attempts', { schema: { body: AttemptsQuery }, serializerCompiler: () => JSON.stringify },
+    ({ body: { replica, from } }) => attemptsWithoutOutcome(app.database, replica, new Date(from)))
 }
 
 /** @throws {InvalidRequest} the purpose and its reason do not go together */

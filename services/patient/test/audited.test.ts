@@ -3,6 +3,7 @@ import t, { test } from 'tap'
 import { audited } from '../audited.ts'
 import type { AuditClient, AuditEntry } from '../audit-client.ts'
 import { write } from '../interactions.ts'
+import type { Heartbeat } from '../reconciler/heartbeat.ts'
 import { hasFailPoints } from '../../common/test/mongo.ts'
 import { service } from '../../common/test/service.ts'
 import { ada, patient, unknownId } from './app.ts'
@@ -13,10 +14,14 @@ t.jobs = 4
 // Tests that run at once must not share an object
 const embeddedOnly = () => hasFailPoints ? {} : { skip: 'needs fail points' }
 
+const heartbeat = {
+  begin: () => ({ replica: unknownId, since: new Date() }), end () {}, isHeld: () => true
+} as unknown as Heartbeat
+
 test('a route that does not say what it audits stops the start', async (t) => {
   await t.rejects(service(t, (app) => {
     app.register(async (guarded) => {
-      await guarded.register(audited, { audit: {} as AuditClient })
+      await guarded.register(audited, { audit: {} as AuditClient, heartbeat })
       guarded.get('/patient/export', async () => 'everything')
     })
   }), { message: 'GET /patient/export does not say what it audits' })
@@ -150,7 +155,7 @@ test('a write that ends after its response has a failure only if it fails', asyn
   const entries: AuditEntry[] = []
   const audit = { record: async (_id: string, entry: AuditEntry) => { entries.push(entry) } }
   const { app } = await service(t, async (app) => {
-    await app.register(audited, { audit: audit as unknown as AuditClient })
+    await app.register(audited, { audit: audit as unknown as AuditClient, heartbeat })
     for (const [id, { promise }] of Object.entries(acts)) {
       app.audited({
         method: 'POST',

@@ -44,11 +44,11 @@ test('a failure that the register refuses does not delay the others', async (t) 
   t.strictSame(sent.map(({ id }) => id), ['refused', 'a', 'b', 'refused'])
 })
 
-test('a write that continues after its response is recorded if it fails', async (t) => {
-  const { failures, sent } = unrecorded()
+test('closing waits for work that may add a failure', async (t) => {
+  const { failures, add, sent } = unrecorded()
   const [failing, succeeding] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
-  failures.addIfFails(failing.promise, 'failed', entry, request as unknown as FastifyRequest)
-  failures.addIfFails(succeeding.promise, 'succeeded', entry, request as unknown as FastifyRequest)
+  failures.waitFor(failing.promise.catch(() => add('failed')))
+  failures.waitFor(succeeding.promise)
   const closed = failures.close()
   await sleep(10)
   t.strictSame(sent, [], 'closing waits for them')
@@ -56,6 +56,18 @@ test('a write that continues after its response is recorded if it fails', async 
   failing.reject(new Error('refused'))
   await closed
   t.strictSame(sent.map(({ id }) => id), ['failed'])
+})
+
+test('a failure says that it is stored, and not before', async (t) => {
+  let isThere = false
+  const { failures, sent } = unrecorded(() => isThere)
+  let isStored = false
+  failures.add('a', entry, request as unknown as FastifyRequest, () => { isStored = true })
+  while (sent.length < 2) await sleep(10)
+  t.equal(isStored, false)
+  isThere = true
+  await failures.close()
+  t.equal(isStored, true)
 })
 
 test('closing ends the wait before the next attempt', async (t) => {
