@@ -1,9 +1,7 @@
-import { join } from 'node:path'
 import { loadConfig } from '../../services/cli/system/config.ts'
-import { answers } from '../../services/emulators/processes/probes.ts'
-import { readRun, StartError } from '../../services/cli/system/state.ts'
+import { runningGateway } from '../../services/cli/system/gateway.ts'
+import { StartError } from '../../services/cli/system/state.ts'
 import { startSystem } from '../../services/test/system.ts'
-import { readSecrets } from '../../services/emulators/vault/store.ts'
 import { baseUrl, subscriptionKey } from './config.ts'
 
 /** A gateway to load test. */
@@ -34,21 +32,11 @@ export async function findTarget (script: string): Promise<Target> {
     if (!subscriptionKey) throw new StartError('BASE_URL requires SUBSCRIPTION_KEY')
     return { baseUrl, subscriptionKey, description: 'the gateway at BASE_URL', stop: async () => {} }
   }
-  return await runningSystem(loadConfig(process.env).LOCAL_DIR) ?? await newSystem(script)
-}
-
-async function runningSystem (localDir: string): Promise<Target | undefined> {
-  try {
-    const { gateway: { url } } = readRun(localDir)
-    if (!await answers(`${url}/status-0123456789abcdef`)) return
-    const secrets = readSecrets(join(localDir, 'vault'), join(localDir, 'unseal-key'))
-    const { key } = JSON.parse(secrets.get('gateway-subscription-keys')!)['local-client']
-    const description = `the system that runs from ${localDir}`
-    return { baseUrl: url, subscriptionKey: key, localDir, description, stop: async () => {} }
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return
-    throw error
-  }
+  const { LOCAL_DIR: localDir } = loadConfig(process.env)
+  const running = await runningGateway(localDir)
+  if (!running) return newSystem(script)
+  const description = `the system that runs from ${localDir}`
+  return { baseUrl: running.url, subscriptionKey: running.key, localDir, description, stop: async () => {} }
 }
 
 async function newSystem (script: string): Promise<Target> {

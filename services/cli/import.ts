@@ -11,8 +11,8 @@ import { resourcesIn, TYPES } from './import/resources.ts'
 import { Stage } from './import/stage.ts'
 import { storeAll, validateOnly, type Create } from './import/store.ts'
 import { summary, writeRefusals } from './import/summary.ts'
-import { findTarget } from './import/target.ts'
 import { loadConfig } from './system/config.ts'
+import { runningGateway } from './system/gateway.ts'
 import { StartError } from './system/state.ts'
 
 const USAGE = `Stores patients and test results through the gateway.
@@ -118,8 +118,7 @@ async function dryRun (options: Options, inputs: Input[]) {
 
 async function store (options: Options, inputs: Input[]) {
   const { LOCAL_DIR } = loadConfig(process.env)
-  const given = options.key || process.env.SUBSCRIPTION_KEY || undefined
-  const { url, key } = await findTarget(options.gateway, given, LOCAL_DIR)
+  const { url, key } = await findGateway(options, LOCAL_DIR)
   const dir = options.state ?? join(LOCAL_DIR, 'import')
   mkdirSync(dir, { recursive: true, mode: 0o700 })
   chmodSync(dir, 0o700)
@@ -132,6 +131,18 @@ async function store (options: Options, inputs: Input[]) {
   } finally {
     await gateway.close()
   }
+}
+
+/** @throws {StartError} no system runs, or there is no subscription key for the gateway */
+async function findGateway (options: Options, localDir: string) {
+  const key = options.key || process.env.SUBSCRIPTION_KEY
+  if (options.gateway !== undefined) {
+    if (!key) throw new StartError('--gateway requires --key or SUBSCRIPTION_KEY')
+    return { url: options.gateway, key }
+  }
+  const running = await runningGateway(localDir)
+  if (!running) throw new StartError('nothing runs here; npm start first, or use --gateway')
+  return { url: running.url, key: key || running.key }
 }
 
 async function run (options: Options, inputs: Input[], file: string, create: Create, gateway?: Gateway) {

@@ -182,15 +182,18 @@ export class Documents<T extends Stored> {
     return this.database.run(async (): Promise<Page<T>> => {
       const documents: T[] = []
       let { bytes } = before
-      const cursor = this.collection.find<T>(filter as Filter<T>, { projection: this.projection })
+      // As bytes, whose size is known, and a batch at a time: both cost less than one document at a time
+      const options = { projection: this.projection, raw: true }
+      const cursor = this.collection.find<Uint8Array>(filter as Filter<T>, options)
         .sort(this.order(sort)).limit(wanted).batchSize(wanted)
-      for await (const document of cursor) {
-        const size = BSON.calculateObjectSize(document)
-        if (documents.length + 1 === wanted || (bytes > 0 && bytes + size > PAGE_BYTES)) {
-          return { documents, bytes, more: true }
+      for await (const first of cursor) {
+        for (const document of [first, ...cursor.readBufferedDocuments()]) {
+          if (documents.length + 1 === wanted || (bytes > 0 && bytes + document.length > PAGE_BYTES)) {
+            return { documents, bytes, more: true }
+          }
+          documents.push(BSON.deserialize(document) as T)
+          bytes += document.length
         }
-        documents.push(document)
-        bytes += size
       }
       return { documents, bytes, more: false }
     })

@@ -42,6 +42,18 @@ export const patientKey = (id: string): Key => ({ _id: id, _shardKey: id })
 
 export class Patients extends Documents<StoredPatient> {
   readonly keys: KeyMaker
+  // Half of a patient are search keys. Pages need only the one that they may be sorted by
+  protected override readonly projection = {
+    _lastName: 0,
+    '_keys.version': 0,
+    '_keys.firstName': 0,
+    '_keys.fullName': 0,
+    '_keys.postCodes': 0,
+    '_keys.cities': 0,
+    '_keys.insuranceNumbers': 0,
+    '_keys.identifiers': 0,
+    '_keys.phones': 0
+  }
 
   constructor (database: Database, keys: KeyMaker, history?: History) {
     const refusals = { missing: PatientNotFound, stale: PatientStale, exists: PatientExists }
