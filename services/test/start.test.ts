@@ -306,10 +306,8 @@ t.test('settings that are wrong are named together', async (t) => {
 })
 
 t.test('a damaged vault is named', async (t) => {
-  await Promise.all(['', '{', 'x'.repeat(42)].map(async (damaged) => {
-    const dir = localDir(t)
-    writeFileSync(join(dir, 'unseal-key'), damaged)
-    const result = await failure(t, { localDir: dir })
-    isClear(t, result, /^npm start: vault did not start: .*unseal-key is damaged/)
-  }))
+  const dir = localDir(t)
+  writeFileSync(join(dir, 'unseal-key'), '{')
+  const result = await failure(t, { localDir: dir })
+  isClear(t, result, /^npm start: vault did not start: .*unseal-key is damaged/)
 })
