@@ -189,8 +189,10 @@ t.test('what it cannot start from stops it with one line', async (t) => {
     const key = readFileSync(UNSEAL_KEY_FILE)
     writeFileSync(UNSEAL_KEY_FILE, Buffer.alloc(32, 7).toString('base64url'))
     await refuses(t, dir, /secrets\.sealed is damaged, or was sealed with another key$/m)
-    writeFileSync(UNSEAL_KEY_FILE, 'not a key')
-    await refuses(t, dir, /unseal-key is damaged/)
+    for (const damaged of ['', '{', 'x'.repeat(42), 'not a key']) {
+      writeFileSync(UNSEAL_KEY_FILE, damaged)
+      await refuses(t, dir, /unseal-key is damaged/)
+    }
     rmSync(UNSEAL_KEY_FILE)
     await refuses(t, dir, /unseal-key, the unseal key, cannot be read \(ENOENT\)/)
     t.throws(() => statSync(UNSEAL_KEY_FILE), { code: 'ENOENT' }, 'no other is made in its place')
