@@ -3,6 +3,7 @@ import {
   DrainSettings, KeyVaultSettings, loadWithSecrets, ServerSettings, SettingsError, TelemetrySettings
 } from '#common/config.ts'
 import { AllowListSettings } from '#common/guard/allow-list.ts'
+import { WITNESS_NAME } from '#common/transparency/names.ts'
 import { NoteError, parseVerifierKey } from '#common/transparency/notes.ts'
 
 const container = (name: string) => Type.String({ default: name, pattern: '^[a-z0-9](-?[a-z0-9]){2,62}$' })
@@ -16,7 +17,7 @@ const Settings = Type.Object({
   ALLOWED_CALLERS: Type.String({ format: 'cidrs', default: '0.0.0.0/0,::/0' }),
   /** Requests a minute that one address may send. */
   RATE_LIMIT: Type.Integer({ default: 600, minimum: 1 }),
-  WITNESS_NAME: Type.String({ default: 'audited-patient-api/witness', pattern: '^[^\\s+]{1,255}$' }),
+  WITNESS_NAME: Type.String({ default: WITNESS_NAME, pattern: '^[^\\s+]{1,255}$' }),
   /** The public keys of the logs, separated by white space; of the keys of one log, the oldest is first. */
   LOGS: Type.String({ minLength: 1 }),
   /** The directory of the state and the checkpoints, or the URL of a storage account. */

@@ -22,6 +22,7 @@ export interface Run {
   gateway: Running
   patient: RunningService
   audit: RunningService
+  witness: Running
   vault: Running
   /** The interval at which processes refresh their secrets. */
   keyRefreshSeconds: number
