@@ -1,13 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
+import pino from 'pino'
 import t, { test } from 'tap'
 import {
   cosignerOf, parseNote, parseVerifierKey, signerOf, verifiedSignatures
 } from '#common/transparency/notes.ts'
 import { EMPTY_ROOT } from '#common/transparency/tree.ts'
 import { FolderStore } from '../stores/folder.ts'
-import { cosigner, seed, witness } from './app.ts'
+import { Witness } from '../witness.ts'
+import { cosigner, NAME, seed, witness } from './app.ts'
 import { ORIGIN, succession, testLog } from './log.ts'
 
 t.setTimeout(600_000)
@@ -106,15 +108,30 @@ test('refuses malformed bodies, and shows nothing of them', async (t) => {
   t.match(await add(good, { 'content-encoding': 'gzip' }), { statusCode: 415 })
 })
 
-test('cosigns with every valid version of its key, and lists them', async (t) => {
+test('lists its keys, and never its seed', async (t) => {
   const log = testLog()
-  const { app, add } = await witness(t, [log.signer])
+  const { app, add, logs } = await witness(t, [log.signer])
   for (const path of ['/', '/keys']) {
     const { statusCode, body } = await app.inject(path)
     t.equal(statusCode, 200)
     t.equal(body, `${cosigner.vkey}\n`)
   }
-  t.notMatch(`${(await add(await log.submission(0, 1))).body}`, seed.toString('base64url'))
+  t.match(await add(await log.submission(0, 1)), { statusCode: 200 })
+  t.notMatch(logs(), seed.toString('base64url'))
+})
+
+test('cosigns with every valid version of its key', async (t) => {
+  const log = testLog()
+  const cosigners = [cosigner, cosignerOf(NAME, randomBytes(32))]
+  const store = new FolderStore(t.testdir())
+  const logs = [parseVerifierKey(log.signer.vkey)]
+  const one = new Witness({ store, logs, cosigners: () => cosigners, log: pino({ level: 'silent' }) })
+  t.strictSame(one.vkeys, cosigners.map(({ vkey }) => vkey))
+  const note = parseNote(`${await log.note(10)}${await one.addCheckpoint(await log.submission(0, 10))}`)
+  t.equal(verifiedSignatures(note, one.vkeys.map(parseVerifierKey)).length, 2)
+  cosigners.length = 0
+  await t.rejects(one.addCheckpoint(await log.submission(10, 20)), { code: 'KEYS_UNAVAILABLE' })
+  t.equal((await store.read(ORIGIN))!.state.size, 10, 'nothing is stored that cannot be cosigned')
 })
 
 test('a trusted key hands over to the next, and the oldest of more than three is not trusted', async (t) => {
