@@ -124,6 +124,7 @@ test('stores no answer that is not a cosignature of the checkpoint by a known ke
   const answers = [
     [200, ''], [200, 'no signature\n'], [200, `${cosigner.sign(otherText)}\n`],
     [200, `${signerOf(ORIGIN, randomBytes(32)).sign(text)}\n`], [200, `\n${cosigner.sign(text)}\n`],
+    [200, `more\n\n${cosigner.sign(`${text}\nmore\n`)}\n`],
     [200, `${cosigner.sign(text)}`], [200, 'x'.repeat(20_000)],
     [409, 'many\n'], [409, '0\n'], [409, ''], [404, ''], [500, 'x'], [302, ''], [422, '']
   ] as const
