@@ -23,6 +23,7 @@ const pages = ['monitor.css', 'monitor.js'].map((name) => `emulators/monitor/${n
 const processes: Record<string, Process> = {
   patient: { module: 'patient/main.ts', threads: [exporter] },
   audit: { module: 'audit/main.ts', threads: [exporter] },
+  witness: { module: 'witness/main.ts', threads: [exporter] },
   rotation: { module: 'rotation/main.ts' },
   gateway: { module: 'emulators/gateway/main.ts', threads: [exporter], files: policies },
   ingress: { module: 'emulators/ingress/main.ts' },

@@ -14,7 +14,12 @@ const settings = {
     'InstrumentationKey=00000000-0000-0000-0000-000000000000;IngestionEndpoint=https://127.0.0.1:9/'
 }
 
-Object.assign(process.env, settings, process.argv[2] === 'patient' && { AUDIT_URL: 'http://127.0.0.1:9' })
+const own = {
+  patient: { AUDIT_URL: 'http://127.0.0.1:9' },
+  witness: { LOGS: 'log+07108162+ATtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop', STORE_DIR: '/tmp' }
+}
+
+Object.assign(process.env, settings, own[process.argv[2]])
 await import('/app/main.mjs')
 // Imported only after many calls
 const files = readdirSync('/app').filter((file) => /^undici-.*\.mjs$/.test(file))

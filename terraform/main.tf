@@ -62,6 +62,7 @@ module "network" {
   multiple_regions          = length(local.regions) > 1
   nat_gateway_enabled       = var.nat_gateway_enabled
   runner_enabled            = var.runner_enabled
+  witnesses_enabled         = length(var.witnesses) > 0
   tags                      = local.tags
 }
 

@@ -52,6 +52,7 @@ locals {
         container      = var.app_container
         settings = merge(local.service_settings["audit"], {
           ALLOWED_CALLERS = join(",", local.audit_callers[region])
+          WITNESSES       = join(" ", [for witness in var.witnesses : "${witness.key} ${witness.url}"])
         })
       }
     }

@@ -621,6 +621,21 @@ variable "vcore_passwords" {
   }
 }
 
+variable "witnesses" {
+  type = list(object({
+    key = string
+    url = string
+  }))
+  description = "Witnesses of the audit log: public key and URL. While the key of a witness is rotated, it is listed twice, with both keys."
+  nullable    = false
+  default     = []
+
+  validation {
+    condition     = alltrue([for witness in var.witnesses : can(regex("^[^\\s+]+\\+[0-9a-f]{8}\\+[A-Za-z0-9+/]{43,44}=*$", witness.key)) && can(regex("^https://[^\\s@?#]+$", witness.url))])
+    error_message = "A witness needs a public key <name>+<key id>+<base64> and an https URL."
+  }
+}
+
 variable "zone_redundant" {
   type        = bool
   description = "Whether all resources are spread over the availability zones of the region; needs a Premium gateway with at least two units, and database_kind autoscale or vcore."

@@ -103,8 +103,10 @@ t.test('each container reaches only those it may reach, by name and by address',
     'patient-ingress': ['gateway', 'patient'],
     patient: ['patient-ingress', 'audit-ingress', 'vault', 'patient-db'],
     'audit-ingress': ['patient', 'audit'],
-    audit: ['audit-ingress', 'vault', 'audit-db'],
-    vault: ['gateway', 'patient', 'audit'],
+    audit: ['audit-ingress', 'vault', 'audit-db', 'witness'],
+    // Audit refuses its calls, as those of every caller but its ingress
+    witness: ['audit', 'vault'],
+    vault: ['gateway', 'patient', 'audit', 'witness'],
     'patient-db': ['patient'],
     'audit-db': ['audit']
   }
@@ -170,15 +172,15 @@ t.test('telemetry is sent to a monitor only if it is started', async (t) => {
     const { data: { config } } = await compose.config({ ...options, env }) as unknown as {
       data: { config: { services: Record<string, { environment?: Record<string, string> }> } }
     }
-    return ['gateway', 'patient', 'audit']
+    return ['gateway', 'patient', 'audit', 'witness']
       .map((name) => config.services[name]!.environment!.APPLICATIONINSIGHTS_CONNECTION_STRING)
   }
   for (const profiles of ['', 'load', 'tools']) {
-    t.strictSame(await connectionStrings(profiles), ['', '', ''], profiles)
+    t.strictSame(await connectionStrings(profiles), ['', '', '', ''], profiles)
   }
   for (const sent of await connectionStrings('observe')) t.match(sent, /ingestion\.monitor\.localhost/)
   for (const profiles of ['', 'load', 'observe']) {
-    t.strictSame(await connectionStrings(profiles, own), [own, own, own])
+    t.strictSame(await connectionStrings(profiles, own), [own, own, own, own])
   }
 })
 

@@ -2,18 +2,28 @@ import { AllowListSettings } from '#common/guard/allow-list.ts'
 import { DrainSettings, loadWithSecrets, ServerSettings, TelemetrySettings } from '#common/config.ts'
 import { databaseName } from '#common/database.ts'
 import { Type } from 'typebox'
+import { parseWitnesses } from './log/witnesses.ts'
 
 const Settings = Type.Object({
   ...ServerSettings,
   ...TelemetrySettings,
   ...DrainSettings,
   ...AllowListSettings,
-  DATABASE_NAME: databaseName('audit')
+  DATABASE_NAME: databaseName('audit'),
+  /** Pairs of the public key and the URL of a witness. */
+  WITNESSES: Type.Optional(Type.String())
 })
 
-const secrets = { 'audit-host-key': 'host-key', 'audit-db-connection': 'mongodb-uri' } as const
+const secrets = {
+  'audit-host-key': 'host-key',
+  'audit-db-connection': 'mongodb-uri',
+  'audit-log-key': 'key-256'
+} as const
 
 export type Config = ReturnType<typeof loadConfig>
 
 /** @throws {SettingsError} */
-export const loadConfig = (env: NodeJS.ProcessEnv) => loadWithSecrets(Settings, secrets, env)
+export function loadConfig (env: NodeJS.ProcessEnv) {
+  const settings = loadWithSecrets(Settings, secrets, env)
+  return { ...settings, witnesses: parseWitnesses(settings.WITNESSES) }
+}

@@ -25,7 +25,7 @@ const PASSED_ON = [
 
 /** When a process that has not exited is killed, in ms after the signal. */
 const KILLED_AFTER_MS: Record<Name, number> = {
-  gateway: 1500, patient: 2250, audit: 2750, database: 3250, monitor: 3500, vault: 3750
+  gateway: 1500, patient: 2250, audit: 2750, witness: 3000, database: 3250, monitor: 3500, vault: 3750
 }
 /** The time to exit by themselves after Ctrl-C, which a terminal sends to all processes. */
 const CTRL_C_MS = 1000
@@ -75,7 +75,7 @@ function scalesToZero () {
 async function startAll (system: System, output: Output) {
   const { config, databases, embedded, monitored, ports } = system
   const deadline = Date.now() + READY_MS
-  const processes = processesOf(system)
+  let processes = processesOf(system)
   const passedOn = Object.fromEntries(PASSED_ON.map((name) => [name, process.env[name]]))
   const common = { ...passedOn, HOST, LOG_LEVEL: config.LOG_LEVEL, DRAIN_SECONDS: '0' }
   const launch = (name: Name) => {
@@ -95,8 +95,10 @@ async function startAll (system: System, output: Output) {
   launch('vault')
   if (embedded) launch('database')
   const [vault] = await Promise.all([openVault(system), ready('vault'), embedded && databaseReady()])
-  const subscriptionKey = await provision(vault, { subscriptionKey: config.SUBSCRIPTION_KEY, ...databases })
-  const rest: Name[] = [...(monitored ? ['monitor'] as const : []), 'audit', 'patient', 'gateway']
+  const wanted = { subscriptionKey: config.SUBSCRIPTION_KEY, ...databases }
+  const { subscriptionKey, publicKeys } = await provision(vault, wanted)
+  processes = processesOf({ ...system, publicKeys })
+  const rest: Name[] = [...(monitored ? ['monitor'] as const : []), 'witness', 'audit', 'patient', 'gateway']
   rest.forEach(launch)
   await Promise.all(rest.map(ready))
   return subscriptionKey
@@ -119,6 +121,7 @@ function saveRun (system: System) {
     gateway: running('gateway'),
     patient: { ...running('patient'), database: patient.database },
     audit: { ...running('audit'), database: audit.database },
+    witness: running('witness'),
     vault: running('vault', vaultUrlOf(system)),
     keyRefreshSeconds: system.config.KEY_REFRESH_SECONDS,
     ...(monitored && { monitor: running('monitor') }),

@@ -8,6 +8,8 @@ import { RotationError, randomKey, subscriptionKeys, type RotationStrategy } fro
 const KEYS: Record<string, RotationStrategy> = {
   'patient-host-key': randomKey,
   'audit-host-key': randomKey,
+  'audit-log-key': randomKey,
+  'witness-key': randomKey,
   'patient-data-key': randomKey,
   'gateway-subscription-keys': subscriptionKeys
 }
@@ -22,7 +24,7 @@ const CONNECTIONS: Record<string, 'patient' | 'audit'> = {
 /** Every secret that can be rotated: those that the identity `rotation` manages in services/access.json. */
 export const secretNames = [...Object.keys(KEYS), ...Object.keys(CONNECTIONS)]
 
-/** What `--all` rotates: the secrets of every deployment that no client holds. */
+/** What `--all` rotates: the secrets of every deployment that no client and no other operator holds. */
 export const allNames = [
   'patient-host-key', 'audit-host-key', 'patient-data-key', 'patient-db-connection', 'audit-db-connection'
 ]

@@ -7,7 +7,10 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import t, { type Test } from 'tap'
+import { LOG_ORIGIN, WITNESS_NAME } from '#common/transparency/names.ts'
+import { cosignerOf, signerOf, type Signer } from '#common/transparency/notes.ts'
 import { readRun } from '../cli/system/state.ts'
+import { testLog } from '../witness/test/log.ts'
 import {
   dropDatabases, isAlive, makeLocalDir, removeLocalDir, startSystem, StartFailure, type Name, type Options,
   type System
@@ -18,7 +21,8 @@ t.setTimeout(600_000)
 
 const sh = promisify(execFile)
 const embedded = !process.env.MONGODB_URI
-const names: Name[] = ['gateway', 'patient', 'audit', 'vault', ...(embedded ? ['database'] as const : [])]
+const names: Name[] =
+  ['gateway', 'patient', 'audit', 'witness', 'vault', ...(embedded ? ['database'] as const : [])]
 
 function localDir (t: Test) {
   const dir = makeLocalDir()
@@ -129,6 +133,21 @@ t.test('a system that runs', async (t) => {
       page = await shown()
     }
     for (const text of expected) t.ok(page.includes(text), text)
+  })
+
+  t.test('the witness has its key from the vault, and trusts the log', async (t) => {
+    const secrets = system.secrets()
+    const seed = (name: string) => Buffer.from(secrets.get(name)!, 'base64url')
+    const { url } = system.run.witness
+    const keys = await (await fetch(`${url}/keys`)).text()
+    t.equal(keys, `${cosignerOf(WITNESS_NAME, seed('witness-key')).vkey}\n`)
+    const submit = async (signer: Signer) => {
+      const body = await testLog({ origin: LOG_ORIGIN, signer }).submission(0, 0)
+      return (await fetch(`${url}/add-checkpoint`, { method: 'POST', body })).status
+    }
+    // 409 if the log of the register was faster
+    t.ok([200, 409].includes(await submit(signerOf(LOG_ORIGIN, seed('audit-log-key')))))
+    t.equal(await submit(signerOf(LOG_ORIGIN, randomBytes(32))), 403)
   })
 
   t.test('what it keeps is its owner\'s alone', async (t) => {

@@ -15,7 +15,7 @@ const START = fileURLToPath(import.meta.resolve('../cli/start.ts'))
 const ORPHAN = import.meta.resolve('../emulators/processes/orphan.ts')
 const STARTED = /^curl .*\/patient\/search .*$/m
 
-export type Name = 'gateway' | 'patient' | 'audit' | 'database' | 'monitor' | 'vault'
+export type Name = 'gateway' | 'patient' | 'audit' | 'witness' | 'database' | 'monitor' | 'vault'
 
 export interface Options {
   /** What is typed after "npm start --". */

@@ -60,25 +60,27 @@ run "watches" {
   }
 
   assert {
-    condition     = toset(keys(azurerm_monitor_scheduled_query_rules_alert_v2.main)) == toset(["key-age", "p95", "refused", "rotation-failed", "rotation-missing", "throttled"])
-    error_message = "There are alerts for latency, refused calls, throttling and keys."
+    condition     = toset(keys(azurerm_monitor_scheduled_query_rules_alert_v2.main)) == toset(["inconsistent", "key-age", "p95", "refused", "rotation-failed", "rotation-missing", "throttled", "unwitnessed"])
+    error_message = "There are alerts for latency, refused calls, throttling, keys and witnesses."
   }
 
   assert {
     condition = { for name, alert in azurerm_monitor_scheduled_query_rules_alert_v2.main : name => "${alert.criteria[0].operator} ${alert.criteria[0].threshold}" } == {
+      inconsistent     = "GreaterThan 0"
       key-age          = "GreaterThan 62"
       p95              = "GreaterThan 2000"
       refused          = "GreaterThan 10"
       rotation-failed  = "GreaterThan 0"
       rotation-missing = "LessThan 1"
       throttled        = "GreaterThan 100"
+      unwitnessed      = "GreaterThan 900"
     }
     error_message = "Alerts have the configured thresholds; that of a key's age is its rotation period plus two days."
   }
 
   assert {
     condition = alltrue([
-      for name, metric in { p95 = "percentile(duration, 95)", refused = "'refused_calls'", throttled = "'database.throttled'", key-age = "'key.age_days'", rotation-failed = "job-mock-rotation", rotation-missing = "job-mock-rotation" } :
+      for name, metric in { p95 = "percentile(duration, 95)", refused = "'refused_calls'", throttled = "'database.throttled'", key-age = "'key.age_days'", unwitnessed = "'audit.unwitnessed_age'", inconsistent = "'witness.inconsistent'", rotation-failed = "job-mock-rotation", rotation-missing = "job-mock-rotation" } :
       strcontains(azurerm_monitor_scheduled_query_rules_alert_v2.main[name].criteria[0].query, metric)
     ])
     error_message = "Alerts query metrics that the services export."

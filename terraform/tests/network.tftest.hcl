@@ -39,6 +39,7 @@ variables {
   database_zone             = "privatelink.mongo.cosmos.azure.com"
   ddos_protection_plan_id   = null
   load_test_enabled         = false
+  witnesses_enabled         = false
   location                  = "westeurope"
   multiple_regions          = false
   nat_gateway_enabled       = false

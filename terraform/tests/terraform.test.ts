@@ -55,6 +55,16 @@ if (!isInstalled) {
     }
   })
 
+  t.test('creates a witness', { skip: filters.length > 0 }, async (t) => {
+    const witness = join(directory, 'witness')
+    await initialise(witness)
+    const { output } = await terraform(witness, 'validate', '-json')
+    t.ok(JSON.parse(output).valid, output)
+    const runs = await test(witness)
+    t.ok(runs.length >= 3, 'there are tests')
+    for (const { name, passed, problems } of runs) t.ok(passed, [name, ...problems].join('\n'))
+  })
+
   t.test('has a valid configuration for the storage of states', { skip: filters.length > 0 }, async (t) => {
     const state = join(directory, 'state')
     await initialise(state)

@@ -123,6 +123,11 @@ variables {
 
 run "defaults" {
   assert {
+    condition     = local.apps["primary"].audit.settings.WITNESSES == "" && !strcontains(jsonencode(local.apps["primary"].patient.settings), "WITNESSES")
+    error_message = "There is no witness by default."
+  }
+
+  assert {
     condition = { for key, opening in local.access : key => opening.role } == {
       "audit/audit-db-connection"      = "Key Vault Secrets User"
       "audit/audit-host-key"           = "Key Vault Secrets User"
@@ -257,4 +262,30 @@ run "vcore" {
     condition     = local.database == { zone = "privatelink.mongocluster.cosmos.azure.com", port = 10260 }
     error_message = "Clusters have their own DNS zone and port."
   }
+}
+
+run "witnesses" {
+  command = plan
+
+  variables {
+    witnesses = [
+      { key = "witness.example/w1+ab0f2497+BIo7oB/i8IYfhaEYkBHZpefrZlg24hQojQwbaEldBevH", url = "https://witness.example/w1" },
+      { key = "witness.example/w2+ab0f2497+BIo7oB/i8IYfhaEYkBHZpefrZlg24hQojQwbaEldBevH", url = "https://witness.example/w2" },
+    ]
+  }
+
+  assert {
+    condition     = local.apps["primary"].audit.settings.WITNESSES == "${var.witnesses[0].key} https://witness.example/w1 ${var.witnesses[1].key} https://witness.example/w2"
+    error_message = "The audit service knows its witnesses."
+  }
+}
+
+run "a_witness_without_https_is_refused" {
+  command = plan
+
+  variables {
+    witnesses = [{ key = "witness.example/w1+ab0f2497+BIo7oB/i8IYfhaEYkBHZpefrZlg24hQojQwbaEldBevH", url = "http://witness.example" }]
+  }
+
+  expect_failures = [var.witnesses]
 }

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
 import type { Test } from 'tap'
 import { mongo } from '../../common/test/mongo.ts'
@@ -22,6 +23,7 @@ export async function audit (t: Test, database?: Awaited<ReturnType<typeof mongo
     CALLER_ADDRESS: 'peer',
     AUDIT_HOST_KEY: hostKey,
     AUDIT_DB_CONNECTION: connection,
+    AUDIT_LOG_KEY: randomBytes(32).toString('base64url'),
     DATABASE_NAME: db.databaseName
   }), { logStream: { write } })
   t.teardown(() => app.close())

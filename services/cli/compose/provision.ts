@@ -10,6 +10,9 @@ import { StartError } from '../system/state.ts'
 const Settings = Type.Object({
   ...KeyVaultSettings,
   SUBSCRIPTION_KEY: Type.Optional(Type.String({ pattern: '^[\\x21-\\x7e]{1,256}$' })),
+  /** The first values of keys, whose public keys other containers have. */
+  AUDIT_LOG_KEY: Type.String({ format: 'key-256' }),
+  WITNESS_KEY: Type.String({ format: 'key-256' }),
   PATIENT_DB_ADDRESS: Type.String(),
   AUDIT_DB_ADDRESS: Type.String(),
   PATIENT_DB_ROOT_PASSWORD_FILE: Type.String(),
@@ -20,8 +23,9 @@ try {
   const settings = loadSettings(Settings, process.env)
   const server = (address: string, passwordFile: string) =>
     ({ address, rootPassword: readFileSync(passwordFile, 'utf8').trim() })
-  const key = await provision(await openKeyVault(settings), {
+  const { subscriptionKey } = await provision(await openKeyVault(settings), {
     subscriptionKey: settings.SUBSCRIPTION_KEY,
+    firstKeys: { 'audit-log-key': settings.AUDIT_LOG_KEY, 'witness-key': settings.WITNESS_KEY },
     patient: {
       database: 'patient',
       server: server(settings.PATIENT_DB_ADDRESS, settings.PATIENT_DB_ROOT_PASSWORD_FILE)
@@ -31,7 +35,7 @@ try {
       server: server(settings.AUDIT_DB_ADDRESS, settings.AUDIT_DB_ROOT_PASSWORD_FILE)
     }
   })
-  process.stdout.write(`Subscription key: ${key}\n`)
+  process.stdout.write(`Subscription key: ${subscriptionKey}\n`)
 } catch (error) {
   if (!(error instanceof StartError || error instanceof SettingsError)) throw error
   process.stderr.write(`provision: ${error.message}\n`)

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeCertificates } from '../system/certificates.ts'
-import { clientIdOf, identities } from '../system/identity.ts'
+import { clientIdOf, identities, type Identity } from '../system/identity.ts'
+import { publicKeysOf } from '../system/public-keys.ts'
 import { newHeaders } from '../system/state.ts'
 
 // Creates the secrets that containers need before the vault runs, in a volume for each container.
@@ -38,8 +39,17 @@ if (!existsSync(done)) {
   write('vault/digests.json', JSON.stringify(digests))
 
   const authority = readFileSync(join(certificates, 'ca.pem'), 'utf8')
+  // Log and witness know each other's public keys from the start
+  const [logKey, witnessKey] = [random(), random()]
+  const publicKeys = publicKeysOf(logKey, witnessKey)
+  const more: Partial<Record<Identity, string>> = {
+    audit: `WITNESSES="${publicKeys.witness} http://witness:8080"\n`,
+    witness: `LOGS="${publicKeys.log}"\n`,
+    deployer: `AUDIT_LOG_KEY=${logKey}\nWITNESS_KEY=${witnessKey}\n`
+  }
   for (const name of identities.filter((name) => existsSync(join(dir, name)))) {
-    write(`${name}/identity.env`, `AZURE_CLIENT_ID=${clientIdOf(name)}\nIDENTITY_HEADER=${headers[name]}\n`)
+    const identity = `AZURE_CLIENT_ID=${clientIdOf(name)}\nIDENTITY_HEADER=${headers[name]}\n`
+    write(`${name}/identity.env`, `${identity}${more[name] ?? ''}`)
     write(`${name}/ca.pem`, authority)
   }
   for (const database of ['patient-db', 'audit-db']) write(`${database}/root-password`, random())

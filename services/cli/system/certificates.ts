@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { generate } from 'selfsigned'
-import { replaceFile } from '../../emulators/files.ts'
+import { replaceFile } from '#common/files.ts'
 
 const YEARS_MS = 5 * 365 * 24 * 60 * 60 * 1_000
 const MINUTE_MS = 60 * 1_000

@@ -3,11 +3,15 @@ import { accepts, answers } from '../../emulators/processes/probes.ts'
 import type { Config } from './config.ts'
 import { settingsOf, type Identity } from './identity.ts'
 import type { WantedDatabase } from './provision.ts'
+import type { PublicKeys } from './public-keys.ts'
 
 export const HOST = '127.0.0.1'
+const LOCAL_ADDRESSES = '127.0.0.1/32,::1/128'
 
 /** The processes, in the order in which they are stopped. */
-export const NAMES = ['gateway', 'patient', 'audit', 'database', 'monitor', 'vault'] as const
+export const NAMES = [
+  'gateway', 'patient', 'audit', 'witness', 'database', 'monitor', 'vault'
+] as const
 export type Name = typeof NAMES[number]
 export type Service = 'patient' | 'audit'
 
@@ -27,6 +31,8 @@ export interface System {
   /** The file of the certificate authorities that the processes trust. */
   authorities: string
   path: (name: string) => string
+  /** The public keys of the log and the witness, once the vault has them. */
+  publicKeys?: PublicKeys
 }
 
 interface Definition {
@@ -53,7 +59,7 @@ export function identitySettings (system: System, identity: Identity): NodeJS.Pr
 
 /** The processes of a system: their modules, their own settings and the checks that they are ready. */
 export function processesOf (system: System): Record<Name, Definition> {
-  const { config, ports, databases, path } = system
+  const { config, ports, databases, path, publicKeys } = system
   const telemetry = telemetrySettings(system)
   return {
     vault: {
@@ -81,7 +87,22 @@ export function processesOf (system: System): Record<Name, Definition> {
       },
       isReady: () => accepts(ports.ingestion)
     },
-    audit: service(system, 'audit', telemetry),
+    audit: service(system, 'audit', {
+      ...telemetry,
+      WITNESSES: `${publicKeys?.witness} ${urlOf(system, 'witness')}`
+    }),
+    witness: {
+      module: bundled(config, 'witness') ?? moduleOf('witness'),
+      settings: {
+        ...identitySettings(system, 'witness'),
+        ...telemetry,
+        ALLOWED_CALLERS: LOCAL_ADDRESSES,
+        CALLER_ADDRESS: 'peer',
+        LOGS: publicKeys?.log,
+        STORE_DIR: path('witness')
+      },
+      isReady: () => answers(`${urlOf(system, 'witness')}/health/ready`)
+    },
     patient: service(system, 'patient', {
       ...telemetry,
       AUDIT_URL: urlOf(system, 'audit'),
@@ -106,11 +127,11 @@ export function processesOf (system: System): Record<Name, Definition> {
 
 function service (system: System, name: Service, more: NodeJS.ProcessEnv): Definition {
   const { config, scaleToZero, databases, ports } = system
-  const module = config.BUNDLE_DIR ? pathToFileURL(`${config.BUNDLE_DIR}/${name}/main.mjs`) : moduleOf(name)
+  const module = bundled(config, name) ?? moduleOf(name)
   const settings = {
     ...identitySettings(system, name),
     ...more,
-    ALLOWED_CALLERS: '127.0.0.1/32,::1/128',
+    ALLOWED_CALLERS: LOCAL_ADDRESSES,
     CALLER_ADDRESS: scaleToZero ? 'forwarded' : 'peer',
     DATABASE_NAME: databases[name].database
   }
@@ -143,6 +164,11 @@ function telemetrySettings ({ config, monitored, ports }: System): NodeJS.Proces
 function certificateSettings ({ path }: System, name: string): NodeJS.ProcessEnv {
   const file = path(`certificates/${name}`)
   return { TLS_CERT_FILE: `${file}.pem`, TLS_KEY_FILE: `${file}-key.pem` }
+}
+
+/** The bundle of a service, where the system runs bundles. */
+function bundled ({ BUNDLE_DIR }: Config, name: string) {
+  return BUNDLE_DIR === undefined ? undefined : pathToFileURL(`${BUNDLE_DIR}/${name}/main.mjs`)
 }
 
 function moduleOf (folder: string) {

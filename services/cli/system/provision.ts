@@ -4,6 +4,7 @@ import { ConnectionString } from 'mongodb-connection-string-url'
 import { isMissing } from '#common/secrets/key-vault.ts'
 import { loginIn, withCredentials } from '../../rotation/connection-string.ts'
 import { randomSecret } from '../../rotation/strategy.ts'
+import { publicKeysOf } from './public-keys.ts'
 import { StartError } from './state.ts'
 
 /** The database of one service. */
@@ -23,6 +24,8 @@ export interface WantedDatabase {
 /** What the vault is filled with. */
 export interface Wanted {
   subscriptionKey?: string
+  /** The first values of keys; random by default. */
+  firstKeys?: Record<string, string | undefined>
   patient: WantedDatabase
   audit: WantedDatabase
 }
@@ -37,11 +40,11 @@ const AUTHENTICATION_FAILED = 18
  * Fills a vault as its deployer, as Terraform does on Azure: with the first keys and the connection strings
  * of the databases, whose users it creates. Every step can be repeated after an interruption.
  *
- * @returns the subscription key of the product `client`
+ * @returns the subscription key of the product `client`, and the public keys of log and witness
  * @throws {StartError} a database has users with other passwords
  */
-export async function provision (vault: SecretClient, wanted: Wanted): Promise<string> {
-  const { subscriptionKey, patient, audit } = wanted
+export async function provision (vault: SecretClient, wanted: Wanted) {
+  const { subscriptionKey, firstKeys = {}, patient, audit } = wanted
   const ensure: Ensure = async (name, wanted) => {
     const before = await read(vault, name)
     const value = wanted(before)
@@ -49,15 +52,19 @@ export async function provision (vault: SecretClient, wanted: Wanted): Promise<s
     return value
   }
 
+  const ensureKey = (name: string) => ensure(name, (before) => before ?? firstKeys[name] ?? randomSecret())
   const keys = ['patient-host-key', 'audit-host-key', 'patient-data-key']
-  const [subscriptions] = await Promise.all([
+  const [subscriptions, logKey, witnessKey] = await Promise.all([
     ensure('gateway-subscription-keys', (before) => subscriptionKeys(before, subscriptionKey)),
-    ...keys.map((name) => ensure(name, (before) => before ?? randomSecret()))
+    ensureKey('audit-log-key'),
+    ensureKey('witness-key'),
+    ...keys.map(ensureKey)
   ])
   const admin = await provisionDatabase(ensure, 'patient', patient)
   const sameServer = audit.server?.address === patient.server?.address
   await provisionDatabase(ensure, 'audit', audit, sameServer ? admin : undefined)
-  return JSON.parse(subscriptions)['local-client'].key
+  const key: string = JSON.parse(subscriptions)['local-client'].key
+  return { subscriptionKey: key, publicKeys: publicKeysOf(logKey, witnessKey) }
 }
 
 async function read (vault: SecretClient, name: string) {

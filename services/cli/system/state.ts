@@ -1,7 +1,7 @@
 import { hash, randomBytes } from 'node:crypto'
 import { chmodSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { lockFile, replaceFile, type Lock } from '../../emulators/files.ts'
+import { lockFile, replaceFile, type Lock } from '#common/files.ts'
 import { StartError } from '../../emulators/processes/start-error.ts'
 
 export { StartError }
@@ -22,6 +22,7 @@ export interface Run {
   gateway: Running
   patient: RunningService
   audit: RunningService
+  witness: Running
   vault: Running
   /** The interval at which processes refresh their secrets. */
   keyRefreshSeconds: number

@@ -32,12 +32,12 @@ t.test('a later start keeps keys and users, and follows the server to another po
   const key = await provision(client, wanted(server.port))
   const before = ['patient-db-connection', 'audit-db-connection', 'audit-db-viewer-connection'].map(read)
   t.equal(read('audit-db-admin-connection'), read('patient-db-admin-connection'))
-  t.equal(await provision(client, wanted(server.port)), key)
+  t.strictSame(await provision(client, wanted(server.port)), key)
   t.strictSame(set, [...new Set(set)], 'nothing is set twice')
 
   await server.close()
   const moved = await startEmbedded(t, server.dataDir)
-  t.equal(await provision(client, wanted(moved.port)), key)
+  t.strictSame(await provision(client, wanted(moved.port)), key)
   const after = ['patient-db-connection', 'audit-db-connection', 'audit-db-viewer-connection'].map(read)
   t.strictSame(after.map(loginIn), before.map(loginIn))
   for (const connection of after) {

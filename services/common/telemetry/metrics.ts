@@ -7,6 +7,10 @@ export const metricDefinitions = {
   'key.rotations': { kind: 'counter', unit: '{version}', dimensions: ['secret'] },
   'database.throttled': { kind: 'counter', unit: '{attempt}', dimensions: [] },
   'database.retries': { kind: 'counter', unit: '{attempt}', dimensions: ['error.type'] },
+  /** How long the oldest record that a witness did not cosign is stored. */
+  'audit.unwitnessed_age': { kind: 'gauge', unit: 's', dimensions: ['witness'] },
+  'witness.cosigned': { kind: 'counter', unit: '{checkpoint}', dimensions: [] },
+  'witness.inconsistent': { kind: 'counter', unit: '{checkpoint}', dimensions: [] },
   refused_calls: { kind: 'counter', unit: '{call}', dimensions: ['kind'] },
   'telemetry.lost': { kind: 'counter', unit: '{item}', dimensions: [] }
 } as const

@@ -5,9 +5,9 @@ import type { Test } from 'tap'
 
 const REPLICA = fileURLToPath(import.meta.resolve('./replica.ts'))
 
-/** Starts a replica as a process of its own and waits until it listens. */
-export async function startReplica (t: Test, settings: NodeJS.ProcessEnv) {
-  const replica = spawn(process.execPath, [REPLICA], { env: settings, stdio: ['ignore', 'pipe', 'inherit'] })
+/** Starts a replica, or the service of another `module`, as a process and waits until it listens. */
+export async function startReplica (t: Test, settings: NodeJS.ProcessEnv, module = REPLICA) {
+  const replica = spawn(process.execPath, [module], { env: settings, stdio: ['ignore', 'pipe', 'inherit'] })
   const ended = once(replica, 'exit')
   t.teardown(() => { replica.kill('SIGKILL') })
   let log = ''

@@ -2,7 +2,7 @@ import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:cr
 import { mkdirSync, readFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { SettingsError } from '#common/config.ts'
-import { replaceFile } from '../files.ts'
+import { replaceFile } from '#common/files.ts'
 
 const KEY_BYTES = 32
 const IV_BYTES = 12

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { SettingsError } from '#common/config.ts'
-import { lockFile, replaceFile, type Lock } from '../files.ts'
+import { lockFile, replaceFile, type Lock } from '#common/files.ts'
 import { derive, makeUnsealKey, readUnsealKey, seal, unseal } from './seal.ts'
 
 /** Times are in whole seconds since the epoch. */

@@ -52,6 +52,30 @@ locals {
       column      = "days"
       query       = "customMetrics | where name == 'key.age_days' | project timestamp, secret = tostring(customDimensions.secret), days = value"
     }
+    unwitnessed = {
+      description = "A witness did not cosign records for 15 minutes: it is unavailable, or does not accept the log."
+      severity    = 1
+      frequency   = "PT5M"
+      window      = "PT15M"
+      scope       = azurerm_application_insights.main.id
+      operator    = "GreaterThan"
+      threshold   = 900
+      aggregation = "Maximum"
+      column      = "seconds"
+      query       = "customMetrics | where name == 'audit.unwitnessed_age' | project timestamp, witness = tostring(customDimensions.witness), seconds = value"
+    }
+    inconsistent = {
+      description = "A witness knows another history of the audit log, or a longer one."
+      severity    = 0
+      frequency   = "PT5M"
+      window      = "PT15M"
+      scope       = azurerm_application_insights.main.id
+      operator    = "GreaterThan"
+      threshold   = 0
+      aggregation = "Total"
+      column      = "checkpoints"
+      query       = "customMetrics | where name == 'witness.inconsistent' | project timestamp, checkpoints = valueSum"
+    }
     rotation-failed = {
       description = "Rotation failed for a secret."
       severity    = 1
@@ -104,7 +128,7 @@ resource "azurerm_monitor_scheduled_query_rules_alert_v2" "main" {
     metric_measure_column   = each.value.column
 
     dynamic "dimension" {
-      for_each = each.key == "key-age" ? ["secret"] : []
+      for_each = lookup({ key-age = ["secret"], unwitnessed = ["witness"] }, each.key, [])
 
       content {
         name     = dimension.value

@@ -48,6 +48,7 @@ locals {
       { name = "to-gateway", direction = "Outbound", from = var.load_test_enabled ? [local.environment] : [], to = "Internet", ports = ["443"], protocol = "Tcp", description = "The load test" },
       { name = "to-platform-images", direction = "Outbound", from = [local.environment], to = "MicrosoftContainerRegistry", ports = ["443"], protocol = "Tcp", description = "Images of the platform" },
       { name = "to-platform-images-cdn", direction = "Outbound", from = [local.environment], to = "AzureFrontDoor.FirstParty", ports = ["443"], protocol = "Tcp", description = "Images of the platform" },
+      { name = "to-witnesses", direction = "Outbound", from = var.witnesses_enabled ? [local.environment] : [], to = "Internet", ports = ["443"], protocol = "Tcp", description = "The witnesses of the audit log" },
     ]
 
     endpoints = [

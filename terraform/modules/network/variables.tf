@@ -90,3 +90,9 @@ variable "tags" {
   description = "Tags of every resource."
   nullable    = false
 }
+
+variable "witnesses_enabled" {
+  type        = bool
+  description = "Whether the audit service calls witnesses on the Internet."
+  nullable    = false
+}

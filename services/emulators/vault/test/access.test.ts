@@ -9,6 +9,8 @@ t.setTimeout(600_000)
 const opens: Record<string, string> = {
   'patient-host-key': 'gateway patient rotation* deployer*',
   'audit-host-key': 'patient audit rotation* deployer*',
+  'audit-log-key': 'audit rotation* deployer*',
+  'witness-key': 'witness rotation* deployer*',
   'patient-data-key': 'patient rotation* deployer*',
   'patient-db-connection': 'patient rotation* deployer*',
   'audit-db-connection': 'audit rotation* deployer*',
@@ -17,7 +19,7 @@ const opens: Record<string, string> = {
   'patient-db-admin-connection': 'rotation deployer*',
   'audit-db-admin-connection': 'rotation deployer*'
 }
-const names = ['gateway', 'patient', 'audit', 'viewer', 'rotation', 'deployer']
+const names = ['gateway', 'patient', 'audit', 'witness', 'viewer', 'rotation', 'deployer']
 // Of a list that fails, the SDK keeps no more than this
 const LIST_FORBIDDEN = { statusCode: 403, code: 'Forbidden' }
 const FORBIDDEN = { statusCode: 403, code: 'Forbidden', inner: 'ForbiddenByRbac' }
@@ -92,7 +94,7 @@ for (const identity of names) {
       `${identity} cannot set what it was given no right to`
     )
     if (identity === 'deployer') {
-      t.equal((await client('listPropertiesOfSecrets')).length, 9, 'deployer lists the vault')
+      t.equal((await client('listPropertiesOfSecrets')).length, 11, 'deployer lists the vault')
     } else {
       await t.rejects(client('listPropertiesOfSecrets'), LIST_FORBIDDEN, `${identity} cannot list the vault`)
       await t.rejects(client('listDeletedSecrets'), LIST_FORBIDDEN, 'nor what is deleted')
