@@ -7,7 +7,7 @@ import type { Register } from './register.ts'
 
 /** The routes that store records. No route reads, changes or deletes a record. */
 export const recordRoutes: FastifyPluginAsyncTypebox<{ register: Register }> = async (app, { register }) => {
-  const schema = { body: AuditRecord, response: { 201: Receipt, '4xx': Problem, '5xx': Problem } }
+  const schema = { hide: true, body: AuditRecord, response: { 201: Receipt, '4xx': Problem, '5xx': Problem } }
 
   for (const path of ['/audit', '/api/auditrecord']) {
     app.post(path, { schema }, async (request, reply) => {

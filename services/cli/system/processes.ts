@@ -94,6 +94,7 @@ export function processesOf (system: System): Record<Name, Definition> {
         ...identitySettings(system, 'gateway'),
         ...telemetry,
         PATIENT_URL: urlOf(system, 'patient'),
+        AUDIT_URL: urlOf(system, 'audit'),
         RATE_LIMIT: String(config.RATE_LIMIT),
         CORS_ORIGINS: config.CORS_ORIGINS
       },

@@ -1,7 +1,8 @@
 import { refuse, type Place } from './elements.ts'
 import type { Evaluate } from './exchange.ts'
 import {
-  CASTS, MEMBERS, OPERATORS, VALUES, apply, cast, propertyAt, unquote, variable, type Type, type Typed
+  CASTS, MEMBERS, OPERATORS, VALUES, apply, cast, parameter, propertyAt, unquote, variable, type Type,
+  type Typed
 } from './operands.ts'
 
 // Strings, numbers, casts, properties, names with their members, members of other values, operators
@@ -89,6 +90,7 @@ class Parser {
     }
     if (token === 'new JObject') return this.#newObject()
     if (token === 'context.Variables') return this.#variable()
+    if (token === 'context.Request.MatchedParameters') return this.#parameter()
     if (token === 'context.Response.Headers.GetValueOrDefault') return this.#header()
     const literal = token.startsWith('"') ? unquote(token) : Number(token)
     if (typeof literal === 'string') return { type: 'string', evaluate: () => literal }
@@ -131,6 +133,12 @@ class Parser {
     const name = unquote(token)
     if (!this.#variables.has(name)) refuse(this.#place, `no statement sets the variable ${name}`)
     return variable(name)
+  }
+
+  /** A parameter of the operation's path. */
+  #parameter (): Typed {
+    const token = this.#tokens[this.#next++]
+    return token?.startsWith('[') ? parameter(unquote(token)) : this.#refuse()
   }
 
   #header (): Typed {
