@@ -79,11 +79,13 @@ function eventOf (record: Content, id: string, patient: string | undefined) {
     id,
     // The profiles are for what was done, not for what failed
     ...(!failed && { meta: { profile: [`${PROFILES}${patient ? 'Patient' : ''}${kind.profile}`] } }),
-    ...(isRefusal ? REFUSAL : {
-      type: coding(`${TERMINOLOGY}audit-event-type`, 'rest'),
-      subtype: [coding(INTERACTION, kind.interaction)],
-      action: kind.action
-    }),
+    ...(isRefusal
+      ? REFUSAL
+      : {
+          type: coding(`${TERMINOLOGY}audit-event-type`, 'rest'),
+          subtype: [coding(INTERACTION, kind.interaction)],
+          action: kind.action
+        }),
     recorded: new Date(createdDate).toISOString(),
     ...outcomeOf(record, kind, failed, notFound),
     agent: agentsOf(record, kind),

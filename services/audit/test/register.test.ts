@@ -124,9 +124,9 @@ test('an insert is retried while the server shuts down', embeddedOnly, async (t)
 test('a block of another writer under the same id starts a new chain', async (t) => {
   const { post, blocks, db } = await audit(t)
   await post(record())
-  const chain = (await blocks())[0]!.chain
+  const { chain, from: at } = (await blocks())[0]!
   await db.collection<Block>('blocks')
-    .insertOne({ ...(await blocks())[0]!, _id: `${chain}:2`, firstSeq: 2, records: [] })
+    .insertOne({ _id: `${chain}:2`, _shardKey: chain, chain, firstSeq: 2, from: at, to: at, records: [] })
   t.equal((await post(record())).statusCode, 503)
   t.equal((await post(record())).statusCode, 201)
   t.equal((await blocks()).at(-1)!.firstSeq, 1)

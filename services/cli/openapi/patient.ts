@@ -73,6 +73,23 @@ export const patientApi: Api = {
   problems: [AuditUnavailable, OutOfTime],
   responses: gatewayResponses,
   requestHeaders: {
+    'X-On-Behalf-Of': {
+      statuses: [200, 201, 204],
+      description: 'The person for whom the system calls, as an opaque id of 1 to 128 letters, digits or ' +
+        'characters of ._@:-; recorded in the audit register',
+      example: 'staff:4711'
+    },
+    'X-Purpose-Of-Use': {
+      statuses: [200, 201, 204],
+      description: 'Why the system calls, a code of the HL7 v3 value set PurposeOfUse; recorded',
+      example: 'TREAT'
+    },
+    'X-Purpose-Reason': {
+      statuses: [200, 201, 204],
+      description: 'The reason for the purpose, 10 to 200 characters in UTF-8, required if it is ETREAT or ' +
+        'BTG; recorded as it is sent, so it must not have values of a patient',
+      example: 'Unconscious after an accident'
+    },
     'Idempotency-Key': {
       statuses: [201],
       description: 'Requests with the same key create only once, within 24 hours',

@@ -80,6 +80,8 @@ function namedValuesOf ({ secrets: { source }, ...config }: Config): Record<stri
     'gateway-identity-client-id': vault?.AZURE_CLIENT_ID ?? '',
     'calls-per-minute': String(config.RATE_LIMIT),
     'calls-per-day': String(config.CALLS_PER_DAY),
+    'require-on-behalf-of': config.REQUIRE_ON_BEHALF_OF,
+    'require-purpose-of-use': config.REQUIRE_PURPOSE_OF_USE,
     'cors-origins': config.CORS_ORIGINS ?? ''
   }
 }

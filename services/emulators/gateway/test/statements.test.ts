@@ -232,6 +232,7 @@ const context: Context = {
     params: { patientId: 'a-patient' },
     routeOptions: { config: { api: 'patient', operation: 'search-patients' } } as never
   },
+  headers: { 'x-on-behalf-of': 'dr-1' },
   response: { statusCode: 401, headers: { 'retry-after': '3' } },
   errorSection: 'backend',
   variables: new Map<string, unknown>([
@@ -260,6 +261,10 @@ t.test('expressions mean what they mean in C#', async (t) => {
     ['(context.Response.StatusCode == 401 || "a" == "a") && "a" == "b"', 'bool', false],
     ['context.Response.Headers.GetValueOrDefault("Retry-After", "none")', 'string', '3'],
     ['context.Response.Headers.GetValueOrDefault("Server", "none")', 'string', 'none'],
+    ['context.Request.Headers.GetValueOrDefault("X-On-Behalf-Of", "none")', 'string', 'dr-1'],
+    ['context.Request.Headers.GetValueOrDefault("Retry-After", "none")', 'string', 'none'],
+    ['System.Text.RegularExpressions.Regex.IsMatch("a" + "b", "^a.$")', 'bool', true],
+    ['System.Text.RegularExpressions.Regex.IsMatch("ab", "^b")', 'bool', false],
     ['context.LastError.Section == "backend"', 'bool', true],
     [`(string)${variable('text')} == "text"`, 'bool', true],
     [`(string)${variable('nothing')} == ""`, 'bool', false],
