@@ -141,8 +141,8 @@ resource "azurerm_api_management_api_policy" "audit" {
 
   lifecycle {
     precondition {
-      condition     = strcontains(local.audit_policies[each.key], "{{audit-backend-url") && !strcontains(local.audit_policies[each.key], "patient-host-key")
-      error_message = "policies/patient.xml sets no backend that could be replaced by the audit service."
+      condition     = !strcontains(local.audit_policies[each.key], "{{patient-") && !strcontains(local.audit_policies[each.key], "patient-host-key")
+      error_message = "The policy of the audit service still has the backend or the host key of the patient service."
     }
   }
 
@@ -281,7 +281,7 @@ resource "azurerm_api_management_product_policy" "main" {
 
   lifecycle {
     precondition {
-      condition     = each.key == "client" || !contains(keys(var.product_conditions), each.key) || strcontains(each.value, replace(var.product_conditions[each.key], "&", "&amp;"))
+      condition     = each.key == "client" || strcontains(each.value, replace(lookup(var.product_conditions, each.key, ""), "&", "&amp;"))
       error_message = "policies/product.xml has no place for the operations that a product refuses."
     }
   }
