@@ -558,8 +558,8 @@ variable "secret_values" {
   ephemeral   = true
 
   validation {
-    condition     = length(setsubtract(["patient-host-key", "audit-host-key", "audit-query-key", "patient-data-key"], keys(var.secret_values))) == 0 && alltrue([for value in values(var.secret_values) : can(regex("^[0-9A-Za-z_-]{43}$", value))])
-    error_message = "patient-host-key, audit-host-key, audit-query-key and patient-data-key must each be 32 bytes in base64url."
+    condition     = length(setsubtract(["patient-host-key", "audit-host-key", "audit-log-key", "audit-query-key", "patient-data-key"], keys(var.secret_values))) == 0 && alltrue([for value in values(var.secret_values) : can(regex("^[0-9A-Za-z_-]{43}$", value))])
+    error_message = "patient-host-key, audit-host-key, audit-log-key, audit-query-key and patient-data-key must each be 32 bytes in base64url."
   }
 }
 

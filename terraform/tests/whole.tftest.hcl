@@ -118,6 +118,7 @@ variables {
     patient-host-key = "0000000000000000000000000000000000000000000"
     audit-host-key   = "1111111111111111111111111111111111111111111"
     audit-query-key  = "3333333333333333333333333333333333333333333"
+    audit-log-key    = "4444444444444444444444444444444444444444444"
     patient-data-key = "2222222222222222222222222222222222222222222"
   }
 }
@@ -127,6 +128,7 @@ run "defaults" {
     condition = { for key, opening in local.access : key => opening.role } == {
       "audit/audit-db-connection"      = "Key Vault Secrets User"
       "audit/audit-host-key"           = "Key Vault Secrets User"
+      "audit/audit-log-key"            = "Key Vault Secrets User"
       "audit/audit-query-key"          = "Key Vault Secrets User"
       "gateway/audit-query-key"        = "Key Vault Secrets User"
       "gateway/patient-host-key"       = "Key Vault Secrets User"
@@ -136,6 +138,7 @@ run "defaults" {
       "patient/patient-host-key"       = "Key Vault Secrets User"
       "rotation/audit-db-connection"   = "Key Vault Secrets Officer"
       "rotation/audit-host-key"        = "Key Vault Secrets Officer"
+      "rotation/audit-log-key"         = "Key Vault Secrets Officer"
       "rotation/audit-query-key"       = "Key Vault Secrets Officer"
       "rotation/patient-data-key"      = "Key Vault Secrets Officer"
       "rotation/patient-db-connection" = "Key Vault Secrets Officer"
@@ -253,7 +256,7 @@ run "vcore" {
   }
 
   assert {
-    condition     = toset(local.rotated) == toset(["audit-host-key", "audit-query-key", "patient-data-key", "patient-host-key"]) && !contains(keys(local.jobs["rotation"].settings), "PATIENT_COSMOS_ACCOUNT") && slice(local.jobs["rotation"].args, 0, 4) == ["audit-host-key", "audit-query-key", "patient-data-key", "patient-host-key"]
+    condition     = toset(local.rotated) == toset(["audit-host-key", "audit-log-key", "audit-query-key", "patient-data-key", "patient-host-key"]) && !contains(keys(local.jobs["rotation"].settings), "PATIENT_COSMOS_ACCOUNT") && slice(local.jobs["rotation"].args, 0, 5) == ["audit-host-key", "audit-log-key", "audit-query-key", "patient-data-key", "patient-host-key"]
     error_message = "The password of a cluster is changed by hand: rotation has no access to it."
   }
 

@@ -10,7 +10,8 @@ import { collections } from './collections.ts'
 import type { Resource } from './terraform.ts'
 
 const SECRETS_ON_AZURE = [
-  'audit-db-connection', 'audit-host-key', 'audit-query-key', 'patient-data-key', 'patient-db-connection',
+  'audit-db-connection', 'audit-host-key', 'audit-log-key', 'audit-query-key', 'patient-data-key',
+  'patient-db-connection',
   'patient-host-key'
 ]
 const IDENTITIES = ['audit', 'gateway', 'patient', 'rotation']
