@@ -9,7 +9,7 @@ import type { Register } from './register.ts'
 
 /** The routes that store records, and the one with which a service finds the outcome of its attempts. */
 export const recordRoutes: FastifyPluginAsyncTypebox<{ register: Register }> = async (app, { register }) => {
-  const schema = { body: AuditRecord, response: { 201: Receipt, '4xx': Problem, '5xx': Problem } }
+  const schema = { hide: true, body: AuditRecord, response: { 201: Receipt, '4xx': Problem, '5xx': Problem } }
 
   for (const path of ['/audit', '/api/auditrecord']) {
     app.post(path, { schema }, async (request, reply) => {
@@ -23,8 +23,10 @@ export const recordRoutes: FastifyPluginAsyncTypebox<{ register: Register }> = a
   }
 
   // As JSON.stringify writes it: the properties are those of stored records
-  app.post('/audit/attempts', { schema: { body: AttemptsQuery }, serializerCompiler: () => JSON.stringify },
-    ({ body: { replica, from } }) => attemptsWithoutOutcome(app.database, replica, new Date(from)))
+  app.post('/audit/attempts', {
+    schema: { hide: true, body: AttemptsQuery } as { body: typeof AttemptsQuery },
+    serializerCompiler: () => JSON.stringify
+  }, ({ body: { replica, from } }) => attemptsWithoutOutcome(app.database, replica, new Date(from)))
 }
 
 /** @throws {InvalidRequest} the purpose and its reason do not go together */

@@ -1,6 +1,7 @@
 // The collections of both databases for Terraform, generated from the services:
 //   node terraform/tests/collections.ts > terraform/collections.json
 import { pathToFileURL } from 'node:url'
+import { logIndexes } from '../../services/audit/log/store.ts'
 import { registerIndexes } from '../../services/audit/register.ts'
 import type { Index } from '../../services/common/database.ts'
 import { CLAIM_LIFETIME_MS, claimIndexes } from '../../services/patient/repositories/claims.ts'
@@ -15,7 +16,8 @@ interface Collection {
 }
 
 export const collections: Record<string, Record<string, Collection>> = {
-  audit: byCollection(registerIndexes),
+  // Tiles are found by their ids alone
+  audit: { ...byCollection([...registerIndexes, ...logIndexes]), tiles: { indexes: [] } },
   patient: byCollection([
     ...patientIndexes, ...testIndexes, ...claimIndexes, ...versionIndexes, ...transferIndexes
   ])
@@ -30,7 +32,10 @@ function byCollection (indexes: Index[]) {
     if (directions.some((direction) => direction !== 1)) {
       throw new Error(`${collection}: only ascending indexes can be made by Terraform`)
     }
-    indexes.push(Object.keys(key))
+    const fields = Object.keys(key)
+    indexes.push(fields)
+    // Compound indexes of Cosmos DB for MongoDB (RU) ignore values inside of arrays
+    if (fields.length > 1 && fields[0]!.startsWith('records.')) indexes.push([fields[0]!])
     if (options?.expireAfterSeconds === 0) collections[collection]!.ttl_seconds = CLAIM_LIFETIME_MS / 1_000
     else if (options) throw new Error(`${collection}: an option of an index that Terraform does not set`)
   }

@@ -11,7 +11,7 @@ import {
 } from '../../patient/schemas/test-result.ts'
 import { Concept, Period, Quantity } from '../../patient/schemas/values.ts'
 import type { Api } from './document.ts'
-import { GatewayError, gatewayResponses } from './gateway.ts'
+import { GatewayError, gatewayInfo, gatewayResponseHeaders, gatewayResponses } from './gateway.ts'
 
 // The service neither listens nor connects while its routes are read
 const settings = {
@@ -31,28 +31,17 @@ const VERSION = '"0198c1f2-7a3b-7000-8000-0f3f2f6a1c11"'
 export const patientApi: Api = {
   build: (onRoute) => buildApp(loadConfig(settings), { onRoute }),
   openapi: {
+    ...gatewayInfo,
     info: {
       title: 'Patient API',
       version: '1.0.0',
       description: 'Patient records and test results. Every interaction is recorded in an audit register: ' +
         'writes before they are applied, reads before the response is sent.'
     },
-    servers: [{
-      url: 'https://{gateway}',
-      description: 'The gateway',
-      variables: { gateway: { default: 'gateway.example.com' } }
-    }],
     tags: [
       { name: 'patients', description: 'Patients' },
       { name: 'tests', description: 'Test results of a patient' }
-    ],
-    security: [{ subscriptionKeyHeader: [] }, { subscriptionKeyQuery: [] }],
-    components: {
-      securitySchemes: {
-        subscriptionKeyHeader: { type: 'apiKey', in: 'header', name: 'Ocp-Apim-Subscription-Key' },
-        subscriptionKeyQuery: { type: 'apiKey', in: 'query', name: 'subscription-key' }
-      }
-    }
+    ]
   },
   tagOf: (url) => url.startsWith('/patient') ? (url.includes('/tests') ? 'tests' : 'patients') : undefined,
   schemas: {
@@ -160,17 +149,9 @@ export const patientApi: Api = {
       description: 'The next page, if there is one (RFC 8288)',
       example: '</patient/search?limit=100&sort=id&cursor=…>; rel="next"'
     },
-    'Retry-After': {
-      statuses: [403, 409, 429, 503], description: 'Seconds to wait before the next attempt', example: 1
-    },
     'Accept-Encoding': {
       statuses: [415], description: 'The encoding that the service accepts', example: 'identity'
     },
-    'WWW-Authenticate': {
-      statuses: [401],
-      description: 'How to send the key',
-      example: 'AzureApiManagementKey realm="https://gateway.example.com",' +
-        'name="Ocp-Apim-Subscription-Key",type="header"'
-    }
+    ...gatewayResponseHeaders
   }
 }

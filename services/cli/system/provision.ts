@@ -30,6 +30,12 @@ export interface Wanted {
   audit: WantedDatabase
 }
 
+/** The keys that people are told. */
+export interface LocalKeys {
+  client: string
+  auditor: string
+}
+
 /** Sets a secret to what `wanted` returns, unless it has this value already. Fulfilled with the value. */
 type Ensure = (name: string, wanted: (before: string | undefined) => string) => Promise<string>
 
@@ -40,7 +46,7 @@ const AUTHENTICATION_FAILED = 18
  * Fills a vault as its deployer, as Terraform does on Azure: with the first keys and the connection strings
  * of the databases, whose users it creates. Every step can be repeated after an interruption.
  *
- * @returns the subscription key of the product `client`, and the public keys of log and witness
+ * @returns the subscription keys of a client and of an auditor, and the public keys of log and witness
  * @throws {StartError} a database has users with other passwords
  */
 export async function provision (vault: SecretClient, wanted: Wanted) {
@@ -53,18 +59,19 @@ export async function provision (vault: SecretClient, wanted: Wanted) {
   }
 
   const ensureKey = (name: string) => ensure(name, (before) => before ?? firstKeys[name] ?? randomSecret())
-  const keys = ['patient-host-key', 'audit-host-key', 'patient-data-key']
+  const hostKeys = ['patient-host-key', 'audit-host-key', 'audit-query-key', 'patient-data-key']
   const [subscriptions, logKey, witnessKey] = await Promise.all([
     ensure('gateway-subscription-keys', (before) => subscriptionKeys(before, subscriptionKey)),
     ensureKey('audit-log-key'),
     ensureKey('witness-key'),
-    ...keys.map(ensureKey)
+    ...hostKeys.map(ensureKey)
   ])
   const admin = await provisionDatabase(ensure, 'patient', patient)
   const sameServer = audit.server?.address === patient.server?.address
   await provisionDatabase(ensure, 'audit', audit, sameServer ? admin : undefined)
-  const key: string = JSON.parse(subscriptions)['local-client'].key
-  return { subscriptionKey: key, publicKeys: publicKeysOf(logKey, witnessKey) }
+  const { 'local-client': client, 'local-auditor': auditor } = JSON.parse(subscriptions)
+  const keys: LocalKeys = { client: client.key, auditor: auditor.key }
+  return { keys, publicKeys: publicKeysOf(logKey, witnessKey) }
 }
 
 async function read (vault: SecretClient, name: string) {
@@ -77,10 +84,11 @@ async function read (vault: SecretClient, name: string) {
 }
 
 function subscriptionKeys (before = '{}', subscriptionKey?: string) {
-  const { 'local-client': client, 'local-reader': reader } = JSON.parse(before)
+  const { 'local-client': client, 'local-reader': reader, 'local-auditor': auditor } = JSON.parse(before)
   return JSON.stringify({
     'local-client': { product: 'client', key: subscriptionKey ?? client?.key ?? randomSecret() },
-    'local-reader': { product: 'reader', key: reader?.key ?? randomSecret() }
+    'local-reader': { product: 'reader', key: reader?.key ?? randomSecret() },
+    'local-auditor': { product: 'auditor', key: auditor?.key ?? randomSecret() }
   })
 }
 

@@ -12,6 +12,7 @@ const Settings = Type.Object({
   ...TelemetrySettings,
   ...DrainSettings,
   PATIENT_URL: Type.String({ format: 'http-url' }),
+  AUDIT_URL: Type.String({ format: 'http-url' }),
   /** Calls a minute for each subscription; 0 is no limit. */
   RATE_LIMIT: Type.Integer({ default: 0, minimum: 0 }),
   /** Calls a day for each subscription; 0 is no limit. */
@@ -27,7 +28,11 @@ const Settings = Type.Object({
   POLICIES_DIR: Type.String({ default: POLICIES_DIR })
 })
 
-const secrets = { 'patient-host-key': 'host-key', 'gateway-subscription-keys': 'json' } as const
+const secrets = {
+  'patient-host-key': 'host-key',
+  'audit-query-key': 'host-key',
+  'gateway-subscription-keys': 'json'
+} as const
 
 export type Config = ReturnType<typeof loadConfig>
 

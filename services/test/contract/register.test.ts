@@ -264,6 +264,8 @@ test('a caller from an address that is not allowed is a 403', async (t) => {
         AUDIT_DB_CONNECTION: run.audit.connection,
         DATABASE_NAME: run.audit.database,
         AUDIT_HOST_KEY: keys['audit-host-key'],
+        AUDIT_QUERY_KEY: keys['audit-query-key'],
+        AUDIT_LOG_KEY: 'k'.repeat(43),
         ...settings
       },
       stdio: 'ignore'

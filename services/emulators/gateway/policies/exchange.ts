@@ -16,7 +16,9 @@ export class PolicyResponse {
 
 /** What expressions read: the `context` of API Management. */
 export interface Context {
-  readonly request: Pick<FastifyRequest, 'id' | 'ip' | 'method' | 'subscription' | 'url'>
+  readonly request: Pick<
+    FastifyRequest, 'id' | 'ip' | 'method' | 'params' | 'routeOptions' | 'subscription' | 'url'
+  >
   /** The header fields that are sent to the service, by their names in lower case. */
   readonly headers: IncomingHttpHeaders
   /** The response of the service, once there is one. */

@@ -2,7 +2,8 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { refuse, type Place } from './elements.ts'
 import type { Evaluate } from './exchange.ts'
 import {
-  CASTS, MEMBERS, OPERATORS, VALUES, apply, cast, propertyAt, unquote, variable, type Type, type Typed
+  CASTS, MEMBERS, OPERATORS, VALUES, apply, cast, parameter, propertyAt, unquote, variable, type Type,
+  type Typed
 } from './operands.ts'
 
 // Strings, numbers, casts, properties, names with their members, members of other values, operators
@@ -90,6 +91,7 @@ class Parser {
     }
     if (token === 'new JObject') return this.#newObject()
     if (token === 'context.Variables') return this.#variable()
+    if (token === 'context.Request.MatchedParameters') return this.#parameter()
     if (token === 'context.Request.Headers.GetValueOrDefault') return this.#header(({ headers }) => headers)
     if (token === 'context.Response.Headers.GetValueOrDefault') {
       return this.#header(({ response }) => response?.headers)
@@ -136,6 +138,12 @@ class Parser {
     const name = unquote(token)
     if (!this.#variables.has(name)) refuse(this.#place, `no statement sets the variable ${name}`)
     return variable(name)
+  }
+
+  /** A parameter of the operation's path. */
+  #parameter (): Typed {
+    const token = this.#tokens[this.#next++]
+    return token?.startsWith('[') ? parameter(unquote(token)) : this.#refuse()
   }
 
   #header (fields: Evaluate<IncomingHttpHeaders | undefined>): Typed {

@@ -11,6 +11,7 @@ const opens: Record<string, string> = {
   'audit-host-key': 'patient audit rotation* deployer*',
   'audit-log-key': 'audit rotation* deployer*',
   'witness-key': 'witness rotation* deployer*',
+  'audit-query-key': 'gateway audit rotation* deployer*',
   'patient-data-key': 'patient rotation* deployer*',
   'patient-db-connection': 'patient rotation* deployer*',
   'audit-db-connection': 'audit rotation* deployer*',
