@@ -10,9 +10,10 @@ import { recordMetric } from '#common/telemetry/metrics.ts'
 import { runInOperations } from '#common/telemetry/operation.ts'
 import type { AuditRecord, Receipt, StoredRecord } from '#common/audit-record.ts'
 import { RecordIdReused, RegisterBusy } from './errors.ts'
+import { queryFields } from './queries/fields.ts'
 import { RecordQueue, type Entry, type NewRecord } from './queue.ts'
 
-const BLOCKS = 'blocks'
+export const BLOCKS = 'blocks'
 const GATHERING_MS = 2
 const RETRY_MS = 100
 /** The size of what the register adds to a record, with some margin. */
@@ -20,11 +21,10 @@ const ADDED_BYTES = 256
 
 export const registerIndexes: Index[] = [
   { collection: BLOCKS, key: { chain: 1, firstSeq: 1 } },
+  { collection: BLOCKS, key: { from: 1, _id: 1 } },
+  { collection: BLOCKS, key: { to: 1, _id: 1 } },
   { collection: BLOCKS, key: { 'records.id': 1 } },
-  { collection: BLOCKS, key: { 'records.operationId': 1 } },
-  { collection: BLOCKS, key: { 'records.resource.id': 1 } },
-  { collection: BLOCKS, key: { 'records.resource.patientId': 1 } },
-  { collection: BLOCKS, key: { 'records.disclosed.id': 1 } }
+  ...queryFields.map((field) => ({ collection: BLOCKS, key: { [`records.${field}`]: 1, to: 1 } as const }))
 ]
 
 export interface Block {
@@ -33,6 +33,9 @@ export interface Block {
   _shardKey: string
   chain: string
   firstSeq: number
+  /** The smallest and the largest `createdDate` of the records. */
+  from: Date
+  to: Date
   records: StoredRecord[]
 }
 
@@ -129,7 +132,8 @@ export class Register {
     const firstSeq = this.#nextSeq
     const records = entries.map(({ record }, i) => ({ ...record, seq: firstSeq + i }))
     this.#isBusy = entries.length > 1
-    await this.#insert({ _id: `${chain}:${firstSeq}`, _shardKey: chain, chain, firstSeq, records })
+    const span = spanOf(records)
+    await this.#insert({ _id: `${chain}:${firstSeq}`, _shardKey: chain, chain, firstSeq, ...span, records })
     this.#nextSeq += entries.length
     recordMetric('audit.batch.size', entries.length)
     recordMetric('audit.batch.wait', performance.now() - entries[0]!.queued)
@@ -165,6 +169,12 @@ export class Register {
   get #blocks () {
     return this.#database.collection<Block>(BLOCKS)
   }
+}
+
+/** The smallest and the largest date of `records`. */
+function spanOf (records: StoredRecord[]) {
+  const dates = records.map(({ createdDate }) => createdDate.getTime())
+  return { from: new Date(Math.min(...dates)), to: new Date(Math.max(...dates)) }
 }
 
 /** Runs `work` as part of the operations of all `entries`. */

@@ -5,7 +5,8 @@ import { RecordQueue, type NewRecord } from '../queue.ts'
 import { Register, type Block } from '../register.ts'
 import { record } from './app.ts'
 
-const newRecord = (id: number) => ({ ...record(), id: String(id) }) as unknown as NewRecord
+const newRecord = (id: number) =>
+  ({ ...record(), id: String(id), createdDate: new Date() }) as unknown as NewRecord
 const busy = { code: 'REGISTER_BUSY' }
 
 test('at most 10,000 records wait', async (t) => {

@@ -126,7 +126,7 @@ test('a block of another writer under the same id starts a new chain', async (t)
   await post(record())
   const chain = (await blocks())[0]!.chain
   await db.collection<Block>('blocks')
-    .insertOne({ _id: `${chain}:2`, _shardKey: chain, chain, firstSeq: 2, records: [] })
+    .insertOne({ ...(await blocks())[0]!, _id: `${chain}:2`, firstSeq: 2, records: [] })
   t.equal((await post(record())).statusCode, 503)
   t.equal((await post(record())).statusCode, 201)
   t.equal((await blocks()).at(-1)!.firstSeq, 1)
