@@ -2,6 +2,8 @@ import { createReadStream } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { Binary } from 'mongodb'
+import type { Block } from '#common/transparency/documents.ts'
 
 /**
  * The files of archived records: a line of JSON for the file, then one for each record.
@@ -110,4 +112,12 @@ function startBlock ({ block, previous }: ArchivedRecord): ArchivedBlock {
     ...previous && { previous: Buffer.from(previous, 'base64') },
     lines: []
   }
+}
+
+/** The block as it was stored, but for the dates of its records, which are strings. */
+export function blockOf ({ _id, chain, firstSeq, previous, lines }: ArchivedBlock): Block {
+  const binary = (base64: string) => new Binary(Buffer.from(base64, 'base64'))
+  const records = lines.map(({ record, salt }) => ({ ...record, ...salt && { salt: binary(salt) } }))
+  const block = { _id, chain, firstSeq, records, ...previous && { previous: new Binary(previous) } }
+  return block as unknown as Block
 }

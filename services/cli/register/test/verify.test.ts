@@ -3,7 +3,7 @@ import { Binary, type Db, type Document } from 'mongodb'
 import t, { type Test } from 'tap'
 import { mongo } from '../../../common/test/mongo.ts'
 import { cosignerOf, formatNote, parseVerifierKey, signerOf } from '#common/transparency/notes.ts'
-import type { Batch, Block, SaltedRecord, Span, StoredCheckpoint } from '../verify/documents.ts'
+import type { Batch, Block, SaltedRecord, Span, StoredCheckpoint } from '#common/transparency/documents.ts'
 import { Findings, type Finding } from '../verify/findings.ts'
 import { registerOf, verifyRegister, type Options } from '../verify/verify.ts'
 import { ORIGIN, recordOf, writeLog } from './written-log.ts'
@@ -180,7 +180,8 @@ const cases: Case[] = [
   }, [/^key unknown: example\.org\/register\+\S+ is not signed by a key before it$/]],
   ['an old service stores unlinked blocks', async ({ blocks }) => {
     const records = [recordOf(1, new Date(0))].map(({ salt, ...record }) => record)
-    await blocks.insertOne({ _id: 'ffff:1', _shardKey: 'ffff', chain: 'ffff', firstSeq: 1, records })
+    const [from, to] = [new Date(0), new Date(0)]
+    await blocks.insertOne({ _id: 'ffff:1', _shardKey: 'ffff', chain: 'ffff', firstSeq: 1, from, to, records })
   }, [/^not linked: block ffff:1 is not linked and not in the log$/]]
 ]
 

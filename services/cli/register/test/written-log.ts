@@ -4,7 +4,8 @@ import { formatCheckpoint } from '#common/transparency/checkpoints.ts'
 import type { Signer } from '#common/transparency/notes.ts'
 import { TILE_HEIGHT, TILE_WIDTH } from '#common/transparency/tiles.ts'
 import { leafHash, TreeBuilder } from '#common/transparency/tree.ts'
-import { blockHash, commitmentOf, type SaltedRecord, type Span } from '../verify/documents.ts'
+import { blockHash, commitmentOf } from '#common/transparency/commitment.ts'
+import { rangesOf, type SaltedRecord, type Span } from '#common/transparency/documents.ts'
 
 export const ORIGIN = 'example.org/register'
 const SHARD = { _shardKey: '0' }
@@ -36,7 +37,7 @@ export async function writeLog (db: Db, options: WrittenOptions) {
   await db.collection<{ _id: string }>('blocks').createIndex({ chain: 1, firstSeq: 1 })
   await db.collection<{ _id: string }>('blocks').createIndex({ 'records.resource.id': 1 })
   await db.collection<{ _id: string }>('chains')
-    .insertMany(ids.map((_id) => ({ _id, ...SHARD, startedDate: new Date(start) })))
+    .insertMany(ids.map((_id) => ({ _id, ...SHARD, startedDate: new Date(start), ended: false })))
   await db.collection<{ _id: string }>('logKeys')
     .insertOne({ _id: signer.vkey, ...SHARD, date: new Date(start) } as never)
 
@@ -54,6 +55,7 @@ export async function writeLog (db: Db, options: WrittenOptions) {
       ...SHARD,
       count: tree.size - batch.firstIndex,
       spans: batch.spans,
+      ranges: rangesOf(batch.spans),
       open,
       date: at
     } as never)
@@ -92,7 +94,7 @@ export async function writeLog (db: Db, options: WrittenOptions) {
       from: date(i),
       to: date(i + count - 1)
     })
-    chain.previous = blockHash(chain.previous, _id, commitments)
+    chain.previous = blockHash({ previous: new Binary(chain.previous), _id }, commitments)
     chain.next += count
     const span = batch.spans.find((one) => one.chain === chain.id)
     // A span of each block, so that the order of the log is the order of writing

@@ -1,7 +1,7 @@
 import type { Collection } from 'mongodb'
-import { ArchiveError, archiveFiles, readArchive, type ArchivedBlock } from '../archive/files.ts'
+import { ArchiveError, archiveFiles, blockOf, readArchive, type ArchivedBlock } from '../archive/files.ts'
 import type { Archive } from '../archive/documents.ts'
-import type { Block } from './documents.ts'
+import type { Block } from '#common/transparency/documents.ts'
 import type { Findings } from './findings.ts'
 
 const REFRESH_MS = 1_000
@@ -25,7 +25,7 @@ export class ArchiveReader {
   /** Files that have entries from here on. */
   #files: File[] = []
   #spans = new Map<string, Archive['spans']>()
-  #known = new Map<number, Archive>()
+  #known = new Map<string, Archive>()
   #refreshed = -Infinity
 
   constructor (archives: Collection<Archive>, dir: string | undefined, findings: Findings) {
@@ -43,7 +43,7 @@ export class ArchiveReader {
   async refresh () {
     this.#refreshed = performance.now()
     const present = this.#dir ? await archiveFiles(this.#dir) : []
-    for await (const archive of this.#archives.find().sort({ _id: 1 })) {
+    for await (const archive of this.#archives.find()) {
       if (this.#known.has(archive._id)) continue
       this.#known.set(archive._id, archive)
       for (const span of archive.spans) {
@@ -74,7 +74,7 @@ export class ArchiveReader {
     for (const file of this.#files.filter(({ first }) => first <= index)) {
       const block = await this.#advance(file, index)
       const line = block?.lines.find((one) => one.record.seq === seq)
-      if (block && block.chain === chain && line) return toBlock(block)
+      if (block && block.chain === chain && line) return blockOf(block)
     }
     return undefined
   }
@@ -97,8 +97,4 @@ export class ArchiveReader {
       return undefined
     }
   }
-}
-
-function toBlock ({ lines, ...block }: ArchivedBlock): Block {
-  return { ...block, records: lines.map(({ record, salt }) => ({ ...record, salt })) } as unknown as Block
 }

@@ -1,6 +1,6 @@
 import type { ArchiveReader } from './archive-reader.ts'
 import { Chain, type ReadRecord } from './chain.ts'
-import type { Batch, Span } from './documents.ts'
+import type { Batch, Span } from '#common/transparency/documents.ts'
 import type { Findings } from './findings.ts'
 import type { Leaves } from './leaves.ts'
 import type { Register } from './verify.ts'

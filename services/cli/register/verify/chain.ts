@@ -1,5 +1,6 @@
 import type { Collection } from 'mongodb'
-import { blockHash, commitmentOf, type Block, type SaltedRecord } from './documents.ts'
+import { blockHash, commitmentOf, NO_PREVIOUS } from '#common/transparency/commitment.ts'
+import type { Block, SaltedRecord } from '#common/transparency/documents.ts'
 import type { Findings } from './findings.ts'
 
 const PAGE_BLOCKS = 200
@@ -7,7 +8,6 @@ const MAX_MISSING = 1_000
 /** More than a block ever has. */
 const MAX_RECORDS = 100_000
 const BACKWARDS = { chain: -1, firstSeq: -1 } as const
-const NO_PREVIOUS = Buffer.alloc(32)
 
 /** Finds an archived block: the one that has record `seq` of `chain`, whose entry is `index`. */
 export type FindArchived = (chain: string, seq: number, index: number) => Promise<Block | undefined>
@@ -57,7 +57,7 @@ export class Chain {
     if (!before) return chain
     const next = before.firstSeq + before.records.length
     if (next > from) chain.#pages = new BlockPages(blocks, id, before.firstSeq)
-    else chain.#last = { hash: hashOf(before, before.records.map(commitmentOf)), next }
+    else chain.#last = { hash: blockHash(before, before.records.map(commitmentOf)), next }
     return chain
   }
 
@@ -133,7 +133,7 @@ export class Chain {
     const next = block.firstSeq + records.length
     const commitments = records.map((read) => read?.commitment ?? NO_PREVIOUS)
     this.#last = isComplete && !isCut
-      ? { hash: hashOf(block, commitments), next }
+      ? { hash: blockHash(block, commitments), next }
       : undefined
     this.#position = Math.max(next, block.firstSeq)
     this.#current = { block, records, next }
@@ -167,10 +167,6 @@ export class Chain {
     if (from.getTime() === Math.min(...times) && to.getTime() === Math.max(...times)) return
     this.#findings.add('chain broken', `block ${_id} has dates that are not those of its records`)
   }
-}
-
-function hashOf ({ previous, _id }: Block, commitments: Buffer[]) {
-  return blockHash(previous?.buffer ?? NO_PREVIOUS, _id, commitments)
 }
 
 /** Reads blocks in pages of up to 16 MiB, the next page while one is used. */

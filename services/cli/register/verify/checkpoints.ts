@@ -3,7 +3,7 @@ import { parseCheckpoint, type Checkpoint } from '#common/transparency/checkpoin
 import {
   NoteError, parseNote, parseSignature, verifiedSignatures, type VerifierKey
 } from '#common/transparency/notes.ts'
-import type { StoredCheckpoint } from './documents.ts'
+import type { StoredCheckpoint } from '#common/transparency/documents.ts'
 import type { Findings } from './findings.ts'
 
 const WITNESS_GRACE_MS = 10 * 60_000

@@ -1,7 +1,7 @@
 import {
   parseNote, parseVerifierKey, verifiedSignatures, type VerifierKey
 } from '#common/transparency/notes.ts'
-import type { LogKey } from './documents.ts'
+import type { LogKey } from '#common/transparency/documents.ts'
 import type { Findings } from './findings.ts'
 
 /**

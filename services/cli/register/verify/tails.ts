@@ -1,6 +1,6 @@
 import type { Archive } from '../archive/documents.ts'
 import type { BatchStream, Position } from './batches.ts'
-import type { Batch, Block, ChainDocument } from './documents.ts'
+import type { Batch, Block, ChainDocument } from '#common/transparency/documents.ts'
 import type { Findings } from './findings.ts'
 import type { Register } from './verify.ts'
 

@@ -1,7 +1,7 @@
 import type { Collection } from 'mongodb'
 import { TILE_HEIGHT, TILE_WIDTH } from '#common/transparency/tiles.ts'
 import { HASH_BYTES, leafHash, nodeHash, type GetNode } from '#common/transparency/tree.ts'
-import type { Tile } from './documents.ts'
+import type { Tile } from '#common/transparency/documents.ts'
 import type { Findings } from './findings.ts'
 
 const PAGE_TILES = 64
