@@ -51,12 +51,13 @@ async function main () {
     if (!isHold(text)) throw new StartError('--hold and --release take "patient ID"')
   }
   const date = before === undefined ? undefined : new Date(before)
-  if (date && !(date < new Date())) throw new StartError('--before takes a date in the past, such as 2026-11-28')
+  if (date && !(date < new Date())) throw new StartError('--before takes a past date, such as 2026-11-28')
 
   const config = loadConfig(process.env)
   const { client, db } = await openRegister(config, 'rotation', 'audit-db-admin-connection')
   try {
-    await changeHolds(db.collection<Hold>('holds'), hold, release, holds)
+    const [added, released] = [hold, release].map((texts) => texts.map((text) => text.toLowerCase()))
+    await changeHolds(db.collection<Hold>('holds'), added!, released!, holds)
     if (!date) return
     const count = await archive(db, { before: date, dir: resolve(dir ?? `${config.LOCAL_DIR}/archive`) })
     process.stdout.write(`${count.toLocaleString('en')} records archived\n`)

@@ -105,7 +105,7 @@ function linesOf (summary: Summary, isPinned: boolean, seconds: number, count: n
     ...waiting > 0 ? [`${number(waiting)} records are newer than the log`] : [],
     ...archives.map(({ file, count, date }) =>
       `${number(count)} records were archived in ${file} on ${date.toISOString()}`),
-    ...unread > 0 ? [`${number(unread)} archived records were not read: --archive names their directory`] : [],
+    ...unread > 0 ? [`${number(unread)} are archived and not read: --archive names their directory`] : [],
     ...witnessed.map(({ name, isChecked, size, first, last }) =>
       `${name} witnesses since ${first.toISOString()}: ${number(size)} entries on ${last.toISOString()}` +
       `${isChecked ? '' : ' (not checked: give its key with --witness)'}`),

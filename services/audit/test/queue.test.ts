@@ -38,7 +38,11 @@ test('closing waits until the queue is stored, and later records are refused', a
       stored.push(block)
     }
   }
-  const database = { run: (work: () => Promise<unknown>) => work(), collection: () => collection }
+  const database = {
+    run: (work: () => Promise<unknown>) => work(),
+    insertOnce: async () => {},
+    collection: () => collection
+  }
   const register = new Register(database as unknown as Database, pino({ level: 'silent' }))
   const receipts = [register.append(record() as never, 'one'), register.append(record() as never, 'two')]
   await begun.promise

@@ -100,7 +100,8 @@ async function finish (
   archive: Archive, register: Register, dir: string, db: Db, onStep: (step: string) => void
 ) {
   const path = join(dir, archive.file)
-  const sha256 = await sha256Of(path).catch(() => { throw new StartError(`${archive.file} is not in ${dir}`) })
+  const missing = () => { throw new StartError(`${archive.file} is not in ${dir}`) }
+  const sha256 = await sha256Of(path).catch(missing)
   if (sha256 !== archive.sha256) throw new StartError(`${archive.file} was changed`)
   const blocks = await checkFile(path, register)
   onStep('record')

@@ -53,7 +53,7 @@ class Indexes {
     this.#batches = batches
   }
 
-  /** The index of a block's first entry; undefined if its entries do not follow each other, or are not there. */
+  /** The index of a block's first entry; undefined if its entries are not there or not together. */
   async find ({ chain, firstSeq, records }: Block) {
     const last = firstSeq + records.length - 1
     for (const batch of this.#recent) {

@@ -103,7 +103,7 @@ const cases: Case[] = [
   ['a chain is removed, with its announcement', async ({ db, blocks, chains }) => {
     await blocks.deleteMany({ chain: chains[1]!.id })
     await db.collection<{ _id: string }>('chains').deleteOne({ _id: chains[1]!.id })
-  }, Array.from({ length: 40 }, () => /^record missing: records \d+1 to \d+0 |^record missing: records 1 to 10 /)],
+  }, Array(40).fill(/^record missing: records \d*1 to \d+0 of chain /)],
   ['a block is inserted between others', async ({ blocks, block }) => {
     const one = await block(7)
     await blocks.insertOne({ ...one, _id: `${one.chain}:75`, firstSeq: 75 })
@@ -131,7 +131,8 @@ const cases: Case[] = [
     await blocks.updateOne({ _id }, { $set: { records: records.with(2, records[5]!).with(5, records[2]!) } })
   }, [/^chain broken: block \S+ has records out of order$/]],
   ['a link is changed', async ({ blocks, block }) => {
-    await blocks.updateOne({ _id: (await block(7))._id }, { $set: { previous: new Binary(randomBytes(32)) } })
+    const previous = new Binary(randomBytes(32))
+    await blocks.updateOne({ _id: (await block(7))._id }, { $set: { previous } })
   }, [/^chain broken: block \S+:71 does not follow/]],
   ['the dates of a block are changed, which searches use', async ({ blocks, block }) => {
     await blocks.updateOne({ _id: (await block(7))._id }, { $set: { from: new Date(0), to: new Date(1) } })

@@ -45,7 +45,8 @@ export async function writeLog (db: Db, options: WrittenOptions) {
   const entries: Buffer[] = []
   const nodes: Buffer[][] = []
   const date = (i: number) => new Date(start + i)
-  let batch: { firstIndex: number, spans: Span[], blocks: object[] } = { firstIndex: 0, spans: [], blocks: [] }
+  const newBatch = () => ({ firstIndex: tree.size, spans: [] as Span[], blocks: [] as object[] })
+  let batch = newBatch()
   const flush = async (at: Date) => {
     if (batch.blocks.length === 0) return
     await db.collection('blocks').insertMany(batch.blocks)
@@ -69,7 +70,7 @@ export async function writeLog (db: Db, options: WrittenOptions) {
       cosignatures: witness ? [witness.sign(text, Math.floor(+at / 1_000))] : [],
       date: at
     } as never)
-    batch = { firstIndex: tree.size, spans: [], blocks: [] }
+    batch = newBatch()
   }
   for (let i = 0, turn = 0; i < records; turn++) {
     const chain = chains[turn % chains.length]!
@@ -108,7 +109,8 @@ export async function writeLog (db: Db, options: WrittenOptions) {
     const tiles = []
     for (let n = 0; n * TILE_WIDTH < hashes.length; n++) {
       const data = hashes.slice(n * TILE_WIDTH, (n + 1) * TILE_WIDTH)
-      tiles.push({ _id: `${level}/${n}`, ...SHARD, width: data.length, data: new Binary(Buffer.concat(data)) })
+      const bytes = new Binary(Buffer.concat(data))
+      tiles.push({ _id: `${level}/${n}`, ...SHARD, width: data.length, data: bytes })
     }
     if (tiles.length > 0) await db.collection<{ _id: string }>('tiles').insertMany(tiles)
   }
