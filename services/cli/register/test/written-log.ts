@@ -68,6 +68,7 @@ export async function writeLog (db: Db, options: WrittenOptions) {
       text,
       signatures: [signer.sign(text)],
       cosignatures: witness ? [witness.sign(text, Math.floor(+at / 1_000))] : [],
+      ...witness && { witnessedDate: at },
       date: at
     } as never)
     batch = newBatch()

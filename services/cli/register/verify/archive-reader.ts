@@ -17,8 +17,6 @@ interface File {
 
 /** Finds archived records, in the order of their entries. */
 export class ArchiveReader {
-  /** The number of records that are archived in files which are not at hand. */
-  unread = 0
   #archives: Collection<Archive>
   #dir: string | undefined
   #findings: Findings
@@ -33,6 +31,9 @@ export class ArchiveReader {
     this.#dir = dir
     this.#findings = findings
   }
+
+  /** Whether the files are at hand. */
+  get isRead () { return this.#dir !== undefined }
 
   /** All archives that the database names. */
   get archives () {

@@ -122,7 +122,8 @@ export class BatchStream {
   }
 
   #noteMissing (chain: string, seq: number, index: number) {
-    if (this.#options.archive.has(chain, seq)) this.unread++
+    const { archive } = this.#options
+    if (!archive.isRead && archive.has(chain, seq)) this.unread++
     else this.#options.findings.addRecord('record missing', chain, seq, index)
   }
 
