@@ -3,10 +3,12 @@ import { Binary, type Db, type Document } from 'mongodb'
 import t, { type Test } from 'tap'
 import { mongo } from '../../../common/test/mongo.ts'
 import { cosignerOf, formatNote, parseVerifierKey, signerOf } from '#common/transparency/notes.ts'
-import type { Batch, Block, SaltedRecord, Span, StoredCheckpoint } from '#common/transparency/documents.ts'
+import type {
+  Batch, Block, LogKey, SaltedRecord, Span, StoredCheckpoint
+} from '#common/transparency/documents.ts'
 import { Findings, type Finding } from '../verify/findings.ts'
 import { registerOf, verifyRegister, type Options } from '../verify/verify.ts'
-import { ORIGIN, recordOf, writeLog } from './written-log.ts'
+import { ORIGIN, recordOf, rewriteLog, writeLog } from './written-log.ts'
 
 const RECORDS = 1_200
 const signer = signerOf(ORIGIN, randomBytes(32))
@@ -114,7 +116,8 @@ const cases: Case[] = [
   }, [/^block inserted: block \S+:-9 is not where chain/]],
   ['a block is inserted in the last place', async ({ blocks, block }) => {
     const one = await block(7)
-    await blocks.insertOne({ ...one, _id: `${one.chain}:400`, firstSeq: 400, records: one.records.slice(0, 1) })
+    const records = one.records.slice(0, 1)
+    await blocks.insertOne({ ...one, _id: `${one.chain}:400`, firstSeq: 400, records })
   }, [/^block inserted: block \S+:400 is not where chain/]],
   ['a chain is inserted', async ({ blocks, block }) => {
     const one = await block(0)
@@ -144,6 +147,9 @@ const cases: Case[] = [
     await db.collection<{ _id: number }>('batches').deleteOne({ _id: 1_150 })
     await db.collection<{ _id: number }>('checkpoints').deleteOne({ _id: 1_200 })
   }, Array.from({ length: 5 }, () => /^not sequenced: records \d+ to \d+ of chain \S+, stored /)],
+  ['the last checkpoint is removed', async ({ db }) => {
+    await db.collection<{ _id: number }>('checkpoints').deleteOne({ _id: 1_200 })
+  }, [/^not sequenced: no checkpoint has the entries from 1150 on, added /]],
   ['a span is changed', async ({ db }) => {
     const batches = db.collection<Batch>('batches')
     const [span, ...spans] = (await batches.findOne({ _id: 500 }))!.spans as [Span, ...Span[]]
@@ -182,7 +188,8 @@ const cases: Case[] = [
   ['an old service stores unlinked blocks', async ({ blocks }) => {
     const records = [recordOf(1, new Date(0))].map(({ salt, ...record }) => record)
     const [from, to] = [new Date(0), new Date(0)]
-    await blocks.insertOne({ _id: 'ffff:1', _shardKey: 'ffff', chain: 'ffff', firstSeq: 1, from, to, records })
+    const chain = 'ffff'
+    await blocks.insertOne({ _id: 'ffff:1', _shardKey: chain, chain, firstSeq: 1, from, to, records })
   }, [/^not linked: block ffff:1 is not linked and not in the log$/]]
 ]
 
@@ -196,3 +203,66 @@ for (const [name, tamper, expected] of cases) {
     t.equal(lines.length, expected.length, lines.join('\n'))
   })
 }
+
+const forge = (blocks: Block[]) => { blocks[50]!.records[3]!.actor = 'another' }
+const trusted = { keys: [parseVerifierKey(signer.vkey)], witnesses: [parseVerifierKey(witness.vkey)] }
+
+t.test('whoever has the key and the database is found by what others signed', async (t) => {
+  const { db, found } = await written(t)
+  const kept = [await keptOf(db, 600), await keptOf(db, RECORDS)]
+  await rewriteLog(db, signer, forge, true)
+  t.strictSame((await found()).all, [], 'the register alone shows nothing')
+  const { all } = await found({ kept })
+  t.match(all, [{ kind: 'tree differs', text: /^the entries of the log do not lead to kept, of size/ }])
+  const { all: cosigned } = await found(trusted)
+  t.match(cosigned[0], { kind: 'signature invalid', text: /^checkpoint \d+ has an invalid cosignature of / })
+  await rewriteLog(db, signer, forge, false)
+  const { all: unsigned } = await found(trusted)
+  t.match(unsigned, [{ kind: 'not witnessed', text: 'no checkpoint is signed by example.org/witness' }])
+})
+
+t.test('a log that was cut off is found by a checkpoint that somebody kept', async (t) => {
+  const { db, blocks, chains, found } = await written(t)
+  const kept = [await keptOf(db, RECORDS)]
+  const later = { _id: { $gte: 600 as never } }
+  const last = (await db.collection<Batch>('batches').findOne({ _id: 550 }))!
+  for (const { chain, next } of last.open) await blocks.deleteMany({ chain, firstSeq: { $gte: next } })
+  await db.collection('batches').deleteMany(later)
+  await db.collection('checkpoints').deleteMany({ _id: { $gt: 600 as never } })
+  t.equal(chains.length, 3)
+  t.strictSame((await found()).all, [], 'the register alone shows nothing')
+  t.strictSame((await found({ kept })).all, [
+    { kind: 'tree differs', text: 'kept has 1200 entries, the log has 600' }
+  ])
+})
+
+t.test('another key is found by the one that the auditor knows', async (t) => {
+  const { db, found } = await written(t)
+  const kept = [await keptOf(db, 600)]
+  const stranger = signerOf(ORIGIN, randomBytes(32))
+  await rewriteLog(db, stranger, forge, false)
+  await db.collection('logKeys').deleteMany({})
+  await db.collection<LogKey>('logKeys').insertOne({ _id: stranger.vkey, _shardKey: '', date: new Date() })
+  const { all } = await found({ keys: trusted.keys })
+  t.match(all, [
+    { kind: 'key unknown', text: `${stranger.vkey} is not signed by a key before it` },
+    { kind: 'key unknown', text: `the log does not have ${signer.vkey}` },
+    { kind: 'signature invalid', text: '24 checkpoints from 50 to 1200 are not signed by a key of the log' }
+  ])
+  t.match((await found({ kept })).kinds, ['signature invalid', 'tree differs'])
+})
+
+t.test('a key that the one before it signed is accepted', async (t) => {
+  const { db, found } = await written(t)
+  const next = signerOf(ORIGIN, randomBytes(32))
+  const checkpoints = db.collection<StoredCheckpoint>('checkpoints')
+  const { text } = (await checkpoints.findOne({ _id: RECORDS }))!
+  await checkpoints.updateOne({ _id: RECORDS }, { $set: { signatures: [next.sign(text)] } })
+  const handover = `${ORIGIN}/keys\n${next.vkey}\n`
+  const note = formatNote(handover, [signer.sign(handover)])
+  await db.collection<LogKey>('logKeys').insertOne({ _id: next.vkey, _shardKey: '', date: new Date(), note })
+  t.strictSame((await found(trusted)).all, [])
+  const forged = { note: note.replace('/keys', '') }
+  await db.collection<LogKey>('logKeys').updateOne({ _id: next.vkey }, { $set: forged })
+  t.match((await found(trusted)).kinds, ['key unknown', 'signature invalid'])
+})

@@ -5,7 +5,9 @@ import type { Signer } from '#common/transparency/notes.ts'
 import { TILE_HEIGHT, TILE_WIDTH } from '#common/transparency/tiles.ts'
 import { leafHash, TreeBuilder } from '#common/transparency/tree.ts'
 import { blockHash, commitmentOf } from '#common/transparency/commitment.ts'
-import { rangesOf, type SaltedRecord, type Span } from '#common/transparency/documents.ts'
+import {
+  rangesOf, type Batch, type Block, type SaltedRecord, type Span, type StoredCheckpoint
+} from '#common/transparency/documents.ts'
 
 export const ORIGIN = 'example.org/register'
 const SHARD = { _shardKey: '0' }
@@ -43,7 +45,6 @@ export async function writeLog (db: Db, options: WrittenOptions) {
 
   const tree = new TreeBuilder()
   const entries: Buffer[] = []
-  const nodes: Buffer[][] = []
   const date = (i: number) => new Date(start + i)
   const newBatch = () => ({ firstIndex: tree.size, spans: [] as Span[], blocks: [] as object[] })
   let batch = newBatch()
@@ -81,9 +82,7 @@ export async function writeLog (db: Db, options: WrittenOptions) {
     const commitments = made.map(commitmentOf)
     for (const entry of commitments) {
       entries.push(entry)
-      tree.append(leafHash(entry), (level, _index, root) => {
-        if (level > 0 && level % TILE_HEIGHT === 0) (nodes[level / TILE_HEIGHT] ??= []).push(root)
-      })
+      tree.append(leafHash(entry))
     }
     const _id = `${chain.id}:${firstSeq}`
     batch.blocks.push({
@@ -106,16 +105,66 @@ export async function writeLog (db: Db, options: WrittenOptions) {
     if (batch.blocks.length === batchBlocks) await flush(date(i))
   }
   await flush(date(records))
-  for (const [level, hashes] of [entries, ...nodes.slice(1)].entries()) {
-    const tiles = []
+  await writeTiles(db, entries)
+  return { chains, tree, entries }
+}
+
+async function writeTiles (db: Db, entries: Buffer[]) {
+  const tree = new TreeBuilder()
+  const rows: Buffer[][] = [entries]
+  for (const entry of entries) {
+    tree.append(leafHash(entry), (level, _index, root) => {
+      if (level > 0 && level % TILE_HEIGHT === 0) (rows[level / TILE_HEIGHT] ??= []).push(root)
+    })
+  }
+  const tiles = []
+  for (const [level, hashes] of rows.entries()) {
     for (let n = 0; n * TILE_WIDTH < hashes.length; n++) {
       const data = hashes.slice(n * TILE_WIDTH, (n + 1) * TILE_WIDTH)
       const bytes = new Binary(Buffer.concat(data))
       tiles.push({ _id: `${level}/${n}`, ...SHARD, width: data.length, data: bytes })
     }
-    if (tiles.length > 0) await db.collection<{ _id: string }>('tiles').insertMany(tiles)
   }
-  return { chains, tree, entries }
+  await db.collection<{ _id: string }>('tiles').deleteMany({})
+  await db.collection<{ _id: string }>('tiles').insertMany(tiles)
+}
+
+/**
+ * Changes the register as somebody can who has the database and the key of `signer`: `change` changes blocks,
+ * and links, tiles, checkpoints and signatures follow.
+ *
+ * @param cosignatures whether those that witnesses made of the former checkpoints stay
+ */
+export async function rewriteLog (
+  db: Db, signer: Signer, change: (blocks: Block[]) => void, cosignatures: boolean
+) {
+  const stored = db.collection<Block>('blocks')
+  const blocks = await stored.find().sort({ chain: 1, firstSeq: 1 }).toArray()
+  change(blocks)
+  const entryOf = new Map<string, Buffer>()
+  const previous = new Map<string, Buffer>()
+  for (const block of blocks) {
+    const { chain, records } = block
+    block.previous = new Binary(previous.get(chain) ?? Buffer.alloc(32))
+    const commitments = records.map(commitmentOf)
+    records.forEach(({ seq }, i) => entryOf.set(`${chain}:${seq}`, commitments[i]!))
+    previous.set(chain, blockHash(block, commitments))
+    await stored.replaceOne({ _id: block._id }, block)
+  }
+  const tree = new TreeBuilder()
+  const entries: Buffer[] = []
+  const batches = await db.collection<Batch>('batches').find().sort({ _id: 1 }).toArray()
+  for (const { spans, _id, count } of batches) {
+    for (const { chain, from, to } of spans) {
+      for (let seq = from; seq <= to; seq++) entries.push(entryOf.get(`${chain}:${seq}`)!)
+    }
+    for (const entry of entries.slice(_id)) tree.append(leafHash(entry))
+    const text = formatCheckpoint({ origin: ORIGIN, size: _id + count, root: tree.root })
+    const signed = { root: new Binary(tree.root), text, signatures: [signer.sign(text)] }
+    const update = { $set: { ...signed, ...!cosignatures && { cosignatures: [] } } }
+    await db.collection<StoredCheckpoint>('checkpoints').updateOne({ _id: _id + count }, update)
+  }
+  await writeTiles(db, entries)
 }
 
 export function recordOf (seq: number, createdDate: Date): SaltedRecord {

@@ -62,11 +62,18 @@ export class BatchStream {
   }
 
   /** Takes the positions of the batches after the newest checkpoint, up to batch `last`. */
-  async passBeyond (size: number, last: number) {
-    const { batches } = this.#register
-    for await (const { spans } of batches.find({ _id: { $gte: size, $lte: last } }).sort({ _id: 1 })) {
-      for (const { chain, to, end } of spans) this.positions.set(chain, { next: to + 1, ended: end === true })
+  async passBeyond (size: number, last: number, expected: Date) {
+    const { batches, checkpoints } = this.#register
+    let late: Batch | undefined
+    for await (const batch of batches.find({ _id: { $gte: size, $lte: last } }).sort({ _id: 1 })) {
+      if (batch.date < expected) late ??= batch
+      for (const { chain, to, end } of batch.spans) {
+        this.positions.set(chain, { next: to + 1, ended: end === true })
+      }
     }
+    if (!late || await checkpoints.findOne({ _id: { $gt: late._id } }, { projection: { _id: 1 } })) return
+    const text = `no checkpoint has the entries from ${late._id} on, added ${late.date.toISOString()}`
+    this.#options.findings.add('not sequenced', text)
   }
 
   async #checkBatch (batch: Batch, end: number) {

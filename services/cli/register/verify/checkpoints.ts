@@ -51,6 +51,7 @@ export class Checkpoints {
   #next: StoredCheckpoint | null = null
   #kept: Expected[]
   #options: Options
+  #unsigned: { from: number, to: number, count: number } | undefined
 
   /** From `start` up to `end`, which are sizes. */
   constructor (stored: Collection<StoredCheckpoint>, start: number, end: number, options: Options) {
@@ -80,6 +81,17 @@ export class Checkpoints {
     return taken
   }
 
+  /** Reports checkpoints in succession that are not signed. */
+  finish () {
+    if (!this.#unsigned) return
+    const { from, to, count } = this.#unsigned
+    this.#unsigned = undefined
+    const text = count === 1
+      ? `checkpoint ${from} is not signed by a key of the log`
+      : `${count} checkpoints from ${from} to ${to} are not signed by a key of the log`
+    this.#options.findings.add('signature invalid', text)
+  }
+
   async close () {
     await this.#stored.close()
   }
@@ -103,6 +115,12 @@ export class Checkpoints {
     this.#setNextSize()
   }
 
+  #noteUnsigned (size: number) {
+    this.#unsigned ??= { from: size, to: size, count: 0 }
+    this.#unsigned.to = size
+    this.#unsigned.count++
+  }
+
   #setNextSize () {
     this.nextSize = Math.min(this.#next?._id ?? Infinity, this.#kept[0]?.size ?? Infinity)
   }
@@ -116,9 +134,8 @@ export class Checkpoints {
       findings.add('signature invalid', `${name} is not a checkpoint of this size`)
       return undefined
     }
-    if (!isSignedBy(keys, text, signatures)) {
-      findings.add('signature invalid', `${name} is not signed by a key of the log`)
-    }
+    if (isSignedBy(keys, text, signatures)) this.finish()
+    else this.#noteUnsigned(_id)
     this.#checkCosignatures(name, text, cosignatures, checkpoint, date)
     return { name, size: _id, root: checkpoint.root }
   }

@@ -4,7 +4,7 @@ export const FINDINGS = {
   'block inserted': 'a block that no replica stored in this place',
   'record missing': 'the log has an entry of a record that is neither stored nor archived',
   'record differs': 'a record is not what its entry in the log commits to',
-  'not sequenced': 'a record that the log should have long since',
+  'not sequenced': 'records that the log, or entries that a checkpoint, should have long since',
   'not linked': 'a block without a link to the one before that the log has not taken in',
   'batch differs': 'the batches have a gap or an overlap',
   'tile differs': 'a tile, or the entry of a record in it, is not what the records lead to',

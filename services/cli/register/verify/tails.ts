@@ -105,7 +105,7 @@ export class Tails {
       if (head.firstSeq > position.next) this.#addInserted(head)
       return
     }
-    if (end > position.next) await this.#readTail(head.chain, position)
+    if (end > position.next) await this.#readTail(head.chain, position, announced !== undefined)
     if (!head.end && announced?.ended) await this.#checkEmpty(announced)
     const isIdle = head.to && this.#idleSince && head.to < this.#idleSince
     if (!head.end && head.previous && isIdle) {
@@ -114,14 +114,16 @@ export class Tails {
     }
   }
 
-  async #readTail (chain: string, { next }: Position) {
+  async #readTail (chain: string, { next }: Position, isAnnounced: boolean) {
     const filter = { chain, firstSeq: { $gte: next } }
     const blocks = this.#register.blocks.find<Head>(filter, { projection: OF_HEAD })
       .sort({ chain: 1, firstSeq: 1 })
     for await (const { _id, firstSeq, records, previous } of blocks) {
-      if (!previous) this.#findings.add('not linked', `block ${_id} is not linked and not in the log`)
-      else if (records.length > 0) {
-        const { createdDate: date } = records[0]!
+      if (!previous && !isAnnounced) {
+        this.#findings.add('not linked', `block ${_id} is not linked and not in the log`)
+      } else if (records.length > 0) {
+        // Blocks from before the log enter it batch by batch
+        const date = previous ? records[0]!.createdDate : this.#options.lastBatch.date
         this.#waiting.push({ chain, from: firstSeq, to: firstSeq + records.length - 1, date })
       }
     }

@@ -6,7 +6,9 @@ import type { Archive } from '../archive/documents.ts'
 import { ArchiveReader } from './archive-reader.ts'
 import { BatchStream } from './batches.ts'
 import { Checkpoints, type KeptCheckpoint, type Witnessed } from './checkpoints.ts'
-import type { Batch, Block, ChainDocument, LogKey, StoredCheckpoint, Tile } from '#common/transparency/documents.ts'
+import type {
+  Batch, Block, ChainDocument, LogKey, StoredCheckpoint, Tile
+} from '#common/transparency/documents.ts'
 import type { Findings } from './findings.ts'
 import { trustedKeys } from './keys.ts'
 import { Leaves } from './leaves.ts'
@@ -94,13 +96,14 @@ export async function verifyRegister (register: Register, options: Options, find
     await leaves.checkCheckpoints()
     await stream.check(first, end)
     await leaves.finish()
+    checkpoints.finish()
     await checkElsewhere(checkpoints, leaves, newest, getNode, findings)
   } finally {
     await checkpoints.close()
   }
   let waiting = 0
   if (end === size && lastBatch) {
-    await stream.passBeyond(size, lastBatch._id)
+    await stream.passBeyond(size, lastBatch._id, new Date(+now - options.graceMs))
     const { archives } = archive
     const tails = { isWhole: first === 0, now, lastBatch, graceMs: options.graceMs, archives }
     waiting = await new Tails(register, stream, tails, findings).check()
