@@ -3,7 +3,10 @@ import { blockHash, commitmentOf, NO_PREVIOUS } from '#common/transparency/commi
 import type { Block, SaltedRecord } from '#common/transparency/documents.ts'
 import type { Findings } from './findings.ts'
 
-const PAGE_BLOCKS = 200
+const PAGE_BLOCKS = 32
+/** Where pages have few records, so that round trips do not limit the rate. */
+const LONG_PAGE_BLOCKS = 256
+const FEW_RECORDS = 500
 const MAX_MISSING = 1_000
 /** More than a block ever has. */
 const MAX_RECORDS = 100_000
@@ -177,6 +180,7 @@ class BlockPages {
   #after: { $gt: number } | { $gte: number } | undefined
   #page: Block[] = []
   #position = 0
+  #limit = PAGE_BLOCKS
   #following: Promise<Block[]> | undefined
 
   constructor (blocks: Collection<Block>, chain: string, from: number) {
@@ -190,6 +194,8 @@ class BlockPages {
     if (this.#position === this.#page.length) {
       this.#page = await (this.#following ?? this.#read())
       this.#position = 0
+      const count = this.#page.reduce((sum, { records }) => sum + records.length, 0)
+      this.#limit = count > FEW_RECORDS ? PAGE_BLOCKS : LONG_PAGE_BLOCKS
       const last = this.#page.at(-1)
       if (last) this.#after = { $gt: last.firstSeq }
       this.#following = this.#page.length > 1 ? this.#read() : undefined
@@ -213,7 +219,7 @@ class BlockPages {
 
   #read () {
     const filter = { chain: this.#chain, ...this.#after && { firstSeq: this.#after } }
-    return this.#blocks.find(filter, { singleBatch: true, batchSize: PAGE_BLOCKS })
-      .sort({ chain: 1, firstSeq: 1 }).limit(PAGE_BLOCKS).toArray()
+    return this.#blocks.find(filter, { singleBatch: true, batchSize: this.#limit })
+      .sort({ chain: 1, firstSeq: 1 }).limit(this.#limit).toArray()
   }
 }
