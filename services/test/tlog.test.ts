@@ -1,7 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { Binary } from 'mongodb'
 import t from 'tap'
 import { commitmentOf } from '#common/transparency/commitment.ts'
@@ -14,6 +17,7 @@ import {
 } from '#common/transparency/tree.ts'
 import { audit, queryKey, record } from '../audit/test/app.ts'
 import { sequenced } from '../audit/test/log/log.ts'
+import { archive } from '../cli/register/archive/archive.ts'
 import { buildPrograms, missingGo } from './tlog/programs.ts'
 
 // As .taprc has it, for a run without it: the first build downloads and compiles the modules
@@ -57,6 +61,20 @@ async function checkService () {
     const text = await get(`/audit/${id}/proof`)
     const commitment = commitmentOf({ ...stored, salt: new Binary(Buffer.from(others.salt, 'base64')) })
     await t.resolves(tlog('inclusion', origin, vkey, await file(text.body), await file(commitment)))
+
+    const dir = await mkdtemp(join(tmpdir(), 'archive-'))
+    t.teardown(() => rm(dir, { recursive: true }))
+    t.ok(await archive(db, { before: new Date(), dir }) > 0)
+    const name = (await readdir(dir)).find((one) => one.endsWith('.ndjson'))!
+    const [header, ...lines] = (await readFile(join(dir, name), 'utf8')).trimEnd().split('\n')
+    const { checkpoint } = JSON.parse(header!)
+    for (const line of [lines[0]!, lines.at(-1)!]) {
+      // As docs/register.md says
+      const { index, proof, record, salt } = JSON.parse(line)
+      const archived = ['c2sp.org/tlog-proof@v1', `index ${index}`, ...proof, '', checkpoint].join('\n')
+      const answer = { record, salt, proof: archived }
+      t.match(await checkProof([vkey, witness.vkey], answer), `record ${index} of `)
+    }
   })
 }
 
