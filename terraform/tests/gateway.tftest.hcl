@@ -15,7 +15,21 @@ variables {
   additional_locations = []
   cors_origins         = []
   custom_domain        = null
+  audit_urls           = { primary = "https://audit.mock.example", northeurope = "https://audit.mock-north.example" }
+  product_conditions = {
+    client  = "context.Operation.Id == \"load-access-log\""
+    auditor = "context.Api.Id == \"patient\" && context.Operation.Id != \"load-access-log\""
+  }
   documents = {
+    audit = {
+      openapi = "3.1.0"
+      info    = { title = "Audit API", version = "1" }
+      paths = {
+        "/audit"                          = { get = { operationId = "search-records" } }
+        "/audit/{id}"                     = { get = { operationId = "load-record" } }
+        "/patient/{patientId}/access-log" = { get = { operationId = "load-access-log" } }
+      }
+    }
     patient = {
       openapi = "3.1.0"
       info    = { title = "Patient API", version = "1" }
@@ -36,13 +50,13 @@ variables {
   patient_urls               = { primary = "https://patient.mock.example/patient", northeurope = "https://patient.mock-north.example/patient" }
   policies = {
     global  = "<policies><inbound /></policies>"
-    product = "<policies><inbound><base /><rate-limit calls=\"{{calls-per-minute}}\" renewal-period=\"60\" /><quota calls=\"{{calls-per-day}}\" renewal-period=\"86400\" /></inbound></policies>"
+    product = "<policies><inbound><base /><rate-limit calls=\"{{calls-per-minute}}\" renewal-period=\"60\" /><quota calls=\"{{calls-per-day}}\" renewal-period=\"86400\" /><choose><when condition='@(\"{{require-on-behalf-of}}\" == \"true\")' /></choose></inbound></policies>"
     patient = "<policies><inbound>\n    <base />\n<set-backend-service base-url=\"{{patient-backend-url}}\" /><set-header name=\"x-audit-actor\"><value>@(context.Subscription.Id)</value></set-header></inbound></policies>"
     echo    = "<policies><inbound><base /><return-response /></inbound></policies>"
   }
   products = {
     client = { display_name = "Client", calls_per_minute = 600, calls_per_day = 200000, apis = ["patient", "echo"] }
-    tester = { display_name = "Tester", calls_per_minute = 10, calls_per_day = 100, apis = ["echo"] }
+    tester = { display_name = "Tester", calls_per_minute = 10, calls_per_day = 100, apis = ["echo"], require_on_behalf_of = true }
   }
   publisher           = { name = "Mock", email = "mock@example.org" }
   resource_group_name = "rg-mock"
@@ -118,7 +132,7 @@ run "keys" {
   }
 
   assert {
-    condition     = azurerm_api_management_api.patient.import[0].content_format == "openapi+json" && toset(keys(jsondecode(azurerm_api_management_api.patient.import[0].content_value).paths)) == toset(["/", "/{patientId}/tests"]) && azurerm_api_management_api.patient.path == "patient"
+    condition     = azurerm_api_management_api.patient.import[0].content_format == "openapi+json" && toset(keys(jsondecode(azurerm_api_management_api.patient.import[0].content_value).paths)) == toset(["/", "/{patientId}/tests", "/{patientId}/access-log"]) && azurerm_api_management_api.patient.path == "patient"
     error_message = "The patient API is imported, with its operations relative to its path."
   }
 
@@ -153,13 +167,38 @@ run "keys" {
   }
 
   assert {
+    condition = (
+      strcontains(azurerm_api_management_product_policy.main["client"].xml_content, "\"{{require-on-behalf-of}}\"") &&
+      strcontains(azurerm_api_management_product_policy.main["tester"].xml_content, "\"{{tester-require-on-behalf-of}}\"")
+    )
+    error_message = "Each product has headers of its own that it requires."
+  }
+
+  assert {
+    condition = (
+      strcontains(azurerm_api_management_api_policy.audit["audit"].xml_content, "base-url=\"{{audit-backend-url}}/audit\"") &&
+      strcontains(azurerm_api_management_api_policy.audit["log"].xml_content, "base-url=\"{{audit-backend-url}}/log\"") &&
+      strcontains(azurerm_api_management_api_operation_policy.access_log["/patient/{patientId}/access-log"].xml_content, "base-url=\"{{audit-backend-url}}/patient\"") &&
+      azurerm_api_management_api_operation_policy.access_log["/patient/{patientId}/access-log"].operation_id == "load-access-log" &&
+      toset(keys(jsondecode(azurerm_api_management_api.audit["audit"].import[0].content_value).paths)) == toset(["/", "/{id}"]) &&
+      alltrue([for api in azurerm_api_management_api.audit : api.subscription_required])
+    )
+    error_message = "The audit service has the APIs audit and log, and the access log in the patient API."
+  }
+
+  assert {
     condition = { for name, value in azurerm_api_management_named_value.main : name => nonsensitive(value.value) } == {
-      calls-per-day           = "200000"
-      calls-per-minute        = "600"
-      key-vault-uri           = "https://kv-mock.vault.azure.net"
-      patient-backend-url     = "https://patient.mock.example/patient"
-      tester-calls-per-day    = "100"
-      tester-calls-per-minute = "10"
+      audit-backend-url             = "https://audit.mock.example"
+      calls-per-day                 = "200000"
+      calls-per-minute              = "600"
+      key-vault-uri                 = "https://kv-mock.vault.azure.net"
+      patient-backend-url           = "https://patient.mock.example/patient"
+      require-on-behalf-of          = "false"
+      require-purpose-of-use        = "false"
+      tester-calls-per-day          = "100"
+      tester-calls-per-minute       = "10"
+      tester-require-on-behalf-of   = "true"
+      tester-require-purpose-of-use = "false"
     } && !anytrue([for value in azurerm_api_management_named_value.main : value.secret])
     error_message = "Named values hold what differs between environments, and none is secret."
   }
@@ -288,7 +327,7 @@ run "tokens_instead_of_keys" {
   }
 
   assert {
-    condition     = !azurerm_api_management_api.patient.subscription_required && strcontains(azurerm_api_management_api_policy.patient.xml_content, "<validate-azure-ad-token ")
+    condition     = !azurerm_api_management_api.patient.subscription_required && strcontains(azurerm_api_management_api_policy.patient.xml_content, "<validate-azure-ad-token ") && length(azurerm_api_management_api_operation_policy.access_log) == 0 && azurerm_api_management_api.audit["audit"].subscription_required
     error_message = "Tokens replace keys."
   }
 

@@ -127,7 +127,7 @@ export class LogHead {
     if (!root.equals(await tree.root())) throw new LogDamaged(`the tiles do not lead to checkpoint ${size}`)
     const known = this.#tree
     if (known) {
-      const extended = await rootOfRange(0, known.size, tileNodes(this.#readTile))
+      const extended = await rootOfRange(0, known.size, tileNodes(size, this.#readTile))
       if (!extended.equals(await known.root())) {
         throw new LogDamaged(`checkpoint ${size} does not extend the tree of size ${known.size}`)
       }

@@ -39,12 +39,12 @@ export class TransparencyLog {
    * @throws {LogDamaged} tiles are missing
    */
   inclusionProof (index: number, size: number) {
-    return inclusionProof(index, size, this.#nodes())
+    return inclusionProof(index, size, this.#nodes(size))
   }
 
   /** The proof that the tree of `size` entries extends that of `oldSize`. @throws {LogDamaged} */
   consistencyProof (oldSize: number, size: number) {
-    return consistencyProof(oldSize, size, this.#nodes())
+    return consistencyProof(oldSize, size, this.#nodes(size))
   }
 
   /** What the witnesses of the log need of it. */
@@ -63,7 +63,7 @@ export class TransparencyLog {
     }
   }
 
-  #nodes () {
-    return tileNodes((level, index, width) => this.store.readTile(level, index, width))
+  #nodes (size: number) {
+    return tileNodes(size, (level, index, width) => this.store.readTile(level, index, width))
   }
 }

@@ -71,16 +71,19 @@ export class TileTree {
   }
 }
 
-/** The nodes of a tree from its tiles, each of which is read once. */
-export function tileNodes (readTile: ReadTile): GetNode {
+/** The nodes of the tree of `size` entries from its tiles, each of which is read once. */
+export function tileNodes (size: number, readTile: ReadTile): GetNode {
   const read = new Map<string, Promise<Buffer[]>>()
   return async (level, index) => {
     const { tileLevel, start, count } = placeOf(level, index)
     const offset = start % TILE_WIDTH
     const tile = Math.floor(start / TILE_WIDTH)
-    const key = `${tileLevel}/${tile}/${offset + count}`
-    if (!read.has(key)) read.set(key, readHashes(readTile, tileLevel, tile, offset + count))
-    return rootOfHashes(tileLevel, (await read.get(key)!).slice(offset))
+    const key = `${tileLevel}/${tile}`
+    if (!read.has(key)) {
+      const hashes = Math.floor(size / TILE_WIDTH ** tileLevel) - tile * TILE_WIDTH
+      read.set(key, readHashes(readTile, tileLevel, tile, Math.min(TILE_WIDTH, hashes)))
+    }
+    return rootOfHashes(tileLevel, (await read.get(key)!).slice(offset, offset + count))
   }
 }
 

@@ -12,6 +12,12 @@ variable "additional_locations" {
   nullable    = false
 }
 
+variable "audit_urls" {
+  type        = map(string)
+  description = "Address of the audit service without a path: primary, and by location in additional regions."
+  nullable    = false
+}
+
 variable "cors_origins" {
   type        = list(string)
   description = "Origins of web pages that may call the APIs; empty: no cross-origin calls."
@@ -28,6 +34,7 @@ variable "custom_domain" {
 
 variable "documents" {
   type = object({
+    audit   = any
     patient = any
   })
   description = "OpenAPI documents, decoded."
@@ -112,14 +119,22 @@ variable "policies" {
   nullable    = false
 }
 
+variable "product_conditions" {
+  type        = map(string)
+  description = "By product, the C# condition of the calls that it refuses; other products have that of client."
+  nullable    = false
+}
+
 variable "products" {
   type = map(object({
-    display_name     = string
-    calls_per_minute = number
-    calls_per_day    = number
-    apis             = list(string)
+    display_name           = string
+    calls_per_minute       = number
+    calls_per_day          = number
+    apis                   = list(string)
+    require_on_behalf_of   = optional(bool, false)
+    require_purpose_of_use = optional(bool, false)
   }))
-  description = "Products: the APIs that each includes, and the limits for each subscription."
+  description = "Products: the APIs that each includes, the limits for each subscription, and whether requests must say on whose behalf and for which purpose they are."
   nullable    = false
 }
 
