@@ -1,22 +1,82 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Binary } from 'mongodb'
 import t from 'tap'
+import { commitmentOf } from '#common/transparency/commitment.ts'
+import type { StoredCheckpoint } from '#common/transparency/documents.ts'
 import { formatCheckpoint, formatProof } from '#common/transparency/checkpoints.ts'
 import { cosignerOf, formatNote, signerOf } from '#common/transparency/notes.ts'
 import { formatTilePath, parseTilePath, TILE_HEIGHT, TILE_WIDTH } from '#common/transparency/tiles.ts'
 import {
   consistencyProof, inclusionProof, leafHash, rootOfRange, sha256, TreeBuilder
 } from '#common/transparency/tree.ts'
+import { audit, queryKey, record } from '../audit/test/app.ts'
+import { sequenced } from '../audit/test/log/log.ts'
+import { archive } from '../cli/register/archive/archive.ts'
 import { buildPrograms, missingGo } from './tlog/programs.ts'
 
 // As .taprc has it, for a run without it: the first build downloads and compiles the modules
 t.setTimeout(600_000)
 
 const skip = await missingGo()
-if (skip) t.plan(0, skip)
-else await checkFormats()
+if (skip) {
+  t.plan(0, skip)
+} else {
+  await checkFormats()
+  await checkService()
+}
+
+/** The same with what a running audit service serves. */
+async function checkService () {
+  const { tlog, file, checkProof } = await buildPrograms(t)
+  const witness = cosignerOf('example.org/witness', randomBytes(32))
+
+  t.test('Go rebuilds the tree from what the audit service serves, and checks a proof', async (t) => {
+    const { app, db, post, get } = await audit(t)
+    const url = await app.listen({ port: 0, host: '127.0.0.1' })
+    const answers = await Promise.all(Array.from({ length: 300 }, () => post(record())))
+    await sequenced(db, 300)
+    const first = (await get('/log/checkpoint')).body
+    const [, vkey = ''] = /^(\S+\+[0-9a-f]{8}\+\S+)$/m.exec((await get('/log/keys')).body) ?? []
+    const [origin = ''] = first.split('\n')
+    const rebuilt = await tlog('tiles', origin, vkey, `${url}/log`, 'x-functions-key', queryKey)
+    t.equal(rebuilt, first.split('\n')[1])
+
+    const checkpoints = db.collection<StoredCheckpoint>('checkpoints')
+    const newest = (await checkpoints.findOne({}, { sort: { _id: -1 } }))!
+    const cosigned = { cosignatures: [witness.sign(newest.text)], witnessedDate: new Date() }
+    await checkpoints.updateOne({ _id: newest._id }, { $set: cosigned })
+    const { id } = answers[123]!.json<{ id: string }>()
+    const answer = await get(`/audit/${id}/proof`, { accept: 'application/json' })
+    t.match(await checkProof([vkey, witness.vkey], answer.json()), /^record \d+ of \d+, witnessed by /)
+    const { record: stored, ...others } = answer.json()
+    const changed = { ...others, record: { ...stored, actor: 'another' } }
+    await t.rejects(checkProof([vkey, witness.vkey], changed), /root/)
+
+    const text = await get(`/audit/${id}/proof`)
+    const commitment = commitmentOf({ ...stored, salt: new Binary(Buffer.from(others.salt, 'base64')) })
+    await t.resolves(tlog('inclusion', origin, vkey, await file(text.body), await file(commitment)))
+
+    const dir = await mkdtemp(join(tmpdir(), 'archive-'))
+    t.teardown(() => rm(dir, { recursive: true }))
+    t.ok(await archive(db, { before: new Date(), dir }) > 0)
+    const name = (await readdir(dir)).find((one) => one.endsWith('.ndjson'))!
+    const [header, ...lines] = (await readFile(join(dir, name), 'utf8')).trimEnd().split('\n')
+    const { checkpoint } = JSON.parse(header!)
+    for (const line of [lines[0]!, lines.at(-1)!]) {
+      // As docs/register.md says
+      const { index, proof, record, salt } = JSON.parse(line)
+      const archived = ['c2sp.org/tlog-proof@v1', `index ${index}`, ...proof, '', checkpoint].join('\n')
+      const answer = { record, salt, proof: archived }
+      t.match(await checkProof([vkey, witness.vkey], answer), `record ${index} of `)
+    }
+  })
+}
 
 async function checkFormats () {
   const ORIGIN = 'example.org/register'
