@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
 import type { Test } from 'tap'
 import { mongo } from '../../common/test/mongo.ts'
