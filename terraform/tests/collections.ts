@@ -1,6 +1,7 @@
 // The collections of both databases for Terraform, generated from the services:
 //   node terraform/tests/collections.ts > terraform/collections.json
 import { pathToFileURL } from 'node:url'
+import { logIndexes } from '../../services/audit/log/store.ts'
 import { registerIndexes } from '../../services/audit/register.ts'
 import type { Index } from '../../services/common/database.ts'
 import { CLAIM_LIFETIME_MS, claimIndexes } from '../../services/patient/repositories/claims.ts'
@@ -15,7 +16,8 @@ interface Collection {
 }
 
 export const collections: Record<string, Record<string, Collection>> = {
-  audit: byCollection(registerIndexes),
+  // Tiles are found by their ids alone
+  audit: { ...byCollection([...registerIndexes, ...logIndexes]), tiles: { indexes: [] } },
   patient: byCollection([
     ...patientIndexes, ...testIndexes, ...claimIndexes, ...versionIndexes, ...transferIndexes
   ])

@@ -11,8 +11,7 @@ import type { Resource } from './terraform.ts'
 
 const SECRETS_ON_AZURE = [
   'audit-db-connection', 'audit-host-key', 'audit-log-key', 'audit-query-key', 'patient-data-key',
-  'patient-db-connection',
-  'patient-host-key'
+  'patient-db-connection', 'patient-host-key'
 ]
 const IDENTITIES = ['audit', 'gateway', 'patient', 'rotation']
 const READ = 'Key Vault Secrets User'

@@ -32,20 +32,43 @@ export const logRoutes: FastifyPluginAsyncTypebox<{ log: TransparencyLog, record
     // Notes and tiles are sent as they are
     app.setSerializerCompiler(() => JSON.stringify)
 
-    app.get('/log/checkpoint', { schema: { response: problems } }, async (_request, reply) => {
+    app.get('/log/checkpoint', {
+      schema: {
+        operationId: 'load-checkpoint',
+        summary: 'Load the newest checkpoint',
+        description: 'Returns the signed root of the log, as tlog-checkpoint has it.',
+        response: problems,
+        problems: [LogPartNotFound]
+      }
+    }, async (_request, reply) => {
       const newest = await log.checkpoints.newestCheckpoint()
       if (!newest) throw new LogPartNotFound()
       reply.type(TEXT).header('cache-control', 'no-cache')
       return formatNote(newest.text, [...newest.signatures, ...newest.cosignatures])
     })
 
-    app.get('/log/keys', { schema: { response: problems } }, async (_request, reply) => {
+    app.get('/log/keys', {
+      schema: {
+        operationId: 'load-log-keys',
+        summary: 'Load the keys of the log',
+        description: 'Returns every public key, each with the note that hands over to it.',
+        response: problems,
+        problems: []
+      }
+    }, async (_request, reply) => {
       reply.type(TEXT).header('cache-control', 'no-cache')
       return formatKeys(await log.store.keys())
     })
 
     app.get('/log/tile/*', {
-      schema: { params: Type.Object({ '*': Type.String() }), response: problems }
+      schema: {
+        operationId: 'load-tile',
+        summary: 'Load a tile of the log',
+        description: 'Returns hashes or entries, as tlog-tiles has them.',
+        params: Type.Object({ '*': Type.String({ description: 'The level, index and width of the tile' }) }),
+        response: problems,
+        problems: [LogPartNotFound]
+      }
     }, async (request, reply) => {
       const tile = parseTilePath(request.params['*'])
       const body = tile && await readTile(log, tile)
@@ -55,7 +78,14 @@ export const logRoutes: FastifyPluginAsyncTypebox<{ log: TransparencyLog, record
     })
 
     app.get('/audit/:id/proof', {
-      schema: { params: Type.Object({ id: Type.String() }), response: problems }
+      schema: {
+        operationId: 'load-proof',
+        summary: 'Load the proof of an audit record',
+        description: 'Returns the proof that the log has the record, as tlog-proof has it.',
+        params: Type.Object({ id: Type.String({ minLength: 1, description: 'The id of the record' }) }),
+        response: problems,
+        problems: [RecordNotFound, RecordNotSequenced]
+      }
     }, async (request, reply) => {
       const type = preferredType(request.headers.accept, PROOF_TYPES) ?? 'text/plain'
       const id = request.params.id.toLowerCase()

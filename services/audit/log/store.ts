@@ -13,6 +13,7 @@ const SHARD_RECORDS = 2 ** 24
 
 export const logIndexes: Index[] = [
   { collection: collections.chains, key: { ended: 1 } },
+  { collection: collections.logKeys, key: { date: 1 } },
   { collection: collections.batches, key: { ranges: 1 } },
   { collection: collections.checkpoints, key: { witnessedDate: 1 } }
 ]

@@ -11,6 +11,7 @@ const settings = {
   CALLER_ADDRESS: 'peer',
   AUDIT_HOST_KEY: 'not-a-key-of-any-service',
   AUDIT_QUERY_KEY: 'not-a-key-of-any-service',
+  AUDIT_LOG_KEY: 'k'.repeat(43),
   AUDIT_DB_CONNECTION: 'mongodb://127.0.0.1:9/'
 }
 

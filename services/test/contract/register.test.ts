@@ -265,6 +265,7 @@ test('a caller from an address that is not allowed is a 403', async (t) => {
         DATABASE_NAME: run.audit.database,
         AUDIT_HOST_KEY: keys['audit-host-key'],
         AUDIT_QUERY_KEY: keys['audit-query-key'],
+        AUDIT_LOG_KEY: 'k'.repeat(43),
         ...settings
       },
       stdio: 'ignore'
