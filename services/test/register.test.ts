@@ -129,3 +129,33 @@ t.test('says clearly what it does not take, and what does not run', async (t) =>
   t.match(await refused([], elsewhere), 'nothing runs here')
   t.match(await audit('--help'), '--follow')
 })
+
+t.test('checks the register against its log, and finds what was changed', async (t) => {
+  const client = new MongoClient(connection)
+  t.teardown(() => client.close())
+  const db = client.db(database)
+  const command = (name: string, ...args: string[]) => {
+    const path = fileURLToPath(import.meta.resolve(`../cli/${name}.ts`))
+    return run(process.execPath, [path, ...args], { env }).then(
+      ({ stdout }) => ({ code: 0, output: stdout }),
+      ({ code, stdout, stderr }) => ({ code, output: stdout + stderr }))
+  }
+  const { code, output } = await command('register-verify')
+  t.equal(code, 0, output)
+  t.match(output, /^checked [1-9]\d* of \d+ entries$/m)
+  t.match(output, /^no finding$/m)
+  t.match(await command('register-verify', '--checkpoint', '/nothing'), { code: 2, output: /cannot read/ })
+
+  const dir = join(system.localDir, 'archive')
+  const hold = await command('register-archive', '--hold', `patient ${id.toUpperCase()}`, '--holds')
+  t.match(hold, { code: 0, output: `patient ${id} since ` })
+  t.match(await command('register-archive', '--before', 'tomorrow', '--dir', dir), { code: 1, output: /--before/ })
+
+  const blocks = db.collection<{ _id: string, records: object[] }>('blocks')
+  const block = (await blocks.findOne({ 'records.resource.id': id }))!
+  const records = block.records.map((record) => ({ ...record, actor: 'another' }))
+  await blocks.updateOne({ _id: block._id }, { $set: { records } })
+  t.match(await command('register-verify'), { code: 1, output: /^record differs: record/m })
+  await blocks.replaceOne({ _id: block._id }, block)
+  t.match(await command('register-verify'), { code: 0 })
+})

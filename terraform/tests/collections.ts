@@ -16,8 +16,13 @@ interface Collection {
 }
 
 export const collections: Record<string, Record<string, Collection>> = {
-  // Tiles are found by their ids alone
-  audit: { ...byCollection([...registerIndexes, ...logIndexes]), tiles: { indexes: [] } },
+  audit: {
+    ...byCollection([...registerIndexes, ...logIndexes]),
+    // Found by their ids alone, or read whole
+    tiles: { indexes: [] },
+    archives: { indexes: [] },
+    holds: { indexes: [] }
+  },
   patient: byCollection([
     ...patientIndexes, ...testIndexes, ...claimIndexes, ...versionIndexes, ...transferIndexes
   ])

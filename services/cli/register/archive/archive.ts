@@ -68,7 +68,7 @@ async function writeNext (
   const last = Math.max(...places.map(({ index, count }) => index + count - 1))
   const file = fileName(first, last)
   const path = join(dir, file)
-  const keys = await register.logKeys.find().sort({ date: 1 }).toArray()
+  const keys = (await register.logKeys.find().toArray()).toSorted((a, b) => +a.date - +b.date)
   const header: ArchiveHeader = {
     format: FORMAT,
     checkpoint: witnessed.note,

@@ -122,7 +122,7 @@ async function writeTiles (db: Db, entries: Buffer[]) {
     for (let n = 0; n * TILE_WIDTH < hashes.length; n++) {
       const data = hashes.slice(n * TILE_WIDTH, (n + 1) * TILE_WIDTH)
       const bytes = new Binary(Buffer.concat(data))
-      tiles.push({ _id: `${level}/${n}`, ...SHARD, width: data.length, data: bytes })
+      tiles.push({ _id: `${level}/${n}`, _shardKey: `${level}/${n}`, width: data.length, data: bytes })
     }
   }
   await db.collection<{ _id: string }>('tiles').deleteMany({})

@@ -36,7 +36,7 @@ export class StoredEntries {
 
   async #read (first: number) {
     const ids = Array.from({ length: PAGE_TILES }, (_, i) => `0/${first + i}`)
-    const tiles = await this.#tiles.find({ _id: { $in: ids } }).toArray()
+    const tiles = await this.#tiles.find({ _id: { $in: ids }, _shardKey: { $in: ids } }).toArray()
     const byId = new Map(tiles.map(({ _id, data }) => [_id, data.buffer]))
     return ids.map((id) => byId.get(id) as Buffer | undefined)
   }
@@ -81,7 +81,7 @@ export class HashTiles {
   }
 
   async #check ({ level, n, first, hashes }: { level: number, n: number, first: number, hashes: Buffer[] }) {
-    const stored = await this.#tiles.findOne({ _id: `${level}/${n}` })
+    const stored = await this.#tiles.findOne(keyOf(level, n))
     const bytes = stored?.data.buffer as Buffer | undefined
     const own = Buffer.concat(hashes)
     const part = bytes?.subarray(first * HASH_BYTES, first * HASH_BYTES + own.length)
@@ -97,7 +97,7 @@ export function nodesOf (tiles: Collection<Tile>, findings: Findings): GetNode {
     const width = 2 ** (treeLevel % TILE_HEIGHT)
     const n = Math.floor(index * width / TILE_WIDTH)
     const start = index * width % TILE_WIDTH
-    const stored = await tiles.findOne({ _id: `${level}/${n}` })
+    const stored = await tiles.findOne(keyOf(level, n))
     const bytes = stored?.data.buffer as Buffer | undefined
     if (!bytes || bytes.length < (start + width) * HASH_BYTES) {
       findings.add('tile differs', `tile ${level}/${n} is ${bytes ? 'too short' : 'missing'}`)
@@ -113,3 +113,5 @@ export function nodesOf (tiles: Collection<Tile>, findings: Findings): GetNode {
     return hashes[0]!
   }
 }
+
+const keyOf = (level: number, n: number) => ({ _id: `${level}/${n}`, _shardKey: `${level}/${n}` })
