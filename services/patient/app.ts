@@ -18,7 +18,7 @@ import { Merges } from './life/merge.ts'
 import { Moves } from './life/move.ts'
 import { Restore } from './life/restore.ts'
 import { Sweep } from './life/sweep.ts'
-import { findOutcome, type OpenAttempt } from './reconciler/evidence.ts'
+import { findOutcome, type AttemptToFind } from './reconciler/evidence.ts'
 import { Heartbeat } from './reconciler/heartbeat.ts'
 import { Reconciler } from './reconciler/reconciler.ts'
 import { Claims, claimIndexes } from './repositories/claims.ts'
@@ -86,7 +86,7 @@ export async function buildApp (config: Config, { logStream, onRoute }: BuildOpt
   const heartbeat = new Heartbeat(replicas, audit, app.log, beatMs)
   // After the failures that wait for the audit service, whose hook is added later, and before the database
   app.addHook('onClose', () => heartbeat.close())
-  const find = (attempt: OpenAttempt) => findOutcome(stores, attempt)
+  const find = (attempt: AttemptToFind) => findOutcome(stores, attempt)
   const reconciler = new Reconciler({ replicas, heartbeat, audit, sweep, find }, app.log, beatMs)
   app.database.connected.then(() => reconciler.run())
   app.addHook('onClose', async () => reconciler.close())
@@ -107,7 +107,7 @@ export async function buildApp (config: Config, { logStream, onRoute }: BuildOpt
       handler: sendRouteNotFound
     })
     guarded.addHook('onRequest', checkCaller)
-    await guarded.register(audited, { audit, heartbeat })
+    await guarded.register(audited, { audit, heartbeat, find })
     guarded.addHook('preValidation', normaliseText)
     guarded.addHook('preHandler', keepDigits)
     // Documents are sent as they were stored. The schemas of responses describe them in the API's description

@@ -11,6 +11,8 @@ import type { AuditClient, AuditEntry } from './audit-client.ts'
 import { OutOfTime } from './errors.ts'
 import { ClaimLost, type AnyInteraction, type AnyRead, type AnyWrite } from './interactions.ts'
 import type { Attempt, Heartbeat } from './reconciler/heartbeat.ts'
+import { Doubts } from './reconciler/doubts.ts'
+import type { AttemptToFind, Found } from './reconciler/evidence.ts'
 import { UnrecordedFailures } from './unrecorded-failures.ts'
 
 type TypedRequest<S extends FastifySchema> =
@@ -43,15 +45,26 @@ const ANSWERED_BY = 4_900
 const MIN_RECORD_MS = 50
 const MAX_RECORD_MS = 1_000
 
+interface AuditedOptions {
+  audit: AuditClient
+  heartbeat: Heartbeat
+  /** What became of a write of which the database did not say whether it was applied. */
+  find: (attempt: AttemptToFind) => Promise<Found>
+}
+
 /**
  * Makes `app.audited` the only way to add routes to its scope: any other route fails the start.
  * Only this module orders record and write, and record and response.
  */
-export const audited = fp<{ audit: AuditClient, heartbeat: Heartbeat }>(async (app, { audit, heartbeat }) => {
+export const audited = fp<AuditedOptions>(async (app, { audit, heartbeat, find }) => {
   const handlers = new WeakSet<RouteHandlerMethod>()
   const failures = new UnrecordedFailures(audit, app.log)
-  const parts = { audit, failures, heartbeat }
-  app.addHook('onClose', () => failures.close())
+  const doubts = new Doubts(find, app.log)
+  const parts = { audit, failures, heartbeat, doubts }
+  app.addHook('onClose', async () => {
+    await doubts.close()
+    await failures.close()
+  })
 
   app.decorate('audited', function <S extends FastifySchema> (this: FastifyInstance, route: AuditedRoute<S>) {
     const { audit: subject, handler, ...options } = route
@@ -113,6 +126,8 @@ async function completeWrite (
       if (error instanceof OutOfTime && acting) return recorder.recordLater(acting, content)
       return recorder.recordFailure(content, error)
     })
+    const doubt = (error: unknown) => { if (isUnknown(error)) recorders[0]!.doubt(attempts, recorders) }
+    if (acting) (error instanceof OutOfTime ? acting : Promise.reject(error)).catch(doubt)
     await Promise.all(failures)
     throw error
   }
@@ -176,6 +191,7 @@ interface RecorderParts {
   audit: AuditClient
   failures: UnrecordedFailures
   heartbeat: Heartbeat
+  doubts: Doubts
 }
 
 /** Records one interaction. A failure is recorded after each record that may not be stored in time. */
@@ -185,6 +201,7 @@ class Recorder {
   #entry: AuditEntry
   #request: FastifyRequest
   #attempt: Attempt | undefined
+  #attemptOf: string | undefined
 
   constructor (parts: RecorderParts, time: RequestTime, entry: AuditEntry, request: FastifyRequest) {
     this.#parts = parts
@@ -206,6 +223,7 @@ class Recorder {
   async recordAttempt (content: Content) {
     const attempt = this.#parts.heartbeat.begin()
     this.#attempt = attempt instanceof Promise ? await attempt : attempt
+    this.#attemptOf = content.attemptOf
     const { replica } = this.#attempt
     return this.#recordOrFail({ ...this.#entry, ...content, replica }, RECORDED_BY)
   }
@@ -239,6 +257,19 @@ class Recorder {
     const { failures } = this.#parts
     const succeed = () => this.succeed(content.attemptOf).catch(() => {})
     failures.waitFor(act.then(succeed, () => this.#add(randomUUIDv7(), this.#failure(content))))
+  }
+
+  /** Has a success recorded if the write was applied although it failed; each recorder has one attempt. */
+  doubt (attempts: string[], recorders: Recorder[]) {
+    const sought = recorders.map((recorder, i) => recorder.#sought(attempts[i]!))
+    this.#parts.doubts.add(sought, () => recorders.forEach((recorder, i) => {
+      recorder.#add(randomUUIDv7(), { ...recorder.#entry, attemptOf: attempts[i]!, outcome: 'success' })
+    }))
+  }
+
+  #sought (id: string): AttemptToFind {
+    const createdDate = this.#attempt!.since.toISOString()
+    return { id, attemptOf: this.#attemptOf, resource: this.#entry.resource, createdDate }
   }
 
   /** Stores an outcome later if it cannot be stored now. */
@@ -295,6 +326,11 @@ class Recorder {
 
 function isNotFound (error: unknown) {
   return (error as { statusCode?: number }).statusCode === 404
+}
+
+/** Whether the database may have applied a write that failed with this error. */
+function isUnknown (error: unknown) {
+  return !(error instanceof ClaimLost) && !isRefusal(error)
 }
 
 /** Whether the error depends on stored data, so that its response discloses something. */

@@ -6,6 +6,7 @@ import type { Transfer, Transfers } from '../repositories/transfers.ts'
 import { versionKey, type Versions } from '../repositories/versions.ts'
 
 export type OpenAttempt = Attempts['attempts'][number]
+export type AttemptToFind = Pick<OpenAttempt, 'id' | 'attemptOf' | 'resource' | 'createdDate'>
 
 /** `in progress`: a move or merge that another process is still to finish or to give up. */
 export type Found = 'success' | 'failure' | 'in progress'
@@ -32,7 +33,7 @@ const ON_EXISTING = ['update', 'patch', 'delete']
  *
  * @throws {DatabaseUnavailable}
  */
-export async function findOutcome (parts: Parts, attempt: OpenAttempt): Promise<Found> {
+export async function findOutcome (parts: Parts, attempt: AttemptToFind): Promise<Found> {
   const { id, patientId, type } = attempt.resource
   if (id === undefined) return 'failure'
   // A repeat completes a create with the record of the first attempt
@@ -53,7 +54,9 @@ async function findTransfer (
 }
 
 async function ofPatient (
-  { patients, versions }: Parts, { resource: { id, operation }, createdDate }: OpenAttempt, records: string[]
+  { patients, versions }: Parts,
+  { resource: { id, operation }, createdDate }: AttemptToFind,
+  records: string[]
 ): Promise<Found> {
   for (let current = id!; ;) {
     const found = await patients.findAny(current)
@@ -71,7 +74,7 @@ async function ofPatient (
 }
 
 async function ofTest (
-  parts: Parts, { resource: { id, patientId, operation }, createdDate }: OpenAttempt, records: string[]
+  parts: Parts, { resource: { id, patientId, operation }, createdDate }: AttemptToFind, records: string[]
 ): Promise<Found> {
   const { patients, tests, versions, transfers } = parts
   const seen = new Set<string>()

@@ -17,11 +17,12 @@ const embeddedOnly = () => hasFailPoints ? {} : { skip: 'needs fail points' }
 const heartbeat = {
   begin: () => ({ replica: unknownId, since: new Date() }), end () {}, isHeld: () => true
 } as unknown as Heartbeat
+const find = async () => 'failure' as const
 
 test('a route that does not say what it audits stops the start', async (t) => {
   await t.rejects(service(t, (app) => {
     app.register(async (guarded) => {
-      await guarded.register(audited, { audit: {} as AuditClient, heartbeat })
+      await guarded.register(audited, { audit: {} as AuditClient, heartbeat, find })
       guarded.get('/patient/export', async () => 'everything')
     })
   }), { message: 'GET /patient/export does not say what it audits' })
@@ -155,7 +156,7 @@ test('a write that ends after its response has a failure only if it fails', asyn
   const entries: AuditEntry[] = []
   const audit = { record: async (_id: string, entry: AuditEntry) => { entries.push(entry) } }
   const { app } = await service(t, async (app) => {
-    await app.register(audited, { audit: audit as unknown as AuditClient, heartbeat })
+    await app.register(audited, { audit: audit as unknown as AuditClient, heartbeat, find })
     for (const [id, { promise }] of Object.entries(acts)) {
       app.audited({
         method: 'POST',
