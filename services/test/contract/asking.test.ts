@@ -39,8 +39,8 @@ const patientCalls = operations
 function callOf ({ name, method, path }: Operation): Call {
   const version = load.headers.etag!.slice(1, -1)
   const parameters: Record<string, string> =
-    { patientId: id, testId, version, id: recordId, actor: 'local-client', tile: '0/000.p/1' }
-  const target = path.replace(/:(\w+)/g, (_, parameter) => parameters[parameter] ?? '')
+    { patientId: id, testId, version, id: recordId, actor: 'local-client', '*': '0/000.p/1' }
+  const target = path.replace(/:(\w+)|\*/g, (all, parameter) => parameters[parameter ?? all]!)
   const hour = (from: number) => new Date(Date.now() + from * 3_600_000).toISOString()
   if (name === 'search-records') return [method, `${target}?operationId=${load.trace}`]
   return [method, name === 'load-actor-summary' ? `${target}?from=${hour(-1)}&to=${hour(1)}` : target]
