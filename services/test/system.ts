@@ -43,7 +43,7 @@ export class StartFailure extends Error {
 }
 
 type SecretName = 'patient-host-key' | 'audit-host-key' | 'audit-query-key' | 'patient-data-key' |
-  'patient-db-connection' | 'audit-db-connection' | 'audit-db-viewer-connection'
+  'witness-key' | 'patient-db-connection' | 'audit-db-connection' | 'audit-db-viewer-connection'
 
 export type System = Awaited<ReturnType<typeof startSystem>>
 

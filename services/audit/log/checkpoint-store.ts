@@ -49,7 +49,7 @@ export class CheckpointStore {
     } catch (error) {
       if (!isDuplicateKey(error)) throw error
     }
-    return await this.#newest({ _id: checkpoint._id }, { _id: -1 })
+    return await this.#database.run(() => this.#checkpoints.findOne(keyOf(checkpoint._id))) ?? undefined
   }
 
   /** Adds signature lines of the log to the checkpoint of `size`, each once. */

@@ -3,6 +3,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { startDeadline } from '#common/database.ts'
 import { DatabaseUnavailable } from '#common/http/problems.ts'
 import { recordMetric } from '#common/telemetry/metrics.ts'
+import { runInOperations } from '#common/telemetry/operation.ts'
 import type { Batch, Block, Span } from '#common/transparency/documents.ts'
 import { gather, nextBatch } from './batches.ts'
 import { LogDamaged } from './damage.ts'
@@ -87,7 +88,8 @@ export class Sequencer {
   #schedule (delay = GATHERING_MS) {
     if (this.#timer || this.#closed) return
     const wait = Math.max(delay, this.#lastStart + INTERVAL_MS - performance.now())
-    this.#timer = setTimeout(() => this.#sequenceOwn(), wait).unref()
+    // It belongs to no request
+    this.#timer = runInOperations([], () => setTimeout(() => this.#sequenceOwn(), wait).unref())
   }
 
   async #sequenceOwn () {

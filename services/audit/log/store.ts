@@ -54,8 +54,9 @@ export class LogStore {
 
   /** Whether the log has the first record of a chain. */
   async hasChain (chain: string) {
-    const ranges = rangeOf(chain, 1)
-    return await this.#run(() => this.#batches.findOne({ ranges }, { projection: { _id: 1 } })) !== null
+    const filter = { ranges: rangeOf(chain, 1) }
+    const found = this.#run(() => this.#batches.find(filter, { projection: { _id: 1 } }).limit(1).toArray())
+    return (await found).length > 0
   }
 
   /** The index of record `seq` of a chain; undefined while the log does not have it. */

@@ -84,10 +84,17 @@ test('no more is read from the database than a client takes', async (t) => {
   await storeBlocks(service, 300, { reason: 'x'.repeat(200) })
   let finds = 0
   const db = service.app.database
-  const { run } = db
-  db.run = (operation) => {
-    finds++
-    return run.call(db, operation) as never
+  const { collection } = db
+  // The log reads too, but never by date
+  db.collection = (name) => {
+    const found = collection.call(db, name)
+    const find = found.find.bind(found) as unknown as (filter: object) => never
+    return Object.assign(found, {
+      find (filter: object) {
+        if ('from' in filter) finds++
+        return find(filter)
+      }
+    }) as never
   }
   const response = await open(service, `/audit?${range}`, 'application/x-ndjson')
   const settled = async () => {
@@ -97,11 +104,11 @@ test('no more is read from the database than a client takes', async (t) => {
     }
     return finds
   }
-  await settled()
-  // All 300 blocks take 11 reads of up to 32, the recorded question one more
+  t.ok(await settled() > 0)
+  // All 300 blocks take 11 reads of up to 32
   response.destroy()
   const closed = await settled()
-  t.ok(closed < 12, 'not everything was read')
+  t.ok(closed < 11, 'not everything was read')
 })
 
 const embeddedOnly = hasFailPoints ? {} : { skip: 'needs fail points' }

@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Subscription } from './subscriptions.ts'
 
 /** Logs one line for `request` when it has ended, with its route: a path contains ids of patients. */
 export function logAccess (request: FastifyRequest, reply: FastifyReply) {
@@ -12,9 +13,14 @@ export function logAccess (request: FastifyRequest, reply: FastifyReply) {
       ms: Math.round(reply.elapsedTime * 10) / 10,
       trace_id: request.trace.id,
       requestId: request.id,
-      subscription: request.subscription?.id,
+      subscription: nameOf(request.subscription),
       aborted: aborted || undefined,
       err: failure
     }, aborted ? 'request aborted' : 'request')
   })
+}
+
+/** The id of a subject's subscription contains that of the patient. */
+function nameOf (subscription: Subscription | null) {
+  return subscription?.product === 'subject-access' ? subscription.product : subscription?.id
 }

@@ -3,7 +3,7 @@ import { randomSecret } from '../strategy.ts'
 import { allNames, secretNames } from '../strategies.ts'
 import { GRACE_MS, HOUR_MS, REFRESH_MS, startRotation, startUsers } from './rotation.ts'
 
-const KEYS = ['patient-host-key', 'audit-host-key', 'audit-query-key', 'patient-data-key']
+const KEYS = ['patient-host-key', 'audit-host-key', 'audit-query-key', 'audit-log-key', 'patient-data-key']
 const KEY = /^[\w-]{43}$/
 const ISO = '\\d{4}-\\d\\d-\\d\\dT[\\d:.]+Z'
 
@@ -36,10 +36,12 @@ t.test('--all rotates what every deployment has, and returns at once', async (t)
   t.equal(code, 0)
   t.equal(stderr, '')
 
-  t.test('exactly five, a line each', async (t) => {
+  t.test('exactly seven, a line each', async (t) => {
     t.strictSame(allNames, [
       'patient-host-key',
       'audit-host-key',
+      'audit-query-key',
+      'audit-log-key',
       'patient-data-key',
       'patient-db-connection',
       'audit-db-connection'
@@ -65,7 +67,7 @@ t.test('--all rotates what every deployment has, and returns at once', async (t)
       t.match(key, KEY)
       t.equal(Buffer.from(key!, 'base64url').length, 32)
     }
-    t.equal(new Set(keys.flat()).size, 6)
+    t.equal(new Set(keys.flat()).size, 10)
   })
 
   for (const name of allNames) {

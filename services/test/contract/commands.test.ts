@@ -29,7 +29,9 @@ test('the indexes are there: none unique, none partial, and each for a sort ends
   const databases = { patient: api.patientDb, audit: api.auditDb }
   const expected = Object.entries(databases).flatMap(([name, db]) => {
     const inTerraform = Object.entries(collections[name]!)
-    return inTerraform.map(([collection, { indexes }]) => ({ db, collection, keys: indexes.map(String) }))
+    return inTerraform
+      .filter(([, { indexes }]) => indexes.length > 0)
+      .map(([collection, { indexes }]) => ({ db, collection, keys: withoutCosmosOnly(indexes).map(String) }))
   })
   for (const { db, collection, keys } of expected) {
     const list = () => db.collection(collection).indexes().catch((): Document[] => [])
@@ -46,6 +48,14 @@ test('the indexes are there: none unique, none partial, and each for a sort ends
     t.strictSame(special, [])
   }
 })
+
+/** Compound indexes of Cosmos DB ignore values in arrays, so that it has an index of the first field too. */
+function withoutCosmosOnly (indexes: string[][]) {
+  const compound = new Set(indexes.filter(({ length }) => length > 1).map(([first]) => first))
+  const isCosmosOnly = ([field, ...more]: string[]) =>
+    more.length === 0 && field!.startsWith('records.') && compound.has(field)
+  return indexes.filter((fields) => !isCosmosOnly(fields))
+}
 
 test('each criterion by each sort, and each next page, is answered from an index', async (t) => {
   await Promise.all(Array.from({ length: 60 }, () => api.create()))
@@ -350,14 +360,16 @@ test('every document has a _shardKey, and every filter on one document includes 
   t.ok(documents.length > 100)
   t.strictSame(documents.filter(({ _shardKey }) => typeof _shardKey !== 'string'), [])
 
-  const ofOne = ({ limit, q }: Document) => limit === 1 || typeof q._id === 'string'
+  const isId = (id: unknown) => id !== undefined && typeof id !== 'object'
+  const ofOne = ({ limit, q }: Document) => limit === 1 || isId(q._id)
   const filters = commands.flatMap((command): Document[] => {
-    const { updates = [], deletes = [], find, filter, limit, singleBatch, findAndModify, query } = command
+    const { updates = [], deletes = [], find, filter, limit, singleBatch, sort, findAndModify } = command
     return [
       ...updates.filter(({ multi }: Document) => !multi).map(({ q }: Document) => q),
       ...deletes.filter(ofOne).map(({ q }: Document) => q),
-      ...find && ((limit === 1 && singleBatch) || typeof filter._id === 'string') ? [filter] : [],
-      ...findAndModify ? [query] : []
+      // The first one in an order may be anywhere
+      ...find && ((limit === 1 && singleBatch && !sort) || isId(filter._id)) ? [filter] : [],
+      ...findAndModify ? [command.query] : []
     ]
   })
   t.ok(filters.length > 50)

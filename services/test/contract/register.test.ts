@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { test, type Test } from 'tap'
 import { Pool } from 'undici'
+import { blockHash, commitmentOf, NO_PREVIOUS } from '#common/transparency/commitment.ts'
 import { INSTANT, UUID, startApi } from './api.ts'
 import type { AuditRecord } from './stores.ts'
 import { answers, freePorts } from '../../emulators/processes/probes.ts'
@@ -60,7 +61,8 @@ test('a record is answered 201 with its id and createdDate, and stands then', as
   t.equal(headers['content-type'], 'application/json; charset=utf-8')
   t.strictSame(Object.keys(body).sort(), ['createdDate', 'id'])
   t.match(body, { id: UUID, createdDate: INSTANT })
-  const [{ seq, ...found }] = await stored(body.id) as [any]
+  const [{ seq, salt, ...found }] = await stored(body.id) as [any]
+  t.equal(salt.length(), 16)
   t.strictSame(found, { ...record, id: body.id, createdDate: new Date(body.createdDate), operationId: trace })
 })
 
@@ -141,13 +143,14 @@ test('a host key that is missing or wrong is a 401, and nothing but that is reco
   ])
 })
 
-test('no route reads, changes or deletes a record', async (t) => {
+test('the host key reads no record, and no route changes or deletes one', async (t) => {
   const { body: { id } } = await post(newRecord())
   const before = JSON.stringify(await api.blocks())
-  for (const method of ['GET', 'PUT', 'PATCH', 'DELETE']) {
-    for (const path of ['/audit', `/audit/${id}`, '/api/auditrecord', `/api/auditrecord/${id}`]) {
-      const body = method === 'GET' ? undefined : newRecord()
-      isRefused(t, await send(run.audit.url, method, path, body), 404, 'ROUTE_NOT_FOUND')
+  for (const path of ['/audit', `/audit/${id}`, '/api/auditrecord', `/api/auditrecord/${id}`]) {
+    // Another key opens it
+    isRefused(t, await send(run.audit.url, 'GET', path), 401, 'HOST_KEY_REFUSED')
+    for (const method of ['PUT', 'PATCH', 'DELETE']) {
+      isRefused(t, await send(run.audit.url, method, path, newRecord()), 404, 'ROUTE_NOT_FOUND')
     }
   }
   isRefused(t, await post(newRecord(), {}, `/audit/${id}`), 404)
@@ -240,8 +243,14 @@ test('records that arrive together share blocks of at most 100 records and 1 MiB
   t.strictSame([...new Set(answers.map(({ status }) => status))], [201])
   const blocks = await api.blocks()
   const next = new Map<string, number>()
-  for (const { _id, _shardKey, chain, firstSeq, records, ...more } of blocks) {
+  const hashes = new Map<string, Buffer>()
+  for (const block of blocks) {
+    const { _id, _shardKey, chain, firstSeq, records, previous, from, to, ...more } = block
     t.strictSame(more, {})
+    const dates = records.map(({ createdDate }) => createdDate.getTime()).sort()
+    t.strictSame([from.getTime(), to.getTime()], [dates[0], dates.at(-1)])
+    t.strictSame(Buffer.from(previous!.value()), hashes.get(chain) ?? NO_PREVIOUS)
+    hashes.set(chain, blockHash(block, records.map(commitmentOf)))
     t.equal(_id, `${chain}:${firstSeq}`)
     t.equal(_shardKey, chain)
     t.equal(firstSeq, next.get(chain) ?? 1, 'no gap')

@@ -1,29 +1,9 @@
 import { BSON, MongoClient, type Document } from 'mongodb'
+import type { Block, SaltedRecord } from '#common/transparency/documents.ts'
 import type { System } from '../system.ts'
 
-export interface AuditRecord {
-  id: string
-  seq: number
-  createdDate: Date
-  operationId: string
-  sourceSystemName: string
-  resource: { type: string, id?: string, patientId?: string, operation: string }
-  actor?: string
-  clientAddress?: string
-  requestId?: string
-  criteria?: string[]
-  disclosed?: Array<{ id: string, version: string }>
-  outcome?: string
-  attemptOf?: string
-}
-
-export interface Block {
-  _id: string
-  _shardKey: string
-  chain: string
-  firstSeq: number
-  records: AuditRecord[]
-}
+export type { Block }
+export type AuditRecord = SaltedRecord
 
 interface FailPoint extends Document {
   failCommands: string[]
@@ -51,9 +31,10 @@ export async function openStores ({ patient, audit }: System['run'], uri?: strin
       return (await stores.blocks(filter)).flatMap(({ records }) => records).filter(which)
     },
 
-    /** Every document of every collection of the patient database, as text. */
+    /** Every document of every collection of the patient database, as text. Replicas beat at any time. */
     async dump () {
-      const names = (await patientDb.listCollections().toArray()).map(({ name }) => name).sort()
+      const found = (await patientDb.listCollections().toArray()).map(({ name }) => name).sort()
+      const names = found.filter((name) => name !== 'replicas')
       const collections = await Promise.all(names.map(async (name) => {
         return [name, await patientDb.collection(name).find().sort({ _id: 1 }).toArray()]
       }))

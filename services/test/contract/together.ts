@@ -7,10 +7,10 @@ export const groups = {
   /** The first expects no patients; the last two end processes, and wait until they run again. */
   plain: [
     'search', 'gateway', 'audit', 'patients', 'test-results', 'malformed', 'concurrency', 'large-pages',
-    'cursors', 'caller', 'register'
+    'cursors', 'caller', 'register', 'asking'
   ],
   /** With a proxy before the database. */
-  wired: ['idempotency', 'deletion', 'commands', 'life'],
+  wired: ['idempotency', 'deletion', 'commands', 'life', 'asking'],
   failing: ['database-failures', 'outages']
 }
 

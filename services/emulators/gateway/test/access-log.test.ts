@@ -1,5 +1,7 @@
 import t from 'tap'
-import { CLIENT_KEY, HOST_KEY, READER_KEY, asClient, startGateway, startService, urlOf } from './gateway.ts'
+import {
+  CLIENT_KEY, HOST_KEY, READER_KEY, SUBJECT, asClient, asSubject, startGateway, startService, urlOf
+} from './gateway.ts'
 
 t.test('each request is logged with route, status, time, trace and subscription, without data', async (t) => {
   const service = await startService(t)
@@ -35,6 +37,14 @@ t.test('each request is logged with route, status, time, trace and subscription,
   ]) {
     t.notMatch(logs.join(''), secret)
   }
+})
+
+t.test('the subscription of a subject is logged without the id of the patient', async (t) => {
+  const AUDIT_URL = urlOf(await startService(t))
+  const { call, logs, accessLog } = await startGateway(t, AUDIT_URL, { AUDIT_URL, LOG_LEVEL: 'trace' })
+  t.equal((await call(`/patient/${SUBJECT}/access-log`, { headers: asSubject })).statusCode, 200)
+  t.match(await accessLog(1), [{ route: '/patient/:patientId/access-log', subscription: 'subject-access' }])
+  t.notMatch(logs.join(''), SUBJECT)
 })
 
 t.test('a failed call tells why, by the error\'s code', async (t) => {

@@ -95,7 +95,8 @@ for (const identity of names) {
       `${identity} cannot set what it was given no right to`
     )
     if (identity === 'deployer') {
-      t.equal((await client('listPropertiesOfSecrets')).length, 11, 'deployer lists the vault')
+      const listed = (await client('listPropertiesOfSecrets')).map(({ name }) => name)
+      t.strictSame(listed.toSorted(), Object.keys(opens).toSorted(), 'deployer lists the vault')
     } else {
       await t.rejects(client('listPropertiesOfSecrets'), LIST_FORBIDDEN, `${identity} cannot list the vault`)
       await t.rejects(client('listDeletedSecrets'), LIST_FORBIDDEN, 'nor what is deleted')

@@ -46,6 +46,8 @@ async function filled (t: Test, tags?: object) {
   const vault = await startVault(t)
   for (const [name, value] of Object.entries({
     'audit-host-key': randomBytes(32).toString('base64url'),
+    'audit-query-key': randomBytes(32).toString('base64url'),
+    'audit-log-key': randomBytes(32).toString('base64url'),
     'audit-db-connection': 'mongodb://127.0.0.1:1/'
   })) {
     await vault.as('deployer', 'PUT', `/secrets/${name}`, { value, tags })
@@ -66,10 +68,12 @@ t.test('the first look needs no SDK, and what follows is its', async (t) => {
   const first = asked().slice(0, asked().findIndex(bySdk))
   t.strictSame(first.map(({ secret, statusCode }) => `${secret} ${statusCode}`).toSorted(), [
     'audit-db-connection 200',
-    'audit-host-key 200'
+    'audit-host-key 200',
+    'audit-log-key 200',
+    'audit-query-key 200'
   ])
   const { length } = asked()
-  while (asked().slice(length).filter(({ statusCode }) => statusCode === 200).length < 2) await sleep(50)
+  while (asked().slice(length).filter(({ statusCode }) => statusCode === 200).length < 4) await sleep(50)
   t.pass('the SDK reads on')
 })
 
