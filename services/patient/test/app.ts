@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import type { Db } from 'mongodb'
+import type { Db, Document } from 'mongodb'
 import type { Test } from 'tap'
 import { audit, hostKey as auditHostKey } from '../../audit/test/app.ts'
 import { mongo } from '../../common/test/mongo.ts'
@@ -59,7 +59,12 @@ export async function patient (
     db,
     network,
     failCommand,
-    failAudit: register.failCommand,
+    /** Lets commands of the audit service fail; of its inserts only those of blocks. */
+    failAudit (mode: object | string, data: Document) {
+      const ofBlocks = data.failCommands?.includes('insert')
+      const namespace = `${register.db.databaseName}.blocks`
+      return register.failCommand(mode, ofBlocks ? { namespace, ...data } : data)
+    },
     logs: () => lines.join('') + register.logs(),
     call (method: Method, url: string, payload?: object, headers: Record<string, string> = {}) {
       const sent = { 'x-functions-key': hostKey, 'x-audit-actor': 'a-subscription', ...headers }

@@ -38,11 +38,11 @@ function commandOf (request: Request, client: Client, engine: Engine): Command {
  */
 export async function run (request: Request, client: Client, engine: Engine): Promise<Reply | 'close'> {
   const command = commandOf(request, client, engine)
-  const { name, body } = command
+  const { name, body, database } = command
   const handler = handlers.get(name)
   if (handler === undefined) throw new CommandError('CommandNotFound', `no such command: '${name}'`)
   if (engine.users.auth) authorize(command)
-  const failure = engine.failPoints.enter(name, client.appName)
+  const failure = engine.failPoints.enter(name, client.appName, `${database}.${String(body[name])}`)
   if (failure !== undefined && failure.blockTimeMS > 0) await sleep(failure.blockTimeMS)
   if (failure?.closeConnection) return 'close'
   if (failure?.error !== undefined) throw failure.error

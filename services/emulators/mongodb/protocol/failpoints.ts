@@ -34,11 +34,17 @@ export class FailPoints {
     return this.#entered
   }
 
-  /** What the fail point does to this command, undefined for nothing. */
-  enter (command: string, appName: string | undefined): Failure | undefined {
+  /**
+   * What the fail point does to this command, undefined for nothing.
+   *
+   * @param namespace `<database>.<collection>` of a command on a collection
+   */
+  enter (command: string, appName: string | undefined, namespace: string): Failure | undefined {
     const armed = this.#failCommand
     if (armed === undefined || command === 'configureFailPoint') return undefined
-    if (!applies(armed.data, command, appName)) return undefined
+    if (!applies(armed.data, command, appName) || (armed.data.namespace ?? namespace) !== namespace) {
+      return undefined
+    }
     if (armed.skip > 0) {
       armed.skip--
       return undefined
@@ -51,8 +57,8 @@ export class FailPoints {
 }
 
 const supportedData = new Set([
-  'failCommands', 'appName', 'errorCode', 'errorLabels', 'blockConnection', 'blockTimeMS', 'closeConnection',
-  'writeConcernError'
+  'failCommands', 'appName', 'namespace', 'errorCode', 'errorLabels', 'blockConnection', 'blockTimeMS',
+  'closeConnection', 'writeConcernError'
 ])
 
 function parse (mode: Value, data: Doc): Armed {

@@ -122,7 +122,7 @@ test('what MongoDB has and this database has not is refused, and changes nothing
   }
   for (const b of values) t.equal((await failure(collection.insertMany([{ b }, {}]))).code, 115, inspect(b))
   t.match(await db.command({ insert: 'system.x', documents: [{}] }), { n: 0, writeErrors: [{ code: 73 }] })
-  for (const data of [{ namespace: 'a.b' }, { errorExtraInfo: {} }]) {
+  for (const data of [{ threadName: 'a' }, { errorExtraInfo: {} }]) {
     const point = { configureFailPoint: 'failCommand', mode: 'alwaysOn', data }
     t.match(await failure(client.db('admin').command(point)), { code: 115 })
   }
