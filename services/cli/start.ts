@@ -10,7 +10,7 @@ import { prepare } from './system/prepare.ts'
 import {
   HOST, NAMES, databaseUrlOf, identitySettings, processesOf, urlOf, vaultUrlOf, type Name, type System
 } from './system/processes.ts'
-import { provision, type LocalKeys } from './system/provision.ts'
+import { provision, type Provisioned } from './system/provision.ts'
 import { StartError, State } from './system/state.ts'
 
 // Generous for a busy machine: a process that fails exits and is reported at once
@@ -54,11 +54,11 @@ async function start () {
   const scaleToZero = scalesToZero()
   state = new State(config.LOCAL_DIR)
   const system = await prepare(config, scaleToZero, state)
-  const keys = await startAll(system, await terminal())
+  const provisioned = await startAll(system, await terminal())
   if (stopped) return
   // Without a terminal, the processes write their log lines themselves
   if (!process.stdout.isTTY) await sleep(LOG_FLUSH_MS)
-  if (!stopped) welcome(system, keys)
+  if (!stopped) welcome(system, provisioned)
 }
 
 /** Whether the option `--scale-to-zero` is set. */
@@ -71,7 +71,7 @@ function scalesToZero () {
   }
 }
 
-/** Starts the processes in the order of their dependencies. Fulfilled with the subscription keys. */
+/** Starts the processes in the order of their dependencies. Fulfilled with the keys of the system. */
 async function startAll (system: System, output: Output) {
   const { config, databases, embedded, monitored, ports } = system
   const deadline = Date.now() + READY_MS
@@ -96,12 +96,12 @@ async function startAll (system: System, output: Output) {
   if (embedded) launch('database')
   const [vault] = await Promise.all([openVault(system), ready('vault'), embedded && databaseReady()])
   const wanted = { subscriptionKey: config.SUBSCRIPTION_KEY, ...databases }
-  const { keys, publicKeys } = await provision(vault, wanted)
-  processes = processesOf({ ...system, publicKeys })
+  const provisioned = await provision(vault, wanted)
+  processes = processesOf({ ...system, publicKeys: provisioned.publicKeys })
   const rest: Name[] = [...(monitored ? ['monitor'] as const : []), 'witness', 'audit', 'patient', 'gateway']
   rest.forEach(launch)
   await Promise.all(rest.map(ready))
-  return keys
+  return provisioned
 }
 
 /** A client of the vault, which this process fills as its deployer. */
@@ -137,7 +137,7 @@ async function terminal (): Promise<Output> {
   return { say, logs: pretty({ colorize: true, singleLine: true, sync: true }) }
 }
 
-function welcome (system: System, { client: key, auditor }: LocalKeys) {
+function welcome (system: System, { keys: { client: key, auditor }, publicKeys: { witness } }: Provisioned) {
   const baseUrl = urlOf(system, 'gateway')
   const header = quote(`Ocp-Apim-Subscription-Key: ${key}`)
   const name = { firstName: 'Ada', lastName: 'Lovelace' }
@@ -146,6 +146,7 @@ function welcome (system: System, { client: key, auditor }: LocalKeys) {
 Ready at ${baseUrl}
 Subscription key: ${key}
 Subscription key of an auditor: ${auditor}
+Public key of the witness: ${witness}
 The audit register: npm run register -- --follow
 ${system.monitored ? `The monitor: ${urlOf(system, 'monitor')}\n` : ''}
 Store a patient, then find it:

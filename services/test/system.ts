@@ -101,6 +101,8 @@ export async function startSystem ({ args = [], env = {}, localDir, quiet = fals
     subscriptionKey: subscriptions['local-client'].key as string,
     readerKey: subscriptions['local-reader'].key as string,
     auditorKey: subscriptions['local-auditor'].key as string,
+    /** The public key that start.ts printed. */
+    witnessKey: /^Public key of the witness: (.*)$/m.exec(stdout)![1]!,
     /** What the vault held at the start. */
     keys: keys as Record<SecretName, string>,
     secrets,

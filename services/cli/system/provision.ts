@@ -4,7 +4,7 @@ import { ConnectionString } from 'mongodb-connection-string-url'
 import { isMissing } from '#common/secrets/key-vault.ts'
 import { loginIn, withCredentials } from '../../rotation/connection-string.ts'
 import { randomSecret } from '../../rotation/strategy.ts'
-import { publicKeysOf } from './public-keys.ts'
+import { publicKeysOf, type PublicKeys } from './public-keys.ts'
 import { StartError } from './state.ts'
 
 /** The database of one service. */
@@ -30,10 +30,11 @@ export interface Wanted {
   audit: WantedDatabase
 }
 
-/** The keys that people are told. */
-export interface LocalKeys {
-  client: string
-  auditor: string
+/** The keys that people get. */
+export interface Provisioned {
+  /** The subscription keys of a client and of an auditor. */
+  keys: { client: string, auditor: string }
+  publicKeys: PublicKeys
 }
 
 /** Sets a secret to what `wanted` returns, unless it has this value already. Fulfilled with the value. */
@@ -46,10 +47,9 @@ const AUTHENTICATION_FAILED = 18
  * Fills a vault as its deployer, as Terraform does on Azure: with the first keys and the connection strings
  * of the databases, whose users it creates. Every step can be repeated after an interruption.
  *
- * @returns the subscription keys of a client and of an auditor, and the public keys of log and witness
  * @throws {StartError} a database has users with other passwords
  */
-export async function provision (vault: SecretClient, wanted: Wanted) {
+export async function provision (vault: SecretClient, wanted: Wanted): Promise<Provisioned> {
   const { subscriptionKey, firstKeys = {}, patient, audit } = wanted
   const ensure: Ensure = async (name, wanted) => {
     const before = await read(vault, name)
@@ -70,7 +70,7 @@ export async function provision (vault: SecretClient, wanted: Wanted) {
   const sameServer = audit.server?.address === patient.server?.address
   await provisionDatabase(ensure, 'audit', audit, sameServer ? admin : undefined)
   const { 'local-client': client, 'local-auditor': auditor } = JSON.parse(subscriptions)
-  const keys: LocalKeys = { client: client.key, auditor: auditor.key }
+  const keys = { client: client.key, auditor: auditor.key }
   return { keys, publicKeys: publicKeysOf(logKey, witnessKey) }
 }
 
