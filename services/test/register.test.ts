@@ -150,6 +150,7 @@ t.test('checks the register against its log, and finds what was changed', async 
   const dir = join(system.localDir, 'archive')
   const hold = await command('register-archive', '--hold', `patient ${id.toUpperCase()}`, '--holds')
   t.match(hold, { code: 0, output: `patient ${id} since ` })
+  t.match(await command('register-archive', '--hold', 'patient 17'), { code: 1, output: /--hold/ })
   t.match(await command('register-archive', '--before', 'tomorrow', '--dir', dir), { code: 1, output: /--before/ })
 
   const blocks = db.collection<{ _id: string, records: object[] }>('blocks')
