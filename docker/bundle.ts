@@ -17,7 +17,8 @@ interface Process {
   files?: string[]
 }
 
-const policies = ['global', 'product', 'patient', 'echo'].map((scope) => `../terraform/policies/${scope}.xml`)
+const policies = ['global.xml', 'product.xml', 'patient.xml', 'echo.xml', 'products.json']
+  .map((name) => `../terraform/policies/${name}`)
 const pages = ['monitor.css', 'monitor.js'].map((name) => `emulators/monitor/${name}`)
 
 const processes: Record<string, Process> = {
@@ -33,6 +34,7 @@ const processes: Record<string, Process> = {
   setup: { module: 'cli/compose/setup.ts' },
   provision: { module: 'cli/compose/provision.ts' },
   register: { module: 'cli/register.ts' },
+  verify: { module: 'cli/register-verify.ts' },
   // The baseline of the start-up bench
   bare: { module: 'bench/bare.ts' }
 }

@@ -15,6 +15,8 @@ const BASE = 'gcr.io/distroless/nodejs26-debian13:nonroot'
 const ROOT = new URL('../../', import.meta.url).pathname
 const REQUIRE = "import{createRequire as r}from'node:module';const require=r(import.meta.url);"
 
+/** The public key of a log. */
+const LOG = 'log+07108162+ATtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop'
 const key = 'k'.repeat(43)
 const database = 'mongodb://127.0.0.1:9/'
 const callers = {
@@ -32,19 +34,20 @@ const settings = {
     PATIENT_DATA_KEY: key,
     PATIENT_DB_CONNECTION: database
   },
-  audit: { ...callers, AUDIT_DB_CONNECTION: database }
+  audit: { ...callers, AUDIT_DB_CONNECTION: database },
+  witness: { ...callers, LOGS: LOG, STORE_DIR: '/tmp', WITNESS_KEY: key }
 }
 type Name = keyof typeof settings
 const tag = (name: string) => `bench-${name}`
 
 await buildBare()
-for (const name of ['patient', 'audit', 'rotation']) {
+for (const name of ['patient', 'audit', 'witness', 'rotation']) {
   await docker('build', '-q', '-f', join(ROOT, 'docker/Dockerfile'), '--target', name, '-t', tag(name), ROOT)
 }
 
 const sizeOf = async (image: string) => Number(await docker('image', 'inspect', '-f', '{{.Size}}', image))
 const base = await sizeOf(BASE)
-for (const name of ['bare', 'patient', 'audit', 'rotation']) {
+for (const name of ['bare', 'patient', 'audit', 'witness', 'rotation']) {
   const added = await sizeOf(tag(name)) - base
   figure(`image-${name}-added-bytes`, added, name === 'bare' ? undefined : atMost(MAX_ADDED_BYTES))
 }

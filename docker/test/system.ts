@@ -72,7 +72,7 @@ export async function startSystem (t: Test, { root = ROOT, files = [] }: Options
 
   const container = (name: Name, replica = 1) => `${project}-${name}-${replica}`
   const { out } = await compose.logs('provision', { ...options, commandOptions: ['--no-log-prefix'] })
-  const subscriptionKey = /Subscription key: (\S+)/.exec(out)![1]!
+  const printed = (label: string) => new RegExp(`^${label}: (\\S+)`, 'm').exec(out)![1]!
 
   const system = {
     project,
@@ -80,7 +80,11 @@ export async function startSystem (t: Test, { root = ROOT, files = [] }: Options
     container,
     baseUrl: `http://127.0.0.1:${port}`,
     monitorUrl: `http://127.0.0.1:${monitorPort}`,
-    subscriptionKey,
+    subscriptionKey: printed('Subscription key'),
+    auditorKey: printed('Subscription key of an auditor'),
+    /** The public keys of the log and of the witness. */
+    logKey: printed('Public key of the log'),
+    witnessKey: printed('Public key of the witness'),
 
     /** The addresses of a container, by network. */
     async addresses (id: string): Promise<Record<string, string>> {

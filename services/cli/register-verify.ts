@@ -87,11 +87,18 @@ function dateOf (option: string, text: string | undefined) {
 /** The checkpoint in the file, or those in the directory. */
 function keptIn (path: string) {
   try {
-    const files = statSync(path).isDirectory() ? readdirSync(path).map((name) => join(path, name)) : [path]
-    return files.map((file) => ({ name: basename(file), note: readFileSync(file, 'utf8') }))
+    return filesIn(path).map((file) => ({ name: basename(file), note: readFileSync(file, 'utf8') }))
   } catch (error) {
     throw new StartError(`cannot read ${path} (${(error as NodeJS.ErrnoException).code})`)
   }
+}
+
+/** The file, or the files in the directory and those below it, but none that is being written. */
+function filesIn (path: string) {
+  if (!statSync(path).isDirectory()) return [path]
+  return readdirSync(path, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.name.endsWith('.new'))
+    .map(({ parentPath, name }) => join(parentPath, name))
 }
 
 function linesOf (summary: Summary, isPinned: boolean, seconds: number, count: number) {

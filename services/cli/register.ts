@@ -34,6 +34,8 @@ interface Block {
   chain: string
   firstSeq: number
   records: StoredRecord[]
+  /** The end of the chain, without records. */
+  end?: true
 }
 
 /** For each chain, the first sequence number of the newest block that was read. */
@@ -131,11 +133,12 @@ async function newest (
   return records
 }
 
-/** The newest block of each chain, the newest chain first. */
+/** The newest block of each chain that has records, the newest chain first. */
 async function * heads (blocks: Collection<Block>) {
   let before: Filter<Block> = {}
   while (true) {
-    const head = await blocks.findOne(before, { sort: NEWEST_FIRST })
+    // The end of a chain is a block without records
+    const head = await blocks.findOne({ ...before, end: { $ne: true } }, { sort: NEWEST_FIRST })
     if (!head) return
     yield head
     before = { chain: { $lt: head.chain } }

@@ -89,7 +89,8 @@ t.test('prints the newest records of all chains in the order of their dates, a r
   })
   // The first chain is older than all others, the second newer
   const [old, young] = ['00000000-0000-7000-8000-000000000000', 'ffffffff-0000-7000-8000-000000000000']
-  await blocks.insertMany([block(old, 1, 3, 5, 6), block(young, 2, 3, 4)])
+  const end = { ...block(young), _id: `${young}:4`, firstSeq: 4, end: true }
+  await blocks.insertMany([block(old, 1, 3, 5, 6), block(young, 2, 3, 4), end])
   t.teardown(() => blocks.deleteMany({ chain: { $in: [old, young] } } as object))
   const operations = async (last: number) => {
     return rows(await audit('--last', String(last))).map((row) => /load-(\d)/.exec(row)?.[1])
@@ -149,6 +150,7 @@ t.test('checks the register against its log, and finds what was changed', async 
   const dir = join(system.localDir, 'archive')
   const hold = await command('register-archive', '--hold', `patient ${id.toUpperCase()}`, '--holds')
   t.match(hold, { code: 0, output: `patient ${id} since ` })
+  t.match(await command('register-archive', '--hold', 'patient 17'), { code: 1, output: /--hold/ })
   t.match(await command('register-archive', '--before', 'tomorrow', '--dir', dir), { code: 1, output: /--before/ })
 
   const blocks = db.collection<{ _id: string, records: object[] }>('blocks')

@@ -27,6 +27,8 @@ variables {
       paths = {
         "/audit"                          = { get = { operationId = "search-records" } }
         "/audit/{id}"                     = { get = { operationId = "load-record" } }
+        "/log/keys"                       = { get = { operationId = "load-log-keys", summary = "Load the keys", description = "Returns the keys." } }
+        "/log/tile/*"                     = { get = { operationId = "load-tile", summary = "Load a tile", description = "Returns a tile." } }
         "/patient/{patientId}/access-log" = { get = { operationId = "load-access-log" } }
       }
     }
@@ -184,6 +186,14 @@ run "keys" {
       alltrue([for api in azurerm_api_management_api.audit : api.subscription_required])
     )
     error_message = "The audit service has the APIs audit and log, and the access log in the patient API."
+  }
+
+  assert {
+    condition = length(azurerm_api_management_api.audit["log"].import) == 0 && { for id, operation in azurerm_api_management_api_operation.log : id => "${operation.api_name} ${operation.method} ${operation.url_template}" } == {
+      load-log-keys = "log GET /keys"
+      load-tile     = "log GET /tile/*"
+    }
+    error_message = "The API log has the operations of the OpenAPI document, with the wildcard that an import would not take."
   }
 
   assert {

@@ -19,6 +19,11 @@ const IMMUTABLE = 'public, max-age=31536000, immutable'
 const PROOF_TYPES = ['text/plain', 'application/json'] as const
 const ENTRY_LENGTH = Buffer.of(0, HASH_BYTES)
 
+/** The content of responses, for the description of the API. */
+const NOTE = { 'text/plain': { schema: { type: 'string' } } }
+const TILE = { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } }
+const PROOF = { ...NOTE, 'application/json': { schema: { type: 'object' } } }
+
 /** TypeScript does not check what is sent: notes and bytes have no schema. */
 const problems =
   { '4xx': Problem, '5xx': Problem } as Record<string, TSchema> as Record<string, TUnknown>
@@ -38,6 +43,7 @@ export const logRoutes: FastifyPluginAsyncTypebox<{ log: TransparencyLog, record
         summary: 'Load the newest checkpoint',
         description: 'Returns the signed root of the log, as tlog-checkpoint has it.',
         response: problems,
+        contents: NOTE,
         problems: [LogPartNotFound]
       }
     }, async (_request, reply) => {
@@ -53,6 +59,7 @@ export const logRoutes: FastifyPluginAsyncTypebox<{ log: TransparencyLog, record
         summary: 'Load the keys of the log',
         description: 'Returns every public key, each with the note that hands over to it.',
         response: problems,
+        contents: NOTE,
         problems: []
       }
     }, async (_request, reply) => {
@@ -64,9 +71,11 @@ export const logRoutes: FastifyPluginAsyncTypebox<{ log: TransparencyLog, record
       schema: {
         operationId: 'load-tile',
         summary: 'Load a tile of the log',
-        description: 'Returns hashes or entries, as tlog-tiles has them.',
+        description: 'Returns hashes or entries, as tlog-tiles has them. The path continues with the level ' +
+          '(or `entries`), the index and the width, such as `0/x001/234.p/7`.',
         params: Type.Object({ '*': Type.String({ description: 'The level, index and width of the tile' }) }),
         response: problems,
+        contents: TILE,
         problems: [LogPartNotFound]
       }
     }, async (request, reply) => {
@@ -84,6 +93,7 @@ export const logRoutes: FastifyPluginAsyncTypebox<{ log: TransparencyLog, record
         description: 'Returns the proof that the log has the record, as tlog-proof has it.',
         params: Type.Object({ id: Type.String({ minLength: 1, description: 'The id of the record' }) }),
         response: problems,
+        contents: PROOF,
         problems: [RecordNotFound, RecordNotSequenced]
       }
     }, async (request, reply) => {

@@ -23,7 +23,7 @@ try {
   const settings = loadSettings(Settings, process.env)
   const server = (address: string, passwordFile: string) =>
     ({ address, rootPassword: readFileSync(passwordFile, 'utf8').trim() })
-  const { keys } = await provision(await openKeyVault(settings), {
+  const { keys, publicKeys } = await provision(await openKeyVault(settings), {
     subscriptionKey: settings.SUBSCRIPTION_KEY,
     firstKeys: { 'audit-log-key': settings.AUDIT_LOG_KEY, 'witness-key': settings.WITNESS_KEY },
     patient: {
@@ -35,7 +35,11 @@ try {
       server: server(settings.AUDIT_DB_ADDRESS, settings.AUDIT_DB_ROOT_PASSWORD_FILE)
     }
   })
-  process.stdout.write(`Subscription key: ${keys.client}\nSubscription key of an auditor: ${keys.auditor}\n`)
+  process.stdout.write(`Subscription key: ${keys.client}
+Subscription key of an auditor: ${keys.auditor}
+Public key of the log: ${publicKeys.log}
+Public key of the witness: ${publicKeys.witness}
+`)
 } catch (error) {
   if (!(error instanceof StartError || error instanceof SettingsError)) throw error
   process.stderr.write(`provision: ${error.message}\n`)

@@ -15,6 +15,11 @@ const settings = {
   AUDIT_DB_CONNECTION: 'mongodb://127.0.0.1:9/'
 }
 
+const TAGS: Record<string, string> = { audit: 'records', patient: 'patients', log: 'log' }
+
+/** Nothing in them is about anybody, so who reads them is not recorded. */
+const LOG = ['load-checkpoint', 'load-log-keys', 'load-tile']
+
 /** The audit register, as auditors see it through the gateway. The routes that store records are left out. */
 export const auditApi: Api = {
   build: (onRoute) => buildApp(loadConfig(settings), { onRoute }),
@@ -27,21 +32,28 @@ export const auditApi: Api = {
     },
     tags: [
       { name: 'records', description: 'Records' },
-      { name: 'patients', description: 'Access to the data of a patient' }
+      { name: 'patients', description: 'Access to the data of a patient' },
+      {
+        name: 'log',
+        description: 'The transparency log of the records. OpenAPI has no wildcards: a `*` at the end of a ' +
+          'path stands for one or more segments.'
+      }
     ]
   },
-  tagOf: (url) => url.startsWith('/audit') ? 'records' : url.startsWith('/patient') ? 'patients' : undefined,
+  tagOf: (url) => TAGS[url.split('/')[1]!],
   schemas: { AuditRecord: StoredAuditRecord, ActorSummary, GatewayError },
   problems: [],
   responses: gatewayResponses,
   requestHeaders: {
     'X-On-Behalf-Of': {
       statuses: [200],
+      except: LOG,
       description: 'The person for whom the question is asked',
       example: 'reviewer-17'
     },
     'X-Purpose-Of-Use': {
       statuses: [200],
+      except: LOG,
       description: 'Why it is asked, a code of the HL7 v3 value set PurposeOfUse',
       example: 'HCOMPL'
     }

@@ -48,7 +48,7 @@ interface Document {
 
 interface Operation {
   operationId: string
-  parameters?: object[]
+  parameters?: Array<{ name?: string }>
   requestBody?: { required?: boolean, content?: Content }
   responses: Record<string, { headers?: Record<string, object>, content?: Content }>
 }
@@ -76,13 +76,25 @@ export async function openApiOf (api: Api) {
     app.route({ method: route.method, url: route.url, schema: schemaOf(route, api), handler: () => {} })
   }
   await app.ready()
-  const document = app.swagger() as unknown as Document
+  const document = withWildcards(app.swagger() as unknown as Document)
   for (const operation of Object.values(document.paths).flatMap((methods) => Object.values(methods))) {
     if (operation.requestBody) operation.requestBody.required = true
     addHeaders(operation, api.requestHeaders, api.responseHeaders)
     addExamples(operation, document)
   }
   return `${JSON.stringify(document, null, 2)}\n`
+}
+
+/** OpenAPI has no wildcards: a path keeps the `*` at its end, which is no parameter of an operation. */
+function withWildcards (document: Document): Document {
+  const paths = Object.entries(document.paths).map(([path, operations]): [string, typeof operations] => {
+    if (!path.endsWith('{*}')) return [path, operations]
+    for (const operation of Object.values(operations)) {
+      operation.parameters = operation.parameters?.filter(({ name }) => name !== '*')
+    }
+    return [path.replace('{*}', '*'), operations]
+  })
+  return { ...document, paths: Object.fromEntries(paths) }
 }
 
 /** The documented routes of a service. Throws where one has no operationId. */

@@ -24,6 +24,8 @@ export function successes (
   response: Record<string, object>, schemas: Record<string, object>, contents: Record<string, object> = {}
 ) {
   const statuses = Object.entries(response).filter(([status]) => /^\d+$/.test(status))
+  // Routes that send no JSON have no schema of it
+  if (statuses.length === 0) return { 200: { description: DESCRIPTIONS[200], content: contents } }
   return Object.fromEntries(statuses.map(([status, schema]) => {
     const description = DESCRIPTIONS[status]
     if ('type' in schema && schema.type === 'null') return [status, { type: 'null', description }]

@@ -19,17 +19,26 @@ locals {
   # could refuse it, so it is left out.
   access_log = { for path, item in var.documents.audit.paths : path => item if startswith(path, "/patient/") && local.keys_required }
 
-  # The other APIs of the audit service
+  # The other APIs of the audit service: audit is imported
   audit_documents = {
-    for api in ["audit", "log"] : api => merge(
+    audit = merge(
       { for name, part in var.documents.audit : name => part if name != "servers" },
       {
         paths = {
-          for path, item in var.documents.audit.paths : (trimprefix(path, "/${api}") == "" ? "/" : trimprefix(path, "/${api}")) => item
-          if path == "/${api}" || startswith(path, "/${api}/")
+          for path, item in var.documents.audit.paths : (trimprefix(path, "/audit") == "" ? "/" : trimprefix(path, "/audit")) => item
+          if path == "/audit" || startswith(path, "/audit/")
         }
       },
     )
+  }
+
+  # The operations of log are created one by one: OpenAPI has no wildcards, and a new import would delete what is not in it
+  log_operations = {
+    for path, item in var.documents.audit.paths : item.get.operationId => {
+      url_template = trimprefix(path, "/log")
+      summary      = item.get.summary
+      description  = item.get.description
+    } if startswith(path, "/log/")
   }
 
   # The policy of the patient API with the backend and the host key of the audit service
@@ -108,7 +117,7 @@ resource "azurerm_api_management_api" "patient" {
 
 # The audit register, for auditors: always with subscriptions, whose products say who is an auditor
 resource "azurerm_api_management_api" "audit" {
-  for_each = local.audit_documents
+  for_each = toset(["audit", "log"])
 
   name                  = each.key
   display_name          = each.key == "audit" ? "Audit API" : "Audit log API"
@@ -125,9 +134,31 @@ resource "azurerm_api_management_api" "audit" {
     query  = local.key_names.query
   }
 
-  import {
-    content_format = "openapi+json"
-    content_value  = jsonencode(each.value)
+  dynamic "import" {
+    for_each = contains(keys(local.audit_documents), each.key) ? [local.audit_documents[each.key]] : []
+
+    content {
+      content_format = "openapi+json"
+      content_value  = jsonencode(import.value)
+    }
+  }
+}
+
+resource "azurerm_api_management_api_operation" "log" {
+  for_each = local.log_operations
+
+  operation_id        = each.key
+  display_name        = each.value.summary
+  description         = each.value.description
+  resource_group_name = var.resource_group_name
+  api_management_name = azurerm_api_management.main.name
+  api_name            = azurerm_api_management_api.audit["log"].name
+  method              = "GET"
+  url_template        = each.value.url_template
+
+  response {
+    status_code = 200
+    description = "OK"
   }
 }
 

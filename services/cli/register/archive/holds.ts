@@ -2,9 +2,10 @@ import type { Collection } from 'mongodb'
 import type { Block } from '#common/transparency/documents.ts'
 import type { Hold } from './documents.ts'
 
-const TEXT = /^patient ([0-9A-Za-z-]{1,256})$/
+// A mistyped id would hold nothing
+const TEXT = /^patient ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/i
 
-/** Whether `text` names what can be held: `patient <id>`. */
+/** Whether `text` names what can be held: `patient <UUID>`. */
 export const isHold = (text: string) => TEXT.test(text)
 
 /** What must stay in the database whatever its age. */

@@ -6,7 +6,10 @@ import { changed } from './policies.ts'
 
 const OTHER = '11111111-4a34-4f0b-9d3f-9f6c5a3b1c11'
 const range = 'from=2026-03-01T00:00:00Z&to=2026-03-02T00:00:00Z'
-const auditPaths = [`/audit?${range}`, `/audit/${OTHER}`, `/audit/actors/ward-7?${range}`]
+const auditPaths = [
+  `/audit?${range}`, `/audit/${OTHER}`, `/audit/${OTHER}/proof`, `/audit/actors/ward-7?${range}`,
+  '/log/checkpoint', '/log/keys', '/log/tile/0/000', '/log/tile/entries/x001/234.p/7'
+]
 const log = (patientId: string) => `/patient/${patientId}/access-log`
 
 const [patient, audit] = [await startService(t), await startService(t)]
