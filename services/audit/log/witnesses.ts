@@ -94,6 +94,16 @@ export class Witnesses {
     for (const client of this.#clients) this.#schedule(client, 0, 0)
   }
 
+  /** Submits the newest checkpoint to each witness. @returns the names of those that did not cosign it */
+  async submitOnce () {
+    const unwitnessed = await Promise.all(this.#clients.map(async (client) => {
+      // With a second attempt where a replica was faster with a newer checkpoint
+      const isDone = await this.#attempt(client)
+      return isDone || (isDone === false && await this.#attempt(client)) ? [] : [client.name]
+    }))
+    return unwitnessed.flat()
+  }
+
   /** Ends the requests under way. */
   async close () {
     this.#closed = true
