@@ -42,8 +42,8 @@ const MAX_INTERVAL_MS = 30_000
  *
  * @throws {SettingsError}
  */
-export function parseWitnesses (setting: string | undefined): WitnessSettings[] {
-  const words = setting?.trim().split(/\s+/) ?? []
+export function parseWitnesses (setting: string): WitnessSettings[] {
+  const words = setting.match(/\S+/g) ?? []
   const witnesses = new Map<string, VerifierKey[]>()
   for (let i = 0; i < words.length; i += 2) {
     const key = parseKey(words[i]!)

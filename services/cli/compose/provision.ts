@@ -1,8 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { Type } from 'typebox'
-import { KeyVaultSettings, SettingsError, loadSettings } from '#common/config.ts'
+import { KeyVaultSettings, RegisterSettings, SettingsError, loadSettings } from '#common/config.ts'
 import { openKeyVault } from '#common/secrets/key-vault.ts'
-import { RegisterSettings } from '../../audit/config.ts'
 import { provision } from '../system/provision.ts'
 import { StartError } from '../system/state.ts'
 

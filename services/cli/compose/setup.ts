@@ -2,8 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Type } from 'typebox'
-import { loadSettings } from '#common/config.ts'
-import { RegisterSettings } from '../../audit/config.ts'
+import { RegisterSettings, loadSettings } from '#common/config.ts'
 import { makeCertificates } from '../system/certificates.ts'
 import { clientIdOf, identities, type Identity } from '../system/identity.ts'
 import { publicKeysOf } from '../system/public-keys.ts'
@@ -14,7 +13,7 @@ import { newHeaders } from '../system/state.ts'
 
 const dir = process.env.SECRETS_DIR ?? '/secrets'
 // It is part of the public key that the witness trusts
-const { LOG_ORIGIN, WITNESSES = '' } = loadSettings(Type.Object(RegisterSettings), process.env)
+const { LOG_ORIGIN, WITNESSES } = loadSettings(Type.Object(RegisterSettings), process.env)
 const done = join(dir, 'vault/done')
 
 const random = () => randomBytes(32).toString('base64url')

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path'
 import { Type, type Static } from 'typebox'
 import {
-  CallerSettings, KeyRefreshSettings, PatientSettings, ServerSettings, TelemetrySettings, loadSettings
+  CallerSettings, KeyRefreshSettings, PatientSettings, RegisterSettings, ServerSettings, TelemetrySettings,
+  loadSettings
 } from '#common/config.ts'
-import { RegisterSettings } from '../../audit/config.ts'
 import { ScaleSettings } from '../../emulators/ingress/config.ts'
 
 const Settings = Type.Object({

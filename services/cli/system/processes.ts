@@ -128,7 +128,7 @@ export function processesOf (system: System): Record<Name, Definition> {
 
 /** The settings of the audit service that concern the log and questions. */
 export function registerSettings (system: System) {
-  const { config: { LOG_ORIGIN, QUERY_MAX_DAYS, WITNESSES = '' }, publicKeys } = system
+  const { config: { LOG_ORIGIN, QUERY_MAX_DAYS, WITNESSES }, publicKeys } = system
   return {
     LOG_ORIGIN,
     QUERY_MAX_DAYS: String(QUERY_MAX_DAYS),
