@@ -43,7 +43,7 @@ export default [
     // A main passes the environment to its loadConfig; commands and benchmarks pass it to what they start;
     // some options of the telemetry SDK can be set in the environment alone
     ignores: [
-      ...TESTS, '**/config.ts', '**/main.ts', 'services/cli/**', '**/bench/**',
+      ...TESTS, '**/config.ts', '**/main.ts', '**/*-job.ts', 'services/cli/**', '**/bench/**',
       'services/common/telemetry/telemetry.ts'
     ],
     rules: { 'n/no-process-env': 'error' }

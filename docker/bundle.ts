@@ -11,8 +11,8 @@ const exporter = 'common/telemetry/exporter.ts'
 
 interface Process {
   module: string
-  /** The modules of its threads. */
-  threads?: string[]
+  /** The modules of its threads and jobs, each bundled into a file of its own. */
+  modules?: string[]
   /** The files that it reads from its own directory. */
   files?: string[]
 }
@@ -22,11 +22,11 @@ const policies = ['global.xml', 'product.xml', 'patient.xml', 'echo.xml', 'produ
 const pages = ['monitor.css', 'monitor.js'].map((name) => `emulators/monitor/${name}`)
 
 const processes: Record<string, Process> = {
-  patient: { module: 'patient/main.ts', threads: [exporter] },
-  audit: { module: 'audit/main.ts', threads: [exporter] },
-  witness: { module: 'witness/main.ts', threads: [exporter] },
+  patient: { module: 'patient/main.ts', modules: [exporter] },
+  audit: { module: 'audit/main.ts', modules: [exporter, 'audit/sequence-job.ts'] },
+  witness: { module: 'witness/main.ts', modules: [exporter] },
   rotation: { module: 'rotation/main.ts' },
-  gateway: { module: 'emulators/gateway/main.ts', threads: [exporter], files: policies },
+  gateway: { module: 'emulators/gateway/main.ts', modules: [exporter], files: policies },
   ingress: { module: 'emulators/ingress/main.ts' },
   vault: { module: 'emulators/vault/main.ts' },
   monitor: { module: 'emulators/monitor/main.ts', files: pages },
@@ -78,7 +78,7 @@ const common = {
 } satisfies BuildOptions
 
 for (const name of names) {
-  const { module, threads = [], files = [] } = processes[name]!
+  const { module, modules = [], files = [] } = processes[name]!
   const out = join(dir, name)
   rmSync(out, { recursive: true, force: true })
   mkdirSync(out, { recursive: true })
@@ -96,11 +96,11 @@ for (const name of names) {
     minifySyntax: true,
     minifyWhitespace: true
   })
-  for (const thread of threads) {
+  for (const entry of modules) {
     await build({
       ...common,
-      entryPoints: [new URL(thread, services).pathname],
-      outfile: join(out, `${parse(thread).name}.mjs`),
+      entryPoints: [new URL(entry, services).pathname],
+      outfile: join(out, `${parse(entry).name}.mjs`),
       minify: true
     })
   }

@@ -91,6 +91,7 @@ module "monitor" {
   gateway                   = { id = module.gateway.id, url = module.gateway.url }
   key_rotation_days         = var.key_rotation_days
   rotation_job              = "rotation"
+  sequence_job              = "audit-sequence"
   tags                      = local.tags
 }
 

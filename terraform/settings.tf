@@ -56,6 +56,8 @@ locals {
         container      = var.app_container
         settings = merge(local.service_settings["audit"], {
           ALLOWED_CALLERS = join(",", local.audit_callers[region])
+          LOG_ORIGIN      = var.log_origin
+          QUERY_MAX_DAYS  = tostring(var.query_max_days)
           WITNESSES       = join(" ", [for witness in var.witnesses : "${witness.key} ${witness.url}"])
         })
       }
@@ -89,6 +91,21 @@ locals {
         settings = merge(local.vault_settings["rotation"], { KEY_GRACE_SECONDS = tostring(var.key_grace_seconds) }, {
           for service, id in module.data.account_ids : "${upper(service)}_COSMOS_ACCOUNT" => id if var.database_kind != "vcore"
         })
+      }
+    },
+    {
+      # Adds to the log what replicas of audit left out, and has it witnessed: also while audit is scaled to zero
+      audit-sequence = {
+        image              = var.images.audit
+        identity_id        = module.identity.ids["audit"]
+        schedule           = "*/${var.sequence_minutes} * * * *"
+        timeout_in_seconds = 600
+        # The next run does it
+        retries   = 0
+        args      = ["/app/sequence-job.mjs"]
+        container = { cpu = 0.25, memory = "0.5Gi" }
+        secrets   = {}
+        settings  = local.apps["primary"].audit.settings
       }
     },
     var.load_test == null ? {} : {

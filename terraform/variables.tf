@@ -447,6 +447,18 @@ variable "log_level" {
   }
 }
 
+variable "log_origin" {
+  type        = string
+  description = "Name of the audit log in its checkpoints: by convention a URL without its scheme. It must never change."
+  nullable    = false
+  default     = "audited-patient-api/register"
+
+  validation {
+    condition     = can(regex("^[^\\s+]{1,256}$", var.log_origin))
+    error_message = "The origin must have 1 to 256 characters, without spaces and without +."
+  }
+}
+
 variable "log_retention_days" {
   type        = number
   description = "Retention time of logs, in days."
@@ -532,6 +544,18 @@ variable "publisher" {
   }
 }
 
+variable "query_max_days" {
+  type        = number
+  description = "Longest range of dates that one query of the audit register may have, in days."
+  nullable    = false
+  default     = 31
+
+  validation {
+    condition     = var.query_max_days >= 1 && var.query_max_days <= 3660 && floor(var.query_max_days) == var.query_max_days
+    error_message = "The range must be a whole number of days from 1 to 3660."
+  }
+}
+
 variable "rotation_schedule" {
   type        = string
   description = "When rotation runs, as a cron expression in UTC; once a day."
@@ -560,6 +584,18 @@ variable "secret_values" {
   validation {
     condition     = length(setsubtract(["patient-host-key", "audit-host-key", "audit-log-key", "audit-query-key", "patient-data-key"], keys(var.secret_values))) == 0 && alltrue([for value in values(var.secret_values) : can(regex("^[0-9A-Za-z_-]{43}$", value))])
     error_message = "patient-host-key, audit-host-key, audit-log-key, audit-query-key and patient-data-key must each be 32 bytes in base64url."
+  }
+}
+
+variable "sequence_minutes" {
+  type        = number
+  description = "How often a job adds to the audit log what the replicas of audit left out, and has it witnessed, in minutes."
+  nullable    = false
+  default     = 10
+
+  validation {
+    condition     = contains([5, 10, 15, 20, 30], var.sequence_minutes)
+    error_message = "The period must be 5, 10, 15, 20 or 30 minutes."
   }
 }
 

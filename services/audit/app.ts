@@ -53,7 +53,7 @@ export async function buildApp (config: Config, { logStream, onRoute }: BuildOpt
   const register = new Register(app.database, app.log, (...block) => sequencer.stored(...block))
   const witnesses = new Witnesses({ witnesses: config.witnesses, log: log.witnessed, logger: app.log })
   sequencer.start()
-  witnesses.start()
+  app.database.connected.then(() => witnesses.start())
   app.addHook('onClose', async () => {
     await witnesses.close()
     await register.close()

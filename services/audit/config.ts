@@ -1,8 +1,9 @@
 import { AllowListSettings } from '#common/guard/allow-list.ts'
-import { DrainSettings, loadWithSecrets, ServerSettings, TelemetrySettings } from '#common/config.ts'
+import {
+  DrainSettings, loadWithSecrets, RegisterSettings, ServerSettings, TelemetrySettings
+} from '#common/config.ts'
 import { databaseName } from '#common/database.ts'
 import { Type } from 'typebox'
-import { LOG_ORIGIN } from '#common/transparency/names.ts'
 import { parseWitnesses } from './log/witnesses.ts'
 
 const Settings = Type.Object({
@@ -11,12 +12,7 @@ const Settings = Type.Object({
   ...DrainSettings,
   ...AllowListSettings,
   DATABASE_NAME: databaseName('audit'),
-  /** The name of the log in checkpoints, which never changes: by convention a URL without its scheme. */
-  LOG_ORIGIN: Type.String({ default: LOG_ORIGIN, pattern: '^[^\\s+]{1,256}$' }),
-  /** The longest range of dates that one query may have. */
-  QUERY_MAX_DAYS: Type.Integer({ default: 31, minimum: 1, maximum: 3_660 }),
-  /** Pairs of the public key and the URL of a witness. */
-  WITNESSES: Type.Optional(Type.String())
+  ...RegisterSettings
 })
 
 const secrets = {

@@ -1,3 +1,4 @@
+import type { FastifyBaseLogger } from 'fastify'
 import type { DestinationStream } from 'pino'
 import { connectionString, database } from '#common/database.ts'
 import { createService } from '#common/http/create-service.ts'
@@ -8,21 +9,25 @@ import { adoptUnlinked } from './log/adopt.ts'
 import { openLogKey } from './log/keys.ts'
 import { TransparencyLog } from './log/log.ts'
 import { logIndexes } from './log/store.ts'
+import { Witnesses } from './log/witnesses.ts'
 import { registerIndexes } from './register.ts'
 
 interface SequenceOptions {
   /** Whether to take in blocks that were stored without a link although there is a log. */
-  adoptUnlinked: boolean
+  adoptUnlinked?: boolean
   logStream?: DestinationStream
+  /** Called once the database and the key are there. */
+  onReady?: (log: FastifyBaseLogger) => void
 }
 
 /**
- * Adds every record that the log does not have to it, once.
+ * Adds every record that the log does not have to it, once, and has each witness cosign the result.
  *
- * @returns the size of the log, and the number of chains that were taken in
+ * @returns the size of the log, the number of chains that were taken in, and the names of the witnesses that
+ *   did not cosign it
  * @throws {DatabaseUnavailable | LogDamaged}
  */
-export async function sequence (config: Config, options: SequenceOptions) {
+export async function sequence (config: Config, options: SequenceOptions = {}) {
   const app = createService('audit', config, options.logStream)
   try {
     await app.register(secrets, { settings: config.secrets })
@@ -35,11 +40,14 @@ export async function sequence (config: Config, options: SequenceOptions) {
     await app.ready()
     const ready = Promise.all([app.database.connected, key.loaded])
     await withTimeout(STARTING_MS, ready, () => new Error('the database or Key Vault does not answer'))
+    options.onReady?.(app.log)
     const log = new TransparencyLog({ database: app.database, key, origin: config.LOG_ORIGIN, log: app.log })
     const adopted = options.adoptUnlinked ? await adoptUnlinked(log.store) : 0
     await log.sequencer.sweep()
     const last = await log.store.lastBatch()
-    return { size: last ? last._id + last.count : 0, adopted }
+    const witnesses = new Witnesses({ witnesses: config.witnesses, log: log.witnessed, logger: app.log })
+    const unwitnessed = await witnesses.submitOnce().finally(() => witnesses.close())
+    return { size: last ? last._id + last.count : 0, adopted, unwitnessed }
   } finally {
     await app.close()
   }

@@ -8,7 +8,7 @@ import { loadConfig } from './system/config.ts'
 import { actAs } from './system/identity.ts'
 import { StartError } from './system/state.ts'
 
-const USAGE = `Adds the records that the transparency log does not have to it.
+const USAGE = `Adds the records that the transparency log does not have to it, and has it witnessed.
 
 npm run register:sequence -- [--adopt-unlinked]
 
@@ -35,13 +35,14 @@ async function main () {
   }
   if (!process.env.KEY_VAULT_URI) await useLocalSystem()
   const config = loadAuditConfig({ LOG_LEVEL: 'error', ALLOWED_CALLERS: '127.0.0.1/32', ...process.env })
-  const { size, adopted } = await sequence(config, { adoptUnlinked: values['adopt-unlinked'] })
+  const { size, adopted, unwitnessed } = await sequence(config, { adoptUnlinked: values['adopt-unlinked'] })
   if (adopted > 0) process.stdout.write(`${adopted} chains taken in\n`)
   process.stdout.write(`the log has ${size} records\n`)
+  if (unwitnessed.length > 0) throw new StartError(`not witnessed by ${unwitnessed.join(', ')}`)
 }
 
 /** Acts as the audit service of the system that runs on this machine. */
 async function useLocalSystem () {
-  const { audit } = await actAs('audit', loadConfig(process.env).LOCAL_DIR)
-  process.env.DATABASE_NAME ??= audit.database
+  const { audit: { database, settings } } = await actAs('audit', loadConfig(process.env).LOCAL_DIR)
+  Object.assign(process.env, settings, { DATABASE_NAME: database })
 }

@@ -8,7 +8,8 @@ import { loadConfig } from './system/config.ts'
 import { assume } from './system/identity.ts'
 import { prepare } from './system/prepare.ts'
 import {
-  HOST, NAMES, databaseUrlOf, identitySettings, processesOf, urlOf, vaultUrlOf, type Name, type System
+  HOST, NAMES, databaseUrlOf, identitySettings, processesOf, registerSettings, urlOf, vaultUrlOf, type Name,
+  type System
 } from './system/processes.ts'
 import { provision, type Provisioned } from './system/provision.ts'
 import { StartError, State } from './system/state.ts'
@@ -95,9 +96,10 @@ async function startAll (system: System, output: Output) {
   launch('vault')
   if (embedded) launch('database')
   const [vault] = await Promise.all([openVault(system), ready('vault'), embedded && databaseReady()])
-  const wanted = { subscriptionKey: config.SUBSCRIPTION_KEY, ...databases }
+  const wanted = { subscriptionKey: config.SUBSCRIPTION_KEY, logOrigin: config.LOG_ORIGIN, ...databases }
   const provisioned = await provision(vault, wanted)
-  processes = processesOf({ ...system, publicKeys: provisioned.publicKeys })
+  system.publicKeys = provisioned.publicKeys
+  processes = processesOf(system)
   const rest: Name[] = [...(monitored ? ['monitor'] as const : []), 'witness', 'audit', 'patient', 'gateway']
   rest.forEach(launch)
   await Promise.all(rest.map(ready))
@@ -120,7 +122,7 @@ function saveRun (system: System) {
     pid: process.pid,
     gateway: running('gateway'),
     patient: { ...running('patient'), database: patient.database },
-    audit: { ...running('audit'), database: audit.database },
+    audit: { ...running('audit'), database: audit.database, settings: registerSettings(system) },
     witness: running('witness'),
     vault: running('vault', vaultUrlOf(system)),
     keyRefreshSeconds: system.config.KEY_REFRESH_SECONDS,

@@ -3,6 +3,7 @@ import { ConnectionString } from 'mongodb-connection-string-url'
 import { Type, type Static, type TObject, type TSchema } from 'typebox'
 import { Format } from 'typebox/format'
 import { Check, Errors } from 'typebox/schema'
+import { LOG_ORIGIN } from './transparency/names.ts'
 
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const
 
@@ -11,6 +12,16 @@ export const ServerSettings = {
   HOST: Type.String({ default: '::', minLength: 1 }),
   PORT: Type.Integer({ default: 8080, minimum: 0, maximum: 65535 }),
   LOG_LEVEL: Type.Enum(LOG_LEVELS, { default: 'info' })
+}
+
+/** Settings of the audit service, which a system passes on to it. */
+export const RegisterSettings = {
+  /** The name of the log in checkpoints, which never changes: by convention a URL without its scheme. */
+  LOG_ORIGIN: Type.String({ default: LOG_ORIGIN, pattern: '^[^\\s+]{1,256}$' }),
+  /** The longest range of dates that one query may have. */
+  QUERY_MAX_DAYS: Type.Integer({ default: 31, minimum: 1, maximum: 3_660 }),
+  /** Pairs of the public key and the URL of a witness. */
+  WITNESSES: Type.String({ default: '' })
 }
 
 /** The settings of the patient service that a whole system passes on to it. */

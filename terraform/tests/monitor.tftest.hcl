@@ -25,6 +25,7 @@ variables {
   resource_group_name       = "rg-mock"
   retention_in_days         = 90
   rotation_job              = "job-mock-rotation"
+  sequence_job              = "job-mock-sequence"
   tags                      = {}
   thresholds                = { failures = 5, p95_ms = 2000, refused = 10, throttled = 100 }
 }
@@ -60,8 +61,8 @@ run "watches" {
   }
 
   assert {
-    condition     = toset(keys(azurerm_monitor_scheduled_query_rules_alert_v2.main)) == toset(["inconsistent", "key-age", "p95", "refused", "rotation-failed", "rotation-missing", "throttled", "unwitnessed"])
-    error_message = "There are alerts for latency, refused calls, throttling, keys and witnesses."
+    condition     = toset(keys(azurerm_monitor_scheduled_query_rules_alert_v2.main)) == toset(["inconsistent", "key-age", "p95", "refused", "rotation-failed", "rotation-missing", "sequence-failed", "sequence-missing", "throttled", "unsequenced", "unwitnessed"])
+    error_message = "There are alerts for latency, refused calls, throttling, keys, the audit log and witnesses."
   }
 
   assert {
@@ -72,7 +73,10 @@ run "watches" {
       refused          = "GreaterThan 10"
       rotation-failed  = "GreaterThan 0"
       rotation-missing = "LessThan 1"
+      sequence-failed  = "GreaterThan 0"
+      sequence-missing = "LessThan 1"
       throttled        = "GreaterThan 100"
+      unsequenced      = "GreaterThan 300"
       unwitnessed      = "GreaterThan 900"
     }
     error_message = "Alerts have the configured thresholds; that of a key's age is its rotation period plus two days."
@@ -80,7 +84,7 @@ run "watches" {
 
   assert {
     condition = alltrue([
-      for name, metric in { p95 = "percentile(duration, 95)", refused = "'refused_calls'", throttled = "'database.throttled'", key-age = "'key.age_days'", unwitnessed = "'audit.unwitnessed_age'", inconsistent = "'witness.inconsistent'", rotation-failed = "job-mock-rotation", rotation-missing = "job-mock-rotation" } :
+      for name, metric in { p95 = "percentile(duration, 95)", refused = "'refused_calls'", throttled = "'database.throttled'", key-age = "'key.age_days'", unwitnessed = "'audit.unwitnessed_age'", inconsistent = "'witness.inconsistent'", rotation-failed = "job-mock-rotation", rotation-missing = "job-mock-rotation", unsequenced = "'audit.unsequenced_age'", sequence-failed = "job-mock-sequence", sequence-missing = "job-mock-sequence" } :
       strcontains(azurerm_monitor_scheduled_query_rules_alert_v2.main[name].criteria[0].query, metric)
     ])
     error_message = "Alerts query metrics that the services export."

@@ -40,7 +40,7 @@ const AFTER_CLIENT_RANGES = `
   }
 }
 
-variable "cosmos_key_role_name"`
+variable "cors_origins"`
 
 const mutations: Mutation[] = [
   network(
@@ -231,8 +231,8 @@ const mutations: Mutation[] = [
   whole(
     'modules/apps/app/main.tf',
     'external_enabled           = var.external_enabled',
-    'external_enabled           = true',
-    'audit is not external'
+    'external_enabled           = false',
+    'the gateway reaches both apps'
   ),
   app('latest_revision = true', 'latest_revision = false', 'the newest revision has the traffic'),
   app(
@@ -384,8 +384,7 @@ const mutations: Mutation[] = [
     'role = "Key Vault Secrets Officer" }],',
     'who reads does not write'
   ),
-  whole('settings.tf', 'external_enabled = false', 'external_enabled = true', 'audit is for the environment'),
-  whole('settings.tf', 'external_enabled = true', 'external_enabled = false', 'patient is for the network'),
+  whole('settings.tf', 'external_enabled = true', 'external_enabled = false', 'the gateway reaches patient'),
   whole(
     'settings.tf',
     /allowed_ranges {3}= \[module\.network\[region\]\.subnet_prefixes\["gateway"\]\]/,
@@ -406,8 +405,8 @@ const mutations: Mutation[] = [
   ),
   whole(
     'settings.tf',
-    'identity_id      = module.identity.ids["audit"]',
-    'identity_id      = module.identity.ids["patient"]',
+    'identity_id = module.identity.ids["audit"]',
+    'identity_id = module.identity.ids["patient"]',
     'each has its own identity'
   ),
   whole(
@@ -467,7 +466,7 @@ const mutations: Mutation[] = [
     'default_ttl_seconds = 3600',
     'patients never expire'
   ),
-  whole('collections.json', '"postCode"', '"post_code"', 'indexes are those of the services'),
+  whole('collections.json', '"records.id"', '"records.ids"', 'indexes are those of the services'),
   whole(
     'modules/apps/app/main.tf',
     'image  = var.image',
@@ -488,6 +487,39 @@ const mutations: Mutation[] = [
   ),
   whole('policies/product.xml', '{{calls-per-minute}}', '60', 'limits are named values'),
 
+  gateway(
+    'apis',
+    'url_template        = each.value.url_template',
+    'url_template        = trimsuffix(each.value.url_template, "/*")',
+    'the API log has a wildcard'
+  ),
+  gateway(
+    'apis',
+    'contains(keys(local.audit_documents), each.key) ? [local.audit_documents[each.key]] : []',
+    '[local.audit_documents["audit"]]',
+    'the API log is not imported'
+  ),
+  monitor('alerts', "name == 'audit.unsequenced_age'", "name == 'age'", 'unsequenced records raise an alert'),
+  monitor(
+    'alerts',
+    /(sequence-missing = \{[\s\S]*?operator {4}= )"LessThan"/,
+    '$1"GreaterThan"',
+    'a job that does not complete the log raises an alert'
+  ),
+  whole(
+    'settings.tf', '"*/${var.sequence_minutes} * * * *"', 'null', 'the job completes the log on a schedule'
+  ),
+  whole(
+    'settings.tf',
+    'args      = ["/app/sequence-job.mjs"]',
+    'args      = ["/app/main.mjs"]',
+    'the job completes the log'
+  ),
+  whole('settings.tf', 'LOG_ORIGIN      = var.log_origin', 'LOG_ORIGIN      = "log"', 'the log has its name'),
+  refusal('[5, 10, 15, 20, 30]', '[5, 7, 10, 15, 20, 30]', 'cron has the period of the job'),
+  refusal('var.query_max_days >= 1 ', 'var.query_max_days >= 0 ', 'a query has a longest range'),
+  refusal('^[^\\\\s+]{1,256}$', '^[^\\\\s]{1,256}$', 'the name of the log has no plus'),
+
   refusal('"smoke", "soak"', '"smoke", "lib/client", "soak"', 'the load test has one of the scripts'),
   refusal(
     `&& !endswith(range, "/0")])${AFTER_CLIENT_RANGES}`,
@@ -506,9 +538,9 @@ const mutations: Mutation[] = [
     'a host key is kept for less than half of its grace'
   ),
   refusal(
-    'contains(["patient", "echo"], api)',
-    'contains(["patient", "echo", "audit"], api)',
-    'Audit is not published'
+    'id == "auditor" || length',
+    'length(id) > 0 || length',
+    'only auditors have the register'
   ),
   refusal('^[0-9A-Za-z_-]{43}$', '^[0-9A-Za-z_-]+$', 'keys have 256 bits')
 ]

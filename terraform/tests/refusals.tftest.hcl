@@ -212,3 +212,15 @@ run "domains_tokens_and_names_without_their_form" {
 
   expect_failures = [var.cors_origins, var.custom_domain, var.deployer_object_id, var.entra, var.environment, var.publisher]
 }
+
+run "an_origin_with_a_plus_and_periods_that_cron_does_not_have" {
+  command = plan
+
+  variables {
+    log_origin       = "log+name"
+    query_max_days   = 0
+    sequence_minutes = 7
+  }
+
+  expect_failures = [var.log_origin, var.query_max_days, var.sequence_minutes]
+}

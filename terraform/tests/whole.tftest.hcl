@@ -168,8 +168,18 @@ run "defaults" {
   }
 
   assert {
-    condition     = local.jobs["rotation"].args == ["--all", "--older-than", "60"] && local.jobs["rotation"].schedule == "17 3 * * *" && tolist(local.jobs["rotation-now"].args) == tolist(["--all"]) && local.jobs["rotation-leaked"].args == ["--all", "--leaked"] && local.jobs["rotation-now"].schedule == null && local.jobs["rotation-leaked"].schedule == null && keys(local.jobs) == ["rotation", "rotation-leaked", "rotation-now"]
+    condition     = local.jobs["rotation"].args == ["--all", "--older-than", "60"] && local.jobs["rotation"].schedule == "17 3 * * *" && tolist(local.jobs["rotation-now"].args) == tolist(["--all"]) && local.jobs["rotation-leaked"].args == ["--all", "--leaked"] && local.jobs["rotation-now"].schedule == null && local.jobs["rotation-leaked"].schedule == null && keys(local.jobs) == ["audit-sequence", "rotation", "rotation-leaked", "rotation-now"]
     error_message = "Rotation rotates keys that are 60 days old, once a day, and all keys when it is started by hand."
+  }
+
+  assert {
+    condition     = local.jobs["audit-sequence"].schedule == "*/10 * * * *" && local.jobs["audit-sequence"].args == ["/app/sequence-job.mjs"] && local.jobs["audit-sequence"].image == var.images.audit && local.jobs["audit-sequence"].identity_id == module.identity.ids["audit"] && local.jobs["audit-sequence"].settings == local.apps["primary"].audit.settings
+    error_message = "A job with image, identity and settings of audit completes the log every ten minutes."
+  }
+
+  assert {
+    condition     = local.apps["primary"].audit.settings.LOG_ORIGIN == "audited-patient-api/register" && local.apps["primary"].audit.settings.QUERY_MAX_DAYS == "31"
+    error_message = "The audit service has the name of its log and the longest range of a query."
   }
 
   assert {

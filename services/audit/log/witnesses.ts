@@ -42,8 +42,8 @@ const MAX_INTERVAL_MS = 30_000
  *
  * @throws {SettingsError}
  */
-export function parseWitnesses (setting: string | undefined): WitnessSettings[] {
-  const words = setting?.trim().split(/\s+/) ?? []
+export function parseWitnesses (setting: string): WitnessSettings[] {
+  const words = setting.match(/\S+/g) ?? []
   const witnesses = new Map<string, VerifierKey[]>()
   for (let i = 0; i < words.length; i += 2) {
     const key = parseKey(words[i]!)
@@ -92,6 +92,16 @@ export class Witnesses {
 
   start () {
     for (const client of this.#clients) this.#schedule(client, 0, 0)
+  }
+
+  /** Submits the newest checkpoint to each witness. @returns the names of those that did not cosign it */
+  async submitOnce () {
+    const unwitnessed = await Promise.all(this.#clients.map(async (client) => {
+      // With a second attempt where a replica was faster with a newer checkpoint
+      const isDone = await this.#attempt(client)
+      return isDone || (isDone === false && await this.#attempt(client)) ? [] : [client.name]
+    }))
+    return unwitnessed.flat()
   }
 
   /** Ends the requests under way. */

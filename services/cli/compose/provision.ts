@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { Type } from 'typebox'
-import { KeyVaultSettings, SettingsError, loadSettings } from '#common/config.ts'
+import { KeyVaultSettings, RegisterSettings, SettingsError, loadSettings } from '#common/config.ts'
 import { openKeyVault } from '#common/secrets/key-vault.ts'
 import { provision } from '../system/provision.ts'
 import { StartError } from '../system/state.ts'
@@ -13,6 +13,7 @@ const Settings = Type.Object({
   /** The first values of keys, whose public keys other containers have. */
   AUDIT_LOG_KEY: Type.String({ format: 'key-256' }),
   WITNESS_KEY: Type.String({ format: 'key-256' }),
+  LOG_ORIGIN: RegisterSettings.LOG_ORIGIN,
   PATIENT_DB_ADDRESS: Type.String(),
   AUDIT_DB_ADDRESS: Type.String(),
   PATIENT_DB_ROOT_PASSWORD_FILE: Type.String(),
@@ -25,6 +26,7 @@ try {
     ({ address, rootPassword: readFileSync(passwordFile, 'utf8').trim() })
   const { keys, publicKeys } = await provision(await openKeyVault(settings), {
     subscriptionKey: settings.SUBSCRIPTION_KEY,
+    logOrigin: settings.LOG_ORIGIN,
     firstKeys: { 'audit-log-key': settings.AUDIT_LOG_KEY, 'witness-key': settings.WITNESS_KEY },
     patient: {
       database: 'patient',

@@ -1,6 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { chmodSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { Type } from 'typebox'
+import { RegisterSettings, loadSettings } from '#common/config.ts'
 import { makeCertificates } from '../system/certificates.ts'
 import { clientIdOf, identities, type Identity } from '../system/identity.ts'
 import { publicKeysOf } from '../system/public-keys.ts'
@@ -10,6 +12,8 @@ import { newHeaders } from '../system/state.ts'
 // Runs once, without a network. An interrupted run is repeated.
 
 const dir = process.env.SECRETS_DIR ?? '/secrets'
+// It is part of the public key that the witness trusts
+const { LOG_ORIGIN, WITNESSES } = loadSettings(Type.Object(RegisterSettings), process.env)
 const done = join(dir, 'vault/done')
 
 const random = () => randomBytes(32).toString('base64url')
@@ -41,9 +45,9 @@ if (!existsSync(done)) {
   const authority = readFileSync(join(certificates, 'ca.pem'), 'utf8')
   // Log and witness know each other's public keys from the start
   const [logKey, witnessKey] = [random(), random()]
-  const publicKeys = publicKeysOf(logKey, witnessKey)
+  const publicKeys = publicKeysOf(logKey, witnessKey, LOG_ORIGIN)
   const more: Partial<Record<Identity, string>> = {
-    audit: `WITNESSES="${publicKeys.witness} http://witness:8080"\n`,
+    audit: `WITNESSES="${publicKeys.witness} http://witness:8080 ${WITNESSES}"\n`,
     witness: `LOGS="${publicKeys.log}"\n`,
     deployer: `AUDIT_LOG_KEY=${logKey}\nWITNESS_KEY=${witnessKey}\n`
   }

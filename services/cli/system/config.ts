@@ -1,7 +1,8 @@
 import { resolve } from 'node:path'
 import { Type, type Static } from 'typebox'
 import {
-  CallerSettings, KeyRefreshSettings, PatientSettings, ServerSettings, TelemetrySettings, loadSettings
+  CallerSettings, KeyRefreshSettings, PatientSettings, RegisterSettings, ServerSettings, TelemetrySettings,
+  loadSettings
 } from '#common/config.ts'
 import { ScaleSettings } from '../../emulators/ingress/config.ts'
 
@@ -23,6 +24,8 @@ const Settings = Type.Object({
   /** The prefix of the names of both databases. */
   DATABASE_PREFIX: Type.String({ default: '', pattern: '^[A-Za-z0-9_-]{0,40}$' }),
   ...PatientSettings,
+  /** WITNESSES are those beside the witness that the system runs. */
+  ...RegisterSettings,
   ...TelemetrySettings,
   /** Whether the local monitor receives the telemetry if APPLICATIONINSIGHTS_CONNECTION_STRING is not set. */
   MONITOR: Type.Enum(['on', 'off'], { default: 'on' }),

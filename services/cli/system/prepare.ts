@@ -10,7 +10,7 @@ import { StartError, type State } from './state.ts'
 
 const PREVIOUS_RUN_MS = 2000
 /** The identities of commands that use the running system. */
-const TOOLS: Identity[] = ['viewer', 'rotation']
+const TOOLS: Identity[] = ['viewer', 'rotation', 'audit']
 
 /**
  * Chooses the ports of a system, and makes its certificates and the headers of its identities.

@@ -89,7 +89,7 @@ export function processesOf (system: System): Record<Name, Definition> {
     },
     audit: service(system, 'audit', {
       ...telemetry,
-      WITNESSES: `${publicKeys?.witness} ${urlOf(system, 'witness')}`
+      ...registerSettings(system)
     }),
     witness: {
       module: bundled(config, 'witness') ?? moduleOf('witness'),
@@ -123,6 +123,16 @@ export function processesOf (system: System): Record<Name, Definition> {
       },
       isReady: () => answers(`${urlOf(system, 'gateway')}/status-0123456789abcdef`)
     }
+  }
+}
+
+/** The settings of the audit service that concern the log and questions. */
+export function registerSettings (system: System) {
+  const { config: { LOG_ORIGIN, QUERY_MAX_DAYS, WITNESSES }, publicKeys } = system
+  return {
+    LOG_ORIGIN,
+    QUERY_MAX_DAYS: String(QUERY_MAX_DAYS),
+    WITNESSES: `${publicKeys?.witness} ${urlOf(system, 'witness')} ${WITNESSES}`
   }
 }
 

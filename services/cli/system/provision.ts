@@ -1,6 +1,7 @@
 import type { SecretClient } from '@azure/keyvault-secrets'
 import { MongoClient, MongoServerError, type Db } from 'mongodb'
 import { ConnectionString } from 'mongodb-connection-string-url'
+import { LOG_ORIGIN } from '#common/transparency/names.ts'
 import { isMissing } from '#common/secrets/key-vault.ts'
 import { loginIn, withCredentials } from '../../rotation/connection-string.ts'
 import { randomSecret } from '../../rotation/strategy.ts'
@@ -26,6 +27,8 @@ export interface Wanted {
   subscriptionKey?: string
   /** The first values of keys; random by default. */
   firstKeys?: Record<string, string | undefined>
+  /** The name of the log, which is part of its public key. */
+  logOrigin?: string
   patient: WantedDatabase
   audit: WantedDatabase
 }
@@ -50,7 +53,7 @@ const AUTHENTICATION_FAILED = 18
  * @throws {StartError} a database has users with other passwords
  */
 export async function provision (vault: SecretClient, wanted: Wanted): Promise<Provisioned> {
-  const { subscriptionKey, firstKeys = {}, patient, audit } = wanted
+  const { subscriptionKey, firstKeys = {}, logOrigin = LOG_ORIGIN, patient, audit } = wanted
   const ensure: Ensure = async (name, wanted) => {
     const before = await read(vault, name)
     const value = wanted(before)
@@ -71,7 +74,7 @@ export async function provision (vault: SecretClient, wanted: Wanted): Promise<P
   await provisionDatabase(ensure, 'audit', audit, sameServer ? admin : undefined)
   const { 'local-client': client, 'local-auditor': auditor } = JSON.parse(subscriptions)
   const keys = { client: client.key, auditor: auditor.key }
-  return { keys, publicKeys: publicKeysOf(logKey, witnessKey) }
+  return { keys, publicKeys: publicKeysOf(logKey, witnessKey, logOrigin) }
 }
 
 async function read (vault: SecretClient, name: string) {

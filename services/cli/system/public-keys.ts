@@ -1,4 +1,4 @@
-import { LOG_ORIGIN, WITNESS_NAME } from '#common/transparency/names.ts'
+import { WITNESS_NAME } from '#common/transparency/names.ts'
 import { cosignerOf, signerOf } from '#common/transparency/notes.ts'
 
 /** The public keys of a system's log and its witness, as in settings. */
@@ -7,11 +7,14 @@ export interface PublicKeys {
   witness: string
 }
 
-/** @param logKey seed in base64url, as `witnessKey` */
-export function publicKeysOf (logKey: string, witnessKey: string): PublicKeys {
+/**
+ * @param logKey seed in base64url, as `witnessKey`
+ * @param origin the name of the log
+ */
+export function publicKeysOf (logKey: string, witnessKey: string, origin: string): PublicKeys {
   const seed = (key: string) => Buffer.from(key, 'base64url')
   return {
-    log: signerOf(LOG_ORIGIN, seed(logKey)).vkey,
+    log: signerOf(origin, seed(logKey)).vkey,
     witness: cosignerOf(WITNESS_NAME, seed(witnessKey)).vkey
   }
 }

@@ -21,7 +21,8 @@ export interface Run {
   pid: number
   gateway: Running
   patient: RunningService
-  audit: RunningService
+  /** With the settings that commands need. */
+  audit: RunningService & { settings: Record<string, string> }
   witness: Running
   vault: Running
   /** The interval at which processes refresh their secrets. */

@@ -55,7 +55,7 @@ export async function runService<C extends ServiceConfig> (
 }
 
 /** Starts to collect telemetry, where it is enabled: the app makes calls before it listens. */
-function openTelemetry (role: string, config: ServiceConfig) {
+export function openTelemetry (role: string, config: Omit<ServiceConfig, 'HOST' | 'PORT'>) {
   const { TELEMETRY_SAMPLING = 1, TELEMETRY_AUTHENTICATION, secrets } = config
   const connectionString = config.APPLICATIONINSIGHTS_CONNECTION_STRING
   if (connectionString === undefined) return undefined

@@ -52,6 +52,43 @@ locals {
       column      = "days"
       query       = "customMetrics | where name == 'key.age_days' | project timestamp, secret = tostring(customDimensions.secret), days = value"
     }
+    unsequenced = {
+      description = "Records are not in the audit log 5 minutes after they were stored."
+      severity    = 1
+      frequency   = "PT5M"
+      window      = "PT15M"
+      scope       = azurerm_application_insights.main.id
+      operator    = "GreaterThan"
+      threshold   = 300
+      aggregation = "Maximum"
+      column      = "seconds"
+      query       = "customMetrics | where name == 'audit.unsequenced_age' | project timestamp, seconds = value"
+    }
+    # Covers also what the replicas of audit do not report, because there are none
+    sequence-failed = {
+      description = "The job that completes the audit log failed: the log is damaged, or the database or a witness is unavailable."
+      severity    = 1
+      frequency   = "PT1H"
+      window      = "PT6H"
+      scope       = azurerm_log_analytics_workspace.main.id
+      operator    = "GreaterThan"
+      threshold   = 0
+      aggregation = "Count"
+      column      = null
+      query       = "ContainerAppConsoleLogs_CL | where ContainerGroupName_s startswith '${var.sequence_job}' and Stream_s == 'stderr'"
+    }
+    sequence-missing = {
+      description = "The job that completes the audit log has not run for two hours."
+      severity    = 1
+      frequency   = "PT1H"
+      window      = "PT2H"
+      scope       = azurerm_log_analytics_workspace.main.id
+      operator    = "LessThan"
+      threshold   = 1
+      aggregation = "Count"
+      column      = null
+      query       = "ContainerAppConsoleLogs_CL | where ContainerGroupName_s startswith '${var.sequence_job}' and Stream_s == 'stdout'"
+    }
     unwitnessed = {
       description = "A witness did not cosign records for 15 minutes: it is unavailable, or does not accept the log."
       severity    = 1

@@ -83,6 +83,12 @@ variable "rotation_job" {
   nullable    = false
 }
 
+variable "sequence_job" {
+  type        = string
+  description = "Name of the job that completes the audit log."
+  nullable    = false
+}
+
 variable "tags" {
   type        = map(string)
   description = "Tags of every resource."

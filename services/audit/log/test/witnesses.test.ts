@@ -87,7 +87,9 @@ test('replicas at the same time, and one that starts, follow the witness', async
   t.ok(state.cosigned.has(20))
 })
 
-test('a log that was set back or rewritten is not cosigned', async (t) => {
+test('a log that was set back or rewritten is not cosigned, which a metric shows', async (t) => {
+  collectMetrics(true)
+  t.teardown(() => collectMetrics(false))
   const one = store()
   const { grow, state, client } = await connected(t, [one.state.log.signer], one)
   await grow(20)
@@ -101,6 +103,8 @@ test('a log that was set back or rewritten is not cosigned', async (t) => {
     await t.rejects(client().submitNewest(), { name: 'WitnessError' })
   }
   t.strictSame([...state.cosigned.keys()], [])
+  // Twice from the client, and twice from the witness, which is in this process
+  t.match(takeMetrics().filter(({ name }) => name === 'witness.inconsistent'), [{ values: [4] }])
 })
 
 test('hands over to new keys where the witness does not know them', async (t) => {
@@ -179,7 +183,7 @@ test('a witness that is away is tried again, and a metric shows how old the olde
 })
 
 test('the setting WITNESSES names keys and URLs', async (t) => {
-  t.strictSame(parseWitnesses(undefined), [])
+  t.strictSame(parseWitnesses(''), [])
   const other = cosigner.vkey
   t.match(parseWitnesses(` ${other} https://witness.example/w1/\n${other} https://witness.example/w1 `),
     [{ url: 'https://witness.example/w1', keys: [{ isCosigner: true }, { isCosigner: true }] }])
