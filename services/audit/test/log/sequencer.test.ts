@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'tap'
+import { collectMetrics, takeMetrics } from '#common/telemetry/metrics.ts'
 import { hasFailPoints, mongo } from '../../../common/test/mongo.ts'
 import type { Block } from '../../register.ts'
 import { audit, record } from '../app.ts'
@@ -95,6 +97,32 @@ test('tiles and checkpoints that are missing are made again from the records', a
   await sequenced(db, 300)
   await second.app.close()
   t.equal((await checkLog(t, db)).size, 300)
+})
+
+test('a missing block stops its chain alone, and its replica continues in another one', async (t) => {
+  const database = await mongo(t)
+  const { db } = database
+  const first = await audit(t, database)
+  for (let i = 0; i < 4; i++) await first.post(record())
+  await sequenced(db, 4)
+  const [{ chain }] = await first.blocks() as [Block]
+  // As after a crash of a replica whose last blocks nobody has sequenced
+  for (const name of ['batches', 'tiles', 'checkpoints']) await db.collection(name).deleteMany({})
+  await db.collection<Block>('blocks').deleteOne({ _id: `${chain}:3` })
+  collectMetrics(true)
+  t.teardown(() => collectMetrics(false))
+  const second = await audit(t, database)
+  await second.logged('a block is missing')
+  t.match(second.logs(), `"block":"${chain}:4"`)
+  await second.post(record())
+  await sequenced(db, 3)
+  while (!(await second.blocks()).some(({ chain: one, end }) => one === chain && end)) await sleep(20)
+  t.equal((await first.post(record())).statusCode, 201)
+  await first.logged('the chain was ended, starting a new chain')
+  const others = [...new Set((await second.blocks()).map((block) => block.chain))]
+  t.equal(others.length, 3)
+  t.match(takeMetrics().filter(({ name }) => name === 'audit.log.damaged_chains'), [{ values: [1] }])
+  await second.app.close()
 })
 
 test('nothing is signed on tiles that were changed', async (t) => {
