@@ -17,7 +17,7 @@ import { mongo } from '../common/test/mongo.ts'
 import { startReplica } from '../common/test/replicas.ts'
 import { freePorts } from '../emulators/processes/probes.ts'
 import { settingsOf } from '../witness/test/app.ts'
-import { delaysOf } from './log-delays.ts'
+import { delaysOf } from '../bench/log-delays.ts'
 
 // Three audit replicas and two witnesses under load, one of which is killed and started again every now and
 // then: `npm run test:log`. It lasts LOG_SECONDS, 20 by default. The figures depend on the machine.
