@@ -5,6 +5,7 @@ import type { StoredCheckpoint } from '#common/transparency/documents.ts'
 import { publicKeysOf } from '../cli/system/public-keys.ts'
 import { delaysOf } from './log-delays.ts'
 import { startSystem } from '../test/system.ts'
+import { cpuOf } from './contenders.ts'
 import { atLeast, atMost, figure, inTurns, quantile, ratios } from './figures.ts'
 import { load } from './load.ts'
 
@@ -25,16 +26,20 @@ export async function append () {
     startSystem({ env: { MONITOR: 'off', LOG_LEVEL: 'warn', ...more }, quiet: true })
   const systems = { with: await start(), without: await start({ NODE_OPTIONS: WITHOUT_LOG }) }
   try {
-    const rates = await inTurns(['with', 'without'], ROUNDS, async (name) => {
+    const measured = await inTurns(['with', 'without'], ROUNDS, async (name) => {
       const { run: { audit }, keys } = systems[name]
       const target = { baseUrl: audit.url, headers: { 'x-functions-key': keys['audit-host-key'] } }
       const call = { method: 'POST', path: '/audit', body: RECORD, expected: 201 } as const
-      const { perSecond } = await load(target, CLIENTS, ROUND_MS, () => call)
+      const before = cpuOf(audit.pid!)
+      const { count, perSecond } = await load(target, CLIENTS, ROUND_MS, () => call)
       await sleep(PAUSE_MS)
-      return perSecond
+      return { perSecond, cpu: (cpuOf(audit.pid!) - before) / count }
     }, 1)
-    figure('register-append-per-second', rates.with)
-    figure('register-append-with-to-without-log', ratios(rates.with, rates.without), atLeast(0.95))
+    const ratiosOf = (name: 'perSecond' | 'cpu') =>
+      ratios(measured.with.map((round) => round[name]), measured.without.map((round) => round[name]))
+    figure('register-append-per-second', measured.with.map(({ perSecond }) => perSecond))
+    figure('register-append-with-to-without-log', ratiosOf('perSecond'), atLeast(0.95))
+    figure('register-append-cpu-with-to-without-log', ratiosOf('cpu'))
     await delays(systems.with)
   } finally {
     for (const { stop } of Object.values(systems)) await stop()

@@ -23,12 +23,10 @@ export async function register () {
   await append()
   const systems: Array<Awaited<ReturnType<typeof startSystem>>> = []
   try {
-    const ids: string[] = []
-    for (const size of SIZES) {
-      const system = await startSystem({ env: { MONITOR: 'off', LOG_LEVEL: 'warn' }, quiet: true })
-      systems.push(system)
-      ids.push(await store(system.run.audit, size))
+    while (systems.length < SIZES.length) {
+      systems.push(await startSystem({ env: { MONITOR: 'off', LOG_LEVEL: 'warn' }, quiet: true }))
     }
+    const ids = await Promise.all(SIZES.map((size, i) => store(systems[i]!.run.audit, size)))
     const [few, many] = systems as [System, System]
     const largest = SIZES.at(-1)!
     const proof = await ask(many, `/audit/${ids.at(-1)}/proof`, 'text/plain')
