@@ -1,41 +1,49 @@
-import { randomUUID } from 'node:crypto'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFile } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
 import { MongoClient } from 'mongodb'
-import type { StoredRecord } from '#common/audit-record.ts'
 import { request } from 'undici'
 import type { Block } from '../audit/register.ts'
 import { startSystem } from '../test/system.ts'
-import { atMost, figure, inTurns, median, ratios } from './figures.ts'
+import { append } from './append.ts'
+import { atLeast, atMost, figure, inTurns, median, ratios } from './figures.ts'
+import { END, PATIENT, START, store } from './register-data.ts'
 
-const SIZES = [10_000, 1_000_000]
-const BLOCK_RECORDS = 100
-const BATCH_BLOCKS = 100
+const SIZES = [10_000, Number(process.env.REGISTER_RECORDS ?? 1_000_000)]
 const ROUNDS = 5
 const CALLS = 20
-/** Of every thousand records, one is about this patient. */
-const PATIENT = '3f0d5a0e-4a34-4f0b-9d3f-9f6c5a3b1c11'
-const PATIENT_EVERY = 1_000
-const START = Date.parse('2026-01-01T00:00:00Z')
-const END = '2026-01-20T00:00:00Z'
-/** Between two records, so that a million take twelve days. */
-const RECORD_MS = 1_000
+const MEMORY_MS = 50
+const PROOF_BYTES = 2_048
+const VERIFY = fileURLToPath(import.meta.resolve('../cli/register-verify.ts'))
 
-/** Measures answers of the register by the number of its records, through the gateway, with one client. */
+/** Measures the register by the number of its records; answers through the gateway, with one client. */
 export async function register () {
+  await append()
   const systems: Array<Awaited<ReturnType<typeof startSystem>>> = []
   try {
-    for (const size of SIZES) {
-      const system = await startSystem({ env: { MONITOR: 'off', LOG_LEVEL: 'warn' }, quiet: true })
-      systems.push(system)
-      await store(system.run.audit, size)
+    while (systems.length < SIZES.length) {
+      systems.push(await startSystem({ env: { MONITOR: 'off', LOG_LEVEL: 'warn' }, quiet: true }))
     }
+    const ids = await Promise.all(SIZES.map((size, i) => store(systems[i]!.run.audit, size)))
+    const [few, many] = systems as [System, System]
+    const largest = SIZES.at(-1)!
+    const proof = await ask(many, `/audit/${ids.at(-1)}/proof`, 'text/plain')
+    figure(`register-proof-bytes-${largest}`, Buffer.byteLength(proof), atMost(PROOF_BYTES))
+    const { perSecond, peak } = await verify(many)
+    figure(`register-verify-per-second-${largest}`, perSecond, atLeast(20_000))
+    const ratio = peak / (await verify(few)).peak
+    figure(`register-verify-memory-${largest}-to-${SIZES[0]}`, ratio, atMost(1.5))
     const names = SIZES.map(String)
     const page = `/audit?from=${new Date(START).toISOString()}&to=${END}&limit=100`
     const pages = await inTurns(names, ROUNDS, (name) => {
       const system = systems[names.indexOf(name)]!
       return timeOf(() => ask(system, page, 'application/json'))
     }, 1)
-    figure('register-page-1000000-to-10000', ratios(pages['1000000']!, pages['10000']!), atMost(1.5))
-    await accessLog(systems.at(-1)!)
+    const byMany = ratios(pages[largest]!, pages[SIZES[0]!]!)
+    figure(`register-page-${largest}-to-${SIZES[0]}`, byMany, atMost(1.5))
+    await accessLog(many)
   } finally {
     for (const { stop } of systems) await stop()
   }
@@ -53,11 +61,32 @@ async function accessLog (system: System) {
       if (name === 'log') await ask(system, `/patient/${PATIENT}/access-log`, 'application/x-ndjson')
       else await blocks.find({ 'records.resource.id': PATIENT }).toArray()
     }, 3), 1)
-    figure('register-access-log-ms', times.log)
+    figure('register-access-log-ms', times.log, atMost(50))
+    figure('register-access-log-driver-ms', times.driver, atMost(5))
     figure('register-access-log-to-driver', ratios(times.log, times.driver))
   } finally {
     await client.close()
   }
+}
+
+/** Checks the whole register in a process of its own. */
+async function verify ({ localDir }: System) {
+  const child = spawn(process.execPath, [VERIFY], {
+    env: { PATH: process.env.PATH, LOCAL_DIR: localDir }, stdio: ['ignore', 'pipe', 'inherit']
+  })
+  const ended = once(child, 'exit')
+  let printed = ''
+  child.stdout.setEncoding('utf8').on('data', (text) => { printed += text })
+  let peak = 0
+  while (child.exitCode === null) {
+    await Promise.race([sleep(MEMORY_MS), ended])
+    const [, kilobytes] = /^VmHWM:\s+(\d+)/m.exec(await readFile(`/proc/${child.pid}/status`, 'utf8')
+      .catch(() => '')) ?? []
+    peak = Math.max(peak, Number(kilobytes ?? 0))
+  }
+  const [, rate] = /, ([\d,]+) entries a second/.exec(printed) ?? []
+  if (child.exitCode !== 0 || !rate) throw new Error(`register:verify: ${printed}`)
+  return { perSecond: Number(rate.replaceAll(',', '')), peak }
 }
 
 async function ask ({ baseUrl, auditorKey }: System, path: string, accept: string) {
@@ -77,40 +106,4 @@ async function timeOf (call: () => Promise<unknown>, calls = CALLS) {
     times.push(performance.now() - began)
   }
   return median(times)
-}
-
-async function store ({ connection, database }: System['run']['audit'], size: number) {
-  const client = await new MongoClient(connection).connect()
-  try {
-    const blocks = client.db(database).collection<Block>('blocks')
-    const chain = randomUUID()
-    for (let first = 0; first < size; first += BATCH_BLOCKS * BLOCK_RECORDS) {
-      await blocks.insertMany(Array.from({ length: BATCH_BLOCKS }, (_, i) => {
-        return blockOf(chain, first + i * BLOCK_RECORDS)
-      }))
-    }
-  } finally {
-    await client.close()
-  }
-}
-
-function blockOf (chain: string, first: number): Block {
-  const records = Array.from({ length: BLOCK_RECORDS }, (_, i) => recordOf(first + i))
-  const [from, to] = [records[0]!.createdDate, records.at(-1)!.createdDate]
-  return { _id: `${chain}:${first + 1}`, _shardKey: chain, chain, firstSeq: first + 1, from, to, records }
-}
-
-function recordOf (n: number): StoredRecord {
-  const id = n % PATIENT_EVERY === 0 ? PATIENT : randomUUID()
-  return {
-    id: randomUUID(),
-    seq: n + 1,
-    createdDate: new Date(START + n * RECORD_MS),
-    operationId: randomUUID().replaceAll('-', ''),
-    sourceSystemName: 'patient',
-    resource: { type: 'patient', id, operation: 'load' },
-    actor: `client-${n % 17}`,
-    clientAddress: '192.0.2.1',
-    disclosed: [{ id, version: randomUUID() }]
-  }
 }

@@ -1,5 +1,5 @@
 import { commitmentOf } from '#common/transparency/commitment.ts'
-import { rangesOf, type Batch, type Block, type Span } from '#common/transparency/documents.ts'
+import { rangesOf, type Batch, type Span } from '#common/transparency/documents.ts'
 import { LogDamaged } from './damage.ts'
 import { shardOf, type LogStore } from './store.ts'
 import type { Unsequenced } from './unsequenced.ts'
@@ -7,11 +7,20 @@ import type { Unsequenced } from './unsequenced.ts'
 /** From this number on, no further block enters a batch. */
 const BATCH_RECORDS = 10_000
 
+/** A chain of which a block is missing. */
+export interface DamagedChain {
+  chain: string
+  /** The id of the block after the gap. */
+  block: string
+}
+
 interface Gathered {
   spans: Span[]
   commitments: Buffer[]
   /** Chains of which the log has records, although they are not in `open`. */
   withoutNext: string[]
+  /** What precedes the gap of these chains is in the spans. */
+  damaged: DamagedChain[]
   /** Whether nothing was left for another batch. */
   isComplete: boolean
 }
@@ -25,7 +34,7 @@ interface Gathered {
 export async function gather (
   store: LogStore, open: Map<string, number>, chains: string[], unsequenced: Unsequenced, complete: boolean
 ): Promise<Gathered> {
-  const gathered: Gathered = { spans: [], commitments: [], withoutNext: [], isComplete: true }
+  const gathered: Gathered = { spans: [], commitments: [], withoutNext: [], damaged: [], isComplete: true }
   for (const chain of chains) {
     const from = open.get(chain) ?? (await store.hasChain(chain) ? undefined : 1)
     if (from === undefined) {
@@ -37,8 +46,9 @@ export async function gather (
     let found: Part = { commitments: known, isEnd: false }
     if (known.length < max && (complete || unsequenced.hasFrom(chain, from + known.length))) {
       const read = await readPart(store, chain, from + known.length, max - known.length)
-      found = { commitments: [...known, ...read.commitments], isEnd: read.isEnd }
+      found = { ...read, commitments: [...known, ...read.commitments] }
     }
+    if (found.afterGap) gathered.damaged.push({ chain, block: found.afterGap })
     const { commitments, isEnd } = found
     if (commitments.length > 0 || isEnd) {
       gathered.spans.push({ chain, from, to: from + commitments.length - 1, ...(isEnd && { end: true }) })
@@ -54,13 +64,16 @@ export async function gather (
 interface Part {
   commitments: Buffer[]
   isEnd: boolean
+  /** The id of the block before which one is missing, where the part ends for that reason. */
+  afterGap?: string
 }
 
-/** @throws {LogDamaged} a block is missing */
 async function readPart (store: LogStore, chain: string, from: number, max: number): Promise<Part> {
   const commitments: Buffer[] = []
   for await (const block of store.blocksFrom(chain, from)) {
-    if (block.firstSeq !== from + commitments.length) throw missing(block)
+    if (block.firstSeq !== from + commitments.length) {
+      return { commitments, isEnd: false, afterGap: block._id }
+    }
     if (block.end) return { commitments, isEnd: true }
     if (commitments.length >= max) break
     commitments.push(...block.records.map(commitmentOf))
@@ -74,16 +87,14 @@ export async function commitmentsOf (store: LogStore, unsequenced: Buffer[], { c
   const start = from + commitments.length
   if (start > to) return commitments.slice(0, to - from + 1)
   for await (const block of store.blocksFrom(chain, start)) {
-    if (block.firstSeq !== from + commitments.length) throw missing(block)
+    if (block.firstSeq !== from + commitments.length) {
+      throw new LogDamaged(`the block before ${block._id} is missing`)
+    }
     commitments.push(...block.records.map(commitmentOf))
     if (from + commitments.length > to) break
   }
   if (from + commitments.length !== to + 1) throw new LogDamaged(`chain ${chain} has no record ${to}`)
   return commitments
-}
-
-function missing ({ _id }: Block) {
-  return new LogDamaged(`the block before ${_id} is missing`)
 }
 
 /** The batch that follows `last`. */

@@ -5,7 +5,7 @@ import { DatabaseUnavailable } from '#common/http/problems.ts'
 import { recordMetric } from '#common/telemetry/metrics.ts'
 import { runInOperations } from '#common/telemetry/operation.ts'
 import type { Batch, Block, Span } from '#common/transparency/documents.ts'
-import { gather, nextBatch } from './batches.ts'
+import { gather, nextBatch, type DamagedChain } from './batches.ts'
 import { LogDamaged } from './damage.ts'
 import type { LogKeys } from './keys.ts'
 import type { LogHead } from './head.ts'
@@ -43,6 +43,8 @@ export class Sequencer {
   #sweeper: Sweeper
   /** Chains of which only the end is missing, by the number that it has; it enters with a later batch. */
   #ends = new Map<string, number>()
+  /** Chains of which the last sweep, or a sequencing since, found a block missing. */
+  #damaged = new Set<string>()
   #running: Promise<void> = Promise.resolve()
   #timer: NodeJS.Timeout | undefined
   #sweepTimer: NodeJS.Timeout | undefined
@@ -115,34 +117,57 @@ export class Sequencer {
   async #sweep () {
     await this.#options.head.refresh()
     const { chains, announced } = await this.#sweeper.find()
-    await this.#sequence(chains, true)
+    this.#damaged = await this.#sequence(chains, true)
+    recordMetric('audit.log.damaged_chains', this.#damaged.size)
     await this.#sweeper.finish(announced, this.#unsequenced.chains)
     await this.#options.head.renewSignatures()
   }
 
-  /** @param complete also what of these chains this replica did not store, or does not remember */
+  /**
+   * @param complete also what of these chains this replica did not store, or does not remember
+   * @returns the chains of which a block is missing
+   */
   async #sequence (chains: string[], complete = false) {
     const { head, store } = this.#options
+    const damaged = new Set<string>()
     await head.prepare()
     for (let rest = chains; rest.length > 0;) {
       const { last } = head
       const parts = await gather(store, head.open, rest, this.#unsequenced, complete)
       for (const { chain, from, to, end } of parts.spans) if (end && to < from) this.#ends.set(chain, from)
+      for (const one of parts.damaged) {
+        damaged.add(one.chain)
+        await this.#abandon(one)
+      }
+      rest = rest.filter((chain) => !damaged.has(chain))
       if (parts.withoutNext.length > 0) {
         const ended = await this.#endedOf(parts.withoutNext)
         rest = rest.filter((chain) => !ended.includes(chain))
         // It was not up to date
         if (head.last !== last) continue
       }
-      if (parts.commitments.length === 0) return
+      if (parts.commitments.length === 0) break
       const batch = nextBatch(last, [...parts.spans, ...this.#laterEnds(parts.spans)])
       if (!await store.insertBatch(batch)) {
         await this.#lost()
       } else {
         await this.#inserted(batch, parts.commitments)
-        if (parts.isComplete) return
+        if (parts.isComplete) break
       }
     }
+    return damaged
+  }
+
+  /**
+   * The log has nothing of a chain after a gap, since nobody can tell what was there. The other chains go on.
+   */
+  async #abandon ({ chain, block }: DamagedChain) {
+    if (!this.#damaged.has(chain)) {
+      this.#options.log.error({ chain, block }, 'a block is missing: nothing after it is added to the log')
+      this.#damaged.add(chain)
+    }
+    await this.#sweeper.end(chain)
+    this.#unsequenced.remove(chain, Infinity)
   }
 
   /** The chains among `chains`, which the log knows, that it has to their end. */
@@ -182,13 +207,13 @@ export class Sequencer {
   }
 
   /** One after the other. A failure may leave a tree that is not stored, so the next one reads it again. */
-  #exclusively (work: () => Promise<void>): Promise<void> {
+  async #exclusively (work: () => Promise<unknown>): Promise<void> {
     const done = this.#running.then(work).catch((error) => {
       this.#options.head.forget()
       throw error
     })
-    this.#running = done.catch(() => {})
-    return done
+    this.#running = done.then(() => {}, () => {})
+    await done
   }
 
   /** @returns when to try again, in ms */

@@ -37,6 +37,12 @@ export class Sweeper {
     }
   }
 
+  /** Ends a chain that has blocks: its replica, if it runs still, continues in another one. */
+  async end (chain: string) {
+    let last = await this.#store.lastBlock(chain) ?? undefined
+    while (last && !last.end) last = await endChain(this.#store.database, tailAfter(last))
+  }
+
   async #endIdle ({ _id: chain, startedDate }: ChainDocument) {
     const last = await this.#store.lastBlock(chain)
     const isEmpty = last?.end && last.firstSeq === 1

@@ -10,6 +10,17 @@ export const queryKey = 'audit-query-key-of-the-test'
 /** The seed of the log's key. */
 export const logKey = Buffer.alloc(32, 'k').toString('base64url')
 
+export const configOf = (connection: string, databaseName: string) => loadConfig({
+  LOG_LEVEL: 'trace',
+  ALLOWED_CALLERS: '127.0.0.1/32',
+  CALLER_ADDRESS: 'peer',
+  AUDIT_HOST_KEY: hostKey,
+  AUDIT_QUERY_KEY: queryKey,
+  AUDIT_LOG_KEY: logKey,
+  AUDIT_DB_CONNECTION: connection,
+  DATABASE_NAME: databaseName
+})
+
 /** The audit service with a database of its own. */
 export async function audit (t: Test, database?: Awaited<ReturnType<typeof mongo>>) {
   const { connection, db, failCommand } = database ?? await mongo(t)
@@ -19,16 +30,7 @@ export async function audit (t: Test, database?: Awaited<ReturnType<typeof mongo
     lines.push(line)
     output.emit('line')
   }
-  const app = await buildApp(loadConfig({
-    LOG_LEVEL: 'trace',
-    ALLOWED_CALLERS: '127.0.0.1/32',
-    CALLER_ADDRESS: 'peer',
-    AUDIT_HOST_KEY: hostKey,
-    AUDIT_QUERY_KEY: queryKey,
-    AUDIT_LOG_KEY: logKey,
-    AUDIT_DB_CONNECTION: connection,
-    DATABASE_NAME: db.databaseName
-  }), { logStream: { write } })
+  const app = await buildApp(configOf(connection, db.databaseName), { logStream: { write } })
   t.teardown(() => app.close())
   await app.ready()
 

@@ -3,6 +3,8 @@ export const metricDefinitions = {
   'audit.batch.size': { kind: 'histogram', unit: '{record}', dimensions: [] },
   'audit.batch.wait': { kind: 'histogram', unit: 'ms', dimensions: [] },
   'audit.log.batch_size': { kind: 'histogram', unit: '{record}', dimensions: [] },
+  /** Chains of which a block is missing. */
+  'audit.log.damaged_chains': { kind: 'gauge', unit: '{chain}', dimensions: [] },
   'audit.log.wait': { kind: 'histogram', unit: 'ms', dimensions: [] },
   'audit.unsequenced_age': { kind: 'gauge', unit: 's', dimensions: [] },
   'audit.queue.depth': { kind: 'histogram', unit: '{record}', dimensions: [] },
