@@ -100,7 +100,7 @@ function drawFault (random: Random, weights: typeof WEIGHTS, clocks: ProcessName
   }
 }
 
-/** Minutes or hours, forward or back. Two clocks differ by less than a day, the life of an idempotency key. */
+/** Minutes or hours, forward or back. Two clocks differ by less than a day, the life of idempotency keys. */
 function drawStep (random: Random) {
   const minutes = random.chance(0.5) ? random.between(1, 30) : 60 * random.between(1, 12)
   return (random.chance(0.5) ? 60 : -60) * minutes
