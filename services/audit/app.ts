@@ -1,21 +1,38 @@
+import type { FastifyRequest, onRouteHookHandler } from 'fastify'
 import type { DestinationStream } from 'pino'
 import { connectionString, database, waitForDatabase } from '#common/database.ts'
 import { guard } from '#common/guard/guard.ts'
 import { health } from '#common/http/health.ts'
-import { acceptedHostKey } from '#common/guard/host-key.ts'
+import { acceptedHostKey, acceptedKey } from '#common/guard/host-key.ts'
 import { secrets } from '#common/secrets/key-vault.ts'
+import { sealingKey, sealingKeys } from '#common/secrets/sealing.ts'
 import { createService } from '#common/http/create-service.ts'
 import { traceId } from '#common/telemetry/trace.ts'
 import type { Config } from './config.ts'
 import { Register, registerIndexes } from './register.ts'
+import { Records } from './queries/records.ts'
 import { recordRoutes } from './routes.ts'
+import { Answers } from './routes/answers.ts'
+import { queryRoutes } from './routes/queries.ts'
+import { questionRecorder } from './routes/questions.ts'
 
-/** The audit service: POST /audit stores a record, and responds once the record is durable. */
-export async function buildApp (config: Config, { logStream }: { logStream?: DestinationStream } = {}) {
+interface BuildOptions {
+  logStream?: DestinationStream
+  /** Called with every route. */
+  onRoute?: onRouteHookHandler
+}
+
+/**
+ * The audit service: POST /audit stores a record, and responds once the record is durable. GET routes answer
+ * questions, and require another host key, which opens nothing else.
+ */
+export async function buildApp (config: Config, { logStream, onRoute }: BuildOptions = {}) {
   const app = createService('audit', config, logStream)
+  if (onRoute) app.addHook('onRoute', onRoute)
 
   await app.register(secrets, { settings: config.secrets })
-  const key = acceptedHostKey(app.secrets, 'audit-host-key')
+  const hostKey = acceptedHostKey(app.secrets, 'audit-host-key')
+  const queryKey = app.secrets.open('audit-query-key', acceptedAndSealing)
   await app.register(database, {
     connection: connectionString(app.secrets, 'audit-db-connection'),
     name: config.DATABASE_NAME,
@@ -28,13 +45,34 @@ export async function buildApp (config: Config, { logStream }: { logStream?: Des
   app.register(async (guarded) => {
     await guarded.register(guard, {
       config,
-      key,
+      key: (request) => isQuestion(request) ? queryKey : hostKey,
       record (refusal, headers) {
         return register.append({ sourceSystemName: 'audit', ...refusal }, traceId(headers))
       }
     })
     guarded.addHook('onRequest', waitForDatabase)
     guarded.register(recordRoutes, { register })
+    guarded.register(async (queries) => {
+      // Records are sent as they were stored. The schemas of responses describe them in the API's description
+      queries.setSerializerCompiler(() => JSON.stringify)
+      const records = new Records(app.database)
+      queries.register(queryRoutes, {
+        records,
+        answers: new Answers(records, sealingKeys(queryKey)),
+        record: questionRecorder(register),
+        maxDays: config.QUERY_MAX_DAYS
+      })
+    })
   })
   return app
+}
+
+/** GET requires the query key, even for what is no route; the operator's /keys has the key of the service. */
+function isQuestion ({ method, routeOptions: { url } }: FastifyRequest) {
+  return method === 'GET' && url !== '/keys'
+}
+
+/** Cursors are sealed with keys derived from the query key: a rotation ends them with its grace period. */
+function acceptedAndSealing (key: string) {
+  return { ...acceptedKey(key), ...sealingKey(Buffer.from(key)) }
 }

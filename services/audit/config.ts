@@ -8,10 +8,16 @@ const Settings = Type.Object({
   ...TelemetrySettings,
   ...DrainSettings,
   ...AllowListSettings,
-  DATABASE_NAME: databaseName('audit')
+  DATABASE_NAME: databaseName('audit'),
+  /** The longest range of dates that one query may have. */
+  QUERY_MAX_DAYS: Type.Integer({ default: 31, minimum: 1, maximum: 3_660 })
 })
 
-const secrets = { 'audit-host-key': 'host-key', 'audit-db-connection': 'mongodb-uri' } as const
+const secrets = {
+  'audit-host-key': 'host-key',
+  'audit-query-key': 'host-key',
+  'audit-db-connection': 'mongodb-uri'
+} as const
 
 export type Config = ReturnType<typeof loadConfig>
 

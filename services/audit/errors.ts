@@ -1,7 +1,15 @@
 import createError from '@fastify/error'
+import { InvalidRequest } from '#common/http/problems.ts'
 
 export const InvalidRecordId =
   createError('INVALID_RECORD_ID', 'Idempotency-Key must be the UUID of the record', 400)
 export const RecordIdReused =
   createError('RECORD_ID_REUSED', 'Another record is stored under this Idempotency-Key', 409)
+export const RecordNotFound = createError('RECORD_NOT_FOUND', 'There is no such record or patient', 404)
+export const NotAcceptable = createError<[string]>('NOT_ACCEPTABLE', 'Accept must allow one of %s', 406)
 export const RegisterBusy = createError('REGISTER_BUSY', 'The register cannot store the record in time', 503)
+
+/** @param parameter the name of a parameter of the query */
+export function invalidQuery (parameter: string, message: string) {
+  return Object.assign(new InvalidRequest(), { violations: [{ pointer: `#/${parameter}`, message }] })
+}

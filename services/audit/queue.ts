@@ -4,6 +4,11 @@ import { RegisterBusy } from './errors.ts'
 
 const BLOCK_RECORDS = 100
 const BLOCK_BYTES = 2 ** 20
+/**
+ * The dates of one block are at most this far apart, whatever the clock does: queries by date need not look
+ * further around a block.
+ */
+export const BLOCK_SPAN_MS = 60_000
 const QUEUE_RECORDS = 10_000
 const QUEUE_BYTES = 2 ** 25
 
@@ -59,15 +64,9 @@ export class RecordQueue {
     return entry
   }
 
-  /** Removes up to 100 records and 1 MiB from the queue, and returns those that have not expired. */
+  /** Removes up to 100 records and 1 MiB of one minute, and returns those that have not expired. */
   takeBlock () {
-    let bytes = 0
-    let count = 0
-    for (const entry of this.#waiting) {
-      if (count === BLOCK_RECORDS || (count > 0 && bytes + entry.bytes > BLOCK_BYTES)) break
-      bytes += entry.bytes
-      count++
-    }
+    const { count, bytes } = this.#nextBlock()
     this.#bytes -= bytes
     const isExpired = ({ queued }: Entry) => queued + WAIT_MS <= performance.now()
     const { waiting = [], expired = [] } =
@@ -76,6 +75,24 @@ export class RecordQueue {
     for (const { stored } of expired) stored.reject(new RegisterBusy())
     this.release(expired)
     return waiting
+  }
+
+  /** How many of the records that wait fit into one block, and their size. */
+  #nextBlock () {
+    let bytes = 0
+    let count = 0
+    let earliest = Infinity
+    let latest = -Infinity
+    for (const entry of this.#waiting) {
+      const date = entry.record.createdDate.getTime()
+      earliest = Math.min(earliest, date)
+      latest = Math.max(latest, date)
+      const isTooLarge = bytes + entry.bytes > BLOCK_BYTES || latest - earliest > BLOCK_SPAN_MS
+      if (count === BLOCK_RECORDS || (count > 0 && isTooLarge)) break
+      bytes += entry.bytes
+      count++
+    }
+    return { count, bytes }
   }
 
   /** Removes entries that are stored or rejected. */

@@ -1,5 +1,5 @@
 import { randomUUIDv7 } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { FastifyBaseLogger } from 'fastify'
 import { BSON } from 'mongodb'
@@ -8,11 +8,16 @@ import { isDuplicateKey, isTransient } from '#common/database-errors.ts'
 import { DatabaseUnavailable } from '#common/http/problems.ts'
 import { recordMetric } from '#common/telemetry/metrics.ts'
 import { runInOperations } from '#common/telemetry/operation.ts'
-import type { AuditRecord, Receipt, StoredRecord } from '#common/audit-record.ts'
+import type { AuditRecord, Receipt } from '#common/audit-record.ts'
+import { commitmentOf } from '#common/transparency/commitment.ts'
+import { collections, type Block, type SaltedRecord } from '#common/transparency/documents.ts'
+import { Chain, endChain, tailAfter } from './chain.ts'
 import { RecordIdReused, RegisterBusy } from './errors.ts'
+import { queryFields } from './queries/fields.ts'
 import { RecordQueue, type Entry, type NewRecord } from './queue.ts'
 
-const BLOCKS = 'blocks'
+export type { Block }
+export const BLOCKS = collections.blocks
 const GATHERING_MS = 2
 const RETRY_MS = 100
 /** The size of what the register adds to a record, with some margin. */
@@ -20,21 +25,14 @@ const ADDED_BYTES = 256
 
 export const registerIndexes: Index[] = [
   { collection: BLOCKS, key: { chain: 1, firstSeq: 1 } },
+  { collection: BLOCKS, key: { from: 1, _id: 1 } },
+  { collection: BLOCKS, key: { to: 1, _id: 1 } },
   { collection: BLOCKS, key: { 'records.id': 1 } },
-  { collection: BLOCKS, key: { 'records.operationId': 1 } },
-  { collection: BLOCKS, key: { 'records.resource.id': 1 } },
-  { collection: BLOCKS, key: { 'records.resource.patientId': 1 } },
-  { collection: BLOCKS, key: { 'records.disclosed.id': 1 } }
+  ...queryFields.map((field) => ({ collection: BLOCKS, key: { [`records.${field}`]: 1, to: 1 } as const }))
 ]
 
-export interface Block {
-  /** `<chain>:<firstSeq>` */
-  _id: string
-  _shardKey: string
-  chain: string
-  firstSeq: number
-  records: StoredRecord[]
-}
+/** Called with each block that is stored, and the commitments of its records. */
+export type OnStored = (block: Block, commitments: Buffer[]) => void
 
 interface AppendOptions {
   /** Chosen by the caller, who may send the record again. */
@@ -51,19 +49,20 @@ interface AppendOptions {
  * stored as a whole or not at all. Each run of a replica has a chain of blocks of its own.
  */
 export class Register {
-  #chain = randomUUIDv7()
-  #nextSeq = 1
+  #chain = new Chain()
   #database: Database
   #log: FastifyBaseLogger
+  #onStored: OnStored
   #queue = new RecordQueue()
   /** Whether the last block had several records. */
   #isBusy = false
   #storing: Promise<void> | undefined
   #closed = false
 
-  constructor (database: Database, log: FastifyBaseLogger) {
+  constructor (database: Database, log: FastifyBaseLogger, onStored: OnStored = () => {}) {
     this.#database = database
     this.#log = log
+    this.#onStored = onStored
   }
 
   /**
@@ -87,10 +86,15 @@ export class Register {
     return await stored.promise
   }
 
-  /** Stores what is queued. Later records are refused. */
+  /** Stores what is queued and ends the chain. Later records are refused. */
   async close () {
     this.#closed = true
     await this.#storing
+    try {
+      await this.#endChain()
+    } catch (err) {
+      this.#log.warn({ err }, 'the chain is not ended; another replica ends it')
+    }
   }
 
   async #storeQueue () {
@@ -125,25 +129,43 @@ export class Register {
   }
 
   async #storeBlock (entries: Entry[]) {
-    const chain = this.#chain
-    const firstSeq = this.#nextSeq
-    const records = entries.map(({ record }, i) => ({ ...record, seq: firstSeq + i }))
     this.#isBusy = entries.length > 1
-    await this.#insert({ _id: `${chain}:${firstSeq}`, _shardKey: chain, chain, firstSeq, records })
-    this.#nextSeq += entries.length
+    const contents = entries.map(({ record }) => record)
+    for (;;) {
+      const chain = this.#chain
+      await chain.announce(this.#database)
+      const block = chain.blockOf(contents)
+      const inserted = this.#insert(block)
+      // Awaited below, after what costs no time while the database stores the block
+      inserted.catch(() => {})
+      await setImmediate()
+      const commitments = block.records.map(commitmentOf)
+      if (!await inserted) {
+        this.#chain = new Chain()
+        continue
+      }
+      chain.advance(block, commitments)
+      this.#onStored(block, commitments)
+      break
+    }
     recordMetric('audit.batch.size', entries.length)
     recordMetric('audit.batch.wait', performance.now() - entries[0]!.queued)
     for (const { record, stored } of entries) stored.resolve(receiptOf(record))
   }
 
-  /** Retries a block that may be stored, under the same `_id`, until it is: its numbers may be in use. */
+  /**
+   * Retries a block that may be stored, under the same `_id`, until it is: its numbers may be in use.
+   *
+   * @returns false if another block has the `_id`, so that this one is not stored
+   */
   async #insert (block: Block) {
     for (;;) {
       try {
-        await this.#database.run(() => this.#blocks.insertOne(block))
-        return
+        // What is undefined would be stored as null, which is not what the commitments are made of
+        await this.#database.run(() => this.#blocks.insertOne(block, { ignoreUndefined: true }))
+        return true
       } catch (error) {
-        if (isDuplicateKey(error)) return await this.#requireOwn(block)
+        if (isDuplicateKey(error)) return await this.#isStored(block)
         if (!(error instanceof DatabaseUnavailable) || !isTransient(error.cause) || this.#closed) throw error
         const counts = { records: block.records.length, queued: this.#queue.length }
         this.#log.warn(counts, 'database unavailable, inserting the block again')
@@ -152,14 +174,21 @@ export class Register {
     }
   }
 
-  /** Checks that an earlier attempt stored the block which has the `_id`. Otherwise starts a new chain. */
-  async #requireOwn ({ _id, _shardKey, records }: Block) {
+  /** Whether an earlier attempt stored the block which has the `_id`. */
+  async #isStored ({ _id, _shardKey, records }: Block) {
     const stored = await this.#database.run(() => this.#blocks.findOne({ _id, _shardKey }))
-    if (stored?.records[0]?.id === records[0]!.id) return
-    this.#chain = randomUUIDv7()
-    this.#nextSeq = 1
-    this.#log.error({ block: _id }, 'another block has the id of this one, starting a new chain')
-    throw new RegisterBusy()
+    if (stored?.records[0]?.id === records[0]!.id) return true
+    if (stored?.end) this.#log.warn({ block: _id }, 'the chain was ended, starting a new chain')
+    else this.#log.error({ block: _id }, 'another block has the id of this one, starting a new chain')
+    return false
+  }
+
+  /** Ends the chain, after a block of which it is not known whether it was stored too. */
+  async #endChain () {
+    if (!this.#chain.hasBlocks) return
+    for (let stored; (stored = await endChain(this.#database, this.#chain));) {
+      Object.assign(this.#chain, tailAfter(stored))
+    }
   }
 
   get #blocks () {
@@ -176,7 +205,7 @@ function hasSameContent (a: NewRecord, b: NewRecord) {
   return isDeepStrictEqual(contentOf(a), contentOf(b))
 }
 
-function contentOf ({ createdDate, operationId, seq, ...content }: NewRecord & { seq?: number }) {
+function contentOf ({ createdDate, operationId, seq, salt, ...content }: NewRecord & Partial<SaltedRecord>) {
   return content
 }
 

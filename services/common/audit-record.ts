@@ -1,4 +1,6 @@
 import { Type, type Static } from 'typebox'
+import { ON_BEHALF_OF, REASON } from './http/caller.ts'
+import { purposesOfUse } from './purpose-of-use.ts'
 
 const name = Type.String({ minLength: 1, maxLength: 64 })
 const id = Type.String({ minLength: 1, maxLength: 256 })
@@ -15,6 +17,11 @@ export const AuditRecord = Type.Object({
   actor: Type.Optional(id),
   clientAddress: Type.Optional(id),
   requestId: Type.Optional(id),
+  /** The person for whom the actor calls: an id that only the actor's organisation can resolve. */
+  onBehalfOf: Type.Optional(Type.String({ pattern: ON_BEHALF_OF })),
+  purpose: Type.Optional(Type.Enum(purposesOfUse, { type: 'string' })),
+  /** Why the purpose applies, as the caller wrote it. */
+  reason: Type.Optional(Type.String({ pattern: REASON })),
   criteria: Type.Optional(Type.Array(name, { maxItems: 32 })),
   disclosed: Type.Optional(Type.Array(
     Type.Object({ id, version: id }, { additionalProperties: false }),
@@ -22,6 +29,10 @@ export const AuditRecord = Type.Object({
   )),
   outcome: Type.Optional(Type.Enum(['success', 'failure'], { type: 'string' })),
   attemptOf: Type.Optional(Type.String({ format: 'uuid' })),
+  /** The process that writes after this attempt is recorded. Only attempts have it. */
+  replica: Type.Optional(Type.String({ format: 'uuid' })),
+  /** The process of the attempt ended before it could record the outcome, so another one found it. */
+  reconciled: Type.Optional(Type.Literal(true)),
   /** How many refused calls the record counts. */
   count: Type.Optional(Type.Integer({ minimum: 1 })),
   id: Type.Optional(Type.Never()),
@@ -45,11 +56,11 @@ export interface StoredRecord extends Omit<AuditRecord, 'id' | 'createdDate'> {
   operationId: string
 }
 
-type Result = Pick<AuditRecord, 'disclosed' | 'outcome' | 'attemptOf'>
+type Result = Pick<AuditRecord, 'disclosed' | 'outcome' | 'attemptOf' | 'reconciled'>
 
 /** The result of an interaction in a word or two. */
-export function resultOf ({ disclosed, outcome, attemptOf }: Result) {
-  if (outcome) return outcome
+export function resultOf ({ disclosed, outcome, attemptOf, reconciled }: Result) {
+  if (outcome) return reconciled ? `${outcome} found` : outcome
   if (disclosed) return disclosed.length === 0 ? 'nothing found' : `${disclosed.length} disclosed`
   return attemptOf ? 'repeat' : 'attempt'
 }

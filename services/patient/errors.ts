@@ -1,6 +1,8 @@
 import createError from '@fastify/error'
 import { InvalidRequest } from '#common/http/problems.ts'
 
+export { InvalidCursor } from '#common/http/problems.ts'
+
 export const PatientNotFound = createError('PATIENT_NOT_FOUND', 'There is no such patient', 404)
 export const PatientStale = createError('PATIENT_STALE', 'The patient has changed since it was loaded', 412)
 export const PatientExists = createError('PATIENT_EXISTS', 'The patient exists, and If-None-Match is *', 412)
@@ -12,7 +14,6 @@ export const TransferInProgress = createError(
   'TRANSFER_IN_PROGRESS', 'A move or merge of the same patient or test result is still in progress', 409
 )
 export const InvalidPrecondition = createError<[string]>('INVALID_PRECONDITION', '%s', 400)
-export const InvalidCursor = createError('INVALID_CURSOR', 'The cursor does not belong to this search', 400)
 export const InvalidIdempotencyKey =
   createError('INVALID_IDEMPOTENCY_KEY', 'Idempotency-Key must be 1 to 255 visible ASCII characters', 400)
 export const IdempotencyKeyReused =

@@ -6,6 +6,7 @@ import { loadConfig } from '../config.ts'
 import type { Block } from '../register.ts'
 
 export const hostKey = 'audit-host-key-of-the-test'
+export const queryKey = 'audit-query-key-of-the-test'
 
 /** The audit service with a database of its own. */
 export async function audit (t: Test, database?: Awaited<ReturnType<typeof mongo>>) {
@@ -21,6 +22,7 @@ export async function audit (t: Test, database?: Awaited<ReturnType<typeof mongo
     ALLOWED_CALLERS: '127.0.0.1/32',
     CALLER_ADDRESS: 'peer',
     AUDIT_HOST_KEY: hostKey,
+    AUDIT_QUERY_KEY: queryKey,
     AUDIT_DB_CONNECTION: connection,
     DATABASE_NAME: db.databaseName
   }), { logStream: { write } })
@@ -38,6 +40,11 @@ export async function audit (t: Test, database?: Awaited<ReturnType<typeof mongo
     },
     post: (payload: object, headers: Record<string, string> = {}, url = '/audit') =>
       app.inject({ method: 'POST', url, payload, headers: { 'x-functions-key': hostKey, ...headers } }),
+    get: (url: string, headers: Record<string, string> = {}) =>
+      app.inject({
+        url,
+        headers: { 'x-functions-key': queryKey, 'x-audit-actor': 'an-auditor', ...headers }
+      }),
     blocks: () => db.collection<Block>('blocks').find().sort({ chain: 1, firstSeq: 1 }).toArray()
   }
 }

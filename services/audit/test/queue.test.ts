@@ -5,7 +5,8 @@ import { RecordQueue, type NewRecord } from '../queue.ts'
 import { Register, type Block } from '../register.ts'
 import { record } from './app.ts'
 
-const newRecord = (id: number) => ({ ...record(), id: String(id) }) as unknown as NewRecord
+const newRecord = (id: number) =>
+  ({ ...record(), id: String(id), createdDate: new Date() }) as unknown as NewRecord
 const busy = { code: 'REGISTER_BUSY' }
 
 test('at most 10,000 records wait', async (t) => {
@@ -37,7 +38,11 @@ test('closing waits until the queue is stored, and later records are refused', a
       stored.push(block)
     }
   }
-  const database = { run: (work: () => Promise<unknown>) => work(), collection: () => collection }
+  const database = {
+    run: (work: () => Promise<unknown>) => work(),
+    insertOnce: async () => {},
+    collection: () => collection
+  }
   const register = new Register(database as unknown as Database, pino({ level: 'silent' }))
   const receipts = [register.append(record() as never, 'one'), register.append(record() as never, 'two')]
   await begun.promise

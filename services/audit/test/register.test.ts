@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { test } from 'tap'
 import { hasFailPoints, mongo, startEmbedded } from '../../common/test/mongo.ts'
 import { MongoClient } from 'mongodb'
+import { blockHash, commitmentOf, NO_PREVIOUS } from '../../common/transparency/commitment.ts'
 import type { Block } from '../register.ts'
 import { audit, record } from './app.ts'
 
@@ -121,15 +122,32 @@ test('an insert is retried while the server shuts down', embeddedOnly, async (t)
   t.equal((await blocks()).length, 1)
 })
 
-test('a block of another writer under the same id starts a new chain', async (t) => {
+test('records whose place another block has are stored in a new chain', async (t) => {
   const { post, blocks, db } = await audit(t)
   await post(record())
-  const chain = (await blocks())[0]!.chain
+  const first = (await blocks())[0]!
+  const { chain } = first
   await db.collection<Block>('blocks')
-    .insertOne({ _id: `${chain}:2`, _shardKey: chain, chain, firstSeq: 2, records: [] })
-  t.equal((await post(record())).statusCode, 503)
+    .insertOne({ ...first, _id: `${chain}:2`, firstSeq: 2, records: [], end: true })
   t.equal((await post(record())).statusCode, 201)
-  t.equal((await blocks()).at(-1)!.firstSeq, 1)
+  const last = (await blocks()).at(-1)!
+  t.not(last.chain, chain)
+  t.equal(last.firstSeq, 1)
+  t.ok(await db.collection<{ _id: string }>('chains').findOne({ _id: last.chain }), 'it is announced')
+})
+
+test('each block has the hash of the one before, and closing ends the chain', async (t) => {
+  const { app, post, blocks } = await audit(t)
+  for (let i = 0; i < 3; i++) await post(record({ actor: 'Zoë', disclosed: [] }))
+  await app.close()
+  const stored = await blocks()
+  const hashes = stored.map((block) => blockHash(block, block.records.map(commitmentOf)))
+  t.same(stored.map(({ previous }) => previous!.value()), [NO_PREVIOUS, ...hashes.slice(0, -1)])
+  t.same(stored.map(({ end, records }) => end ?? records.length), [1, 1, 1, true])
+  t.equal(stored.at(-1)!._id, `${stored[0]!.chain}:4`)
+  const salts = stored.flatMap(({ records }) => records.map(({ salt }) => salt!.toString('hex')))
+  t.equal(new Set(salts).size, 3)
+  t.ok(salts.every((salt) => salt.length === 32))
 })
 
 test('records wait for a database that starts late', embeddedOnly, async (t) => {

@@ -56,11 +56,11 @@ test('a call without the host key is a 401 and from elsewhere a 403', async (t) 
   t.same(await blocks(), [])
 })
 
-test('no route reads, changes or deletes a record', async (t) => {
+test('no route changes or deletes a record', async (t) => {
   const { app, post } = await audit(t)
   const { id } = (await post(record())).json()
   const headers = { 'x-functions-key': hostKey }
-  for (const method of ['GET', 'PUT', 'PATCH', 'DELETE'] as const) {
+  for (const method of ['PUT', 'PATCH', 'DELETE'] as const) {
     for (const path of ['/audit', `/audit/${id}`, '/api/auditrecord', `/api/auditrecord/${id}`]) {
       t.equal((await app.inject({ method, url: path, headers })).statusCode, 404, `${method} ${path}`)
     }

@@ -49,7 +49,7 @@ export async function provision (vault: SecretClient, wanted: Wanted): Promise<s
     return value
   }
 
-  const keys = ['patient-host-key', 'audit-host-key', 'patient-data-key']
+  const keys = ['patient-host-key', 'audit-host-key', 'audit-query-key', 'patient-data-key']
   const [subscriptions] = await Promise.all([
     ensure('gateway-subscription-keys', (before) => subscriptionKeys(before, subscriptionKey)),
     ...keys.map((name) => ensure(name, (before) => before ?? randomSecret()))

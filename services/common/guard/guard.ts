@@ -1,15 +1,14 @@
 import fp from 'fastify-plugin'
 import { allowList, type AllowListConfig } from './allow-list.ts'
-import { hostKey } from './host-key.ts'
+import { hostKey, type AcceptedKeys } from './host-key.ts'
 import { secretsLoaded } from '../secrets/key-vault.ts'
 import { refusals, type RecordRefusal } from './refusals.ts'
 import { logLevel } from '../http/log-level.ts'
 import { sendRouteNotFound } from '../http/problems.ts'
-import type { Secret } from '../secrets/secrets.ts'
 
 interface GuardOptions {
   config: AllowListConfig
-  key: Secret<Buffer>
+  key: AcceptedKeys
   record: RecordRefusal
 }
 

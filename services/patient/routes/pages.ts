@@ -1,6 +1,6 @@
 import type { FastifyReply } from 'fastify'
-import { stringify } from 'safe-stable-stringify'
-import type { DataKeys } from '../data-key.ts'
+import { linkNextPage, SealedCursors } from '#common/http/cursors.ts'
+import type { SealingKeys } from '#common/secrets/sealing.ts'
 import type { Page, Position, Sort, Stored } from '../repositories/documents.ts'
 
 /** The parameters of a page; the others are criteria. */
@@ -17,26 +17,32 @@ export function sortOf (sort: string): Sort {
   return { field: FIELDS[name] ?? name, direction: sort.startsWith('-') ? -1 : 1 }
 }
 
+interface SealedPosition {
+  value: unknown
+  /** Whether the value is a date. */
+  date?: true
+  id: string
+}
+
 /**
  * Cursors of one search: of one subscription, path, sort and set of criteria. A sort value is health data and
  * URLs are logged, so a cursor is encrypted, with its search: no other search accepts it.
  */
 export class Cursors {
-  #keys: DataKeys
-  #context: string
+  #cursors: SealedCursors<SealedPosition>
   #field: string
 
-  constructor (keys: DataKeys, actor: unknown, path: string, sort: string, criteria: object = {}) {
-    this.#keys = keys
+  constructor (keys: SealingKeys, actor: unknown, path: string, sort: string, criteria: object = {}) {
     this.#field = sortOf(sort).field
-    this.#context = stringify([actor ?? null, path, sort, criteria])!
+    this.#cursors = new SealedCursors(keys, [actor ?? null, path, sort, criteria])
   }
 
   /** @throws {InvalidCursor} */
   async position (cursor: string | undefined): Promise<Position | undefined> {
-    if (cursor === undefined) return undefined
-    const { value, date, id } = JSON.parse(await this.#keys.open(cursor, this.#context))
-    return { value: date ? new Date(value) : value, id }
+    const position = await this.#cursors.open(cursor)
+    if (position === undefined) return undefined
+    const { value, date, id } = position
+    return { value: date ? new Date(value as string) : value, id }
   }
 
   /** The cursor of the page that begins after a document. */
@@ -44,8 +50,7 @@ export class Cursors {
     const value = this.#field.split('.').reduce((holder: unknown, name) => {
       return (holder as Record<string, unknown> | undefined)?.[name]
     }, last)
-    const position = { value, date: value instanceof Date || undefined, id: last._id }
-    return this.#keys.seal(JSON.stringify(position), this.#context)
+    return this.#cursors.seal({ value, ...(value instanceof Date && { date: true }), id: last._id })
   }
 }
 
@@ -54,12 +59,9 @@ export function sent ({ raw }: FastifyReply) {
   return raw.closed ? Promise.resolve() : new Promise<void>((resolve) => raw.once('close', resolve))
 }
 
-/** Adds a `Link` (RFC 8288) to the next page, if there is one. */
+/** Adds a `Link` to the next page, if there is one. */
 export function linkNext (
   reply: FastifyReply, path: string, query: PageQuery, { documents, more }: Page<Stored>, cursors: Cursors
 ) {
-  if (!more) return
-  const cursor = cursors.next(documents.at(-1)!)
-  const next = new URLSearchParams({ ...query, limit: String(query.limit), cursor })
-  reply.header('link', `<${path}?${next}>; rel="next"`)
+  if (more) linkNextPage(reply, path, query, cursors.next(documents.at(-1)!))
 }

@@ -1,0 +1,3 @@
+export function bundleOf (records: object[], patientId?: string) {
+  return { resourceType: 'Bundle', patientId, entry: records }
+}

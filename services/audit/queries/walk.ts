@@ -1,0 +1,96 @@
+import type { StoredRecord } from '#common/audit-record.ts'
+import type { Database } from '#common/database.ts'
+import type { Block } from '../register.ts'
+import {
+  blockFilters, compare, edgeOf, matches, positionOf, type Direction, type Position, type RecordQuery
+} from './query.ts'
+
+const FIRST_BLOCKS = 8
+/** A block has up to 1 MiB. */
+const MAX_BLOCKS = 32
+/** A record may be stored twice within seconds, under one id. */
+const REMEMBERED_IDS = 10_000
+
+/**
+ * The records that `query` wants in the order of date and id, after the position `after`, each id once.
+ *
+ * Blocks overlap, so a record waits until no block that is still to be read can have one before it. Memory
+ * does not depend on the number of records. The database is asked for a few blocks at a time, and continues
+ * where it ended: no cursor stays open.
+ *
+ * @throws {DatabaseUnavailable}
+ */
+export async function * walk (
+  database: Database, query: RecordQuery, direction: Direction, after?: Position
+): AsyncGenerator<StoredRecord, void, undefined> {
+  const rest = after ? { ...query, ...restOf(query, direction, after) } : query
+  const inOrder = (a: StoredRecord, b: StoredRecord) => direction * compare(positionOf(a), positionOf(b))
+  const isWanted = (record: StoredRecord) =>
+    matches(record, rest) && (!after || direction * compare(positionOf(record), after) > 0)
+  const isNew = repeatFilter()
+  let waiting: StoredRecord[] = []
+  for await (const block of mergedBlocks(database, rest, direction)) {
+    const edge = block[edgeOf(direction)].getTime()
+    const count = waiting.findIndex(({ createdDate }) => direction * (createdDate.getTime() - edge) >= 0)
+    yield * waiting.splice(0, count < 0 ? waiting.length : count).filter(isNew)
+    waiting = [...waiting, ...block.records.filter(isWanted)].sort(inOrder)
+  }
+  yield * waiting.filter(isNew)
+}
+
+/** The range of dates that is left after a position. */
+function restOf ({ from = 0, to = Infinity }: RecordQuery, direction: Direction, { date }: Position) {
+  return direction === 1 ? { from: Math.max(from, date) } : { to: Math.min(to, date + 1) }
+}
+
+function repeatFilter () {
+  const ids = new Set<string>()
+  return ({ id }: StoredRecord) => {
+    if (ids.has(id)) return false
+    ids.add(id)
+    if (ids.size > REMEMBERED_IDS) ids.delete(ids.values().next().value!)
+    return true
+  }
+}
+
+/** The blocks of all filters of a query in the order of their edges, each once. */
+async function * mergedBlocks (database: Database, query: RecordQuery, direction: Direction) {
+  const edge = edgeOf(direction)
+  const positionOf = (block: Block) => ({ date: block[edge].getTime(), id: block._id })
+  const next = async (source: AsyncGenerator<Block, void>) => ({ source, block: (await source.next()).value })
+  const sources = blockFilters(query, direction).map((_, i) => blocksOf(database, query, direction, i))
+  let heads = await Promise.all(sources.map(next))
+  let last: string | undefined
+  for (;;) {
+    heads = heads.filter(({ block }) => block)
+      .sort((a, b) => direction * compare(positionOf(a.block!), positionOf(b.block!)))
+    const [first] = heads
+    if (!first) return
+    if (first.block!._id !== last) yield first.block!
+    last = first.block!._id
+    heads[0] = await next(first.source)
+  }
+}
+
+/** The blocks of one filter of a query, in the order of their edges. */
+async function * blocksOf (
+  database: Database, query: RecordQuery, direction: Direction, filter: number
+): AsyncGenerator<Block, void> {
+  const edge = edgeOf(direction)
+  let reached: Date | undefined
+  let read: string[] = []
+  for (let limit = FIRST_BLOCKS; ; limit = Math.min(2 * limit, MAX_BLOCKS)) {
+    const unread = reached && { _id: { $nin: read } }
+    const wanted = { ...blockFilters(query, direction, reached)[filter], ...unread }
+    const blocks = await database.run(() => database.collection<Block>('blocks')
+      .find(wanted).sort({ [edge]: direction, _id: direction }).limit(limit).toArray())
+    yield * blocks
+    const last = blocks.at(-1)
+    if (!last || blocks.length < limit) return
+    // Blocks of the same millisecond may be left
+    const known = reached?.getTime() === last[edge].getTime() ? read : []
+    reached = last[edge]
+    const atEdge = blocks.filter((block) => block[edge].getTime() === reached!.getTime())
+    read = [...known, ...atEdge.map(({ _id }) => _id)]
+  }
+}

@@ -1,0 +1,101 @@
+import { Type, type Static } from 'typebox'
+import { AuditRecord } from '#common/audit-record.ts'
+
+const text = (maxLength: number, description: string) =>
+  Type.Optional(Type.String({ minLength: 1, maxLength, description }))
+
+const date = (description: string) => Type.Optional(Type.String({ format: 'date-time', description }))
+
+const dates = {
+  from: date('The earliest date and time of a record'),
+  to: date('The date and time before which records were stored')
+}
+
+const page = {
+  sort: Type.Enum(['createdDate', '-createdDate'], {
+    type: 'string', default: '-createdDate', description: 'The sort order; - means descending'
+  }),
+  limit: Type.Optional(Type.Integer({
+    minimum: 1, maximum: 200, description: 'The maximum number of records on the page, 100 by default'
+  })),
+  cursor: Type.Optional(Type.String({ description: 'The cursor in the Link of the previous page' }))
+}
+
+export const RecordSearch = Type.Object({
+  ...dates,
+  actor: text(256, 'The subscription that called'),
+  onBehalfOf: text(128, 'The person for whom it called'),
+  purpose: text(64, 'The purpose of use (HL7 v3)'),
+  type: text(64, 'The type of the resource: patient, test, audit-record, host-key or caller-address'),
+  id: text(256, 'A patient, test result or record that a record is about, or discloses'),
+  operation: text(64, 'What was done'),
+  outcome: Type.Optional(Type.Enum(['success', 'failure'], { type: 'string' })),
+  operationId: text(64, 'The trace of the interaction (W3C)'),
+  clientAddress: text(256, 'The address of the client'),
+  ...page
+}, { additionalProperties: false })
+export type RecordSearch = Static<typeof RecordSearch>
+
+export const AccessLogSearch = Type.Object({ ...dates, ...page }, { additionalProperties: false })
+export type AccessLogSearch = Static<typeof AccessLogSearch>
+
+const required = (description: string) => Type.String({ format: 'date-time', description })
+
+export const SummarySearch = Type.Object({
+  from: required('The earliest date and time of a record'),
+  to: required('The date and time before which records were stored')
+}, { additionalProperties: false })
+
+const { id, createdDate, ...content } = AuditRecord.properties
+
+const example = {
+  id: '019e2f0c-6f3a-7cc1-8d7c-0f5b7d9f2e10',
+  seq: 17,
+  createdDate: '2026-11-28T13:05:12.345Z',
+  operationId: '0af7651916cd43dd8448eb211c80319c',
+  sourceSystemName: 'patient',
+  resource: { type: 'patient', id: '3f0d5a0e-4a34-4f0b-9d3f-9f6c5a3b1c11', operation: 'load' },
+  actor: 'ward-7',
+  onBehalfOf: 'nurse-1138',
+  purpose: 'TREAT',
+  clientAddress: '192.0.2.17',
+  disclosed: [
+    { id: '3f0d5a0e-4a34-4f0b-9d3f-9f6c5a3b1c11', version: '019e2f0c-0000-7000-8000-000000000001' }
+  ]
+}
+
+/** A record as it is returned. */
+export const StoredAuditRecord = Type.Object({
+  id: Type.String({ format: 'uuid' }),
+  seq: Type.Integer({ description: 'The position of the record in its chain' }),
+  createdDate: Type.String({ format: 'date-time' }),
+  operationId: Type.String({ description: 'The trace of the interaction (W3C)' }),
+  ...content
+}, { examples: [example] })
+
+export const ActorSummary = Type.Object({
+  actor: Type.String(),
+  from: Type.String({ format: 'date-time' }),
+  to: Type.String({ format: 'date-time' }),
+  days: Type.Array(Type.Object({
+    day: Type.String({ description: 'The day (UTC)' }),
+    operations: Type.Array(Type.Object({
+      type: Type.String(), operation: Type.String(), count: Type.Integer()
+    })),
+    patients: Type.Integer({ description: 'How many patients the records are about, up to 100,000' })
+  }))
+}, {
+  examples: [{
+    actor: 'ward-7',
+    from: '2026-11-01T00:00:00Z',
+    to: '2026-12-01T00:00:00Z',
+    days: [{
+      day: '2026-11-28',
+      operations: [
+        { type: 'patient', operation: 'search', count: 41 },
+        { type: 'patient', operation: 'load', count: 12 }
+      ],
+      patients: 23
+    }]
+  }]
+})
