@@ -485,12 +485,14 @@ variable "nat_gateway_enabled" {
 
 variable "products" {
   type = map(object({
-    display_name     = string
-    calls_per_minute = number
-    calls_per_day    = number
-    apis             = list(string)
+    display_name           = string
+    calls_per_minute       = number
+    calls_per_day          = number
+    apis                   = list(string)
+    require_on_behalf_of   = optional(bool, false)
+    require_purpose_of_use = optional(bool, false)
   }))
-  description = "Products: the APIs that each includes, and the limits for each subscription."
+  description = "Products: the APIs that each includes, the limits for each subscription, and whether requests must say on whose behalf and for which purpose they are."
   nullable    = false
   default = {
     client = { display_name = "Client", calls_per_minute = 600, calls_per_day = 200000, apis = ["patient", "echo"] }

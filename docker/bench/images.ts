@@ -17,7 +17,7 @@ const REQUIRE = "import{createRequire as r}from'node:module';const require=r(imp
 
 const key = 'k'.repeat(43)
 const database = 'mongodb://127.0.0.1:9/'
-const callers = { ALLOWED_CALLERS: '0.0.0.0/0', AUDIT_HOST_KEY: key }
+const callers = { ALLOWED_CALLERS: '0.0.0.0/0', AUDIT_HOST_KEY: key, AUDIT_QUERY_KEY: key }
 const settings = {
   bare: {},
   patient: {

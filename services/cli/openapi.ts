@@ -1,12 +1,15 @@
 import { readFile, writeFile } from 'node:fs/promises'
+import { auditApi } from './openapi/audit.ts'
 import { openApiOf } from './openapi/document.ts'
 import { patientApi } from './openapi/patient.ts'
 
-// Writes the OpenAPI document of the patient service: npm run openapi
+// Writes the OpenAPI documents of the services: npm run openapi
 
-const PATH = 'services/patient/openapi.json'
-const file = new URL(`../../${PATH}`, import.meta.url)
-const before = await readFile(file, 'utf8').catch(() => '')
-const now = await openApiOf(patientApi)
-await writeFile(file, now)
-process.stdout.write(`${PATH} ${before === now ? 'is up to date' : 'updated'}\n`)
+for (const [service, api] of Object.entries({ patient: patientApi, audit: auditApi })) {
+  const path = `services/${service}/openapi.json`
+  const file = new URL(`../../${path}`, import.meta.url)
+  const before = await readFile(file, 'utf8').catch(() => '')
+  const now = await openApiOf(api)
+  await writeFile(file, now)
+  process.stdout.write(`${path} ${before === now ? 'is up to date' : 'updated'}\n`)
+}

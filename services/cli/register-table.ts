@@ -3,7 +3,7 @@ import { resultOf, type StoredRecord } from '#common/audit-record.ts'
 // 120 characters a line, with the spaces between. The start of a trace id is enough to find it in the logs.
 const columns: Array<[title: string, width: number, cell: (record: StoredRecord) => string | undefined]> = [
   ['TIME (UTC)', 12, ({ createdDate }) => createdDate.toISOString().slice(11, 23)],
-  ['WHO', 12, ({ actor }) => actor],
+  ['WHO', 12, ({ onBehalfOf, actor }) => onBehalfOf ?? actor],
   ['FROM', 15, ({ clientAddress }) => clientAddress],
   ['OPERATION', 14, ({ resource }) => `${resource.operation} ${resource.type}`],
   [

@@ -10,7 +10,7 @@ import { prepare } from './system/prepare.ts'
 import {
   HOST, NAMES, databaseUrlOf, identitySettings, processesOf, urlOf, vaultUrlOf, type Name, type System
 } from './system/processes.ts'
-import { provision } from './system/provision.ts'
+import { provision, type LocalKeys } from './system/provision.ts'
 import { StartError, State } from './system/state.ts'
 
 // Generous for a busy machine: a process that fails exits and is reported at once
@@ -54,11 +54,11 @@ async function start () {
   const scaleToZero = scalesToZero()
   state = new State(config.LOCAL_DIR)
   const system = await prepare(config, scaleToZero, state)
-  const subscriptionKey = await startAll(system, await terminal())
+  const keys = await startAll(system, await terminal())
   if (stopped) return
   // Without a terminal, the processes write their log lines themselves
   if (!process.stdout.isTTY) await sleep(LOG_FLUSH_MS)
-  if (!stopped) welcome(system, subscriptionKey)
+  if (!stopped) welcome(system, keys)
 }
 
 /** Whether the option `--scale-to-zero` is set. */
@@ -71,7 +71,7 @@ function scalesToZero () {
   }
 }
 
-/** Starts the processes in the order of their dependencies. Fulfilled with the subscription key. */
+/** Starts the processes in the order of their dependencies. Fulfilled with the subscription keys. */
 async function startAll (system: System, output: Output) {
   const { config, databases, embedded, monitored, ports } = system
   const deadline = Date.now() + READY_MS
@@ -95,11 +95,11 @@ async function startAll (system: System, output: Output) {
   launch('vault')
   if (embedded) launch('database')
   const [vault] = await Promise.all([openVault(system), ready('vault'), embedded && databaseReady()])
-  const subscriptionKey = await provision(vault, { subscriptionKey: config.SUBSCRIPTION_KEY, ...databases })
+  const keys = await provision(vault, { subscriptionKey: config.SUBSCRIPTION_KEY, ...databases })
   const rest: Name[] = [...(monitored ? ['monitor'] as const : []), 'audit', 'patient', 'gateway']
   rest.forEach(launch)
   await Promise.all(rest.map(ready))
-  return subscriptionKey
+  return keys
 }
 
 /** A client of the vault, which this process fills as its deployer. */
@@ -134,7 +134,7 @@ async function terminal (): Promise<Output> {
   return { say, logs: pretty({ colorize: true, singleLine: true, sync: true }) }
 }
 
-function welcome (system: System, key: string) {
+function welcome (system: System, { client: key, auditor }: LocalKeys) {
   const baseUrl = urlOf(system, 'gateway')
   const header = quote(`Ocp-Apim-Subscription-Key: ${key}`)
   const name = { firstName: 'Ada', lastName: 'Lovelace' }
@@ -142,6 +142,7 @@ function welcome (system: System, key: string) {
   process.stdout.write(`
 Ready at ${baseUrl}
 Subscription key: ${key}
+Subscription key of an auditor: ${auditor}
 The audit register: npm run register -- --follow
 ${system.monitored ? `The monitor: ${urlOf(system, 'monitor')}\n` : ''}
 Store a patient, then find it:

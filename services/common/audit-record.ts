@@ -56,6 +56,19 @@ export interface StoredRecord extends Omit<AuditRecord, 'id' | 'createdDate'> {
   operationId: string
 }
 
+/** What the patient service asks after one of its processes has ended. */
+export const AttemptsQuery = Type.Object({
+  replica: Type.String({ format: 'uuid' }),
+  from: Type.String({ format: 'date-time' })
+}, { additionalProperties: false })
+
+/** Attempts of which no record says whether they succeeded, oldest first. */
+export interface Attempts {
+  attempts: Array<Omit<StoredRecord, 'createdDate'> & { createdDate: string }>
+  /** Whether there are others, later ones. */
+  more: boolean
+}
+
 type Result = Pick<AuditRecord, 'disclosed' | 'outcome' | 'attemptOf' | 'reconciled'>
 
 /** The result of an interaction in a word or two. */

@@ -21,6 +21,14 @@ export const PatientSettings = {
   DELETION_GRACE_DAYS: Type.Integer({ default: 0, minimum: 0, maximum: 365 })
 }
 
+/** What callers of the local gateway have to send; on Azure, each product has settings of its own. */
+export const CallerSettings = {
+  /** Whether each request must have X-On-Behalf-Of. */
+  REQUIRE_ON_BEHALF_OF: Type.Enum(['true', 'false'], { default: 'false' }),
+  /** Whether each request must have X-Purpose-Of-Use. */
+  REQUIRE_PURPOSE_OF_USE: Type.Enum(['true', 'false'], { default: 'false' })
+}
+
 /** For services that run as several replicas. */
 export const DrainSettings = {
   /**

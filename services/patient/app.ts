@@ -2,6 +2,7 @@ import type { onRouteHookHandler } from 'fastify'
 import type { DestinationStream } from 'pino'
 import { connectionString, database, waitForDatabase } from '#common/database.ts'
 import { guard } from '#common/guard/guard.ts'
+import { checkCaller } from '#common/http/caller.ts'
 import { health } from '#common/http/health.ts'
 import { acceptedHostKey, sentHostKey } from '#common/guard/host-key.ts'
 import { secrets } from '#common/secrets/key-vault.ts'
@@ -17,9 +18,13 @@ import { Merges } from './life/merge.ts'
 import { Moves } from './life/move.ts'
 import { Restore } from './life/restore.ts'
 import { Sweep } from './life/sweep.ts'
+import { findOutcome, type OpenAttempt } from './reconciler/evidence.ts'
+import { Heartbeat } from './reconciler/heartbeat.ts'
+import { Reconciler } from './reconciler/reconciler.ts'
 import { Claims, claimIndexes } from './repositories/claims.ts'
 import { PageMemory } from './repositories/page-memory.ts'
 import { patientIndexes, Patients } from './repositories/patients.ts'
+import { Replicas } from './repositories/replicas.ts'
 import { testIndexes, TestResults } from './repositories/test-results.ts'
 import { transferIndexes, Transfers } from './repositories/transfers.ts'
 import { versionIndexes, Versions } from './repositories/versions.ts'
@@ -76,6 +81,16 @@ export async function buildApp (config: Config, { logStream, onRoute }: BuildOpt
   app.database.connected.then(() => sweep.run())
   app.addHook('onClose', async () => sweep.close())
 
+  const replicas = new Replicas(app.database)
+  const beatMs = config.HEARTBEAT_SECONDS * 1_000
+  const heartbeat = new Heartbeat(replicas, audit, app.log, beatMs)
+  // After the failures that wait for the audit service, whose hook is added later, and before the database
+  app.addHook('onClose', () => heartbeat.close())
+  const find = (attempt: OpenAttempt) => findOutcome(stores, attempt)
+  const reconciler = new Reconciler({ replicas, heartbeat, audit, sweep, find }, app.log, beatMs)
+  app.database.connected.then(() => reconciler.run())
+  app.addHook('onClose', async () => reconciler.close())
+
   app.register(health, { ready: () => app.secrets.loaded && app.database.ready })
   app.register(async (guarded) => {
     await guarded.register(guard, {
@@ -91,7 +106,8 @@ export async function buildApp (config: Config, { logStream, onRoute }: BuildOpt
       schema: { hide: true },
       handler: sendRouteNotFound
     })
-    await guarded.register(audited, { audit })
+    guarded.addHook('onRequest', checkCaller)
+    await guarded.register(audited, { audit, heartbeat })
     guarded.addHook('preValidation', normaliseText)
     guarded.addHook('preHandler', keepDigits)
     // Documents are sent as they were stored. The schemas of responses describe them in the API's description

@@ -3,6 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { Dispatcher, Pool } from 'undici'
 import type { Refusal } from '#common/guard/refusals.ts'
+import type { Attempts, AuditRecord } from '#common/audit-record.ts'
+import { callerOf } from '#common/http/caller.ts'
 import { openPool } from '#common/http/pool.ts'
 import { KeysUnavailable } from '#common/http/problems.ts'
 import type { Secret } from '#common/secrets/secrets.ts'
@@ -21,12 +23,25 @@ export interface AuditEntry {
   disclosed?: Disclosure[]
   outcome?: 'success' | 'failure'
   attemptOf?: string
+  replica?: string
 }
 
+/** An outcome that another process than that of the attempt records, in the name of the attempt's caller. */
+export type ReconciledEntry = AuditEntry & { reconciled: true } & Pick<
+  AuditRecord, 'actor' | 'clientAddress' | 'requestId' | 'onBehalfOf' | 'purpose' | 'reason'
+>
+
 const PATH = '/audit'
+const ATTEMPTS_PATH = '/audit/attempts'
 const FIRST_ATTEMPT = 'x-audit-attempt'
 type Fields = Record<string, string>
 const MAX_RETRIES = 3
+
+interface Response {
+  statusCode: number
+  /** Empty for a record that was stored. */
+  text: string
+}
 
 /** The parts of a request that a record needs; `id` is its trace id. */
 export type AuditOrigin = Pick<FastifyRequest, 'id' | 'headers'>
@@ -43,9 +58,11 @@ export class AuditClient {
   #hostKey: Secret<string>
   #log: FastifyBaseLogger
   #lastStored = -Infinity
+  #date: number | undefined
+  #dateHeader: unknown
 
   constructor (url: string, hostKey: Secret<string>, log: FastifyBaseLogger) {
-    this.#pool = openPool(url, { target: 'audit', route: () => PATH }, {
+    this.#pool = openPool(url, { target: 'audit', route: (path) => path }, {
       connections: 128,
       connect: { timeout: 4_000 },
       // Each call has a deadline of its own
@@ -64,14 +81,17 @@ export class AuditClient {
    *
    * @throws {AuditUnavailable} it is not known whether the record is stored
    */
-  async record (id: string, entry: AuditEntry, request: AuditOrigin, ms: number, sent = false) {
+  async record (
+    id: string, entry: AuditEntry | ReconciledEntry, request: AuditOrigin, ms: number, sent = false
+  ) {
     const { headers } = request
     const origin = {
       actor: field(headers['x-audit-actor']),
       clientAddress: field(headers['x-audit-client-address']),
-      requestId: field(headers['x-audit-request-id'])
+      requestId: field(headers['x-audit-request-id']),
+      ...callerOf(headers)
     }
-    await this.#post(id, { ...origin, ...entry }, traceHeaders(request), ms, sent)
+    await this.#storeRecord(id, { ...origin, ...entry }, traceHeaders(request), ms, sent)
     this.#lastStored = performance.now()
   }
 
@@ -81,7 +101,28 @@ export class AuditClient {
    * @throws {AuditUnavailable}
    */
   recordRefusal (refusal: Refusal, trace: Record<string, string>, ms: number) {
-    return this.#post(randomUUIDv7(), refusal, trace, ms)
+    return this.#storeRecord(randomUUIDv7(), refusal, trace, ms)
+  }
+
+  /**
+   * Asks for the attempts of the process `replica` at or after `from` that have no outcome, within `ms`.
+   *
+   * @throws {AuditUnavailable}
+   */
+  async attempts (replica: string, from: Date, ms: number): Promise<Attempts> {
+    const body = JSON.stringify({ replica, from: from.toISOString() })
+    const headers = { 'content-type': 'application/json' }
+    const { statusCode, text } = await this.#post(ATTEMPTS_PATH, headers, body, ms)
+    if (statusCode !== 200) throw new AuditUnavailable()
+    return JSON.parse(text)
+  }
+
+  /**
+   * A time on the clock of the audit service that it has certainly reached, so that later records have later
+   * dates; undefined before its first response.
+   */
+  get date () {
+    return this.#date === undefined ? undefined : new Date(this.#date)
   }
 
   /** Whether the audit service may be scaled to zero, so that a call has to wait for its start. */
@@ -94,9 +135,7 @@ export class AuditClient {
     return this.#pool.destroy()
   }
 
-  async #post (id: string, content: object, trace: Record<string, string>, ms: number, sent = false) {
-    const deadline = performance.now() + ms
-    const signal = AbortSignal.timeout(Math.max(0, Math.ceil(ms)))
+  async #storeRecord (id: string, content: object, trace: Fields, ms: number, sent = false) {
     const headers: Fields = {
       'content-type': 'application/json',
       'idempotency-key': id,
@@ -105,49 +144,66 @@ export class AuditClient {
       ...(!sent && { [FIRST_ATTEMPT]: '1' })
     }
     const body = JSON.stringify({ sourceSystemName: 'patient', ...content })
-    const key = this.#hostKey.current()
-    if (key === undefined) throw unavailable(new KeysUnavailable())
-    let statusCode = await this.#send(key, headers, body, signal)
-    if (statusCode === 401) {
-      const refreshMs = Math.min(REFRESH_MS, deadline - performance.now())
-      for await (const other of this.#hostKey.alternatives(key, refreshMs)) {
-        statusCode = await this.#send(other, headers, body, signal)
-        if (statusCode !== 401) break
-      }
-    }
+    const { statusCode } = await this.#post(PATH, headers, body, ms)
     if (statusCode === 201) return
     this.#log.warn({ statusCode }, 'the audit service did not store a record')
     throw new AuditUnavailable()
   }
 
+  async #post (path: string, headers: Fields, body: string, ms: number): Promise<Response> {
+    const deadline = performance.now() + ms
+    const signal = AbortSignal.timeout(Math.max(0, Math.ceil(ms)))
+    const key = this.#hostKey.current()
+    if (key === undefined) throw unavailable(new KeysUnavailable())
+    let response = await this.#send(path, key, headers, body, signal)
+    if (response.statusCode === 401) {
+      const refreshMs = Math.min(REFRESH_MS, deadline - performance.now())
+      for await (const other of this.#hostKey.alternatives(key, refreshMs)) {
+        response = await this.#send(path, other, headers, body, signal)
+        if (response.statusCode !== 401) break
+      }
+    }
+    return response
+  }
+
   // The id is the idempotency key, so a request may be sent again when its connection breaks
-  async #send (key: string, headers: Fields, body: string, signal: AbortSignal) {
+  async #send (path: string, key: string, headers: Fields, body: string, signal: AbortSignal) {
     for (let attempt = 0; ; attempt++) {
       try {
         if (attempt > 0) await sleep(10 * 2 ** attempt, undefined, { signal })
         const fields: Fields = { ...headers, 'x-functions-key': key }
         if (attempt > 0) delete fields[FIRST_ATTEMPT]
-        return await this.#request({ path: PATH, method: 'POST', headers: fields, body, signal })
+        return await this.#request({ path, method: 'POST', headers: fields, body, signal })
       } catch (cause) {
         if (attempt === MAX_RETRIES || signal.aborted) throw unavailable(cause)
       }
     }
   }
 
-  /** The status of the response. Rejects when the signal aborts, also while the pool queues the request. */
+  /** Rejects when the signal aborts, also while the pool queues the request. */
   #request (options: Dispatcher.RequestOptions & { signal: AbortSignal }) {
-    const { promise, resolve, reject } = Promise.withResolvers<number>()
+    const { promise, resolve, reject } = Promise.withResolvers<Response>()
     const { signal } = options
     const abort = () => reject(signal.reason)
     signal.addEventListener('abort', abort, { once: true })
     this.#pool.request(options)
-      .then(async ({ statusCode, body }) => {
+      .then(async ({ statusCode, headers, body }) => {
+        const text = statusCode === 200 ? await body.text() : ''
         await body.dump()
-        resolve(statusCode)
+        this.#noteDate(headers.date)
+        resolve({ statusCode, text })
       })
       .catch(reject)
       .finally(() => signal.removeEventListener('abort', abort))
     return promise
+  }
+
+  /** The header has whole seconds, so most responses have that of the one before. */
+  #noteDate (header: unknown) {
+    if (header === this.#dateHeader) return
+    this.#dateHeader = header
+    const date = Date.parse(String(header))
+    if (date > (this.#date ?? 0)) this.#date = date
   }
 }
 

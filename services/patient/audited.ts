@@ -10,6 +10,7 @@ import { STARTING_MS, withTimeout } from '#common/with-timeout.ts'
 import type { AuditClient, AuditEntry } from './audit-client.ts'
 import { OutOfTime } from './errors.ts'
 import { ClaimLost, type AnyInteraction, type AnyRead, type AnyWrite } from './interactions.ts'
+import type { Attempt, Heartbeat } from './reconciler/heartbeat.ts'
 import { UnrecordedFailures } from './unrecorded-failures.ts'
 
 type TypedRequest<S extends FastifySchema> =
@@ -46,9 +47,10 @@ const MAX_RECORD_MS = 1_000
  * Makes `app.audited` the only way to add routes to its scope: any other route fails the start.
  * Only this module orders record and write, and record and response.
  */
-export const audited = fp<{ audit: AuditClient }>(async (app, { audit }) => {
+export const audited = fp<{ audit: AuditClient, heartbeat: Heartbeat }>(async (app, { audit, heartbeat }) => {
   const handlers = new WeakSet<RouteHandlerMethod>()
   const failures = new UnrecordedFailures(audit, app.log)
+  const parts = { audit, failures, heartbeat }
   app.addHook('onClose', () => failures.close())
 
   app.decorate('audited', function <S extends FastifySchema> (this: FastifyInstance, route: AuditedRoute<S>) {
@@ -58,7 +60,7 @@ export const audited = fp<{ audit: AuditClient }>(async (app, { audit }) => {
       for (;;) {
         const interaction = await time.limit(() => handler(request as unknown as TypedRequest<S>, reply))
         const recorderOf = ({ id, patientId }: Subject) =>
-          new Recorder(audit, failures, time, { resource: { ...subject, id, patientId } }, request)
+          new Recorder(parts, time, { resource: { ...subject, id, patientId } }, request)
         const recorder = recorderOf(interaction)
         try {
           if (interaction.kind === 'read') return await completeRead(interaction, recorder, reply)
@@ -108,12 +110,13 @@ async function completeWrite (
     const failures = recorders.map((recorder, i) => {
       const content = { attemptOf: attempts[i]! }
       // A write that is still in progress may succeed
-      if (error instanceof OutOfTime && acting) return recorder.recordIfFails(acting, content)
+      if (error instanceof OutOfTime && acting) return recorder.recordLater(acting, content)
       return recorder.recordFailure(content, error)
     })
     await Promise.all(failures)
     throw error
   }
+  await Promise.all(recorders.map((recorder, i) => recorder.succeed(attempts[i]!)))
   const others = disclosed?.(done)
   if (others) await recorders[0]!.recordDisclosure({ attemptOf: attempts[0]!, disclosed: others })
   return answer(done, reply)
@@ -169,23 +172,22 @@ class RequestTime {
 type Subject = Pick<AnyInteraction, 'id' | 'patientId'>
 type Content = Omit<AuditEntry, 'resource' | 'outcome'>
 
+interface RecorderParts {
+  audit: AuditClient
+  failures: UnrecordedFailures
+  heartbeat: Heartbeat
+}
+
 /** Records one interaction. A failure is recorded after each record that may not be stored in time. */
 class Recorder {
   readonly time: RequestTime
-  #audit: AuditClient
-  #failures: UnrecordedFailures
+  #parts: RecorderParts
   #entry: AuditEntry
   #request: FastifyRequest
+  #attempt: Attempt | undefined
 
-  constructor (
-    audit: AuditClient,
-    failures: UnrecordedFailures,
-    time: RequestTime,
-    entry: AuditEntry,
-    request: FastifyRequest
-  ) {
-    this.#audit = audit
-    this.#failures = failures
+  constructor (parts: RecorderParts, time: RequestTime, entry: AuditEntry, request: FastifyRequest) {
+    this.#parts = parts
     this.time = time
     this.#entry = entry
     this.#request = request
@@ -199,10 +201,24 @@ class Recorder {
   /**
    * Returns the id of the record.
    *
-   * @throws {AuditUnavailable} nothing may be written
+   * @throws {AuditUnavailable | DatabaseUnavailable} nothing may be written
    */
-  recordAttempt (content: Content) {
-    return this.#recordOrFail({ ...this.#entry, ...content }, RECORDED_BY)
+  async recordAttempt (content: Content) {
+    const attempt = this.#parts.heartbeat.begin()
+    this.#attempt = attempt instanceof Promise ? await attempt : attempt
+    const { replica } = this.#attempt
+    return this.#recordOrFail({ ...this.#entry, ...content, replica }, RECORDED_BY)
+  }
+
+  /**
+   * Ends the attempt `attemptOf`, which has succeeded. A record says so only where another process may have
+   * recorded a failure, as it took this one for ended.
+   *
+   * @throws {AuditUnavailable} the record is stored later
+   */
+  async succeed (attemptOf: string) {
+    if (this.#parts.heartbeat.isHeld(this.#attempt!)) return this.#end()
+    await this.#recordOrAdd({ ...this.#entry, attemptOf, outcome: 'success' })
   }
 
   /**
@@ -211,18 +227,34 @@ class Recorder {
    * @throws {AuditUnavailable} the record is stored later, so the error must not disclose anything yet
    */
   async recordFailure (content: Content, error: unknown) {
-    const id = randomUUIDv7()
-    const failure = this.#failure(content)
     try {
-      await this.#record(id, failure, ANSWERED_BY)
+      await this.#recordOrAdd(this.#failure(content))
     } catch (unrecorded) {
-      this.#failures.add(id, failure, this.#request)
       if (error instanceof ClaimLost || isRefusal(error)) throw unrecorded
     }
   }
 
-  recordIfFails (act: Promise<unknown>, content: Content) {
-    this.#failures.addIfFails(act, randomUUIDv7(), this.#failure(content), this.#request)
+  /** Records the outcome of `act`, which is not known yet, after the response. */
+  recordLater (act: Promise<unknown>, content: Content & { attemptOf: string }) {
+    const { failures } = this.#parts
+    const succeed = () => this.succeed(content.attemptOf).catch(() => {})
+    failures.waitFor(act.then(succeed, () => this.#add(randomUUIDv7(), this.#failure(content))))
+  }
+
+  /** Stores an outcome later if it cannot be stored now. */
+  async #recordOrAdd (outcome: AuditEntry) {
+    const id = randomUUIDv7()
+    try {
+      await this.#record(id, outcome, ANSWERED_BY)
+    } catch (error) {
+      this.#add(id, outcome)
+      throw error
+    }
+    this.#end()
+  }
+
+  #add (id: string, outcome: AuditEntry) {
+    this.#parts.failures.add(id, outcome, this.#request, () => this.#end())
   }
 
   async #recordOrFail (entry: AuditEntry, by: number, failure: Content = {}) {
@@ -231,25 +263,29 @@ class Recorder {
       await this.#record(id, entry, by)
     } catch (error) {
       // The record may still be stored, unless it was not sent
-      if (!(error instanceof OutOfTime) || error.cause) {
-        this.#failures.add(randomUUIDv7(), this.#failure({ ...failure, attemptOf: id }), this.#request)
-      }
+      if (error instanceof OutOfTime && !error.cause) this.#end()
+      else this.#add(randomUUIDv7(), this.#failure({ ...failure, attemptOf: id }))
       throw error
     }
     return id
   }
 
   async #record (id: string, entry: AuditEntry, by: number) {
-    const starting = this.#audit.mayBeStarting
+    const { audit } = this.#parts
+    const starting = audit.mayBeStarting
     const ms = starting ? this.time.leftToStart : this.time.left(by)
     // The audit service is not to blame for what was late before
     if (ms < MIN_RECORD_MS) throw new OutOfTime()
     try {
-      await this.#audit.record(id, entry, this.#request, ms)
+      await audit.record(id, entry, this.#request, ms)
     } catch (cause) {
       throw ms < MAX_RECORD_MS ? Object.assign(new OutOfTime(), { cause }) : cause
     }
     if (starting) this.time.restart()
+  }
+
+  #end () {
+    if (this.#attempt) this.#parts.heartbeat.end(this.#attempt)
   }
 
   #failure (content: Content): AuditEntry {

@@ -11,6 +11,11 @@ const Settings = Type.Object({
   ...DrainSettings,
   ...AllowListSettings,
   ...PatientSettings,
+  /**
+   * How often a process shows others that it runs, once it has written. After three times as long without,
+   * they find the outcomes of what it attempted.
+   */
+  HEARTBEAT_SECONDS: Type.Number({ default: 10, minimum: 0.1, maximum: 15 }),
   AUDIT_URL: Type.String({ format: 'http-url' }),
   DATABASE_NAME: databaseName('patient')
 })

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
+import { CALLER_HEADERS } from '#common/http/caller.ts'
 import { runInOperations } from '#common/telemetry/operation.ts'
 import { withTimeout } from '#common/with-timeout.ts'
 import type { AuditClient, AuditEntry, AuditOrigin } from './audit-client.ts'
@@ -16,6 +17,8 @@ interface Failure {
   id: string
   entry: AuditEntry
   origin: AuditOrigin
+  /** Called once the record is stored. */
+  stored: () => void
 }
 
 /**
@@ -37,20 +40,18 @@ export class UnrecordedFailures {
     this.#log = log
   }
 
-  add (id: string, entry: AuditEntry, request: FastifyRequest) {
+  add (id: string, entry: AuditEntry, request: FastifyRequest, stored = () => {}) {
     if (this.#waiting.length >= MAX_WAITING) {
       this.#log.error({ id }, 'failure not recorded, too many failures wait for the audit service')
       return
     }
-    this.#waiting.push({ id, entry, origin: originOf(request) })
+    this.#waiting.push({ id, entry, origin: originOf(request), stored })
     this.#sending ??= runInOperations([], () => this.#send())
   }
 
-  /** Adds the failure if `act`, whose result is not known yet, fails. */
-  addIfFails (act: Promise<unknown>, id: string, entry: AuditEntry, request: FastifyRequest) {
-    const settled = act
-      .then(() => {}, () => this.add(id, entry, request))
-      .finally(() => this.#pending.delete(settled))
+  /** Waits for `work`, which continues after the response and may add a failure, before it closes. */
+  waitFor (work: Promise<void>) {
+    const settled = work.finally(() => this.#pending.delete(settled))
     this.#pending.add(settled)
   }
 
@@ -69,7 +70,7 @@ export class UnrecordedFailures {
       const [{ id, entry, origin }] = this.#waiting as [Failure]
       try {
         await this.#audit.record(id, entry, origin, SEND_MS, true)
-        this.#waiting.shift()
+        this.#waiting.shift()!.stored()
         attempt = 0
       } catch {
         // A record that is refused must not delay the others
@@ -89,6 +90,6 @@ export class UnrecordedFailures {
 
 // Without the rest of the request, as thousands of failures may wait for a long time
 function originOf ({ id, headers }: FastifyRequest): AuditOrigin {
-  const names = ['x-audit-actor', 'x-audit-client-address', 'x-audit-request-id']
+  const names = ['x-audit-actor', 'x-audit-client-address', 'x-audit-request-id', ...CALLER_HEADERS]
   return { id, headers: Object.fromEntries(names.map((name) => [name, headers[name]])) }
 }

@@ -42,7 +42,7 @@ export class StartFailure extends Error {
   }
 }
 
-type SecretName = 'patient-host-key' | 'audit-host-key' | 'patient-data-key' |
+type SecretName = 'patient-host-key' | 'audit-host-key' | 'audit-query-key' | 'patient-data-key' |
   'patient-db-connection' | 'audit-db-connection' | 'audit-db-viewer-connection'
 
 export type System = Awaited<ReturnType<typeof startSystem>>
@@ -100,6 +100,7 @@ export async function startSystem ({ args = [], env = {}, localDir, quiet = fals
     baseUrl: firstRun.gateway.url,
     subscriptionKey: subscriptions['local-client'].key as string,
     readerKey: subscriptions['local-reader'].key as string,
+    auditorKey: subscriptions['local-auditor'].key as string,
     /** What the vault held at the start. */
     keys: keys as Record<SecretName, string>,
     secrets,

@@ -36,13 +36,13 @@ variables {
   patient_urls               = { primary = "https://patient.mock.example/patient", northeurope = "https://patient.mock-north.example/patient" }
   policies = {
     global  = "<policies><inbound /></policies>"
-    product = "<policies><inbound><base /><rate-limit calls=\"{{calls-per-minute}}\" renewal-period=\"60\" /><quota calls=\"{{calls-per-day}}\" renewal-period=\"86400\" /></inbound></policies>"
+    product = "<policies><inbound><base /><rate-limit calls=\"{{calls-per-minute}}\" renewal-period=\"60\" /><quota calls=\"{{calls-per-day}}\" renewal-period=\"86400\" /><choose><when condition='@(\"{{require-on-behalf-of}}\" == \"true\")' /></choose></inbound></policies>"
     patient = "<policies><inbound>\n    <base />\n<set-backend-service base-url=\"{{patient-backend-url}}\" /><set-header name=\"x-audit-actor\"><value>@(context.Subscription.Id)</value></set-header></inbound></policies>"
     echo    = "<policies><inbound><base /><return-response /></inbound></policies>"
   }
   products = {
     client = { display_name = "Client", calls_per_minute = 600, calls_per_day = 200000, apis = ["patient", "echo"] }
-    tester = { display_name = "Tester", calls_per_minute = 10, calls_per_day = 100, apis = ["echo"] }
+    tester = { display_name = "Tester", calls_per_minute = 10, calls_per_day = 100, apis = ["echo"], require_on_behalf_of = true }
   }
   publisher           = { name = "Mock", email = "mock@example.org" }
   resource_group_name = "rg-mock"
@@ -153,13 +153,25 @@ run "keys" {
   }
 
   assert {
+    condition = (
+      strcontains(azurerm_api_management_product_policy.main["client"].xml_content, "\"{{require-on-behalf-of}}\"") &&
+      strcontains(azurerm_api_management_product_policy.main["tester"].xml_content, "\"{{tester-require-on-behalf-of}}\"")
+    )
+    error_message = "Each product has headers of its own that it requires."
+  }
+
+  assert {
     condition = { for name, value in azurerm_api_management_named_value.main : name => nonsensitive(value.value) } == {
-      calls-per-day           = "200000"
-      calls-per-minute        = "600"
-      key-vault-uri           = "https://kv-mock.vault.azure.net"
-      patient-backend-url     = "https://patient.mock.example/patient"
-      tester-calls-per-day    = "100"
-      tester-calls-per-minute = "10"
+      calls-per-day                 = "200000"
+      calls-per-minute              = "600"
+      key-vault-uri                 = "https://kv-mock.vault.azure.net"
+      patient-backend-url           = "https://patient.mock.example/patient"
+      require-on-behalf-of          = "false"
+      require-purpose-of-use        = "false"
+      tester-calls-per-day          = "100"
+      tester-calls-per-minute       = "10"
+      tester-require-on-behalf-of   = "true"
+      tester-require-purpose-of-use = "false"
     } && !anytrue([for value in azurerm_api_management_named_value.main : value.secret])
     error_message = "Named values hold what differs between environments, and none is secret."
   }

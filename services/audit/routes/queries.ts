@@ -29,6 +29,15 @@ function responses (schema: TSchema): Record<string, TUnknown> {
   return schemas as Record<string, TUnknown>
 }
 
+/** The other formats of the answer to a search. */
+const contents = {
+  'application/x-ndjson': { schema: { type: 'string' }, example: '{"id":"…"}\n' },
+  'text/csv': { schema: { type: 'string' }, example: 'id,createdDate\r\n' },
+  'application/fhir+json': {
+    schema: { type: 'object', description: 'A Bundle of AuditEvents (FHIR R4, IHE BALP)' },
+    example: { resourceType: 'Bundle', type: 'searchset', entry: [] }
+  }
+}
 const text = (description: string) => Type.String({ minLength: 1, description })
 const problems = [InvalidCaller, NotAcceptable, RegisterBusy]
 
@@ -45,6 +54,7 @@ export const queryRoutes: FastifyPluginAsyncTypebox<QueryParts> = async (app, pa
         'NDJSON and CSV have all records.',
       querystring: RecordSearch,
       response: responses(Type.Array(StoredAuditRecord)),
+      contents,
       problems: [...problems, InvalidCursor]
     },
     async handler (request, reply) {
@@ -90,6 +100,7 @@ export const queryRoutes: FastifyPluginAsyncTypebox<QueryParts> = async (app, pa
       params: Type.Object({ patientId: text('The id of the patient, a UUID') }),
       querystring: AccessLogSearch,
       response: responses(Type.Array(StoredAuditRecord)),
+      contents,
       problems: [...problems, RecordNotFound, InvalidCursor]
     },
     async handler (request, reply) {

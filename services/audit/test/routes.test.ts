@@ -47,6 +47,30 @@ test('properties that the register assigns, and unknown ones, are refused', asyn
   t.notMatch(logs(), /secret/)
 })
 
+test('a record says on whose behalf and why', async (t) => {
+  const { post, blocks } = await audit(t)
+  const sent = { onBehalfOf: 'urn:dr:1', purpose: 'ETREAT', reason: 'Unfall, nicht bei Bewusstsein 🚑' }
+  t.equal((await post(record(sent))).statusCode, 201)
+  t.match((await blocks())[0]!.records, [sent])
+  const replica = randomUUID()
+  t.equal((await post(record({ outcome: 'success', attemptOf: replica, reconciled: true }))).statusCode, 201)
+  t.equal((await post(record({ replica }))).statusCode, 201)
+  const malformed: Array<[object, string]> = [
+    [{ onBehalfOf: 'a secret' }, '#/onBehalfOf'],
+    [{ purpose: 'secret' }, '#/purpose'],
+    [{ purpose: 'TREAT', reason: 'secret' }, '#/reason'],
+    [{ purpose: 'BTG' }, '#/reason'],
+    [{ reason: 'a reason without a purpose' }, '#/purpose'],
+    [{ replica: 'secret' }, '#/replica'],
+    [{ reconciled: false }, '#/reconciled']
+  ]
+  for (const [more, pointer] of malformed) {
+    const answer = await post(record(more))
+    t.match(answer.json(), { status: 400, errors: [{ pointer }] })
+    t.notMatch(answer.body, /secret/)
+  }
+})
+
 test('a call without the host key is a 401 and from elsewhere a 403', async (t) => {
   const { app, post, blocks } = await audit(t)
   t.equal((await post(record(), { 'x-functions-key': 'another-key-than-the-one' })).statusCode, 401)

@@ -20,7 +20,7 @@ try {
   const settings = loadSettings(Settings, process.env)
   const server = (address: string, passwordFile: string) =>
     ({ address, rootPassword: readFileSync(passwordFile, 'utf8').trim() })
-  const key = await provision(await openKeyVault(settings), {
+  const keys = await provision(await openKeyVault(settings), {
     subscriptionKey: settings.SUBSCRIPTION_KEY,
     patient: {
       database: 'patient',
@@ -31,7 +31,7 @@ try {
       server: server(settings.AUDIT_DB_ADDRESS, settings.AUDIT_DB_ROOT_PASSWORD_FILE)
     }
   })
-  process.stdout.write(`Subscription key: ${key}\n`)
+  process.stdout.write(`Subscription key: ${keys.client}\nSubscription key of an auditor: ${keys.auditor}\n`)
 } catch (error) {
   if (!(error instanceof StartError || error instanceof SettingsError)) throw error
   process.stderr.write(`provision: ${error.message}\n`)

@@ -34,6 +34,8 @@ interface Route {
     querystring?: object
     body?: object
     response: Record<string, object>
+    /** Content of a successful response in other formats than JSON, by media type. */
+    contents?: Content
     /** The errors that this route may respond with, beside those of every route. */
     problems: ErrorClass[]
   }
@@ -97,7 +99,7 @@ async function routesOf ({ build, tagOf }: Api) {
 }
 
 function schemaOf ({ url, schema }: Route, { tagOf, schemas, problems, responses }: Api) {
-  const { operationId, summary, description, params, querystring, body, response } = schema
+  const { operationId, summary, description, params, querystring, body, response, contents } = schema
   const errors = [...sharedProblems(Boolean(body), Boolean(querystring)), ...problems, ...schema.problems]
   return {
     operationId,
@@ -107,7 +109,7 @@ function schemaOf ({ url, schema }: Route, { tagOf, schemas, problems, responses
     ...(params && { params: toOpenApi(params) }),
     ...(querystring && { querystring: withOptionalDefaults(toOpenApi(querystring)) }),
     ...(body && { body: referTo(body, schemas) }),
-    response: { ...successes(response, schemas), ...failures(errors, responses) }
+    response: { ...successes(response, schemas, contents), ...failures(errors, responses) }
   }
 }
 

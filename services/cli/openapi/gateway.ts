@@ -1,4 +1,33 @@
+import type { Api } from './document.ts'
 import type { Response } from './responses.ts'
+
+/** The parts of the document of every API behind the gateway. */
+export const gatewayInfo = {
+  servers: [{
+    url: 'https://{gateway}',
+    description: 'The gateway',
+    variables: { gateway: { default: 'gateway.example.com' } }
+  }],
+  security: [{ subscriptionKeyHeader: [] }, { subscriptionKeyQuery: [] }] as Array<Record<string, string[]>>,
+  components: {
+    securitySchemes: {
+      subscriptionKeyHeader: { type: 'apiKey' as const, in: 'header', name: 'Ocp-Apim-Subscription-Key' },
+      subscriptionKeyQuery: { type: 'apiKey' as const, in: 'query', name: 'subscription-key' }
+    }
+  }
+}
+
+export const gatewayResponseHeaders: Api['responseHeaders'] = {
+  'Retry-After': {
+    statuses: [403, 409, 429, 503], description: 'Seconds to wait before the next attempt', example: 1
+  },
+  'WWW-Authenticate': {
+    statuses: [401],
+    description: 'How to send the key',
+    example: 'AzureApiManagementKey realm="https://gateway.example.com",' +
+      'name="Ocp-Apim-Subscription-Key",type="header"'
+  }
+}
 
 /** The errors of the gateway itself have the form of API Management. */
 export const GatewayError = {

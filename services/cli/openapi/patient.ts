@@ -11,7 +11,7 @@ import {
 } from '../../patient/schemas/test-result.ts'
 import { Concept, Period, Quantity } from '../../patient/schemas/values.ts'
 import type { Api } from './document.ts'
-import { GatewayError, gatewayResponses } from './gateway.ts'
+import { GatewayError, gatewayInfo, gatewayResponseHeaders, gatewayResponses } from './gateway.ts'
 
 // The service neither listens nor connects while its routes are read
 const settings = {
@@ -31,28 +31,17 @@ const VERSION = '"0198c1f2-7a3b-7000-8000-0f3f2f6a1c11"'
 export const patientApi: Api = {
   build: (onRoute) => buildApp(loadConfig(settings), { onRoute }),
   openapi: {
+    ...gatewayInfo,
     info: {
       title: 'Patient API',
       version: '1.0.0',
       description: 'Patient records and test results. Every interaction is recorded in an audit register: ' +
         'writes before they are applied, reads before the response is sent.'
     },
-    servers: [{
-      url: 'https://{gateway}',
-      description: 'The gateway',
-      variables: { gateway: { default: 'gateway.example.com' } }
-    }],
     tags: [
       { name: 'patients', description: 'Patients' },
       { name: 'tests', description: 'Test results of a patient' }
-    ],
-    security: [{ subscriptionKeyHeader: [] }, { subscriptionKeyQuery: [] }],
-    components: {
-      securitySchemes: {
-        subscriptionKeyHeader: { type: 'apiKey', in: 'header', name: 'Ocp-Apim-Subscription-Key' },
-        subscriptionKeyQuery: { type: 'apiKey', in: 'query', name: 'subscription-key' }
-      }
-    }
+    ]
   },
   tagOf: (url) => url.startsWith('/patient') ? (url.includes('/tests') ? 'tests' : 'patients') : undefined,
   schemas: {
@@ -84,6 +73,23 @@ export const patientApi: Api = {
   problems: [AuditUnavailable, OutOfTime],
   responses: gatewayResponses,
   requestHeaders: {
+    'X-On-Behalf-Of': {
+      statuses: [200, 201, 204],
+      description: 'The person for whom the system calls, as an opaque id of 1 to 128 letters, digits or ' +
+        'characters of ._@:-; recorded in the audit register',
+      example: 'staff:4711'
+    },
+    'X-Purpose-Of-Use': {
+      statuses: [200, 201, 204],
+      description: 'Why the system calls, a code of the HL7 v3 value set PurposeOfUse; recorded',
+      example: 'TREAT'
+    },
+    'X-Purpose-Reason': {
+      statuses: [200, 201, 204],
+      description: 'The reason for the purpose, 10 to 200 characters in UTF-8, required if it is ETREAT or ' +
+        'BTG; recorded as it is sent, so it must not have values of a patient',
+      example: 'Unconscious after an accident'
+    },
     'Idempotency-Key': {
       statuses: [201],
       description: 'Requests with the same key create only once, within 24 hours',
@@ -143,17 +149,9 @@ export const patientApi: Api = {
       description: 'The next page, if there is one (RFC 8288)',
       example: '</patient/search?limit=100&sort=id&cursor=…>; rel="next"'
     },
-    'Retry-After': {
-      statuses: [403, 409, 429, 503], description: 'Seconds to wait before the next attempt', example: 1
-    },
     'Accept-Encoding': {
       statuses: [415], description: 'The encoding that the service accepts', example: 'identity'
     },
-    'WWW-Authenticate': {
-      statuses: [401],
-      description: 'How to send the key',
-      example: 'AzureApiManagementKey realm="https://gateway.example.com",' +
-        'name="Ocp-Apim-Subscription-Key",type="header"'
-    }
+    ...gatewayResponseHeaders
   }
 }

@@ -20,12 +20,15 @@ const DESCRIPTIONS: Record<string, string> = {
 }
 
 /** The responses of a route without those of errors, from the schemas of its responses. */
-export function successes (response: Record<string, object>, schemas: Record<string, object>) {
+export function successes (
+  response: Record<string, object>, schemas: Record<string, object>, contents: Record<string, object> = {}
+) {
   const statuses = Object.entries(response).filter(([status]) => /^\d+$/.test(status))
   return Object.fromEntries(statuses.map(([status, schema]) => {
     const description = DESCRIPTIONS[status]
     if ('type' in schema && schema.type === 'null') return [status, { type: 'null', description }]
-    return [status, { description, content: { 'application/json': { schema: referTo(schema, schemas) } } }]
+    const json = { schema: referTo(schema, schemas) }
+    return [status, { description, content: { 'application/json': json, ...contents } }]
   }))
 }
 

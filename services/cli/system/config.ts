@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { Type, type Static } from 'typebox'
 import {
-  KeyRefreshSettings, PatientSettings, ServerSettings, TelemetrySettings, loadSettings
+  CallerSettings, KeyRefreshSettings, PatientSettings, ServerSettings, TelemetrySettings, loadSettings
 } from '#common/config.ts'
 import { ScaleSettings } from '../../emulators/ingress/config.ts'
 
@@ -13,6 +13,7 @@ const Settings = Type.Object({
   SUBSCRIPTION_KEY: Type.Optional(Type.String({ pattern: '^[\\x21-\\x7e]{1,256}$' })),
   /** Calls a minute that a subscription may make; 0 disables the limit. */
   RATE_LIMIT: Type.Integer({ default: 0, minimum: 0 }),
+  ...CallerSettings,
   /** Origins of web pages that may call the gateway, separated by commas. */
   CORS_ORIGINS: Type.Optional(Type.String()),
   /** A MongoDB server for both services, or one for each, instead of the embedded one. */

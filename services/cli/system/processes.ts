@@ -94,7 +94,10 @@ export function processesOf (system: System): Record<Name, Definition> {
         ...identitySettings(system, 'gateway'),
         ...telemetry,
         PATIENT_URL: urlOf(system, 'patient'),
+        AUDIT_URL: urlOf(system, 'audit'),
         RATE_LIMIT: String(config.RATE_LIMIT),
+        REQUIRE_ON_BEHALF_OF: config.REQUIRE_ON_BEHALF_OF,
+        REQUIRE_PURPOSE_OF_USE: config.REQUIRE_PURPOSE_OF_USE,
         CORS_ORIGINS: config.CORS_ORIGINS
       },
       isReady: () => answers(`${urlOf(system, 'gateway')}/status-0123456789abcdef`)

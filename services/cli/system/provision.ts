@@ -27,6 +27,12 @@ export interface Wanted {
   audit: WantedDatabase
 }
 
+/** The keys that people are told. */
+export interface LocalKeys {
+  client: string
+  auditor: string
+}
+
 /** Sets a secret to what `wanted` returns, unless it has this value already. Fulfilled with the value. */
 type Ensure = (name: string, wanted: (before: string | undefined) => string) => Promise<string>
 
@@ -37,10 +43,10 @@ const AUTHENTICATION_FAILED = 18
  * Fills a vault as its deployer, as Terraform does on Azure: with the first keys and the connection strings
  * of the databases, whose users it creates. Every step can be repeated after an interruption.
  *
- * @returns the subscription key of the product `client`
+ * @returns the subscription keys of a client and of an auditor
  * @throws {StartError} a database has users with other passwords
  */
-export async function provision (vault: SecretClient, wanted: Wanted): Promise<string> {
+export async function provision (vault: SecretClient, wanted: Wanted): Promise<LocalKeys> {
   const { subscriptionKey, patient, audit } = wanted
   const ensure: Ensure = async (name, wanted) => {
     const before = await read(vault, name)
@@ -57,7 +63,8 @@ export async function provision (vault: SecretClient, wanted: Wanted): Promise<s
   const admin = await provisionDatabase(ensure, 'patient', patient)
   const sameServer = audit.server?.address === patient.server?.address
   await provisionDatabase(ensure, 'audit', audit, sameServer ? admin : undefined)
-  return JSON.parse(subscriptions)['local-client'].key
+  const { 'local-client': client, 'local-auditor': auditor } = JSON.parse(subscriptions)
+  return { client: client.key, auditor: auditor.key }
 }
 
 async function read (vault: SecretClient, name: string) {
@@ -70,10 +77,11 @@ async function read (vault: SecretClient, name: string) {
 }
 
 function subscriptionKeys (before = '{}', subscriptionKey?: string) {
-  const { 'local-client': client, 'local-reader': reader } = JSON.parse(before)
+  const { 'local-client': client, 'local-reader': reader, 'local-auditor': auditor } = JSON.parse(before)
   return JSON.stringify({
     'local-client': { product: 'client', key: subscriptionKey ?? client?.key ?? randomSecret() },
-    'local-reader': { product: 'reader', key: reader?.key ?? randomSecret() }
+    'local-reader': { product: 'reader', key: reader?.key ?? randomSecret() },
+    'local-auditor': { product: 'auditor', key: auditor?.key ?? randomSecret() }
   })
 }
 

@@ -29,15 +29,15 @@ t.test('a later start keeps keys and users, and follows the server to another po
     patient: { database: 'patient', server: { address: `127.0.0.1:${port}` } },
     audit: { database: 'audit', server: { address: `127.0.0.1:${port}` } }
   })
-  const key = await provision(client, wanted(server.port))
+  const keys = await provision(client, wanted(server.port))
   const before = ['patient-db-connection', 'audit-db-connection', 'audit-db-viewer-connection'].map(read)
   t.equal(read('audit-db-admin-connection'), read('patient-db-admin-connection'))
-  t.equal(await provision(client, wanted(server.port)), key)
+  t.strictSame(await provision(client, wanted(server.port)), keys)
   t.strictSame(set, [...new Set(set)], 'nothing is set twice')
 
   await server.close()
   const moved = await startEmbedded(t, server.dataDir)
-  t.equal(await provision(client, wanted(moved.port)), key)
+  t.strictSame(await provision(client, wanted(moved.port)), keys)
   const after = ['patient-db-connection', 'audit-db-connection', 'audit-db-viewer-connection'].map(read)
   t.strictSame(after.map(loginIn), before.map(loginIn))
   for (const connection of after) {

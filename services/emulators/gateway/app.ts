@@ -15,10 +15,10 @@ import type { Config } from './config.ts'
 import { InvalidKey, MissingKey, NoOperation, answerError } from './errors.ts'
 import { forward, type Backends, type Response } from './forward.ts'
 import { subscriptionKey } from './keys.ts'
-import { operations, products, type Api } from './operations.ts'
+import { apis, operations, products, type Api } from './operations.ts'
 import { answerCors } from './policies/cors.ts'
 import { loadPolicies } from './policies/policies.ts'
-import type { Pipeline, SendRequest } from './policies/exchange.ts'
+import type { SendRequest } from './policies/exchange.ts'
 import {
   findSubscription, parseSubscriptions, type Subscription, type Subscriptions
 } from './subscriptions.ts'
@@ -33,6 +33,7 @@ declare module 'fastify' {
     failure: unknown
   }
   interface FastifyContextConfig {
+    api?: Api
     operation?: string
   }
 }
@@ -45,7 +46,7 @@ interface Dependencies {
   namedValues?: Record<string, string>
 }
 
-/** Emulates API Management before the patient service, with the policies in terraform/policies. */
+/** Emulates API Management before the services, with the policies in terraform/policies. */
 export async function buildApp (config: Config, dependencies: Dependencies = {}) {
   const { logStream = logDestination(), sendRequest, namedValues } = dependencies
   const app = Fastify({
@@ -85,7 +86,7 @@ export async function buildApp (config: Config, dependencies: Dependencies = {})
   // API Management's own health
   app.get('/status-0123456789abcdef', { logLevel: 'warn' }, async () => {})
 
-  const { patient, echo, cors, services } = await loadPolicies(app, config, { sendRequest, namedValues })
+  const { policyOf, cors, services } = await loadPolicies(app, config, { sendRequest, namedValues })
   // On Azure the policy is left out without origins
   if (cors?.origins.length) app.addHook('onRequest', answerCors(cors))
   const backends: Backends = {
@@ -95,13 +96,16 @@ export async function buildApp (config: Config, dependencies: Dependencies = {})
   }
   app.addHook('onClose', () => Promise.all([...backends.services.values()].map((service) => service.close())))
 
-  app.register(api('patient', patient, backends, subscriptions), { prefix: '/patient' })
-  app.register(api('echo', echo, backends, subscriptions), { prefix: '/echo' })
+  for (const name of apis) {
+    app.register(api(name, policyOf, backends, subscriptions), { prefix: `/${name}` })
+  }
   return app
 }
 
+type PolicyOf = Awaited<ReturnType<typeof loadPolicies>>['policyOf']
+
 /** One API: every path under its prefix, known or not, requires a key first. */
-function api (name: Api, pipeline: Pipeline, backends: Backends, subscriptions: Secret<Subscriptions>) {
+function api (name: Api, policyOf: PolicyOf, backends: Backends, subscriptions: Secret<Subscriptions>) {
   return async (guarded: FastifyInstance) => {
     guarded.addHook('onRequest', secretsLoaded)
     guarded.addHook('onRequest', (request) => authorise(request, subscriptions))
@@ -110,9 +114,11 @@ function api (name: Api, pipeline: Pipeline, backends: Backends, subscriptions: 
       guarded.route({
         method,
         url: path.slice(`/${name}`.length),
-        config: { operation },
+        config: { api: name, operation },
         // The service validates the body, so Fastify does not parse it
-        preParsing: (request, reply) => { forward(pipeline, backends, request, reply) },
+        preParsing: (request, reply) => {
+          forward(policyOf(request.subscription!.product, name, operation), backends, request, reply)
+        },
         handler: () => {}
       })
     }
@@ -125,9 +131,10 @@ async function authorise (request: FastifyRequest, subscriptions: Secret<Subscri
   const subscription = await subscriptions.findOrRefresh((versions) => findSubscription(versions, key))
   if (!subscription) throw new InvalidKey()
   request.subscription = subscription
-  const { operation } = request.routeOptions.config ?? {}
-  if (request.is404 || operation === undefined) throw new NoOperation()
-  if (!products[subscription.product].has(operation)) throw new InvalidKey()
+  const { api } = request.routeOptions.config ?? {}
+  if (request.is404 || api === undefined) throw new NoOperation()
+  const included: readonly Api[] = products[subscription.product]
+  if (!included.includes(api)) throw new InvalidKey()
 }
 
 /** The response of the Echo API. */
@@ -143,7 +150,7 @@ async function answerUnroutable (request: FastifyRequest, reply: FastifyReply, k
   beginRequest(request, reply, request.trace.id)
   logAccess(request, reply)
   try {
-    if (/^\/(?:patient|echo)(?:[/?]|$)/.test(request.raw.url!)) {
+    if (apis.includes(/^\/(\w+)(?:[/?]|$)/.exec(request.raw.url!)?.[1] as Api)) {
       await promisify(secretsLoaded)(request, reply)
       await authorise(request, keys)
     }

@@ -1,6 +1,8 @@
 import { fileURLToPath } from 'node:url'
 import { Type } from 'typebox'
-import { DrainSettings, ServerSettings, TelemetrySettings, loadWithSecrets } from '#common/config.ts'
+import {
+  CallerSettings, DrainSettings, ServerSettings, TelemetrySettings, loadWithSecrets
+} from '#common/config.ts'
 
 /** The policy documents that Terraform deploys to API Management. */
 const POLICIES_DIR = fileURLToPath(new URL('../../../terraform/policies', import.meta.url))
@@ -10,10 +12,12 @@ const Settings = Type.Object({
   ...TelemetrySettings,
   ...DrainSettings,
   PATIENT_URL: Type.String({ format: 'http-url' }),
+  AUDIT_URL: Type.String({ format: 'http-url' }),
   /** Calls a minute for each subscription; 0 is no limit. */
   RATE_LIMIT: Type.Integer({ default: 0, minimum: 0 }),
   /** Calls a day for each subscription; 0 is no limit. */
   CALLS_PER_DAY: Type.Integer({ default: 0, minimum: 0 }),
+  ...CallerSettings,
   /** Origins of web pages that may call the API, separated by commas: https://a.example,https://b.example */
   CORS_ORIGINS: Type.Optional(Type.String({ pattern: '^https?://[^\\s,/*]+(,https?://[^\\s,/*]+)*$' })),
   /** The longest that the service may take to respond, whatever the policies say. */
@@ -24,7 +28,11 @@ const Settings = Type.Object({
   POLICIES_DIR: Type.String({ default: POLICIES_DIR })
 })
 
-const secrets = { 'patient-host-key': 'host-key', 'gateway-subscription-keys': 'json' } as const
+const secrets = {
+  'patient-host-key': 'host-key',
+  'audit-query-key': 'host-key',
+  'gateway-subscription-keys': 'json'
+} as const
 
 export type Config = ReturnType<typeof loadConfig>
 

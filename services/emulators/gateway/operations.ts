@@ -1,40 +1,52 @@
-import document from '../../patient/openapi.json' with { type: 'json' }
+import audit from '../../audit/openapi.json' with { type: 'json' }
+import patient from '../../patient/openapi.json' with { type: 'json' }
 
 const METHODS = ['get', 'post', 'put', 'patch', 'delete'] as const
 
 type Method = typeof METHODS[number]
 type Item = Partial<Record<Method, { operationId: string }>>
 
-export type Api = 'patient' | 'echo'
+const APIS = ['patient', 'audit', 'log', 'echo'] as const
+export type Api = typeof APIS[number]
+
+/** The operation of the patient API that has a policy of its own: the audit service carries it out. */
+export const ACCESS_LOG = 'load-access-log'
 
 export interface Operation {
   name: string
+  /** The API whose path the operation's path begins with. */
   api: Api
   method: Uppercase<Method>
   /** With parameters as Fastify writes them. */
   path: string
 }
 
-const patientOperations = Object.entries<Item>(document.paths).flatMap(([template, item]) => {
+const items = [patient, audit].flatMap(({ paths }) => Object.entries<Item>(paths))
+
+const documented = items.flatMap(([template, item]) => {
   const path = template.replace(/\{(\w+)\}/g, ':$1')
   return METHODS.filter((method) => item[method]).map((method): Operation => ({
     name: item[method]!.operationId,
-    api: 'patient',
+    api: path.split('/')[1] as Api,
     method: method.toUpperCase() as Uppercase<Method>,
     path
   }))
 })
 
-/** The operations of the Patient API, from the document that API Management imports, and of the Echo API. */
+/** The operations of the services, from the documents that API Management imports, and of the Echo API. */
 export const operations: Operation[] = [
-  ...patientOperations,
+  ...documented,
   { name: 'retrieve-resource', api: 'echo', method: 'GET', path: '/echo/resource' }
 ]
 
-export type Product = 'client' | 'reader'
+export const apis = APIS.filter((api) => operations.some((operation) => operation.api === api))
 
-/** The operations that each product allows. */
-export const products: Record<Product, ReadonlySet<string>> = {
-  client: new Set(operations.map(({ name }) => name)),
-  reader: new Set(['load-patient', 'search-patients', 'load-tests', 'load-test', 'retrieve-resource'])
-}
+/** The APIs that each product includes. Its policy may refuse some of their operations. */
+export const products = {
+  client: ['patient', 'echo'],
+  reader: ['patient', 'echo'],
+  auditor: ['patient', 'audit', 'log'],
+  'subject-access': ['patient']
+} satisfies Record<string, Api[]>
+export type Product = keyof typeof products
+export const productNames = Object.keys(products) as Product[]

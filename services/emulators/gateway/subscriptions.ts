@@ -2,19 +2,19 @@ import { hash, timingSafeEqual } from 'node:crypto'
 import { Type, type Static } from 'typebox'
 import { Value } from 'typebox/value'
 import { SettingsError } from '#common/config.ts'
-import type { Product } from './operations.ts'
+import { productNames, type Product } from './operations.ts'
 
 // Ids and keys travel in header fields
 const Keys = Type.Record(
   Type.String({ pattern: '^[A-Za-z0-9._-]{1,80}$' }),
   Type.Object({
-    product: Type.Union([Type.Literal('client'), Type.Literal('reader')]),
+    product: Type.Enum(productNames, { type: 'string' }),
     key: Type.String({ pattern: '^[\\x21-\\x7e]{1,256}$' })
   }, { additionalProperties: false }),
   { additionalProperties: false, minProperties: 1 }
 )
 
-const FORM = '{"<subscription id>": {"product": "client" or "reader", "key": "..."}}'
+const FORM = `{"<subscription id>": {"product": "${productNames.join('" or "')}", "key": "..."}}`
 
 export interface Subscription {
   id: string

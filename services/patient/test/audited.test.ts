@@ -3,6 +3,7 @@ import t, { test } from 'tap'
 import { audited } from '../audited.ts'
 import type { AuditClient, AuditEntry } from '../audit-client.ts'
 import { write } from '../interactions.ts'
+import type { Heartbeat } from '../reconciler/heartbeat.ts'
 import { hasFailPoints } from '../../common/test/mongo.ts'
 import { service } from '../../common/test/service.ts'
 import { ada, patient, unknownId } from './app.ts'
@@ -13,10 +14,14 @@ t.jobs = 4
 // Tests that run at once must not share an object
 const embeddedOnly = () => hasFailPoints ? {} : { skip: 'needs fail points' }
 
+const heartbeat = {
+  begin: () => ({ replica: unknownId, since: new Date() }), end () {}, isHeld: () => true
+} as unknown as Heartbeat
+
 test('a route that does not say what it audits stops the start', async (t) => {
   await t.rejects(service(t, (app) => {
     app.register(async (guarded) => {
-      await guarded.register(audited, { audit: {} as AuditClient })
+      await guarded.register(audited, { audit: {} as AuditClient, heartbeat })
       guarded.get('/patient/export', async () => 'everything')
     })
   }), { message: 'GET /patient/export does not say what it audits' })
@@ -37,6 +42,38 @@ test('a write is recorded first, and the document carries the record', async (t)
   })
   t.equal((await stored()).patients[0]!._audit, record!.id)
   t.equal(created.headers.etag, `"${record!.id}"`)
+})
+
+test('every record of a request says on whose behalf and why', async (t) => {
+  const { call, records } = await patient(t)
+  const caller = { onBehalfOf: 'dr-1', purpose: 'BTG', reason: 'no other way to know' }
+  const sent = {
+    'x-on-behalf-of': caller.onBehalfOf,
+    'x-purpose-of-use': caller.purpose,
+    'x-purpose-reason': caller.reason
+  }
+  const { id } = (await call('POST', '/patient', ada, sent)).json()
+  await call('GET', `/patient/${id}`, undefined, sent)
+  await call('PUT', `/patient/${unknownId}`, ada, sent)
+  await call('POST', '/patient/search', {}, sent)
+  const stored = await records()
+  t.equal(stored.length, 5)
+  for (const record of stored) t.match(record, caller)
+  await call('GET', `/patient/${id}`)
+  t.notOk('purpose' in (await records()).at(-1)!)
+})
+
+test('a request with malformed headers of the caller does nothing', async (t) => {
+  const { call, records, logs } = await patient(t)
+  for (const header of ['x-on-behalf-of', 'x-purpose-of-use', 'x-purpose-reason']) {
+    const answer = await call('POST', '/patient', ada, { [header]: 'a secret' })
+    t.match(answer.json(), { status: 400, code: 'INVALID_CALLER', detail: new RegExp(`^${header} `, 'i') })
+    t.notMatch(answer.body, /secret/)
+  }
+  t.strictSame(await records(), [])
+  t.notMatch(logs(), /secret/)
+  const unauthorized = { 'x-on-behalf-of': 'a secret', 'x-functions-key': 'another-key-than-the-one' }
+  t.equal((await call('GET', `/patient/${unknownId}`, undefined, unauthorized)).statusCode, 401)
 })
 
 test('a refused write has a second record that says so', async (t) => {
@@ -118,7 +155,7 @@ test('a write that ends after its response has a failure only if it fails', asyn
   const entries: AuditEntry[] = []
   const audit = { record: async (_id: string, entry: AuditEntry) => { entries.push(entry) } }
   const { app } = await service(t, async (app) => {
-    await app.register(audited, { audit: audit as unknown as AuditClient })
+    await app.register(audited, { audit: audit as unknown as AuditClient, heartbeat })
     for (const [id, { promise }] of Object.entries(acts)) {
       app.audited({
         method: 'POST',

@@ -94,8 +94,13 @@ t.test('each operation describes its purpose, its parameters and its errors', as
 t.test('headers are described where they are read and sent', async (t) => {
   const find = (name: string) => operations.find((operation) => operation.name === name)!
   const headersOf = (name: string, status: number) => Object.keys(find(name).responses[status]!.headers ?? {})
-  const read = (name: string) =>
-    find(name).parameters!.filter((parameter) => parameter.in === 'header').map(({ name }) => name)
+  const ofAll = ['X-On-Behalf-Of', 'X-Purpose-Of-Use', 'X-Purpose-Reason']
+  const read = (name: string) => {
+    const names = find(name).parameters!.filter((parameter) => parameter.in === 'header')
+      .map(({ name }) => name)
+    t.strictSame(names.slice(0, ofAll.length), ofAll)
+    return names.slice(ofAll.length)
+  }
   t.strictSame(headersOf('POST /patient', 201), ['ETag', 'Location'])
   t.strictSame(headersOf('POST /patient', 409), ['Retry-After'])
   t.strictSame(headersOf('GET /patient/{patientId}', 200), ['ETag'])

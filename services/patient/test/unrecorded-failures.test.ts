@@ -6,7 +6,8 @@ import type { AuditClient, AuditEntry, AuditOrigin } from '../audit-client.ts'
 import { UnrecordedFailures } from '../unrecorded-failures.ts'
 
 const entry: AuditEntry = { resource: { type: 'patient', operation: 'create' }, outcome: 'failure' }
-const request = { id: 'trace', headers: { 'x-audit-actor': 'a-client', cookie: 'not-kept' } }
+const kept = { 'x-audit-actor': 'a-client', 'x-on-behalf-of': 'dr-1' }
+const request = { id: 'trace', headers: { ...kept, cookie: 'not-kept' } }
 
 /** Failures, a register that stores what `accepts` allows, and what was sent to it and logged. */
 function unrecorded (accepts: (id: string) => boolean | Promise<boolean> = () => true) {
@@ -30,7 +31,7 @@ test('a failure is sent once, as one that may have been sent before, with its ca
   await setImmediate()
   add('b')
   await setImmediate()
-  const origin = { id: 'trace', headers: { 'x-audit-actor': 'a-client', cookie: undefined } }
+  const origin = { id: 'trace', headers: { ...kept, cookie: undefined } }
   t.match(sent, [{ id: 'a', entry, origin, repeated: true }, { id: 'b', repeated: true }])
   t.equal(sent.length, 2)
 })
@@ -43,11 +44,11 @@ test('a failure that the register refuses does not delay the others', async (t) 
   t.strictSame(sent.map(({ id }) => id), ['refused', 'a', 'b', 'refused'])
 })
 
-test('a write that continues after its response is recorded if it fails', async (t) => {
-  const { failures, sent } = unrecorded()
+test('closing waits for work that may add a failure', async (t) => {
+  const { failures, add, sent } = unrecorded()
   const [failing, succeeding] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()]
-  failures.addIfFails(failing.promise, 'failed', entry, request as unknown as FastifyRequest)
-  failures.addIfFails(succeeding.promise, 'succeeded', entry, request as unknown as FastifyRequest)
+  failures.waitFor(failing.promise.catch(() => add('failed')))
+  failures.waitFor(succeeding.promise)
   const closed = failures.close()
   await sleep(10)
   t.strictSame(sent, [], 'closing waits for them')
@@ -55,6 +56,18 @@ test('a write that continues after its response is recorded if it fails', async 
   failing.reject(new Error('refused'))
   await closed
   t.strictSame(sent.map(({ id }) => id), ['failed'])
+})
+
+test('a failure says that it is stored, and not before', async (t) => {
+  let isThere = false
+  const { failures, sent } = unrecorded(() => isThere)
+  let isStored = false
+  failures.add('a', entry, request as unknown as FastifyRequest, () => { isStored = true })
+  while (sent.length < 2) await sleep(10)
+  t.equal(isStored, false)
+  isThere = true
+  await failures.close()
+  t.equal(isStored, true)
 })
 
 test('closing ends the wait before the next attempt', async (t) => {

@@ -3,7 +3,7 @@ import { randomSecret } from '../strategy.ts'
 import { allNames, secretNames } from '../strategies.ts'
 import { GRACE_MS, HOUR_MS, REFRESH_MS, startRotation, startUsers } from './rotation.ts'
 
-const KEYS = ['patient-host-key', 'audit-host-key', 'patient-data-key']
+const KEYS = ['patient-host-key', 'audit-host-key', 'audit-query-key', 'patient-data-key']
 const KEY = /^[\w-]{43}$/
 const ISO = '\\d{4}-\\d\\d-\\d\\dT[\\d:.]+Z'
 

@@ -264,6 +264,7 @@ test('a caller from an address that is not allowed is a 403', async (t) => {
         AUDIT_DB_CONNECTION: run.audit.connection,
         DATABASE_NAME: run.audit.database,
         AUDIT_HOST_KEY: keys['audit-host-key'],
+        AUDIT_QUERY_KEY: keys['audit-query-key'],
         ...settings
       },
       stdio: 'ignore'

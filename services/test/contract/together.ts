@@ -7,7 +7,7 @@ export const groups = {
   /** The first expects no patients; the last two end processes, and wait until they run again. */
   plain: [
     'search', 'gateway', 'audit', 'patients', 'test-results', 'malformed', 'concurrency', 'large-pages',
-    'cursors', 'register'
+    'cursors', 'caller', 'register'
   ],
   /** With a proxy before the database. */
   wired: ['idempotency', 'deletion', 'commands', 'life'],

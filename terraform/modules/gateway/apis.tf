@@ -23,21 +23,22 @@ locals {
     echo    = azurerm_api_management_api.echo.name
   }
 
-  # policies/product.xml uses the names of the first product's limits
+  # policies/product.xml uses the names of the first product's values
   first_product = keys(var.products)[0]
   limit_prefix  = { for product in keys(var.products) : product => product == local.first_product ? "" : "${product}-" }
 
   limits = merge([
     for product, settings in var.products : {
-      "${local.limit_prefix[product]}calls-per-minute" = tostring(settings.calls_per_minute)
-      "${local.limit_prefix[product]}calls-per-day"    = tostring(settings.calls_per_day)
+      "${local.limit_prefix[product]}calls-per-minute"       = tostring(settings.calls_per_minute)
+      "${local.limit_prefix[product]}calls-per-day"          = tostring(settings.calls_per_day)
+      "${local.limit_prefix[product]}require-on-behalf-of"   = tostring(settings.require_on_behalf_of)
+      "${local.limit_prefix[product]}require-purpose-of-use" = tostring(settings.require_purpose_of_use)
     }
   ]...)
 
   product_policies = {
-    for product, settings in var.products : product => replace(
-      replace(var.policies.product, "{{calls-per-minute}}", "{{${local.limit_prefix[product]}calls-per-minute}}"),
-      "{{calls-per-day}}", "{{${local.limit_prefix[product]}calls-per-day}}"
+    for product, prefix in local.limit_prefix : product => replace(
+      var.policies.product, "/\\{\\{(calls-per-|require-)/", "{{${prefix}$1"
     )
   }
 

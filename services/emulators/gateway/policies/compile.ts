@@ -1,4 +1,4 @@
-import type { Document, Documents, Scope } from './documents.ts'
+import type { Document } from './documents.ts'
 import {
   SECTIONS, checkAttributes, childrenNamed, refuse, refuseTag, type Element, type Section
 } from './elements.ts'
@@ -16,13 +16,12 @@ const VARIABLES: Record<string, string> = {
 }
 
 /**
- * Compiles the effective policy of an API: the document of `scope`, in which `<base />` is replaced by the
- * document of the product, and there by that of all APIs.
+ * Compiles the effective policy of an API or operation: the first document of the chain, in which `<base />`
+ * is replaced by the next one, down to that of all APIs.
  *
  * @throws {PolicyError} a statement, an attribute or an expression is not supported
  */
-export function compile (scope: Scope, documents: Documents, engine: Engine) {
-  const chain = [documents[scope], documents.product, documents.global]
+export function compile (chain: [Document, ...Document[]], engine: Engine) {
   const facts: Facts = { backends: new Set(), lookups: new Set(), stores: [], forwards: [] }
   // A retry may read a variable before the statement that sets it
   const elements = chain.flatMap(({ sections }) => Object.values(sections).flat())
@@ -54,7 +53,7 @@ export function compile (scope: Scope, documents: Documents, engine: Engine) {
 
   const sections = SECTIONS.map((section) => [section, compileSection(chain, section)])
   const [forward] = facts.forwards
-  if (!forward) refuse(documents[scope], 'the backend section requires <forward-request>')
+  if (!forward) refuse(chain[0], 'the backend section requires <forward-request>')
   return { pipeline: Object.fromEntries(sections) as Pipeline, facts }
 }
 

@@ -7,31 +7,63 @@ import {
 } from './elements.ts'
 
 const SCOPES = ['global', 'product', 'patient', 'echo'] as const
+/** The file of a document, without its extension. */
 export type Scope = typeof SCOPES[number]
 
 export interface Document extends Place {
   sections: Record<Section, Element[]>
 }
 
-export type Documents = Record<Scope, Document>
+/** The documents of all levels for the subscriptions of one product. */
+export interface Documents extends Record<Scope, Document> {
+  /** That of the APIs audit and log, and of the operation load-access-log. */
+  audit: Document
+}
+
+/** What the audit service has in the policies of the patient API. */
+const OF_AUDIT = { 'patient-backend-url': 'audit-backend-url', 'patient-host-key': 'audit-query-key' }
+const CONDITIONS = 'products.json'
 
 /**
- * Reads the policy documents in `dir`, with `{{…}}` replaced by the named values.
+ * Reads the policy documents in `dir`, with `{{…}}` replaced by the named values, for each of the `products`.
  *
  * @throws {SettingsError}
  */
-export function readDocuments (dir: string, namedValues: Record<string, string>) {
-  const documents = SCOPES.map((scope) => [scope, readDocument(dir, `${scope}.xml`, namedValues)])
-  return Object.fromEntries(documents) as Documents
+export function readDocuments<P extends string> (
+  dir: string, products: readonly P[], namedValues: Record<string, string>
+) {
+  const texts = Object.fromEntries(SCOPES.map((scope) => [scope, readText(dir, `${scope}.xml`)]))
+  const conditions: Record<string, string> = JSON.parse(readText(dir, CONDITIONS))
+  const documentOf = (scope: Scope, changes: Record<string, string> = {}) =>
+    toDocument(`${scope}.xml`, replaceAll(texts[scope]!, changes), namedValues)
+  const shared = { global: documentOf('global'), patient: documentOf('patient'), echo: documentOf('echo') }
+  const audit = documentOf('patient', OF_AUDIT)
+  const documents = products.map((product): [P, Documents] => {
+    const condition = conditions[product] ?? refuse({ file: CONDITIONS, line: 1 }, `${product} is missing`)
+    const own = documentOf('product', { [conditions.client!]: escaped(condition) })
+    return [product, { ...shared, audit, product: own }]
+  })
+  return new Map(documents)
 }
 
-function readDocument (dir: string, file: string, namedValues: Record<string, string>): Document {
-  let xml: string
+function replaceAll (text: string, changes: Record<string, string>) {
+  return Object.entries(changes).reduce((changed, [from, to]) => changed.replaceAll(from, () => to), text)
+}
+
+/** As the attribute of a document, between single quotes. */
+function escaped (condition: string) {
+  return condition.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
+}
+
+function readText (dir: string, file: string) {
   try {
-    xml = readFileSync(join(dir, file), 'utf8')
+    return readFileSync(join(dir, file), 'utf8')
   } catch (error) {
     throw new SettingsError(`${file} cannot be read (${(error as NodeJS.ErrnoException).code})`)
   }
+}
+
+function toDocument (file: string, xml: string, namedValues: Record<string, string>): Document {
   const root = parse(file, xml, namedValues)
   if (root.name !== 'policies') refuse(root, `the root must be <policies>, not <${root.name}>`)
   for (const element of [root, ...root.children]) checkAttributes(element)

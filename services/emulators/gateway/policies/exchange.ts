@@ -16,7 +16,11 @@ export class PolicyResponse {
 
 /** What expressions read: the `context` of API Management. */
 export interface Context {
-  readonly request: Pick<FastifyRequest, 'id' | 'ip' | 'method' | 'subscription' | 'url'>
+  readonly request: Pick<
+    FastifyRequest, 'id' | 'ip' | 'method' | 'params' | 'routeOptions' | 'subscription' | 'url'
+  >
+  /** The header fields that are sent to the service, by their names in lower case. */
+  readonly headers: IncomingHttpHeaders
   /** The response of the service, once there is one. */
   readonly response?: { statusCode: number, headers: IncomingHttpHeaders }
   /** The section that failed, in on-error. */
@@ -29,8 +33,6 @@ export type Evaluate<T = unknown> = (context: Context) => T
 /** A request on its way through the policies. */
 export interface Exchange extends Context {
   readonly request: FastifyRequest
-  /** The header fields that are sent to the service, by their names in lower case. */
-  readonly headers: IncomingHttpHeaders
   /** Path and query that are sent to the service. */
   url: string
   /** The URL of the service; without one, the gateway responds itself. */

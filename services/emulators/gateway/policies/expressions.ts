@@ -1,7 +1,9 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import { refuse, type Place } from './elements.ts'
 import type { Evaluate } from './exchange.ts'
 import {
-  CASTS, MEMBERS, OPERATORS, VALUES, apply, cast, propertyAt, unquote, variable, type Type, type Typed
+  CASTS, MEMBERS, OPERATORS, VALUES, apply, cast, parameter, propertyAt, unquote, variable, type Type,
+  type Typed
 } from './operands.ts'
 
 // Strings, numbers, casts, properties, names with their members, members of other values, operators
@@ -89,7 +91,12 @@ class Parser {
     }
     if (token === 'new JObject') return this.#newObject()
     if (token === 'context.Variables') return this.#variable()
-    if (token === 'context.Response.Headers.GetValueOrDefault') return this.#header()
+    if (token === 'context.Request.MatchedParameters') return this.#parameter()
+    if (token === 'context.Request.Headers.GetValueOrDefault') return this.#header(({ headers }) => headers)
+    if (token === 'context.Response.Headers.GetValueOrDefault') {
+      return this.#header(({ response }) => response?.headers)
+    }
+    if (token === 'System.Text.RegularExpressions.Regex.IsMatch') return this.#match()
     const literal = token.startsWith('"') ? unquote(token) : Number(token)
     if (typeof literal === 'string') return { type: 'string', evaluate: () => literal }
     if (!Number.isNaN(literal)) return { type: 'int', evaluate: () => literal }
@@ -133,13 +140,30 @@ class Parser {
     return variable(name)
   }
 
-  #header (): Typed {
+  /** A parameter of the operation's path. */
+  #parameter (): Typed {
+    const token = this.#tokens[this.#next++]
+    return token?.startsWith('[') ? parameter(unquote(token)) : this.#refuse()
+  }
+
+  #header (fields: Evaluate<IncomingHttpHeaders | undefined>): Typed {
     this.#take('(')
     const name = this.#string().toLowerCase()
     this.#take(',')
     const otherwise = this.#string()
     this.#take(')')
-    return { type: 'string', evaluate: ({ response }) => response?.headers[name]?.toString() ?? otherwise }
+    return { type: 'string', evaluate: (context) => fields(context)?.[name]?.toString() ?? otherwise }
+  }
+
+  /** `(input, "pattern")`; the pattern must mean the same in C# and JavaScript. */
+  #match (): Typed {
+    this.#take('(')
+    const { type, evaluate } = this.#binary()
+    if (type !== 'string') this.#refuse()
+    this.#take(',')
+    const pattern = new RegExp(this.#string())
+    this.#take(')')
+    return { type: 'bool', evaluate: (context) => pattern.test(evaluate(context) as string) }
   }
 
   #string () {

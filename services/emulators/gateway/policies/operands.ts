@@ -19,6 +19,8 @@ export class ExpressionFailure extends Error {
 const string = (evaluate: Evaluate<string | undefined>): Typed => ({ type: 'string', evaluate })
 
 export const VALUES = new Map<string, Typed>(Object.entries({
+  'context.Api.Id': string(({ request }) => request.routeOptions.config.api),
+  'context.Operation.Id': string(({ request }) => request.routeOptions.config.operation),
   'context.LastError.Section': string(({ errorSection }) => errorSection),
   'context.Request.IpAddress': string(({ request }) => request.ip.replace(/^::ffff:(?=\d+\.)/, '')),
   'context.Request.Method': string(({ request }) => request.method),
@@ -116,6 +118,18 @@ export function variable (name: string): Typed {
     evaluate: ({ variables }) => {
       if (!variables.has(name)) throw new ExpressionFailure(`the variable ${name} is not set`)
       return variables.get(name)
+    }
+  }
+}
+
+/** A parameter of the path of the operation. */
+export function parameter (name: string): Typed {
+  return {
+    type: 'string',
+    evaluate: ({ request }) => {
+      const parameters = request.params as Record<string, string>
+      if (!Object.hasOwn(parameters, name)) throw new ExpressionFailure(`the path has no parameter ${name}`)
+      return parameters[name]
     }
   }
 }

@@ -3,9 +3,10 @@ import rateLimit from '@fastify/rate-limit'
 import type { Config } from '../config.ts'
 import { exceeded } from '../errors.ts'
 import { compile } from './compile.ts'
-import { readDocuments } from './documents.ts'
+import { ACCESS_LOG, productNames, type Api, type Product } from '../operations.ts'
+import { readDocuments, type Documents } from './documents.ts'
 import { refuse } from './elements.ts'
-import type { Engine, Facts, LimitKind, SendRequest, Step } from './exchange.ts'
+import type { Engine, Facts, LimitKind, Pipeline, SendRequest, Step } from './exchange.ts'
 import { sender, settingsVault } from './requests.ts'
 
 /** The longest that a service takes to respond, while something that it needs is starting. */
@@ -27,7 +28,8 @@ interface Overrides {
 export async function loadPolicies (
   app: FastifyInstance, config: Config, { sendRequest = senderOf(config), namedValues }: Overrides = {}
 ) {
-  const documents = readDocuments(config.POLICIES_DIR, { ...namedValuesOf(config), ...namedValues })
+  const values = { ...namedValuesOf(config), ...namedValues }
+  const documents = readDocuments(config.POLICIES_DIR, productNames, values)
   await app.register(rateLimit, { global: false })
   // Calls are counted over all APIs of the product
   const limits = new Map<LimitKind, Step>()
@@ -36,12 +38,35 @@ export async function loadPolicies (
     sendRequest,
     limit: (kind, ...limit) => limits.getOrInsertComputed(kind, () => limiter(app, kind, ...limit))
   }
-  const patient = compile('patient', documents, engine)
-  const echo = compile('echo', documents, engine)
-  const services = [...patient.facts.backends]
-  if (services.length === 0) refuse(documents.patient, 'the inbound section requires <set-backend-service>')
-  for (const { facts } of [patient, echo]) checkTimes(facts, config)
-  return { patient: patient.pipeline, echo: echo.pipeline, cors: patient.facts.cors, services }
+  const policies = [...documents].map(([product, all]) => ({ product, ...compileAll(all, engine) }))
+  const facts = policies.flatMap(({ patient, audit, accessLog, echo }) =>
+    [patient, audit, accessLog, echo].map(({ facts }) => facts))
+  for (const each of facts) checkTimes(each, config)
+  const pipelines = new Map(policies.map(({ product, patient, audit, accessLog, echo }) => [product, {
+    apis: { patient: patient.pipeline, audit: audit.pipeline, log: audit.pipeline, echo: echo.pipeline },
+    operations: { [ACCESS_LOG]: accessLog.pipeline } as Record<string, Pipeline>
+  }]))
+  const services = new Set(facts.flatMap(({ backends }) => [...backends]))
+  /** The policy of an operation for the subscriptions of a product. */
+  const policyOf = (product: Product, api: Api, operation: string) => {
+    const { apis, operations } = pipelines.get(product)!
+    return operations[operation] ?? apis[api]
+  }
+  return { policyOf, cors: facts[0]!.cors, services: [...services] }
+}
+
+/** The effective policies for one product. */
+function compileAll ({ global, product, patient, audit, echo }: Documents, engine: Engine) {
+  const policies = {
+    patient: compile([patient, product, global], engine),
+    audit: compile([audit, product, global], engine),
+    // An operation of the patient API that the audit service carries out
+    accessLog: compile([audit, patient, product, global], engine),
+    echo: compile([echo, product, global], engine)
+  }
+  const isForService = policies.patient.facts.backends.size > 0
+  if (!isForService) refuse(patient, 'the inbound section requires <set-backend-service>')
+  return policies
 }
 
 /** The named values of API Management, from the settings. 0 calls are no limit. */
@@ -49,17 +74,20 @@ function namedValuesOf ({ secrets: { source }, ...config }: Config): Record<stri
   const vault = 'KEY_VAULT_URI' in source ? source : undefined
   return {
     'patient-backend-url': new URL(config.PATIENT_URL).origin,
+    'audit-backend-url': new URL(config.AUDIT_URL).origin,
     'key-vault-uri': vault ? new URL(vault.KEY_VAULT_URI).origin : 'https://settings',
     'host-key-cache-seconds': String(vault?.KEY_REFRESH_SECONDS ?? UNCHANGING_SECONDS),
     'gateway-identity-client-id': vault?.AZURE_CLIENT_ID ?? '',
     'calls-per-minute': String(config.RATE_LIMIT),
     'calls-per-day': String(config.CALLS_PER_DAY),
+    'require-on-behalf-of': config.REQUIRE_ON_BEHALF_OF,
+    'require-purpose-of-use': config.REQUIRE_PURPOSE_OF_USE,
     'cors-origins': config.CORS_ORIGINS ?? ''
   }
 }
 
 function senderOf ({ secrets: { source } }: Config): SendRequest {
-  return 'KEY_VAULT_URI' in source ? sender() : settingsVault(source['patient-host-key']!)
+  return 'KEY_VAULT_URI' in source ? sender() : settingsVault(source)
 }
 
 /** @throws {PolicyError} a key would be cached for too long, or a service would have too little time */

@@ -31,7 +31,8 @@ export const requestStatements: Record<string, Statement> = {
     return (exchange) => { exchange.backend = url }
   }, { sections }),
   'forward-request': emptyStatement(
-    { timeout: duration, 'buffer-request-body': optionalFlag },
+    // Responses are always streamed here
+    { timeout: duration, 'buffer-request-body': optionalFlag, 'buffer-response': optionalFlag },
     ({ timeout: seconds, 'buffer-request-body': buffer }, { facts: { forwards } }, element) => {
       const isSecond = forwards.some((other) => other.element.file === element.file)
       if (isSecond) refuse(element, 'a document must not contain two <forward-request>')

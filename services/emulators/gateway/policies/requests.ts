@@ -32,9 +32,12 @@ export function sender (): SendRequest {
   }
 }
 
-/** A vault in this process, which has only the host key from the settings. */
-export function settingsVault (hostKey: string): SendRequest {
-  return async () => new PolicyResponse(200, JSON.stringify({ value: hostKey, attributes: {} }))
+/** A vault in this process, which has the secrets from the settings. */
+export function settingsVault (secrets: Record<string, string>): SendRequest {
+  return async ({ url }) => {
+    const [, , name = ''] = new URL(url).pathname.split('/')
+    return new PolicyResponse(200, JSON.stringify({ value: secrets[name], attributes: {} }))
+  }
 }
 
 /** The resource of the vault at `url`: outside of Azure the parent domain of the vault, as SDKs require. */

@@ -5,7 +5,9 @@ import { SUBSCRIPTION_KEYS } from './gateway.ts'
 
 const env = {
   PATIENT_URL: 'http://127.0.0.1:1',
+  AUDIT_URL: 'http://127.0.0.1:1',
   PATIENT_HOST_KEY: 'k'.repeat(16),
+  AUDIT_QUERY_KEY: 'q'.repeat(16),
   GATEWAY_SUBSCRIPTION_KEYS: SUBSCRIPTION_KEYS
 }
 

@@ -6,13 +6,22 @@ import { buildApp } from '../app.ts'
 import { loadConfig } from '../config.ts'
 
 export const HOST_KEY = 'host-key-of-the-patient-service'
+export const QUERY_KEY = 'query-key-of-the-audit-service'
 export const CLIENT_KEY = 'key-of-the-client-subscription'
 export const READER_KEY = 'key-of-the-reader-subscription'
+export const AUDITOR_KEY = 'key-of-the-auditor-subscription'
+export const SUBJECT_KEY = 'key-of-the-subject-subscription'
+/** The patient whose access log the subject may load. */
+export const SUBJECT = '3f0d5a0e-4a34-4f0b-9d3f-9f6c5a3b1c11'
 export const SUBSCRIPTION_KEYS = JSON.stringify({
   'test-client': { product: 'client', key: CLIENT_KEY },
-  'test-reader': { product: 'reader', key: READER_KEY }
+  'test-reader': { product: 'reader', key: READER_KEY },
+  'test-auditor': { product: 'auditor', key: AUDITOR_KEY },
+  [`subject-access-${SUBJECT}`]: { product: 'subject-access', key: SUBJECT_KEY }
 })
 export const asClient = { 'ocp-apim-subscription-key': CLIENT_KEY }
+export const asAuditor = { 'ocp-apim-subscription-key': AUDITOR_KEY }
+export const asSubject = { 'ocp-apim-subscription-key': SUBJECT_KEY }
 export const asReader = { 'ocp-apim-subscription-key': READER_KEY }
 
 /** What the service was asked, as it saw it. */
@@ -52,7 +61,9 @@ export async function startGateway (
     HOST: '127.0.0.1',
     PORT: '0',
     PATIENT_URL: serviceUrl,
+    AUDIT_URL: serviceUrl,
     PATIENT_HOST_KEY: HOST_KEY,
+    AUDIT_QUERY_KEY: QUERY_KEY,
     GATEWAY_SUBSCRIPTION_KEYS: SUBSCRIPTION_KEYS,
     ...settings
   })

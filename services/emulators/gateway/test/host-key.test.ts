@@ -28,6 +28,7 @@ async function runGateway (t: Test, { url: vaultUrl, headers, ca }: Vault, servi
       PORT: String(port),
       DRAIN_SECONDS: '0',
       PATIENT_URL: serviceUrl,
+      AUDIT_URL: serviceUrl,
       KEY_VAULT_URI: vaultUrl,
       AZURE_CLIENT_ID: access.gateway!.clientId,
       IDENTITY_ENDPOINT: `${vaultUrl}/msi/token`,

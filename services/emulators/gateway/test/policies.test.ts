@@ -367,7 +367,7 @@ const mutations: Array<[what: string, sentence: string, ...Change]> = [
   ],
   [
     'the policy of all APIs is left out', 'the subscription key reaches the service neither way', 'product',
-    '<base />\n    <rate-limit', '<rate-limit'
+    '<base />\n    <choose>', '<choose>'
   ],
   [
     'no host key is set', 'the service is shown its host key', 'patient',

@@ -11,13 +11,15 @@ import { PolicyResponse, type SendRequest, type VaultRequest } from '../policies
 const POLICIES = fileURLToPath(new URL('../../../../terraform/policies', import.meta.url))
 
 /** A copy of the documents in `of` in which `document` has `from` replaced by `to`, once. */
-export function changed (t: Test, document: string, from: string, to: string, of = POLICIES) {
+export function changed (
+  t: Test, document: string, from: string, to: string, of = POLICIES, extension = 'xml'
+) {
   const dir = mkdtempSync(join(tmpdir(), 'policies-'))
   t.teardown(() => rmSync(dir, { recursive: true, force: true }))
   cpSync(of, dir, { recursive: true })
-  const file = join(dir, `${document}.xml`)
+  const file = join(dir, `${document}.${extension}`)
   const xml = readFileSync(file, 'utf8')
-  if (!xml.includes(from)) throw new Error(`${document}.xml has no ${from}`)
+  if (!xml.includes(from)) throw new Error(`${file} has no ${from}`)
   writeFileSync(file, xml.replace(from, () => to))
   return dir
 }

@@ -132,17 +132,17 @@ t.test('a start is refused by what the gateway does not know, named with its pla
       '<when> has an attribute that is not supported: id'
     ],
     [
-      'patient', '<forward-request timeout="60" buffer-request-body="true" />',
+      'patient', '<forward-request timeout="60" buffer-request-body="true" buffer-response="false" />',
       '<forward-request timeout="60" buffer-request-body="yes" />',
       'buffer-request-body must be true or false'
     ],
     [
-      'patient', '<forward-request timeout="60" buffer-request-body="true" />',
+      'patient', '<forward-request timeout="60" buffer-request-body="true" buffer-response="false" />',
       '<forward-request timeout="60" /><forward-request timeout="60" />',
       'a document must not contain two <forward-request>'
     ],
     [
-      'patient', '<forward-request timeout="60" buffer-request-body="true" />', '',
+      'patient', '<forward-request timeout="60" buffer-request-body="true" buffer-response="false" />', '',
       'the backend section requires <forward-request>'
     ],
     ['patient', 'caching-type="internal"', 'caching-type="external"', 'caching-type must be internal'],
@@ -228,8 +228,11 @@ const context: Context = {
     subscription: { id: 'client', product: 'client' },
     ip: '::ffff:192.0.2.1',
     method: 'GET',
-    url: '/patient/search?limit=1'
+    url: '/patient/search?limit=1',
+    params: { patientId: 'a-patient' },
+    routeOptions: { config: { api: 'patient', operation: 'search-patients' } } as never
   },
+  headers: { 'x-on-behalf-of': 'dr-1' },
   response: { statusCode: 401, headers: { 'retry-after': '3' } },
   errorSection: 'backend',
   variables: new Map<string, unknown>([
@@ -258,6 +261,10 @@ t.test('expressions mean what they mean in C#', async (t) => {
     ['(context.Response.StatusCode == 401 || "a" == "a") && "a" == "b"', 'bool', false],
     ['context.Response.Headers.GetValueOrDefault("Retry-After", "none")', 'string', '3'],
     ['context.Response.Headers.GetValueOrDefault("Server", "none")', 'string', 'none'],
+    ['context.Request.Headers.GetValueOrDefault("X-On-Behalf-Of", "none")', 'string', 'dr-1'],
+    ['context.Request.Headers.GetValueOrDefault("Retry-After", "none")', 'string', 'none'],
+    ['System.Text.RegularExpressions.Regex.IsMatch("a" + "b", "^a.$")', 'bool', true],
+    ['System.Text.RegularExpressions.Regex.IsMatch("ab", "^b")', 'bool', false],
     ['context.LastError.Section == "backend"', 'bool', true],
     [`(string)${variable('text')} == "text"`, 'bool', true],
     [`(string)${variable('nothing')} == ""`, 'bool', false],

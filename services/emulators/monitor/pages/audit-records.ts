@@ -31,6 +31,9 @@ function item (record: StoredRecord) {
 <dl>${definitions([
   ['Recorded, UTC', time(record.createdDate)],
   ['Actor', record.actor],
+  ['On behalf of', record.onBehalfOf],
+  ['Purpose', record.purpose],
+  ['Reason', record.reason],
   ['Client address', record.clientAddress],
   ['Source system', record.sourceSystemName],
   [resource.type === 'patient' ? 'Patient' : 'Resource', resource.id],

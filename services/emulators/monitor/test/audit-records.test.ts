@@ -48,6 +48,7 @@ t.test('names the result of an interaction', async (t) => {
   t.equal(resultOf(attempt), 'attempt')
   t.equal(resultOf({ ...attempt, attemptOf: 'id' }), 'repeat')
   t.equal(resultOf({ ...attempt, attemptOf: 'id', outcome: 'failure' }), 'failure')
+  t.equal(resultOf({ ...attempt, attemptOf: 'id', outcome: 'success', reconciled: true }), 'success found')
   t.equal(resultOf({ ...attempt, disclosed: [] }), 'nothing found')
   t.equal(resultOf({ ...attempt, disclosed: [{ id: 'id', version: '1' }] }), '1 disclosed')
 })

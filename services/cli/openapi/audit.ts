@@ -1,0 +1,57 @@
+import { buildApp } from '../../audit/app.ts'
+import { loadConfig } from '../../audit/config.ts'
+import { ActorSummary, StoredAuditRecord } from '../../audit/routes/schemas.ts'
+import type { Api } from './document.ts'
+import { GatewayError, gatewayInfo, gatewayResponseHeaders, gatewayResponses } from './gateway.ts'
+
+// The service neither listens nor connects while its routes are read
+const settings = {
+  LOG_LEVEL: 'silent',
+  ALLOWED_CALLERS: '127.0.0.1/32',
+  CALLER_ADDRESS: 'peer',
+  AUDIT_HOST_KEY: 'not-a-key-of-any-service',
+  AUDIT_QUERY_KEY: 'not-a-key-of-any-service',
+  AUDIT_DB_CONNECTION: 'mongodb://127.0.0.1:9/'
+}
+
+/** The audit register, as auditors see it through the gateway. The routes that store records are left out. */
+export const auditApi: Api = {
+  build: (onRoute) => buildApp(loadConfig(settings), { onRoute }),
+  openapi: {
+    ...gatewayInfo,
+    info: {
+      title: 'Audit API',
+      version: '1.0.0',
+      description: 'The audit register of the Patient API. Every question is recorded before it is answered.'
+    },
+    tags: [
+      { name: 'records', description: 'Records' },
+      { name: 'patients', description: 'Access to the data of a patient' }
+    ]
+  },
+  tagOf: (url) => url.startsWith('/audit') ? 'records' : url.startsWith('/patient') ? 'patients' : undefined,
+  schemas: { AuditRecord: StoredAuditRecord, ActorSummary, GatewayError },
+  problems: [],
+  responses: gatewayResponses,
+  requestHeaders: {
+    'X-On-Behalf-Of': {
+      statuses: [200],
+      description: 'The person for whom the question is asked',
+      example: 'reviewer-17'
+    },
+    'X-Purpose-Of-Use': {
+      statuses: [200],
+      description: 'Why it is asked, a code of the HL7 v3 value set PurposeOfUse',
+      example: 'HCOMPL'
+    }
+  },
+  responseHeaders: {
+    Link: {
+      statuses: [200],
+      pages: true,
+      description: 'The next page, if there is one (RFC 8288)',
+      example: '</audit?id=…&sort=-createdDate&cursor=…>; rel="next"'
+    },
+    ...gatewayResponseHeaders
+  }
+}
