@@ -186,7 +186,7 @@ export class FaultySystem {
     await assume(settings, system.path('certificates/ca.pem'))
     const { AZURE_CLIENT_ID } = settings
     const vault = await openKeyVault({ KEY_VAULT_URI: vaultUrlOf(system), AZURE_CLIENT_ID })
-    this.subscriptionKey = await provision(vault, system.databases)
+    this.subscriptionKey = (await provision(vault, system.databases)).client
   }
 
   #launchDatabase (service: Service, { module, settings }: Definition) {
