@@ -10,8 +10,6 @@ interface Connection {
   upstream: Socket
   /** Spared by faults that affect half of the connections. */
   spared: boolean
-  /** Whether a fault has held something back. */
-  held: boolean
 }
 
 type ActiveFault = LinkFault & { over: Promise<void>, end: () => void }
@@ -44,19 +42,15 @@ export class Link {
     this.heal()
     const { promise: over, resolve: end } = Promise.withResolvers<void>()
     const active = this.#fault = { ...fault, over, end }
-    if (fault.kind === 'cut') {
-      for (const connection of this.#connections) if (!this.#isSpared(connection)) destroy(connection)
-    }
+    if (fault.kind === 'cut') this.#breakAffected()
     return () => { if (this.#fault === active) this.heal() }
   }
 
   /** Ends the fault. What it held back is delivered now, unless it is lost. */
   heal () {
     const fault = this.#fault
+    if (fault?.kind === 'half-open' && !fault.late) this.#breakAffected()
     this.#fault = undefined
-    if (fault?.kind === 'half-open' && !fault.late) {
-      for (const connection of this.#connections) if (connection.held) destroy(connection)
-    }
     fault?.end()
   }
 
@@ -66,12 +60,16 @@ export class Link {
     for (const connection of this.#connections) destroy(connection)
   }
 
+  #breakAffected () {
+    for (const connection of this.#connections) if (!this.#isSpared(connection)) destroy(connection)
+  }
+
   #accept (client: Socket) {
     const spared = this.#count++ % 2 === 0
     const fault = this.#fault
     if (fault?.kind === 'cut' && !(fault.half && spared)) return client.on('error', () => {}).destroy()
     const upstream = connect({ host: this.#host, port: this.#port, noDelay: true })
-    const connection = { client, upstream, spared, held: false }
+    const connection = { client, upstream, spared }
     this.#connections.add(connection)
     this.#forward(connection, client, upstream, 'requests')
     this.#forward(connection, upstream, client, 'answers')
@@ -97,7 +95,6 @@ export class Link {
     if (!fault || this.#isSpared(connection)) return
     if (fault.kind === 'slow') await Promise.race([sleep(fault.delay), fault.over])
     if (fault.kind !== 'half-open' || !['both', direction].includes(fault.direction)) return
-    connection.held = true
     await fault.over
   }
 
