@@ -17,11 +17,11 @@ export interface Attempt {
 }
 
 /**
- * Shows other processes that this one runs, by a document that changes every `beatMs` from the first write on.
+ * Shows other processes that this one runs, by a document that changes every `beatMs` from the first write.
  *
- * The document has the date since when attempts may have no outcome yet. When it changes no longer, one of the
- * others finds their outcomes (`Reconciler`). By then this process writes no more under its id: twice `beatMs`
- * after the last change it takes a new one, and others take the old one over only later.
+ * The document has the date since when attempts may have no outcome yet. When it changes no longer, one of
+ * the others finds their outcomes (`Reconciler`). By then this process writes no more under its id: twice
+ * `beatMs` after the last change it takes a new one, and others take the old one over only later.
  */
 export class Heartbeat {
   #replicas: Replicas

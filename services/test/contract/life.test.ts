@@ -11,9 +11,9 @@ const collection = (name: string) => api.patientDb.collection<any>(name)
 /** Between which writes processes are killed: the unit tests interrupt between any two commands. */
 const STEP = process.env.FULL ? 2 : 5
 
-/** The writes of the patient service, without those of indexes. */
+/** The writes of the patient service, without those of indexes and its heartbeat. */
 const isWrite = ({ $db, insert, update, delete: removal }: Document) =>
-  $db === patientDb && Boolean(insert ?? update ?? removal)
+  $db === patientDb && Boolean(insert ?? update ?? removal) && update !== 'replicas'
 
 /**
  * Kills the patient service when it sends its write number `count` of `request`, which the database does not
