@@ -4,7 +4,7 @@ locals {
   table = jsondecode(file("${path.root}/../services/access.json"))
 
   # The secrets that exist on Azure: API Management stores subscription keys itself, and Cosmos DB accounts have no users
-  secrets  = ["audit-db-connection", "audit-host-key", "patient-data-key", "patient-db-connection", "patient-host-key"]
+  secrets  = ["audit-db-connection", "audit-host-key", "audit-query-key", "patient-data-key", "patient-db-connection", "patient-host-key"]
   services = ["audit", "gateway", "patient", "rotation"]
 
   # The password of a vCore cluster is changed by hand, so rotation must not change its connection string

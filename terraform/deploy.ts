@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util'
 const HERE = import.meta.dirname
 const ROOT = join(HERE, '..')
 const SERVICES = ['patient', 'audit', 'rotation']
-const KEYS = ['patient-host-key', 'audit-host-key', 'patient-data-key']
+const KEYS = ['patient-host-key', 'audit-host-key', 'audit-query-key', 'patient-data-key']
 const ROLE = 'Cosmos DB key rotation'
 const APIM_VERSION = '2024-05-01'
 const VAULT_ATTEMPTS = 40

@@ -187,7 +187,9 @@ module "gateway" {
   products            = var.products
   entra               = var.entra
   cors_origins        = var.cors_origins
-  documents           = { patient = jsondecode(file("${path.root}/../services/patient/openapi.json")) }
+  product_conditions  = jsondecode(file("${path.root}/policies/products.json"))
+  documents           = { for name in ["audit", "patient"] : name => jsondecode(file("${path.root}/../services/${name}/openapi.json")) }
+  audit_urls          = local.audit_urls
   patient_urls        = local.patient_urls
   policies            = { for name in ["global", "product", "patient", "echo"] : name => file("${path.root}/policies/${name}.xml") }
   named_values        = local.named_values

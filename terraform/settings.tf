@@ -26,7 +26,10 @@ locals {
   platform_ranges = ["100.100.0.0/16"]
 
   audit_callers = {
-    for region in keys(local.regions) : region => var.audit_caller_ranges == null ? [module.network[region].subnet_prefixes["environment"]] : var.audit_caller_ranges
+    for region in keys(local.regions) : region => concat(
+      var.audit_caller_ranges == null ? [module.network[region].subnet_prefixes["environment"]] : var.audit_caller_ranges,
+      [module.network[region].subnet_prefixes["gateway"]],
+    )
   }
 
   apps = {
@@ -44,9 +47,10 @@ locals {
         })
       }
       audit = {
-        image            = var.images.audit
-        identity_id      = module.identity.ids["audit"]
-        external_enabled = false
+        image       = var.images.audit
+        identity_id = module.identity.ids["audit"]
+        # API Management reaches apps with external ingress only, which is inside of the virtual network
+        external_enabled = true
         # The service refuses other callers itself, and logs them
         allowed_ranges = distinct(concat(local.audit_callers[region], local.platform_ranges))
         container      = var.app_container
@@ -109,6 +113,7 @@ locals {
   )
 
   patient_urls = { for region, apps in module.apps : region => "${apps.urls["patient"]}/patient" }
+  audit_urls   = { for region, apps in module.apps : region => apps.urls["audit"] }
 
   named_values = {
     key-vault-uri              = trimsuffix(module.vault.uri, "/")

@@ -107,7 +107,7 @@ variable "app_scale" {
 
 variable "audit_caller_ranges" {
   type        = list(string)
-  description = "IPv4 ranges that audit accepts calls from; null: the subnet of the environment. If the platform uses other addresses, the smoke test prints them."
+  description = "IPv4 ranges that audit accepts calls from, beside the gateway; null: the subnet of the environment. If the platform uses other addresses, the smoke test prints them."
   default     = null
 
   validation {
@@ -495,7 +495,9 @@ variable "products" {
   description = "Products: the APIs that each includes, the limits for each subscription, and whether requests must say on whose behalf and for which purpose they are."
   nullable    = false
   default = {
-    client = { display_name = "Client", calls_per_minute = 600, calls_per_day = 200000, apis = ["patient", "echo"] }
+    client         = { display_name = "Client", calls_per_minute = 600, calls_per_day = 200000, apis = ["patient", "echo"] }
+    auditor        = { display_name = "Auditor", calls_per_minute = 600, calls_per_day = 50000, apis = ["audit", "log", "patient"] }
+    subject-access = { display_name = "Subject access", calls_per_minute = 10, calls_per_day = 100, apis = ["patient"] }
   }
 
   validation {
@@ -506,8 +508,13 @@ variable "products" {
   }
 
   validation {
-    condition     = alltrue(flatten([for product in var.products : [for api in product.apis : contains(["patient", "echo"], api)]]))
-    error_message = "A product must include patient, echo or both; audit is not published."
+    condition     = alltrue(flatten([for product in var.products : [for api in product.apis : contains(["patient", "audit", "log", "echo"], api)]]))
+    error_message = "A product must include patient, audit, log or echo."
+  }
+
+  validation {
+    condition     = alltrue([for id, product in var.products : id == "auditor" || length(setintersection(product.apis, ["audit", "log"])) == 0])
+    error_message = "Only the product auditor may include audit and log."
   }
 }
 
@@ -551,8 +558,8 @@ variable "secret_values" {
   ephemeral   = true
 
   validation {
-    condition     = length(setsubtract(["patient-host-key", "audit-host-key", "patient-data-key"], keys(var.secret_values))) == 0 && alltrue([for value in values(var.secret_values) : can(regex("^[0-9A-Za-z_-]{43}$", value))])
-    error_message = "patient-host-key, audit-host-key and patient-data-key must each be 32 bytes in base64url."
+    condition     = length(setsubtract(["patient-host-key", "audit-host-key", "audit-query-key", "patient-data-key"], keys(var.secret_values))) == 0 && alltrue([for value in values(var.secret_values) : can(regex("^[0-9A-Za-z_-]{43}$", value))])
+    error_message = "patient-host-key, audit-host-key, audit-query-key and patient-data-key must each be 32 bytes in base64url."
   }
 }
 

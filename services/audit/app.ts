@@ -9,6 +9,10 @@ import { sealingKey, sealingKeys } from '#common/secrets/sealing.ts'
 import { createService } from '#common/http/create-service.ts'
 import { traceId } from '#common/telemetry/trace.ts'
 import type { Config } from './config.ts'
+import { openLogKey } from './log/keys.ts'
+import { TransparencyLog } from './log/log.ts'
+import { logRoutes } from './log/routes.ts'
+import { logIndexes } from './log/store.ts'
 import { Register, registerIndexes } from './register.ts'
 import { Records } from './queries/records.ts'
 import { recordRoutes } from './routes.ts'
@@ -36,10 +40,21 @@ export async function buildApp (config: Config, { logStream, onRoute }: BuildOpt
   await app.register(database, {
     connection: connectionString(app.secrets, 'audit-db-connection'),
     name: config.DATABASE_NAME,
-    indexes: registerIndexes
+    indexes: [...registerIndexes, ...logIndexes]
   })
-  const register = new Register(app.database, app.log)
-  app.addHook('onClose', () => register.close())
+  const log = new TransparencyLog({
+    database: app.database,
+    key: openLogKey(app.secrets, config.LOG_ORIGIN),
+    origin: config.LOG_ORIGIN,
+    log: app.log
+  })
+  const { sequencer } = log
+  const register = new Register(app.database, app.log, (...block) => sequencer.stored(...block))
+  sequencer.start()
+  app.addHook('onClose', async () => {
+    await register.close()
+    await sequencer.close()
+  })
 
   app.register(health, { ready: () => app.secrets.loaded && app.database.ready })
   app.register(async (guarded) => {
@@ -56,12 +71,14 @@ export async function buildApp (config: Config, { logStream, onRoute }: BuildOpt
       // Records are sent as they were stored. The schemas of responses describe them in the API's description
       queries.setSerializerCompiler(() => JSON.stringify)
       const records = new Records(app.database)
+      const record = questionRecorder(register)
       queries.register(queryRoutes, {
         records,
         answers: new Answers(records, sealingKeys(queryKey)),
-        record: questionRecorder(register),
+        record,
         maxDays: config.QUERY_MAX_DAYS
       })
+      queries.register(logRoutes, { log, record })
     })
   })
   return app

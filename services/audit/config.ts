@@ -9,6 +9,8 @@ const Settings = Type.Object({
   ...DrainSettings,
   ...AllowListSettings,
   DATABASE_NAME: databaseName('audit'),
+  /** The name of the log in checkpoints, which never changes: by convention a URL without its scheme. */
+  LOG_ORIGIN: Type.String({ default: 'audited-patient-api/register', pattern: '^[^\\s+]{1,256}$' }),
   /** The longest range of dates that one query may have. */
   QUERY_MAX_DAYS: Type.Integer({ default: 31, minimum: 1, maximum: 3_660 })
 })
@@ -16,6 +18,7 @@ const Settings = Type.Object({
 const secrets = {
   'audit-host-key': 'host-key',
   'audit-query-key': 'host-key',
+  'audit-log-key': 'key-256',
   'audit-db-connection': 'mongodb-uri'
 } as const
 

@@ -7,6 +7,10 @@ export const RecordIdReused =
   createError('RECORD_ID_REUSED', 'Another record is stored under this Idempotency-Key', 409)
 export const RecordNotFound = createError('RECORD_NOT_FOUND', 'There is no such record or patient', 404)
 export const NotAcceptable = createError<[string]>('NOT_ACCEPTABLE', 'Accept must allow one of %s', 406)
+export const LogPartNotFound =
+  createError('LOG_PART_NOT_FOUND', 'The log has no such checkpoint or tile', 404)
+export const RecordNotSequenced =
+  createError('RECORD_NOT_SEQUENCED', 'The record is not in the log yet; try again in a few seconds', 404)
 export const RegisterBusy = createError('REGISTER_BUSY', 'The register cannot store the record in time', 503)
 
 /** @param parameter the name of a parameter of the query */

@@ -5,6 +5,7 @@ import { figures } from './figures.ts'
 import { growth } from './growth.ts'
 import { ingestion } from './ingestion.ts'
 import { operationCosts } from './operations.ts'
+import { register } from './register.ts'
 import { telemetry } from './telemetry.ts'
 import { wrongKeys } from './wrong-keys.ts'
 
@@ -18,7 +19,8 @@ const benches: Record<string, () => Promise<void>> = {
   growth,
   telemetry,
   'cold-start': coldStart,
-  'wrong-keys': wrongKeys
+  'wrong-keys': wrongKeys,
+  register
 }
 const commands: typeof benches = { ...benches, short: () => operationCosts({ short: true }) }
 

@@ -9,6 +9,7 @@ const KEYS: Record<string, RotationStrategy> = {
   'patient-host-key': randomKey,
   'audit-host-key': randomKey,
   'audit-query-key': randomKey,
+  'audit-log-key': randomKey,
   'patient-data-key': randomKey,
   'gateway-subscription-keys': subscriptionKeys
 }
@@ -25,8 +26,8 @@ export const secretNames = [...Object.keys(KEYS), ...Object.keys(CONNECTIONS)]
 
 /** What `--all` rotates: the secrets of every deployment that no client holds. */
 export const allNames = [
-  'patient-host-key', 'audit-host-key', 'audit-query-key', 'patient-data-key', 'patient-db-connection',
-  'audit-db-connection'
+  'patient-host-key', 'audit-host-key', 'audit-query-key', 'audit-log-key', 'patient-data-key',
+  'patient-db-connection', 'audit-db-connection'
 ]
 
 /** The strategy of each secret: random keys, keys of a Cosmos DB account, or users of a MongoDB server. */

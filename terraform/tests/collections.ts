@@ -30,7 +30,10 @@ function byCollection (indexes: Index[]) {
     if (directions.some((direction) => direction !== 1)) {
       throw new Error(`${collection}: only ascending indexes can be made by Terraform`)
     }
-    indexes.push(Object.keys(key))
+    const fields = Object.keys(key)
+    indexes.push(fields)
+    // Compound indexes of Cosmos DB for MongoDB (RU) ignore values inside of arrays
+    if (fields.length > 1 && fields[0]!.startsWith('records.')) indexes.push([fields[0]!])
     if (options?.expireAfterSeconds === 0) collections[collection]!.ttl_seconds = CLAIM_LIFETIME_MS / 1_000
     else if (options) throw new Error(`${collection}: an option of an index that Terraform does not set`)
   }

@@ -15,7 +15,21 @@ variables {
   additional_locations = []
   cors_origins         = []
   custom_domain        = null
+  audit_urls           = { primary = "https://audit.mock.example", northeurope = "https://audit.mock-north.example" }
+  product_conditions = {
+    client  = "context.Operation.Id == \"load-access-log\""
+    auditor = "context.Api.Id == \"patient\" && context.Operation.Id != \"load-access-log\""
+  }
   documents = {
+    audit = {
+      openapi = "3.1.0"
+      info    = { title = "Audit API", version = "1" }
+      paths = {
+        "/audit"                          = { get = { operationId = "search-records" } }
+        "/audit/{id}"                     = { get = { operationId = "load-record" } }
+        "/patient/{patientId}/access-log" = { get = { operationId = "load-access-log" } }
+      }
+    }
     patient = {
       openapi = "3.1.0"
       info    = { title = "Patient API", version = "1" }
@@ -118,7 +132,7 @@ run "keys" {
   }
 
   assert {
-    condition     = azurerm_api_management_api.patient.import[0].content_format == "openapi+json" && toset(keys(jsondecode(azurerm_api_management_api.patient.import[0].content_value).paths)) == toset(["/", "/{patientId}/tests"]) && azurerm_api_management_api.patient.path == "patient"
+    condition     = azurerm_api_management_api.patient.import[0].content_format == "openapi+json" && toset(keys(jsondecode(azurerm_api_management_api.patient.import[0].content_value).paths)) == toset(["/", "/{patientId}/tests", "/{patientId}/access-log"]) && azurerm_api_management_api.patient.path == "patient"
     error_message = "The patient API is imported, with its operations relative to its path."
   }
 
@@ -161,7 +175,20 @@ run "keys" {
   }
 
   assert {
+    condition = (
+      strcontains(azurerm_api_management_api_policy.audit["audit"].xml_content, "base-url=\"{{audit-backend-url}}/audit\"") &&
+      strcontains(azurerm_api_management_api_policy.audit["log"].xml_content, "base-url=\"{{audit-backend-url}}/log\"") &&
+      strcontains(azurerm_api_management_api_operation_policy.access_log["/patient/{patientId}/access-log"].xml_content, "base-url=\"{{audit-backend-url}}/patient\"") &&
+      azurerm_api_management_api_operation_policy.access_log["/patient/{patientId}/access-log"].operation_id == "load-access-log" &&
+      toset(keys(jsondecode(azurerm_api_management_api.audit["audit"].import[0].content_value).paths)) == toset(["/", "/{id}"]) &&
+      alltrue([for api in azurerm_api_management_api.audit : api.subscription_required])
+    )
+    error_message = "The audit service has the APIs audit and log, and the access log in the patient API."
+  }
+
+  assert {
     condition = { for name, value in azurerm_api_management_named_value.main : name => nonsensitive(value.value) } == {
+      audit-backend-url             = "https://audit.mock.example"
       calls-per-day                 = "200000"
       calls-per-minute              = "600"
       key-vault-uri                 = "https://kv-mock.vault.azure.net"
@@ -300,7 +327,7 @@ run "tokens_instead_of_keys" {
   }
 
   assert {
-    condition     = !azurerm_api_management_api.patient.subscription_required && strcontains(azurerm_api_management_api_policy.patient.xml_content, "<validate-azure-ad-token ")
+    condition     = !azurerm_api_management_api.patient.subscription_required && strcontains(azurerm_api_management_api_policy.patient.xml_content, "<validate-azure-ad-token ") && length(azurerm_api_management_api_operation_policy.access_log) == 0 && azurerm_api_management_api.audit["audit"].subscription_required
     error_message = "Tokens replace keys."
   }
 

@@ -117,6 +117,7 @@ variables {
   secret_values = {
     patient-host-key = "0000000000000000000000000000000000000000000"
     audit-host-key   = "1111111111111111111111111111111111111111111"
+    audit-query-key  = "3333333333333333333333333333333333333333333"
     patient-data-key = "2222222222222222222222222222222222222222222"
   }
 }
@@ -126,6 +127,8 @@ run "defaults" {
     condition = { for key, opening in local.access : key => opening.role } == {
       "audit/audit-db-connection"      = "Key Vault Secrets User"
       "audit/audit-host-key"           = "Key Vault Secrets User"
+      "audit/audit-query-key"          = "Key Vault Secrets User"
+      "gateway/audit-query-key"        = "Key Vault Secrets User"
       "gateway/patient-host-key"       = "Key Vault Secrets User"
       "patient/audit-host-key"         = "Key Vault Secrets User"
       "patient/patient-data-key"       = "Key Vault Secrets User"
@@ -133,6 +136,7 @@ run "defaults" {
       "patient/patient-host-key"       = "Key Vault Secrets User"
       "rotation/audit-db-connection"   = "Key Vault Secrets Officer"
       "rotation/audit-host-key"        = "Key Vault Secrets Officer"
+      "rotation/audit-query-key"       = "Key Vault Secrets Officer"
       "rotation/patient-data-key"      = "Key Vault Secrets Officer"
       "rotation/patient-db-connection" = "Key Vault Secrets Officer"
       "rotation/patient-host-key"      = "Key Vault Secrets Officer"
@@ -151,8 +155,8 @@ run "defaults" {
   }
 
   assert {
-    condition     = !local.apps["primary"].audit.external_enabled && local.apps["primary"].audit.settings["ALLOWED_CALLERS"] == "10.64.0.0/27" && tolist(local.apps["primary"].audit.allowed_ranges) == tolist(["10.64.0.0/27", "100.100.0.0/16"])
-    error_message = "Audit accepts the environment only."
+    condition     = local.apps["primary"].audit.external_enabled && local.apps["primary"].audit.settings["ALLOWED_CALLERS"] == "10.64.0.0/27,10.64.0.32/27" && tolist(local.apps["primary"].audit.allowed_ranges) == tolist(["10.64.0.0/27", "10.64.0.32/27", "100.100.0.0/16"])
+    error_message = "Audit accepts the environment and the subnet of the gateway only."
   }
 
   assert {
@@ -227,7 +231,7 @@ run "everything" {
   }
 
   assert {
-    condition     = local.apps["northeurope"].patient.allowed_ranges == ["10.65.0.32/27"] && local.apps["northeurope"].audit.settings["ALLOWED_CALLERS"] == "100.100.8.0/24"
+    condition     = local.apps["northeurope"].patient.allowed_ranges == ["10.65.0.32/27"] && local.apps["northeurope"].audit.settings["ALLOWED_CALLERS"] == "100.100.8.0/24,10.65.0.32/27"
     error_message = "The services of each region accept callers of that region."
   }
 
@@ -249,7 +253,7 @@ run "vcore" {
   }
 
   assert {
-    condition     = toset(local.rotated) == toset(["audit-host-key", "patient-data-key", "patient-host-key"]) && !contains(keys(local.jobs["rotation"].settings), "PATIENT_COSMOS_ACCOUNT") && slice(local.jobs["rotation"].args, 0, 3) == ["audit-host-key", "patient-data-key", "patient-host-key"]
+    condition     = toset(local.rotated) == toset(["audit-host-key", "audit-query-key", "patient-data-key", "patient-host-key"]) && !contains(keys(local.jobs["rotation"].settings), "PATIENT_COSMOS_ACCOUNT") && slice(local.jobs["rotation"].args, 0, 4) == ["audit-host-key", "audit-query-key", "patient-data-key", "patient-host-key"]
     error_message = "The password of a cluster is changed by hand: rotation has no access to it."
   }
 

@@ -103,8 +103,7 @@ function outcomeOf ({ outcome, disclosed }: Content, { action }: Kind, failed: b
 
 function agentsOf (record: Content, { profile }: Kind) {
   const { actor, clientAddress, sourceSystemName, onBehalfOf, purpose, reason } = record
-  // Data flows to the client of a read, and from the client of anything else
-  const [client, server] = profile === 'Read' ? [DESTINATION, SOURCE] : [SOURCE, DESTINATION]
+  const [client, server] = AGENT_TYPES[profile] ?? [SOURCE, DESTINATION]
   const purposeOfUse = purpose && [{
     coding: [coding(`${TERMINOLOGY}v3-ActReason`, purpose)],
     ...(reason && { text: reason })
@@ -134,14 +133,23 @@ function agentsOf (record: Content, { profile }: Kind) {
   ]
 }
 
+const SOURCE = coding(DICOM, '110153', 'Source Role ID')
+const DESTINATION = coding(DICOM, '110152', 'Destination Role ID')
+
+/** The types of client and server. Data flows from the client, but for reads and deletions. */
+const AGENT_TYPES: Partial<Record<Kind['profile'], object[]>> = {
+  Read: [DESTINATION, SOURCE],
+  Delete: [
+    coding(DICOM, '110150', 'Application'),
+    coding(`${TERMINOLOGY}provenance-participant-type`, 'custodian', 'Custodian')
+  ]
+}
 const ATTEMPT = 'recorded before it was done; a failure has its own event'
 const REFUSAL = {
   type: coding(DICOM, '110113', 'Security Alert'),
   subtype: [coding(DICOM, '110126', 'Node Authentication')],
   action: 'E'
 }
-const SOURCE = coding(DICOM, '110153', 'Source Role ID')
-const DESTINATION = coding(DICOM, '110152', 'Destination Role ID')
 
 function entitiesOf (record: Content, { profile }: Kind, patient: string | undefined) {
   const { operationId, attemptOf, count } = record

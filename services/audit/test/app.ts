@@ -7,6 +7,8 @@ import type { Block } from '../register.ts'
 
 export const hostKey = 'audit-host-key-of-the-test'
 export const queryKey = 'audit-query-key-of-the-test'
+/** The seed of the log's key. */
+export const logKey = Buffer.alloc(32, 'k').toString('base64url')
 
 /** The audit service with a database of its own. */
 export async function audit (t: Test, database?: Awaited<ReturnType<typeof mongo>>) {
@@ -23,6 +25,7 @@ export async function audit (t: Test, database?: Awaited<ReturnType<typeof mongo
     CALLER_ADDRESS: 'peer',
     AUDIT_HOST_KEY: hostKey,
     AUDIT_QUERY_KEY: queryKey,
+    AUDIT_LOG_KEY: logKey,
     AUDIT_DB_CONNECTION: connection,
     DATABASE_NAME: db.databaseName
   }), { logStream: { write } })

@@ -55,7 +55,7 @@ export async function provision (vault: SecretClient, wanted: Wanted): Promise<L
     return value
   }
 
-  const keys = ['patient-host-key', 'audit-host-key', 'audit-query-key', 'patient-data-key']
+  const keys = ['patient-host-key', 'audit-host-key', 'audit-query-key', 'audit-log-key', 'patient-data-key']
   const [subscriptions] = await Promise.all([
     ensure('gateway-subscription-keys', (before) => subscriptionKeys(before, subscriptionKey)),
     ...keys.map((name) => ensure(name, (before) => before ?? randomSecret()))

@@ -2,6 +2,9 @@
 export const metricDefinitions = {
   'audit.batch.size': { kind: 'histogram', unit: '{record}', dimensions: [] },
   'audit.batch.wait': { kind: 'histogram', unit: 'ms', dimensions: [] },
+  'audit.log.batch_size': { kind: 'histogram', unit: '{record}', dimensions: [] },
+  'audit.log.wait': { kind: 'histogram', unit: 'ms', dimensions: [] },
+  'audit.unsequenced_age': { kind: 'gauge', unit: 's', dimensions: [] },
   'audit.queue.depth': { kind: 'histogram', unit: '{record}', dimensions: [] },
   'key.age_days': { kind: 'gauge', unit: 'd', dimensions: ['secret'] },
   'key.rotations': { kind: 'counter', unit: '{version}', dimensions: ['secret'] },

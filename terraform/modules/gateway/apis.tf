@@ -6,10 +6,39 @@ locals {
     { for name, part in var.documents.patient : name => part if name != "servers" },
     {
       paths = {
-        for path, item in var.documents.patient.paths : (trimprefix(path, "/patient") == "" ? "/" : trimprefix(path, "/patient")) => item
+        for path, item in merge(var.documents.patient.paths, local.access_log) :
+        (trimprefix(path, "/patient") == "" ? "/" : trimprefix(path, "/patient")) => item
       }
+      components = merge(try(var.documents.patient.components, {}), {
+        schemas = merge(try(var.documents.audit.components.schemas, {}), try(var.documents.patient.components.schemas, {}))
+      })
     },
   )
+
+  # An operation of the patient API that the audit service carries out. Without subscriptions there is no product that
+  # could refuse it, so it is left out.
+  access_log = { for path, item in var.documents.audit.paths : path => item if startswith(path, "/patient/") && local.keys_required }
+
+  # The other APIs of the audit service
+  audit_documents = {
+    for api in ["audit", "log"] : api => merge(
+      { for name, part in var.documents.audit : name => part if name != "servers" },
+      {
+        paths = {
+          for path, item in var.documents.audit.paths : (trimprefix(path, "/${api}") == "" ? "/" : trimprefix(path, "/${api}")) => item
+          if path == "/${api}" || startswith(path, "/${api}/")
+        }
+      },
+    )
+  }
+
+  # The policy of the patient API with the backend and the host key of the audit service
+  audit_policies = {
+    for path in ["audit", "log", "patient"] : path => replace(
+      replace(local.keys_required ? local.patient_policy : local.regional_policy, "patient-host-key", "audit-query-key"),
+      "/\\{\\{patient-backend-url([^}]*)\\}\\}/", "{{audit-backend-url$1}}/${path}"
+    )
+  }
 
   key_names = {
     header = "Ocp-Apim-Subscription-Key"
@@ -20,6 +49,8 @@ locals {
 
   apis = {
     patient = azurerm_api_management_api.patient.name
+    audit   = azurerm_api_management_api.audit["audit"].name
+    log     = azurerm_api_management_api.audit["log"].name
     echo    = azurerm_api_management_api.echo.name
   }
 
@@ -38,7 +69,8 @@ locals {
 
   product_policies = {
     for product, prefix in local.limit_prefix : product => replace(
-      var.policies.product, "/\\{\\{(calls-per-|require-)/", "{{${prefix}$1"
+      replace(var.policies.product, "/\\{\\{(calls-per-|require-)/", "{{${prefix}$1"),
+      var.product_conditions["client"], replace(lookup(var.product_conditions, product, var.product_conditions["client"]), "&", "&amp;")
     )
   }
 
@@ -72,6 +104,61 @@ resource "azurerm_api_management_api" "patient" {
     content_format = "openapi+json"
     content_value  = jsonencode(local.patient_document)
   }
+}
+
+# The audit register, for auditors: always with subscriptions, whose products say who is an auditor
+resource "azurerm_api_management_api" "audit" {
+  for_each = local.audit_documents
+
+  name                  = each.key
+  display_name          = each.key == "audit" ? "Audit API" : "Audit log API"
+  resource_group_name   = var.resource_group_name
+  api_management_name   = azurerm_api_management.main.name
+  revision              = "1"
+  path                  = each.key
+  protocols             = ["https"]
+  service_url           = "${var.audit_urls["primary"]}/${each.key}"
+  subscription_required = true
+
+  subscription_key_parameter_names {
+    header = local.key_names.header
+    query  = local.key_names.query
+  }
+
+  import {
+    content_format = "openapi+json"
+    content_value  = jsonencode(each.value)
+  }
+}
+
+resource "azurerm_api_management_api_policy" "audit" {
+  for_each = azurerm_api_management_api.audit
+
+  resource_group_name = var.resource_group_name
+  api_management_name = azurerm_api_management.main.name
+  api_name            = each.value.name
+  xml_content         = local.audit_policies[each.key]
+
+  lifecycle {
+    precondition {
+      condition     = !strcontains(local.audit_policies[each.key], "{{patient-") && !strcontains(local.audit_policies[each.key], "patient-host-key")
+      error_message = "The policy of the audit service still has the backend or the host key of the patient service."
+    }
+  }
+
+  depends_on = [azurerm_api_management_named_value.main]
+}
+
+resource "azurerm_api_management_api_operation_policy" "access_log" {
+  for_each = local.access_log
+
+  resource_group_name = var.resource_group_name
+  api_management_name = azurerm_api_management.main.name
+  api_name            = azurerm_api_management_api.patient.name
+  operation_id        = each.value.get.operationId
+  xml_content         = local.audit_policies["patient"]
+
+  depends_on = [azurerm_api_management_named_value.main]
 }
 
 # The sample API of API Management, which the provider deletes from new services. Its backend is Microsoft's echo
@@ -191,6 +278,13 @@ resource "azurerm_api_management_product_policy" "main" {
   resource_group_name = var.resource_group_name
   api_management_name = azurerm_api_management.main.name
   xml_content         = each.value
+
+  lifecycle {
+    precondition {
+      condition     = each.key == "client" || strcontains(each.value, replace(lookup(var.product_conditions, each.key, ""), "&", "&amp;"))
+      error_message = "policies/product.xml has no place for the operations that a product refuses."
+    }
+  }
 
   depends_on = [azurerm_api_management_named_value.main]
 }

@@ -12,6 +12,12 @@ variable "additional_locations" {
   nullable    = false
 }
 
+variable "audit_urls" {
+  type        = map(string)
+  description = "Address of the audit service without a path: primary, and by location in additional regions."
+  nullable    = false
+}
+
 variable "cors_origins" {
   type        = list(string)
   description = "Origins of web pages that may call the APIs; empty: no cross-origin calls."
@@ -28,6 +34,7 @@ variable "custom_domain" {
 
 variable "documents" {
   type = object({
+    audit   = any
     patient = any
   })
   description = "OpenAPI documents, decoded."
@@ -109,6 +116,12 @@ variable "policies" {
     echo    = string
   })
   description = "Policy documents."
+  nullable    = false
+}
+
+variable "product_conditions" {
+  type        = map(string)
+  description = "By product, the C# condition of the calls that it refuses; other products have that of client."
   nullable    = false
 }
 

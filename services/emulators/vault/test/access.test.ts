@@ -9,6 +9,7 @@ t.setTimeout(600_000)
 const opens: Record<string, string> = {
   'patient-host-key': 'gateway patient rotation* deployer*',
   'audit-host-key': 'patient audit rotation* deployer*',
+  'audit-log-key': 'audit rotation* deployer*',
   'audit-query-key': 'gateway audit rotation* deployer*',
   'patient-data-key': 'patient rotation* deployer*',
   'patient-db-connection': 'patient rotation* deployer*',

@@ -1,0 +1,182 @@
+import type { Database, Index } from '#common/database.ts'
+import { isDuplicateKey } from '#common/database-errors.ts'
+import {
+  collections, rangeOf, type Batch, type Block, type ChainDocument, type LogKey, type Tile
+} from '#common/transparency/documents.ts'
+import { HASH_BYTES } from '#common/transparency/tree.ts'
+import { Binary, type Document } from 'mongodb'
+import type { TileContent } from './tile-tree.ts'
+
+const PAGE_BLOCKS = 16
+const PAGE_BATCHES = 100
+const SHARD_RECORDS = 2 ** 24
+
+export const logIndexes: Index[] = [
+  { collection: collections.chains, key: { ended: 1 } },
+  { collection: collections.batches, key: { ranges: 1 } },
+  { collection: collections.checkpoints, key: { witnessedDate: 1 } }
+]
+
+/** The value of `_shardKey` in `batches` and `checkpoints`. */
+export const shardOf = (size: number) => String(Math.floor(size / SHARD_RECORDS))
+
+/** Reads and writes what the log consists of, but for its checkpoints. */
+export class LogStore {
+  #database: Database
+
+  constructor (database: Database) {
+    this.#database = database
+  }
+
+  get database () { return this.#database }
+
+  lastBatch () {
+    return this.#run(() => this.#batches.findOne({}, { sort: { _id: -1 } }))
+  }
+
+  /** The batches from the one that starts at `index` on. */
+  async * batchesFrom (index: number): AsyncGenerator<Batch, void> {
+    for (let from = index; ;) {
+      const page = await this.#run(() => {
+        return this.#batches.find({ _id: { $gte: from } }).sort({ _id: 1 }).limit(PAGE_BATCHES).toArray()
+      })
+      yield * page
+      if (page.length < PAGE_BATCHES) return
+      from = page.at(-1)!._id + 1
+    }
+  }
+
+  /** Returns false where another batch, or this one after a lost answer, is stored at its index already. */
+  async insertBatch (batch: Batch) {
+    return await this.#insert(collections.batches, batch)
+  }
+
+  /** Whether the log has the first record of a chain. */
+  async hasChain (chain: string) {
+    const ranges = rangeOf(chain, 1)
+    return await this.#run(() => this.#batches.findOne({ ranges }, { projection: { _id: 1 } })) !== null
+  }
+
+  /** The index of record `seq` of a chain; undefined while the log does not have it. */
+  async indexOf (chain: string, seq: number) {
+    const found = await this.#run(() => {
+      return this.#batches.find({ ranges: rangeOf(chain, seq) }, { projection: { spans: 1 } }).toArray()
+    })
+    for (const { _id, spans } of found) {
+      let index = _id
+      for (const { chain: other, from, to } of spans) {
+        if (other === chain && from <= seq && seq <= to) return index + seq - from
+        index += to - from + 1
+      }
+    }
+    return undefined
+  }
+
+  /** The blocks of a chain from record `seq` on, which is the first of a block. */
+  async * blocksFrom (chain: string, seq: number): AsyncGenerator<Block, void> {
+    for (let from = seq; ;) {
+      const page = await this.#run(() => this.#blocks
+        .find({ chain, firstSeq: { $gte: from } })
+        .sort({ chain: 1, firstSeq: 1 })
+        .limit(PAGE_BLOCKS)
+        .toArray())
+      yield * page
+      if (page.length < PAGE_BLOCKS) return
+      from = page.at(-1)!.firstSeq + 1
+    }
+  }
+
+  lastBlock (chain: string) {
+    return this.#run(() => this.#blocks.findOne({ chain }, { sort: { chain: -1, firstSeq: -1 } }))
+  }
+
+  /** The block and position of the record that was stored first with an id. */
+  async findRecord (id: string) {
+    const found = await this.#run(() => this.#blocks.find({ 'records.id': id }).toArray())
+    return found
+      .flatMap(({ chain, records }) => records.map((record) => ({ chain, record })))
+      .filter(({ record }) => record.id === id)
+      .sort((a, b) => a.record.createdDate.getTime() - b.record.createdDate.getTime())[0]
+  }
+
+  /** The first block of the chain that follows `chain` in the order of their ids. */
+  firstBlockAfter (chain: string) {
+    const sort = { chain: 1, firstSeq: 1 } as const
+    return this.#run(() => this.#blocks.findOne({ chain: { $gt: chain } }, { sort }))
+  }
+
+  /** Adds the dates that queries need to a block that is older than they are. */
+  setDates ({ _id, _shardKey }: Block, dates: { from: Date, to: Date }) {
+    return this.#run(() => this.#blocks.updateOne({ _id, _shardKey }, { $set: dates }))
+  }
+
+  openChains () {
+    const chains = this.#collection<ChainDocument>(collections.chains)
+    return this.#run(() => chains().find({ ended: false }).toArray())
+  }
+
+  setEnded (chain: string) {
+    const chains = this.#collection<ChainDocument>(collections.chains)
+    return this.#run(() => chains().updateOne({ _id: chain, _shardKey: chain }, { $set: { ended: true } }))
+  }
+
+  /** The first `width` hashes of a tile; undefined if it has not as many. */
+  async readTile (level: number, index: number, width: number) {
+    const _id = `${level}/${index}`
+    const tile = await this.#run(() => this.#tiles.findOne({ _id, _shardKey: _id }))
+    if (!tile || tile.width < width) return undefined
+    return Buffer.from(tile.data.value().subarray(0, width * HASH_BYTES))
+  }
+
+  /** Stores a tile, unless a wider one is stored. */
+  async writeTile ({ level, index, data }: TileContent) {
+    const _id = `${level}/${index}`
+    const width = data.length / HASH_BYTES
+    const tile: Tile = { _id, _shardKey: _id, width, data: new Binary(data) }
+    const narrower = { _id, _shardKey: _id, width: { $lt: width } }
+    for (;;) {
+      try {
+        await this.#run(() => this.#tiles.replaceOne(narrower, tile, { upsert: true }))
+        return
+      } catch (error) {
+        // It exists: as wide, or inserted at the same time by another replica and perhaps narrower
+        if (!isDuplicateKey(error)) throw error
+      }
+      const projection = { width: 1 }
+      const stored = await this.#run(() => this.#tiles.findOne({ _id, _shardKey: _id }, { projection }))
+      if (stored && stored.width >= width) return
+    }
+  }
+
+  keys () {
+    const keys = this.#collection<LogKey>(collections.logKeys)
+    return this.#run(() => keys().find().sort({ date: 1 }).toArray())
+  }
+
+  insertKey (key: LogKey) {
+    return this.#insert(collections.logKeys, key)
+  }
+
+  /** Returns false where a document with its `_id` exists. */
+  async #insert (collection: string, document: Document) {
+    try {
+      await this.#run(() => this.#database.collection(collection).insertOne(document))
+      return true
+    } catch (error) {
+      if (isDuplicateKey(error)) return false
+      throw error
+    }
+  }
+
+  #run<T> (operation: () => Promise<T>) {
+    return this.#database.run(operation)
+  }
+
+  #collection<T extends Document> (name: string) {
+    return () => this.#database.collection<T>(name)
+  }
+
+  get #blocks () { return this.#database.collection<Block>(collections.blocks) }
+  get #batches () { return this.#database.collection<Batch>(collections.batches) }
+  get #tiles () { return this.#database.collection<Tile>(collections.tiles) }
+}
