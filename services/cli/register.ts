@@ -1,14 +1,12 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
-import { MongoClient, MongoServerError, type Collection, type Filter, type WithId } from 'mongodb'
+import { MongoServerError, type Collection, type Filter, type WithId } from 'mongodb'
 import { SettingsError } from '#common/config.ts'
-import { openKeyVault } from '#common/secrets/key-vault.ts'
-import { loadConfig, type Config } from './system/config.ts'
-import { actAs } from './system/identity.ts'
-import { ping } from '../emulators/processes/probes.ts'
 import { withoutRepeats, type StoredRecord } from '#common/audit-record.ts'
-import { header, row } from './register-table.ts'
+import { openRegister } from './register/connection.ts'
+import { header, row } from './register/table.ts'
+import { loadConfig } from './system/config.ts'
 import { StartError } from './system/state.ts'
 
 const USAGE = `Prints the audit register.
@@ -70,11 +68,9 @@ async function main () {
   }
   if (options.patient === '') throw new StartError('--patient takes an id')
 
-  const { connection, database } = await findRegister(loadConfig(process.env))
-  await ping('the audit database', connection, database)
-  const client = new MongoClient(connection)
+  const { client, db } = await openRegister(loadConfig(process.env), 'viewer', 'audit-db-viewer-connection')
   try {
-    const blocks = client.db(database).collection<Block>('blocks')
+    const blocks = db.collection<Block>('blocks')
     const concerns = about(options.patient?.toLowerCase())
     const print = printer(options.json)
     const positions = options.follow ? await tails(blocks) : new Map()
@@ -88,27 +84,6 @@ async function main () {
   } finally {
     await client.close()
   }
-}
-
-async function findRegister ({ AUDIT_DB_CONNECTION, MONGODB_URI, DATABASE_PREFIX, LOCAL_DIR }: Config) {
-  const connection = AUDIT_DB_CONNECTION ?? MONGODB_URI
-  if (connection) return { connection, database: `${DATABASE_PREFIX}audit` }
-  const { KEY_VAULT_URI, AZURE_CLIENT_ID } = process.env
-  const { database, settings } = KEY_VAULT_URI
-    ? { database: `${DATABASE_PREFIX}audit`, settings: { KEY_VAULT_URI, AZURE_CLIENT_ID } }
-    : await viewer(LOCAL_DIR)
-  const vault = await openKeyVault(settings, 0)
-  try {
-    return { connection: (await vault.getSecret('audit-db-viewer-connection')).value!, database }
-  } catch (error) {
-    const { code } = error as { code?: string }
-    throw new StartError(`cannot read audit-db-viewer-connection from the vault (${code})`)
-  }
-}
-
-async function viewer (dir: string) {
-  const { audit: { database }, settings } = await actAs('viewer', dir)
-  return { database, settings }
 }
 
 /** Selects blocks and records that concern the patient or test result `id`; all without an id. */

@@ -129,6 +129,24 @@ export class TreeBuilder {
   /** The roots of the complete subtrees that the leaves so far consist of, the largest first. */
   #edge: Buffer[] = []
 
+  /** The builder of a tree that has `size` leaves already. */
+  static async from (size: number, getNode: GetNode) {
+    const builder = new TreeBuilder()
+    for (let power = 2 ** Math.floor(Math.log2(size || 1)); power >= 1 && builder.size < size; power /= 2) {
+      if (builder.size + power > size) continue
+      builder.#edge.push(await getNode(Math.log2(power), builder.size / power))
+      builder.size += power
+    }
+    return builder
+  }
+
+  copy () {
+    const copy = new TreeBuilder()
+    copy.size = this.size
+    copy.#edge = [...this.#edge]
+    return copy
+  }
+
   /**
    * @param leaf the hash of the leaf
    * @param complete called with each complete subtree that the leaf ends
