@@ -42,7 +42,8 @@ export function brokenPromises (stored: Stored, journal: Journal, stepped: boole
     ...unrecordedDisclosures(stored, journal, stepped),
     ...contradictingRecords(stored),
     ...brokenSequence(stored),
-    ...openAttempts(stored, journal)
+    ...openAttempts(stored, journal),
+    ...unrecordedRefusals(stored, journal)
   ]
 }
 
@@ -197,6 +198,13 @@ function openAttempts (stored: Stored, { known, succeeded }: Journal) {
     `(e) attempt ${id} to ${operation} ${type} ${subject} has no outcome`)
 }
 
+/** (e) Every write that was refused has a record that says so. */
+function unrecordedRefusals ({ records }: Stored, { refused }: Journal) {
+  const failures = records.filter(({ outcome }) => outcome === 'failure')
+  const recorded = new Set(failures.map(({ operationId }) => operationId))
+  return [...refused.difference(recorded)].map((trace) => `(e) the refusal in trace ${trace} has no record`)
+}
+
 type Attempt = Pick<StoredRecord, 'sourceSystemName' | 'resource' | 'outcome' | 'disclosed'>
 
 function isAttempt ({ sourceSystemName, resource, outcome, disclosed }: Attempt) {
@@ -205,9 +213,11 @@ function isAttempt ({ sourceSystemName, resource, outcome, disclosed }: Attempt)
 
 /** Figures that are no findings. */
 export function remarks ({ records, recordById, patients, tests, versions, batches }: Stored) {
-  const failures = records.filter(({ outcome }) => outcome === 'failure')
-  const failed = new Set(failures.map(({ attemptOf }) => attemptOf))
-  const applied = [...patients, ...tests, ...versions].filter(({ _audit }) => failed.has(_audit)).length
+  const withOutcome = (wanted: string) =>
+    new Set(records.filter(({ outcome }) => outcome === wanted).map(({ attemptOf }) => attemptOf))
+  const failed = withOutcome('failure')
+  const failedOnly = failed.difference(withOutcome('success'))
+  const applied = [...patients, ...tests, ...versions].map(({ _audit }) => _audit)
   const reconciled = records.filter((record) => (record as { reconciled?: boolean }).reconciled).length
   return {
     patients: patients.length,
@@ -216,7 +226,7 @@ export function remarks ({ records, recordById, patients, tests, versions, batch
     records: records.length,
     'records stored again': records.length - recordById.size,
     'failures recorded': failed.size,
-    'applied though recorded as failed': applied,
+    'applied though recorded as failed': applied.filter((audit) => failedOnly.has(audit)),
     reconciled,
     batches: batches.length
   }

@@ -19,11 +19,15 @@ const WEIGHTS = {
   createTest: 12,
   listTests: 6,
   loadTest: 5,
+  refused: 6,
   replaceTest: 8,
   patchTest: 4,
   removeTest: 3,
   moveTest: 5
 }
+
+/** Searches are no writes, and creates are refused only while an earlier request may still do the same. */
+const WRITING = ['PUT', 'PATCH', 'DELETE']
 
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 type Headers = Record<string, string>
@@ -52,6 +56,8 @@ export class Journal {
   readonly disclosed: Disclosed[] = []
   /** The trace ids of requests that succeeded. */
   readonly succeeded = new Set<string>()
+  /** The trace ids of writes that were refused. */
+  readonly refused = new Set<string>()
   /** By operation and status. */
   readonly statuses = new Map<string, number>()
   /** Creates with an Idempotency-Key, by the name that each gives. */
@@ -107,6 +113,7 @@ export class Client {
     if (operation === 'load') return await this.#load(patient)
     if (operation === 'replace' || operation === 'patch') return await this.#change(patient, operation)
     if (operation === 'search') return await this.#search()
+    if (operation === 'refused') return await this.#beRefused(patient)
     if (operation === 'remove') return await this.#remove(patient)
     if (operation === 'merge') return other === patient ? undefined : await this.#merge(patient, other)
     if (operation === 'createTest') return await this.#createTest(patient)
@@ -189,6 +196,17 @@ export class Client {
     if (answer?.status === 200) known.acknowledged(state, tagOf(answer))
     else if (!isRefused(answer)) known.unanswered(state, isConditional)
     else known.tag = undefined
+  }
+
+  /** A write that must change nothing: of an unknown patient, or of a version that there never was. */
+  async #beRefused (patient: Known) {
+    const isUnknown = this.#random.chance(0.5)
+    const path = `/patient/${isUnknown ? randomUUID() : patient.id}`
+    const headers: Headers = isUnknown ? {} : { 'if-match': `"${randomUUID()}"` }
+    const body = { postCode: this.#value() }
+    const answer = await this.#call('refused', 'PATCH', path, body, headers, [isUnknown ? 404 : 412])
+    const isChanged = answer && answer.status < 300
+    if (isChanged) this.#journal.findings.push(`(a) ${path} was changed, which had to be refused`)
   }
 
   #replacementOf ({ patientId, name }: Known, value: string) {
@@ -293,6 +311,7 @@ export class Client {
       const answer = { status, headers: fields, body: text ? JSON.parse(text) : undefined, operationId }
       journal.count(operation, status)
       if (status < 300) journal.succeeded.add(operationId)
+      if (status >= 400 && status < 500 && WRITING.includes(method)) journal.refused.add(operationId)
       else if (status === 503 ? !fields['retry-after'] : !excused.includes(status)) {
         journal.findings.push(`${operation} ${path} was answered ${status} (trace ${operationId})`)
       }

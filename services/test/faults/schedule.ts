@@ -67,10 +67,15 @@ export function drawSchedule (seed: number, seconds: number): Fault[] {
   const faults: Fault[] = []
   for (let at = random.between(500, 2_000); at < (seconds - 2) * 1_000;) {
     faults.push(drawFault(random, weights, clocks, at))
-    // Now and then the system has time to recover
-    at += random.chance(0.2) ? random.between(3_000, 6_000) : random.between(150, 2_500)
+    at += drawPause(random)
   }
   return faults
+}
+
+/** Often one fault meets the other, and now and then the system has time to recover. */
+function drawPause (random: Random) {
+  if (random.chance(0.35)) return random.between(20, 400)
+  return random.chance(0.25) ? random.between(3_000, 6_000) : random.between(400, 2_500)
 }
 
 function drawFault (random: Random, weights: typeof WEIGHTS, clocks: ProcessName[], at: number): Fault {
