@@ -310,8 +310,8 @@ export class Client {
       const text = await response.body.text()
       const answer = { status, headers: fields, body: text ? JSON.parse(text) : undefined, operationId }
       journal.count(operation, status)
-      if (status < 300) journal.succeeded.add(operationId)
       if (status >= 400 && status < 500 && WRITING.includes(method)) journal.refused.add(operationId)
+      if (status < 300) journal.succeeded.add(operationId)
       else if (status === 503 ? !fields['retry-after'] : !excused.includes(status)) {
         journal.findings.push(`${operation} ${path} was answered ${status} (trace ${operationId})`)
       }

@@ -37,6 +37,8 @@ const pace = Number(process.env.FAULT_PACE ?? 1)
 const schedule = drawSchedule(seed, seconds)
 const system = new FaultySystem(makeLocalDir(), steppedClocks(seed))
 const skipped = new Set<string>()
+// File systems that are mounted would stay
+process.once('SIGTERM', () => system.stop().finally(() => process.exit(1)))
 const notes: string[] = []
 
 try {
