@@ -55,6 +55,7 @@ export class FaultySystem {
   #pids = new Set<number>()
   #clocked: readonly string[]
   #readyUrls: string[] = []
+  #stopped: Promise<void> | undefined
   #checks = new Map<string, () => Promise<boolean>>()
 
   /** @param clocked the processes whose clock can be changed */
@@ -153,7 +154,13 @@ export class FaultySystem {
     return true
   }
 
-  async stop () {
+  /** May be called again while it stops. */
+  stop () {
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
+  async #stop () {
     this.heal()
     for (const child of this.children.values()) child.retire()
     await Promise.all([...this.children.values()].map((child) => child.stop(Date.now() + STOP_MS)))
