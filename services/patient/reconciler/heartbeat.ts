@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
+import { runInOperations } from '#common/telemetry/operation.ts'
 import type { AuditClient } from '../audit-client.ts'
 import type { Replicas } from '../repositories/replicas.ts'
 
@@ -56,7 +57,9 @@ export class Heartbeat {
    */
   begin (): Attempt | Promise<Attempt> {
     if (performance.now() < this.#heldUntil) return this.#beginNow()
-    this.#adding ??= this.#add().finally(() => { this.#adding = undefined })
+    // Neither this nor the beats that follow are a part of the request that happens to be first
+    const add = () => this.#add().finally(() => { this.#adding = undefined })
+    this.#adding ??= runInOperations([], add)
     return this.#adding.then(() => this.#beginNow())
   }
 
