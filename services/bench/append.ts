@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MongoClient, type Db } from 'mongodb'
 import { parseVerifierKey } from '#common/transparency/notes.ts'
+import { LOG_ORIGIN } from '#common/transparency/names.ts'
 import type { StoredCheckpoint } from '#common/transparency/documents.ts'
 import { publicKeysOf } from '../cli/system/public-keys.ts'
 import { delaysOf } from './log-delays.ts'
@@ -48,7 +49,7 @@ export async function append () {
 
 async function delays ({ run: { audit }, secrets }: Awaited<ReturnType<typeof startSystem>>) {
   const keys = secrets()
-  const { witness } = publicKeysOf(keys.get('audit-log-key')!, keys.get('witness-key')!)
+  const { witness } = publicKeysOf(keys.get('audit-log-key')!, keys.get('witness-key')!, LOG_ORIGIN)
   const client = await new MongoClient(audit.connection).connect()
   try {
     const db = client.db(audit.database)

@@ -1,5 +1,5 @@
 import { existsSync, rmSync } from 'node:fs'
-import { replaceFile } from '../../emulators/files.ts'
+import { replaceFile } from '#common/files.ts'
 
 const LIBRARIES = ['x86_64', 'aarch64']
   .map((machine) => `/usr/lib/${machine}-linux-gnu/faketime/libfaketimeMT.so.1`)

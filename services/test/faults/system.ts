@@ -10,7 +10,7 @@ import { loadConfig } from '../../cli/system/config.ts'
 import { assume } from '../../cli/system/identity.ts'
 import { prepare } from '../../cli/system/prepare.ts'
 import {
-  databaseUrlOf, identitySettings, processesOf, urlOf, vaultUrlOf, type Service, type System
+  databaseUrlOf, identitySettings, processesOf, registerSettings, urlOf, vaultUrlOf, type Service, type System
 } from '../../cli/system/processes.ts'
 import { provision } from '../../cli/system/provision.ts'
 import { State } from '../../cli/system/state.ts'
@@ -83,11 +83,14 @@ export class FaultySystem {
       if (disk) this.disks.set(name, disk)
     }
 
-    const { vault, database, audit, patient, gateway } = processesOf(system)
+    const { vault, database } = processesOf(system)
     this.#launch('vault', vault, { PORT: String(system.ports.vault) })
     for (const service of ['patient', 'audit'] as const) this.#launchDatabase(service, database)
     await this.#ready('vault', 'patient database', 'audit database')
     await this.#provision()
+    // The settings of the others have the public keys that are made by then
+    const { witness, audit, patient, gateway } = processesOf(system)
+    this.#launch('witness', witness, { PORT: String(system.ports.witness) })
     this.#launchReplicas('audit', audit, 2)
     patient.settings.AUDIT_URL = `http://${addresses['patient to audit']}`
     this.#launchReplicas('patient', patient, 3)
@@ -193,7 +196,9 @@ export class FaultySystem {
     await assume(settings, system.path('certificates/ca.pem'))
     const { AZURE_CLIENT_ID } = settings
     const vault = await openKeyVault({ KEY_VAULT_URI: vaultUrlOf(system), AZURE_CLIENT_ID })
-    this.subscriptionKey = (await provision(vault, system.databases)).client
+    const { keys, publicKeys } = await provision(vault, system.databases)
+    this.subscriptionKey = keys.client
+    system.publicKeys = publicKeys
   }
 
   #launchDatabase (service: Service, { module, settings }: Definition) {
@@ -257,7 +262,7 @@ export class FaultySystem {
       pid: process.pid,
       gateway: running('gateway', urlOf(system, 'gateway')),
       patient: service('patient'),
-      audit: service('audit'),
+      audit: { ...service('audit'), settings: registerSettings(system) },
       vault: running('vault', vaultUrlOf(system)),
       keyRefreshSeconds: REFRESH_SECONDS,
       database: running('audit database', databaseUrlOf(system))
