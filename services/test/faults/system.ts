@@ -264,6 +264,7 @@ export class FaultySystem {
       patient: service('patient'),
       audit: { ...service('audit'), settings: registerSettings(system) },
       vault: running('vault', vaultUrlOf(system)),
+      witness: running('witness', urlOf(system, 'witness')),
       keyRefreshSeconds: REFRESH_SECONDS,
       database: running('audit database', databaseUrlOf(system))
     })
