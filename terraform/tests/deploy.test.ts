@@ -137,7 +137,7 @@ t.test('generates new keys at each run, and none of them is in a command', async
   const { calls, secrets } = await deploy(t, ['dev', '--yes'], { GATEWAY: await gateway(t) })
   const again = await deploy(t, ['dev', '--yes'], { GATEWAY: await gateway(t) })
   const keys = Object.values<string>(JSON.parse(secrets[0]!.slice('secrets '.length)))
-  t.equal(new Set(keys).size, 3)
+  t.equal(new Set(keys).size, 5)
   t.ok(keys.every((key) => /^[\w-]{43}$/.test(key)))
   t.notOk(keys.some((key) => again.secrets.join().includes(key)))
   const all = [...keys, 'the-subscription-key']

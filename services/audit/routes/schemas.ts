@@ -1,5 +1,6 @@
 import { Type, type Static } from 'typebox'
 import { AuditRecord } from '#common/audit-record.ts'
+import { purposesOfUse } from '#common/purpose-of-use.ts'
 
 const text = (maxLength: number, description: string) =>
   Type.Optional(Type.String({ minLength: 1, maxLength, description }))
@@ -25,9 +26,16 @@ export const RecordSearch = Type.Object({
   ...dates,
   actor: text(256, 'The subscription that called'),
   onBehalfOf: text(128, 'The person for whom it called'),
-  purpose: text(64, 'The purpose of use (HL7 v3)'),
+  purpose: Type.Optional(Type.Enum(purposesOfUse, {
+    type: 'string', description: 'The purpose of use (HL7 v3)'
+  })),
   type: text(64, 'The type of the resource: patient, test, audit-record, host-key or caller-address'),
-  id: text(256, 'A patient, test result or record that a record is about, or discloses'),
+  // The id is recorded with the question, so it must not be a name
+  id: Type.Optional(Type.String({
+    pattern: '^[A-Za-z0-9._:-]*[0-9][A-Za-z0-9._:-]*$',
+    maxLength: 256,
+    description: 'A patient, test result or record that a record is about, or discloses'
+  })),
   operation: text(64, 'What was done'),
   outcome: Type.Optional(Type.Enum(['success', 'failure'], { type: 'string' })),
   operationId: text(64, 'The trace of the interaction (W3C)'),

@@ -121,7 +121,8 @@ test('every criterion has to be met by one record', async (t) => {
   const all = new URLSearchParams(criteria)
   t.same((await walk(service, `/audit?${range}&${all}`)).ids, [full.id])
   for (const name of Object.keys(criteria)) {
-    const other = new URLSearchParams({ ...criteria, [name]: name === 'outcome' ? 'success' : 'other' })
+    const others: Record<string, string> = { outcome: 'success', purpose: 'HCOMPL' }
+    const other = new URLSearchParams({ ...criteria, [name]: others[name] ?? 'other' })
     t.same((await walk(service, `/audit?${range}&${other}`)).ids, [], name)
   }
   for (const id of ['test-1', 'patient-1', 'disclosed-1']) {
@@ -136,7 +137,9 @@ test('a question needs a range, an id or a trace, and at most 31 days', async (t
     ['', '#/from'], ['actor=a', '#/from'], ['from=2026-03-01T00:00:00Z', '#/to'],
     ['from=2026-03-01T00:00:00Z&to=2026-04-02T00:00:00Z', '#/to'],
     ['from=2026-03-01T00:00:00Z&to=2026-03-01T00:00:00Z', '#/to'],
-    ['id=x&from=2026-03-02T00:00:00Z&to=2026-03-01T00:00:00Z', '#/to'],
+    ['id=Lovelace', '#/id'],
+    ['purpose=NOPE', '#/purpose'],
+    ['id=x1&from=2026-03-02T00:00:00Z&to=2026-03-01T00:00:00Z', '#/to'],
     [`${range}&limit=0`, '#/limit'], [`${range}&outcome=secret`, '#/outcome'], ['from=secret', '#/from'],
     [`${range}&secret=1`, '#']
   ]
@@ -260,7 +263,7 @@ test('what an actor did is counted by day, operation and patient', async (t) => 
 
 test('the query key opens GET, and the host key POST, and neither the other', async (t) => {
   const { app, post, get } = await audit(t)
-  t.equal((await get('/audit?id=x', { 'x-functions-key': hostKey })).statusCode, 401)
+  t.equal((await get('/audit?id=x1', { 'x-functions-key': hostKey })).statusCode, 401)
   t.equal((await get('/nothing', { 'x-functions-key': hostKey })).statusCode, 401)
   t.equal((await post(record(), { 'x-functions-key': queryKey })).statusCode, 401)
   t.equal((await get('/nothing')).statusCode, 404)
