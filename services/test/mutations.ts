@@ -44,24 +44,29 @@ const mutations = [
       'return recorder.recordFailure(content, error)', 'return undefined'],
     ['the failure of a write names its attempt',
       'recordFailure(content, error)', 'recordFailure({}, error)'],
-    ['a write that continues is no failure yet', 'error instanceof OutOfTime && acting', 'false'],
+    ['a write that continues is no failure yet', 'error instanceof OutOfTime && acting', 'false']
+  ]),
+  ...of('patient/recorder.ts', 'patient/test/audited.test.ts', [
     ['the record of a failure says so', "...content, outcome: 'failure'", '...content'],
-    ['a record that may be stored late has a failure', '!(error instanceof OutOfTime)', 'false'],
-    ['a failure that cannot be recorded is sent later', 'this.#failures.add(id, failure, this.#request)', ''],
+    ['a record that may be stored late has a failure', 'error instanceof OutOfTime && !error.cause', 'true'],
+    ['a failure that cannot be recorded is sent later',
+      'this.#parts.failures.add(id, outcome, this.#request, () => this.#end())', ''],
     ['a refusal that cannot be recorded is not disclosed',
-      'error instanceof ClaimLost || isRefusal(error)', 'false']
+      'error instanceof ClaimLost || isRefusal(error)', 'false'],
+    ['a write that fails after its response is recorded',
+      '() => this.#add(randomUUIDv7(), this.#failure(content))', '() => {}']
   ]),
   ...of('patient/audited.ts', 'patient/test/idempotency.test.ts', [
-    ['a handler runs again after its claim is lost', '!(error instanceof ClaimLost)', 'true']
+    ['a handler runs again after its claim is lost',
+      'if (!(error instanceof ClaimLost)) throw error', 'throw error']
   ]),
 
   ...of('patient/unrecorded-failures.ts', 'patient/test/unrecorded-failures.test.ts', [
     ['the failures that wait are limited', 'this.#waiting.length >= MAX_WAITING', 'false'],
     ['failures are sent', 'this.#sending ??= runInOperations([], () => this.#send())', ''],
     ['a failure may have been sent before', 'SEND_MS, true)', 'SEND_MS)'],
-    ['a failure is sent once', 'this.#waiting.shift()\n        attempt = 0', 'break'],
+    ['a failure is sent once', 'this.#waiting.shift()!.stored()\n        attempt = 0', 'break'],
     ['a refused failure does not delay the others', 'this.#waiting.push(this.#waiting.shift()!)', ''],
-    ['a write that fails after its response is recorded', '() => this.add(id, entry, request))', '() => {})'],
     ['closing ends the wait', 'this.#closing.abort()', ''],
     ['closing waits for writes that continue', 'Promise.all(this.#pending).then', 'Promise.resolve().then'],
     ['a failure names its caller', "['x-audit-actor', ", '[']
@@ -71,16 +76,20 @@ const mutations = [
     ['an id that waits has one content', 'if (!hasSameContent(pending.record, record))', 'if (false)'],
     ['an id that is stored has one content', 'if (hasSameContent(earlier, record))', 'if (true)'],
     ['a record that is stored is not stored again', 'if (!earlier) return true', 'return true'],
-    ['each record of a block has a number', 'seq: firstSeq + i', 'seq: firstSeq'],
-    ['a chain has no gap and no number twice', 'this.#nextSeq += entries.length', 'this.#nextSeq += 1'],
-    ['a block under a known id is checked', 'return await this.#requireOwn(block)', 'return'],
+    ['a block under a known id is checked', 'return await this.#isStored(block)', 'return true'],
     ['transient errors are retried', '!isTransient(error.cause)', 'isTransient(error.cause)']
+  ]),
+  ...of('audit/chain.ts', 'audit/test/register.test.ts', [
+    ['each record of a block has a number', 'seq: this.nextSeq + i', 'seq: this.nextSeq'],
+    ['a chain has no gap and no number twice', 'nextSeq: firstSeq + records.length', 'nextSeq: firstSeq + 1']
+  ]),
+  ...of('audit/chain.ts', 'audit/test/routes.test.ts', [
+    ['a block is in the shard of its chain', '_shardKey: chain, chain,', "_shardKey: 'x', chain,"]
   ]),
   ...of('audit/register.ts', 'audit/test/queue.test.ts', [
     ['closing stores the queue', 'await this.#storing', '']
   ]),
   ...of('audit/register.ts', 'audit/test/routes.test.ts', [
-    ['a block lies in the shard of its chain', '_shardKey: chain', "_shardKey: 'one'"],
     ['a first attempt needs no search', 'id !== undefined && !isFirst', 'id !== undefined'],
     ['a repeat is searched for', 'id !== undefined && !isFirst', 'false']
   ]),
@@ -175,7 +184,7 @@ const mutations = [
       "precondition.ifNoneMatch === '*' ? 'exists' : 'stale'", "'stale'"]
   ]),
   ...of('patient/repositories/documents.ts', 'patient/test/pages.test.ts', [
-    ['a page has at most about 4 MiB', 'bytes + size > PAGE_BYTES', 'false'],
+    ['a page has at most about 4 MiB', 'bytes + document.length > PAGE_BYTES', 'false'],
     ['a page has at most as many documents as asked for', 'documents.length + 1 === wanted ||', ''],
     ['a descending sort continues downwards', "direction === 1 ? '$gt' : '$lt'", "'$gt'"],
     ['documents with one value have an order by their ids', 'value, _id: { [beyond]:', 'value, _id: { $ne:']
@@ -187,14 +196,16 @@ const mutations = [
     ['a cursor is of one sort', '[actor ?? null, path, sort, criteria]', '[actor ?? null, path, criteria]'],
     ['a cursor is of one set of criteria',
       '[actor ?? null, path, sort, criteria]', '[actor ?? null, path, sort]'],
-    ['a cursor keeps dates', 'date ? new Date(value) : value', 'value'],
-    ['the last page has no next', 'if (!more) return', '']
+    ['a cursor keeps dates', 'date ? new Date(value as string) : value', 'value'],
+    ['the last page has no next', 'if (more) linkNextPage', 'linkNextPage']
   ]),
   ...of('patient/data-key.ts', 'patient/test/data-key.test.ts', [
+    ['each purpose has its own key', "deriveKey(secret, 'idempotency')", "deriveKey(secret, 'cursor')"]
+  ]),
+  ...of('common/secrets/sealing.ts', 'patient/test/data-key.test.ts', [
     ['a cursor has one encoding', ' || !isCanonical', ''],
-    ['each purpose has its own key', "derive('idempotency')", "derive('cursor')"],
-    ['the newest key seals',
-      'keys.current().seal(text, context)', 'keys.validKeys().at(-1)!.seal(text, context)']
+    ['the newest key seals', 'currentKey(secret).seal(text, context)',
+      'secret.validVersions().at(-1)!.value.seal(text, context)']
   ]),
 
   ...of('patient/preconditions.ts', 'patient/test/preconditions.test.ts', [
