@@ -61,12 +61,15 @@ t.test('the examples of the README run from top to bottom', async (t) => {
     .flatMap(([comment]) => comment.match(/\b\d{3}\b/g) ?? [])
   const statuses = [...stdout.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map(([, status]) => status)
   t.same(statuses, expected, 'each response has the status that the comment above the command says')
+  const used = shellBlocks('Use').match(/^curl -i /gm)!.length
+  t.same(statuses.slice(used - 2, used), ['204', '204'], 'the patients are deleted last')
   t.equal(statuses.length, examples.match(/^curl -i /gm)?.length, 'every command printed one response')
 
   const [, id, bob] = /^IDS ([0-9a-f-]{36}) ([0-9a-f-]{36})$/m.exec(stdout) ?? []
   t.ok(id, 'the commands set $ID')
   t.match(stdout, new RegExp(`"id":"${bob}"`), 'the repeated create answers with the same patient')
   t.match(stdout, /"lastName":"King"/, 'the patch is applied')
+  t.match(stdout, new RegExp(`create patient +${id}`), 'the audit register lists the create')
   t.match(stdout, /^no finding$/m, 'the register is as it was written')
   if (hasGo) t.match(stdout, /^record \d+ of \d+, witnessed by /m, 'the proof is checked with other code')
   for (const patient of [id, bob]) {

@@ -90,10 +90,7 @@ async function createPatient ({ baseUrl, subscriptionKey }: System) {
 
 async function loadPatient ({ baseUrl, subscriptionKey }: System, id: string) {
   const headers = { 'ocp-apim-subscription-key': subscriptionKey }
-  const load = () => fetch(`${baseUrl}/patient/${id}`, { headers })
-  let response = await load()
-  // On a busy machine the first connections may take longer than a request may
-  for (let i = 0; i < 5 && response.status === 503; i++) response = await load()
+  const response = await fetch(`${baseUrl}/patient/${id}`, { headers })
   return { status: response.status, body: await response.json() as object }
 }
 
@@ -276,7 +273,7 @@ t.test('a system that ends and starts again', async (t) => {
 })
 
 t.test('systems that start at the same time do not get in the way of each other', async (t) => {
-  const systems = await Promise.all([start(t), start(t)])
+  const systems = await Promise.all([start(t), start(t), start(t)])
   const urls = systems.flatMap(({ run }) => names.map((name) => run[name]!.url))
   t.equal(new Set(urls).size, urls.length)
   t.notMatch(systems.map((system) => system.logs()).join(), 'EADDRINUSE')
@@ -325,8 +322,10 @@ t.test('settings that are wrong are named together', async (t) => {
 })
 
 t.test('a damaged vault is named', async (t) => {
-  const dir = localDir(t)
-  writeFileSync(join(dir, 'unseal-key'), '{')
-  const result = await failure(t, { localDir: dir })
-  isClear(t, result, /^npm start: vault did not start: .*unseal-key is damaged/)
+  await Promise.all(['', '{', 'x'.repeat(42)].map(async (damaged) => {
+    const dir = localDir(t)
+    writeFileSync(join(dir, 'unseal-key'), damaged)
+    const result = await failure(t, { localDir: dir })
+    isClear(t, result, /^npm start: vault did not start: .*unseal-key is damaged/)
+  }))
 })

@@ -74,7 +74,8 @@ function send (reply: FastifyReply, statusCode: number, message: string, activit
   return reply.code(statusCode).send({ statusCode, message, activityId })
 }
 
-function baseUrl ({ headers, socket }: FastifyRequest) {
+/** The URL of the gateway, as the client called it. */
+export function baseUrl ({ headers, socket }: Pick<FastifyRequest, 'headers' | 'socket'>) {
   const isValid = /^[\w.:[\]-]+$/.test(headers.host ?? '')
   return `http://${isValid ? headers.host : `${socket.localAddress}:${socket.localPort}`}`
 }

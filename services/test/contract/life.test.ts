@@ -9,7 +9,7 @@ const { patient: { database: patientDb } } = api.system.run
 const collection = (name: string) => api.patientDb.collection<any>(name)
 
 /** Between which writes processes are killed: the unit tests interrupt between any two commands. */
-const STEP = process.env.FULL ? 2 : 9
+const STEP = process.env.FULL ? 2 : 5
 
 /** The writes of the patient service, without those of indexes and its heartbeat. */
 const isWrite = ({ $db, insert, update, delete: removal }: Document) =>

@@ -17,7 +17,8 @@ export class PolicyResponse {
 /** What expressions read: the `context` of API Management. */
 export interface Context {
   readonly request: Pick<
-    FastifyRequest, 'id' | 'ip' | 'method' | 'params' | 'routeOptions' | 'subscription' | 'url'
+    FastifyRequest,
+    'headers' | 'id' | 'ip' | 'method' | 'params' | 'routeOptions' | 'socket' | 'subscription' | 'url'
   >
   /** The header fields that are sent to the service, by their names in lower case. */
   readonly headers: IncomingHttpHeaders

@@ -8,7 +8,7 @@ import {
 
 // Strings, numbers, casts, properties, names with their members, members of other values, operators
 const TOKEN = new RegExp([
-  /"[^"\\]*"/, /\d+/, /\((?:string|long\?|IResponse|JObject)\)/, /\??\["[^"\\]*"\]/,
+  /"(?:[^"\\]|\\")*"/, /\d+/, /\((?:string|long\?|IResponse|JObject)\)/, /\??\["[^"\\]*"\]/,
   /(?:new )?[A-Za-z_][\w.]*(?:\(\))?/, /\??\.\w[\w.<>]*(?:\(\))?/, /\?\?|\|\||&&|==|!=|[(),+>]/
 ].map(({ source }) => source).join('|'), 'y')
 

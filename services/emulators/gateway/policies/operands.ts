@@ -1,3 +1,4 @@
+import { baseUrl } from '../errors.ts'
 import { PolicyResponse, type Evaluate } from './exchange.ts'
 
 // The parts of expressions, with their types in C#, so that what API Management refuses is refused here: an
@@ -24,6 +25,9 @@ export const VALUES = new Map<string, Typed>(Object.entries({
   'context.LastError.Section': string(({ errorSection }) => errorSection),
   'context.Request.IpAddress': string(({ request }) => request.ip.replace(/^::ffff:(?=\d+\.)/, '')),
   'context.Request.Method': string(({ request }) => request.method),
+  'context.Request.OriginalUrl.Scheme': string(() => 'http'),
+  // With the port: on Azure it is the one of the scheme, and left out
+  'context.Request.OriginalUrl.Host': string(({ request }) => new URL(baseUrl(request)).host),
   // As the client sent it
   'context.Request.OriginalUrl.Path': string(({ request }) => request.url.split('?', 1)[0]),
   'context.RequestId.ToString()': string(({ request }) => request.id),
@@ -149,7 +153,7 @@ export function propertyAt (token: string): Member | undefined {
 
 /** The text between the quotation marks of `token`. */
 export function unquote (token: string) {
-  return token.slice(token.indexOf('"') + 1, token.lastIndexOf('"'))
+  return token.slice(token.indexOf('"') + 1, token.lastIndexOf('"')).replaceAll('\\"', '"')
 }
 
 /** @throws {ExpressionFailure} `value` is null or undefined */

@@ -230,6 +230,8 @@ const context: Context = {
     method: 'GET',
     url: '/patient/search?limit=1',
     params: { patientId: 'a-patient' },
+    headers: { host: 'gateway.example:8080' },
+    socket: {} as never,
     routeOptions: { config: { api: 'patient', operation: 'search-patients' } } as never
   },
   headers: { 'x-on-behalf-of': 'dr-1' },
@@ -254,6 +256,8 @@ t.test('expressions mean what they mean in C#', async (t) => {
     ['context.Subscription.Id + "-" + context.Request.IpAddress', 'string', 'client-192.0.2.1'],
     ['context.Request.Method != "POST"', 'bool', true],
     ['context.Request.OriginalUrl.Path', 'string', '/patient/search'],
+    ['context.Request.OriginalUrl.Host', 'string', 'gateway.example:8080'],
+    ['context.Request.OriginalUrl.Scheme + "://\\"a\\""', 'string', 'http://"a"'],
     ['context.RequestId.ToString()', 'string', context.request.id],
     ['context.Response.StatusCode == 401', 'bool', true],
     ['context.Response.StatusCode != 401', 'bool', false],
