@@ -1,4 +1,4 @@
-import type { Filter } from 'mongodb'
+import type { Document, Filter } from 'mongodb'
 import type { StoredRecord } from '#common/audit-record.ts'
 import { BLOCK_SPAN_MS } from '../queue.ts'
 import type { Block } from '../register.ts'
@@ -29,8 +29,8 @@ const criteria = Object.entries(CRITERION_FIELDS) as Array<[keyof typeof CRITERI
 export const edgeOf = (direction: Direction) => direction === 1 ? 'from' : 'to'
 
 /**
- * Filters of blocks that can hold wanted records: several whose results are to be merged, each answered by
- * one index in the order of `edgeOf`.
+ * Filters of blocks that can hold wanted records: several whose results are to be merged in the order of
+ * `edgeOf`, each answered by one index.
  *
  * @param reached the edge of the last block that was read
  */
@@ -47,6 +47,22 @@ export function blockFilters (
   }
   if (id === undefined) return [fields]
   return SUBJECT_FIELDS.map((field) => ({ ...fields, [`records.${field}`]: id }))
+}
+
+/**
+ * An expression with which the database leaves out records of a block, `$$this`, that `matches` would refuse:
+ * of a hundred, often one is wanted. Undefined for a query of dates alone.
+ */
+export function recordCondition ({ id, ...query }: RecordQuery): Document | undefined {
+  const conditions: Document[] = criteria.filter(([criterion]) => query[criterion] !== undefined)
+    .map(([criterion, field]) => ({ $eq: [`$$this.${field}`, { $literal: query[criterion] }] }))
+  if (id !== undefined) {
+    const value = { $literal: id }
+    const disclosed = { $ifNull: ['$$this.disclosed.id', []] }
+    const subjects = ['$$this.resource.id', '$$this.resource.patientId'].map((one) => ({ $eq: [one, value] }))
+    conditions.push({ $or: [...subjects, { $in: [value, disclosed] }] })
+  }
+  return conditions.length > 0 ? { $and: conditions } : undefined
 }
 
 function between (from: number, to: number): { $gte: Date, $lt?: Date, $lte?: Date } {

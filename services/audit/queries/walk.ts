@@ -2,14 +2,20 @@ import type { StoredRecord } from '#common/audit-record.ts'
 import type { Database } from '#common/database.ts'
 import type { Block } from '../register.ts'
 import {
-  blockFilters, compare, edgeOf, matches, positionOf, type Direction, type Position, type RecordQuery
+  blockFilters, compare, edgeOf, matches, positionOf, recordCondition, type Direction, type Position,
+  type RecordQuery
 } from './query.ts'
 
 const FIRST_BLOCKS = 8
-/** A block has up to 1 MiB. */
-const MAX_BLOCKS = 32
+/** A block has up to 1 MiB, and the wanted records of a block mostly far less. */
+const MAX_BLOCKS = 128
+/** Those of 32 full blocks. */
+const MAX_RECORDS = 3_200
 /** A record may be stored twice within seconds, under one id. */
 const REMEMBERED_IDS = 10_000
+
+/** A block with the records that may be wanted. */
+type Found = Pick<Block, '_id' | 'from' | 'to' | 'records'>
 
 /**
  * The records that `query` wants in the order of date and id, after the position `after`, each id once.
@@ -56,18 +62,21 @@ function repeatFilter () {
 /** The blocks of all filters of a query in the order of their edges, each once. */
 async function * mergedBlocks (database: Database, query: RecordQuery, direction: Direction) {
   const edge = edgeOf(direction)
-  const positionOf = (block: Block) => ({ date: block[edge].getTime(), id: block._id })
-  const next = async (source: AsyncGenerator<Block, void>) => ({ source, block: (await source.next()).value })
+  const next = async (source: AsyncGenerator<Found, void>) => ({ source, block: (await source.next()).value })
   const sources = blockFilters(query, direction).map((_, i) => blocksOf(database, query, direction, i))
   let heads = await Promise.all(sources.map(next))
-  let last: string | undefined
+  let reached: number | undefined
+  let returned = new Set<string>()
   for (;;) {
     heads = heads.filter(({ block }) => block)
-      .sort((a, b) => direction * compare(positionOf(a.block!), positionOf(b.block!)))
+      .sort((a, b) => direction * (a.block![edge].getTime() - b.block![edge].getTime()))
     const [first] = heads
     if (!first) return
-    if (first.block!._id !== last) yield first.block!
-    last = first.block!._id
+    const block = first.block!
+    if (block[edge].getTime() !== reached) returned = new Set()
+    reached = block[edge].getTime()
+    if (!returned.has(block._id)) yield block
+    returned.add(block._id)
     heads[0] = await next(first.source)
   }
 }
@@ -75,15 +84,23 @@ async function * mergedBlocks (database: Database, query: RecordQuery, direction
 /** The blocks of one filter of a query, in the order of their edges. */
 async function * blocksOf (
   database: Database, query: RecordQuery, direction: Direction, filter: number
-): AsyncGenerator<Block, void> {
+): AsyncGenerator<Found, void> {
   const edge = edgeOf(direction)
+  const condition = recordCondition(query)
+  const records = condition ? { $filter: { input: '$records', cond: condition } } : 1
   let reached: Date | undefined
   let read: string[] = []
-  for (let limit = FIRST_BLOCKS; ; limit = Math.min(2 * limit, MAX_BLOCKS)) {
+  for (let limit = FIRST_BLOCKS; ;) {
     const unread = reached && { _id: { $nin: read } }
-    const wanted = { ...blockFilters(query, direction, reached)[filter], ...unread }
+    const pipeline = [
+      { $match: { ...blockFilters(query, direction, reached)[filter], ...unread } },
+      // By the edge alone, so that an index of a criterion and the edge has the order
+      { $sort: { [edge]: direction } },
+      { $limit: limit },
+      { $project: { from: 1, to: 1, records } }
+    ]
     const blocks = await database.run(() => database.collection<Block>('blocks')
-      .find(wanted).sort({ [edge]: direction, _id: direction }).limit(limit).toArray())
+      .aggregate<Found>(pipeline, { batchSize: limit }).toArray())
     yield * blocks
     const last = blocks.at(-1)
     if (!last || blocks.length < limit) return
@@ -92,5 +109,13 @@ async function * blocksOf (
     reached = last[edge]
     const atEdge = blocks.filter((block) => block[edge].getTime() === reached!.getTime())
     read = [...known, ...atEdge.map(({ _id }) => _id)]
+    limit = nextLimit(limit, blocks)
   }
+}
+
+/** Twice as many blocks as before, but not many more records than a few full blocks have. */
+function nextLimit (limit: number, blocks: Found[]) {
+  const records = blocks.reduce((sum, block) => sum + block.records.length, 0)
+  const wanted = Math.ceil(MAX_RECORDS * blocks.length / Math.max(records, 1))
+  return Math.min(2 * limit, MAX_BLOCKS, wanted)
 }

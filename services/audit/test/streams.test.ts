@@ -85,14 +85,14 @@ test('no more is read from the database than a client takes', async (t) => {
   let finds = 0
   const db = service.app.database
   const { collection } = db
-  // The log reads too, but never by date
+  // The log reads too, but by find
   db.collection = (name) => {
     const found = collection.call(db, name)
-    const find = found.find.bind(found) as unknown as (filter: object) => never
+    const aggregate = found.aggregate.bind(found) as unknown as (...args: object[]) => never
     return Object.assign(found, {
-      find (filter: object) {
-        if ('from' in filter) finds++
-        return find(filter)
+      aggregate (...args: object[]) {
+        finds++
+        return aggregate(...args)
       }
     }) as never
   }
@@ -111,6 +111,43 @@ test('no more is read from the database than a client takes', async (t) => {
   t.ok(closed < 11, 'not everything was read')
 })
 
+test('only the wanted records of a block leave the database, and no cursor stays open', async (t) => {
+  const service = await audit(t)
+  await storeBlocks(service, 300, { reason: 'x'.repeat(200) })
+  const { collection } = service.app.database
+  let received = 0
+  service.app.database.collection = (name) => {
+    const found = collection.call(service.app.database, name)
+    const aggregate = found.aggregate.bind(found) as (...args: object[]) => { toArray (): Promise<Block[]> }
+    return Object.assign(found, {
+      aggregate: (...args: object[]) => ({
+        async toArray () {
+          const blocks = await aggregate(...args).toArray()
+          received += blocks.reduce((sum, { records }) => sum + records.length, 0)
+          return blocks
+        }
+      })
+    }) as never
+  }
+  const openCursors = async () => {
+    const { metrics } = await service.db.admin().command({ serverStatus: 1 })
+    return Number(metrics.cursor.open.total)
+  }
+  const before = await openCursors()
+  for (const sort of ['createdDate', '-createdDate']) {
+    received = 0
+    const url = `/audit?${range}&id=patient-7&actor=ward-7&sort=${sort}`
+    const lines = (await service.get(url, { accept: 'application/x-ndjson' })).body.trimEnd().split('\n')
+    t.equal(lines.length, 300)
+    t.equal(received, 300, 'one of a hundred')
+  }
+  const response = await open(service, `/audit?${range}`, 'application/x-ndjson')
+  await once(response, 'readable')
+  t.equal(await openCursors(), before, 'while a client waits')
+  response.destroy()
+  t.equal(await openCursors(), before, 'after it went away')
+})
+
 const embeddedOnly = hasFailPoints ? {} : { skip: 'needs fail points' }
 
 test('a failure in the middle ends the connection', embeddedOnly, async (t) => {
@@ -118,14 +155,14 @@ test('a failure in the middle ends the connection', embeddedOnly, async (t) => {
   await storeBlocks(service, 300, { reason: 'x'.repeat(200) })
   const response = await open(service, `/audit?${range}`, 'application/x-ndjson')
   t.equal(response.statusCode, 200)
-  await service.failCommand('alwaysOn', { failCommands: ['find'], errorCode: 2 })
+  await service.failCommand('alwaysOn', { failCommands: ['aggregate'], errorCode: 2 })
   await t.rejects(textOf(response), { code: 'ECONNRESET' })
   await service.failCommand('off', {})
 })
 
 test('a failure at the beginning is an error as everywhere', embeddedOnly, async (t) => {
   const service = await audit(t)
-  await service.failCommand('alwaysOn', { failCommands: ['find'], errorCode: 2 })
+  await service.failCommand('alwaysOn', { failCommands: ['aggregate'], errorCode: 2 })
   t.equal((await service.get(`/audit?${range}`, { accept: 'text/csv' })).statusCode, 500)
   await service.failCommand('off', {})
 })
@@ -168,11 +205,12 @@ test('every question is answered by an index', async (t) => {
     for (const direction of [1, -1] as const) {
       const edge = direction === 1 ? 'from' : 'to'
       for (const filter of blockFilters(query, direction)) {
-        const sorted = blocks.find(filter).sort({ [edge]: direction, _id: direction })
-        const explained = await sorted.limit(8).explain()
+        const explained = await blocks.find(filter).sort({ [edge]: direction }).limit(8).explain()
         const stages = JSON.stringify(explained.queryPlanner.winningPlan)
         t.match(stages, /IXSCAN/, JSON.stringify(query))
         t.notMatch(stages, /COLLSCAN/)
+        // Newest first, as it is asked by default, nothing is sorted in memory
+        if (direction === -1) t.notMatch(stages, /SORT/, JSON.stringify(query))
       }
     }
   }

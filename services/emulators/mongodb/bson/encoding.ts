@@ -78,8 +78,8 @@ export function withId (doc: Doc, id: Value = new ObjectId()): Stored {
 }
 
 /** The types of an element whose value is a document or an array. */
-const documentType = 3
-const arrayType = 4
+export const documentType = 3
+export const arrayType = 4
 
 /** A document of encoded fields, each complete with type byte and name. */
 export function join (fields: Uint8Array[]): Buffer {
@@ -94,7 +94,8 @@ export function encodeField (name: string, value: Value): Buffer {
   return encode({ [name]: value }).subarray(4, -1)
 }
 
-const rawField = (type: number, name: string, value: Uint8Array): Buffer =>
+/** An encoded field of an encoded value. */
+export const rawField = (type: number, name: string, value: Uint8Array): Buffer =>
   Buffer.concat([Buffer.from([type]), Buffer.from(`${name}\0`), value])
 
 /** An encoded field whose value is an encoded document. */

@@ -141,9 +141,10 @@ export function keyParts (pattern: Doc): KeyPart[] {
 
 /**
  * The keys of a document for a compound pattern: one, or with an array one for each distinct element. Calls
- * `onArray` if a path goes through an array. Throws CannotIndexParallelArrays for several arrays.
+ * `onArray` with each part whose path goes through an array. Throws CannotIndexParallelArrays for several
+ * arrays.
  */
-export function documentKeys (doc: Doc, parts: KeyPart[], onArray?: () => void): Buffer[] {
+export function documentKeys (doc: Doc, parts: KeyPart[], onArray?: (part: number) => void): Buffer[] {
   const keys: Buffer[] = []
   const places = parts.map((_, part): Place => ({ part, value: doc, depth: 0 }))
   expand(places, { parts, keys, onArray, values: new Array(parts.length) })
@@ -160,7 +161,7 @@ interface Expansion {
   /** The values of the parts whose path has been followed to its end. */
   values: Value[]
   keys: Buffer[]
-  onArray: (() => void) | undefined
+  onArray: ((part: number) => void) | undefined
 }
 
 /** Follows a path until its end or an array, whose elements have to be taken one by one. */
@@ -182,7 +183,7 @@ function expand (places: Place[], expansion: Expansion): void {
     }
     if (through.length > 0 && through[0]!.value !== next.value) refuseParallel(parts, through[0]!, next)
     through.push(next)
-    onArray?.()
+    onArray?.(place.part)
   }
   const array = through[0]?.value as Value[] | undefined
   if (array === undefined) {

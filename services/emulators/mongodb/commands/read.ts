@@ -6,8 +6,9 @@ import { parseFilter } from '../query/filter.ts'
 import { Finder, countMatches, searchOf } from '../query/finder.ts'
 import type { Search } from '../query/finder.ts'
 import { compileProjection } from '../query/projection.ts'
+import { compileStage } from '../query/stage-projection.ts'
 import { arrayOption, collectionName, countOption, documentOption, findCollection } from './command.ts'
-import type { Command, Handler } from './command.ts'
+import type { Command, Handler, Reply } from './command.ts'
 import { firstBatch, listReply } from './cursors.ts'
 import { checkOptions } from './options.ts'
 
@@ -72,15 +73,15 @@ const count: Handler = async (command) => {
   return { n, ok: 1 }
 }
 
-/** The stages with which drivers count documents, in their order; $group ends them. */
-const stageOrder = ['$match', '$skip', '$limit', '$group']
+/** The supported stages in their order. $group is the one with which drivers count documents. */
+const stageOrder = ['$match', '$sort', '$skip', '$limit', '$project', '$group']
 
 /** Other stages of MongoDB 7.0. */
 const unsupportedStages = new Set([
   '$addFields', '$bucket', '$bucketAuto', '$changeStream', '$collStats', '$count', '$currentOp', '$densify',
   '$documents', '$facet', '$fill', '$geoNear', '$graphLookup', '$indexStats', '$lookup', '$merge', '$out',
-  '$planCacheStats', '$project', '$redact', '$replaceRoot', '$replaceWith', '$sample', '$search', '$set',
-  '$setWindowFields', '$sort', '$sortByCount', '$unionWith', '$unset', '$unwind', '$vectorSearch'
+  '$planCacheStats', '$redact', '$replaceRoot', '$replaceWith', '$sample', '$search', '$set',
+  '$setWindowFields', '$sortByCount', '$unionWith', '$unset', '$unwind', '$vectorSearch'
 ])
 
 function stageOf (stage: Value): [name: string, spec: Value] {
@@ -120,7 +121,7 @@ function countField ({ _id, ...fields }: Doc): string {
   return field
 }
 
-function parsePipeline (stages: Value[], hint: Value): { search: Search, group: Doc } {
+function parsePipeline (stages: Value[], hint: Value): { search: Search, group: Doc | undefined } {
   const search = searchOf({ filter: parseFilter({}), hint: hintOf(hint) })
   let group: Doc | undefined
   let last = -1
@@ -129,26 +130,39 @@ function parsePipeline (stages: Value[], hint: Value): { search: Search, group: 
     if (place <= last) throw notSupported(`${name} at this place`)
     last = place
     if (name === '$match') search.filter = parseFilter(stageDocument(name, 15959, spec))
+    else if (name === '$sort') search.sort = keyParts(checkSort(stageDocument(name, 15973, spec)))
+    else if (name === '$project') search.project = compileStage(stageDocument(name, 15969, spec))
     else if (name === '$skip') search.skip = stageNumber(name, spec)
     else if (name === '$limit') search.limit = stageNumber(name, spec)
     else group = stageDocument(name, 15947, spec)
   }
-  if (group === undefined) throw notSupported('a pipeline that does not count')
+  if (group && (search.project || search.sort.length > 0)) throw notSupported('$group of other than a count')
   return { search, group }
+}
+
+/** The documents that a pipeline without $group finds. */
+function aggregated (command: Command, namespace: string, search: Search): Promise<Reply> {
+  const cursor = documentOption(command, 'cursor')
+  const size = countOption(command, 'cursor.batchSize', cursor.batchSize) ?? defaultBatch
+  const collection = findCollection(command)
+  const finder = collection === undefined ? undefined : new Finder(collection, search, command.clock)
+  return firstBatch(command, namespace, finder, size)
 }
 
 const aggregate: Handler = async (command) => {
   const { body, database } = command
   if (typeof body.aggregate !== 'string') throw notSupported('an aggregate without a collection')
   const { search, group } = parsePipeline(arrayOption(command, 'pipeline'), body.hint)
-  const field = countField(group)
+  const field = group && countField(group)
   if (body.cursor === undefined) {
     throw new CommandError('FailedToParse',
       "The 'cursor' option is required, except for aggregate with the explain argument")
   }
+  const namespace = `${database}.${collectionName(command)}`
+  if (group === undefined || field === undefined) return aggregated(command, namespace, search)
   const n = await countIn(command, search)
   const docs = n === 0 ? [] : [{ _id: group._id, [field]: n }]
-  return listReply(command, `${database}.${collectionName(command)}`, docs)
+  return listReply(command, namespace, docs)
 }
 
 const verbosities = ['queryPlanner', 'executionStats', 'allPlansExecution']

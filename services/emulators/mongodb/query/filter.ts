@@ -115,6 +115,15 @@ function elemMatch (path: string, value: Value): Leaf {
   return leaf(path, { test: (array) => Array.isArray(array) && array.some(test), elements: false })
 }
 
+/** The fields of a document that a filter depends on. */
+export function fieldNames (filter: Filter): Set<string> {
+  switch (filter.kind) {
+    case 'leaf': return new Set([filter.names[0]!])
+    case 'not': return fieldNames(filter.part)
+    default: return new Set(filter.parts.flatMap((part) => [...fieldNames(part)]))
+  }
+}
+
 /** Whether a filter has no condition. */
 export const matchesAll = (filter: Filter): boolean => filter.kind === 'and' && filter.parts.length === 0
 

@@ -1,11 +1,12 @@
 import { sortKey } from '../bson/keys.ts'
-import { decode, encode } from '../bson/encoding.ts'
+import { decode } from '../bson/encoding.ts'
 import type { KeyPart } from '../bson/keys.ts'
+import { decodeFields } from '../bson/raw.ts'
 import type { Doc, Value } from '../bson/values.ts'
 import { CommandError } from '../errors.ts'
 import type { Collection, Entry, Position } from '../storage/collection.ts'
 import type { Clock } from './clock.ts'
-import { matches, matchesAll } from './filter.ts'
+import { fieldNames, matches, matchesAll } from './filter.ts'
 import type { Filter } from './filter.ts'
 import { choosePlan } from './planner.ts'
 import type { Plan } from './planner.ts'
@@ -32,6 +33,8 @@ interface SortEntry { key: Buffer, rid: number }
 
 /** The most bytes that a sort may hold in memory, as in mongod. */
 const maxSortBytes = 100 * 1024 * 1024
+/** Of larger documents, only the fields that a filter needs are decoded. */
+const largeBytes = 2048
 /** What an entry takes besides its key. */
 const entryBytes = 100
 
@@ -119,6 +122,8 @@ export class Finder {
   readonly search: Search
   readonly clock: Clock
   #collection: Collection
+  /** The fields that a document is read for before it is found. */
+  #restNames: Set<string>
   #toSkip: number
   #left: number
   /** The documents of a sort in memory, of which only the ids are kept. */
@@ -138,6 +143,7 @@ export class Finder {
     this.#left = search.limit
     const limit = search.skip + search.limit
     this.plan = choosePlan(collection, { ...search, limit })
+    this.#restNames = fieldNames(this.plan.rest)
     this.scan = new Scan(collection, this.plan, this.plan.sorted ? limit : Infinity)
   }
 
@@ -180,9 +186,10 @@ export class Finder {
     for (;;) {
       if (this.clock.due) await this.#pause()
       const found = this.scan.next()
-      if (found === undefined || matchesAll(this.search.filter)) return found
-      const doc = decode(found.bytes)
-      if (matches(this.search.filter, doc)) return { ...found, doc }
+      if (found === undefined || matchesAll(this.plan.rest)) return found
+      const isLarge = found.bytes.length > largeBytes
+      const doc = isLarge ? decodeFields(found.bytes, this.#restNames) : decode(found.bytes)
+      if (matches(this.plan.rest, doc)) return isLarge ? found : { ...found, doc }
     }
   }
 
@@ -202,11 +209,12 @@ export class Finder {
 
   async #sort (): Promise<number[]> {
     const wanted = this.#toSkip + this.#left
+    const sortNames = new Set(this.search.sort.map(({ names }) => names[0]!))
     const order = (a: SortEntry, b: SortEntry): number => Buffer.compare(a.key, b.key) || a.rid - b.rid
     let held = 0
     let entries: SortEntry[] = []
     for (let found = await this.#nextMatch(); found !== undefined; found = await this.#nextMatch()) {
-      const key = sortKey(found.doc ?? decode(found.bytes), this.search.sort)
+      const key = sortKey(found.doc ?? decodeFields(found.bytes, sortNames), this.search.sort)
       entries.push({ key, rid: found.rid })
       held += key.length + entryBytes
       if (entries.length > 2 * wanted + 1000) {
@@ -227,7 +235,7 @@ export class Finder {
     const found = await this.next()
     const { project } = this.search
     if (found === undefined || project === undefined) return found?.bytes
-    return encode(project(found.doc ?? decode(found.bytes)))
+    return project(found.bytes, found.doc)
   }
 
   /** Drops what was read ahead, before others may write. */

@@ -4,7 +4,7 @@ import { isDocument, toNumber } from '../bson/values.ts'
 import { CommandError, notSupported } from '../errors.ts'
 import type { Collection, KeyRange } from '../storage/collection.ts'
 import type { Index } from '../storage/indexes.ts'
-import { conjuncts } from './filter.ts'
+import { allOf, conjuncts } from './filter.ts'
 import type { Filter } from './filter.ts'
 import type { Search } from './finder.ts'
 import { everything, intersection, isPoint, union } from './intervals.ts'
@@ -18,6 +18,8 @@ export interface Plan {
   reverse: boolean
   /** Whether documents come in the wanted order. */
   sorted: boolean
+  /** What documents in the ranges still have to meet. */
+  rest: Filter
   /** The intervals of each part of the index. */
   bounds: Interval[][]
 }
@@ -43,9 +45,9 @@ export function choosePlan (collection: Collection, wanted: Search): Plan {
   return plans.length > 1 ? cheapest(collection, plans, wanted) : plans[0] ?? collectionScan(wanted)
 }
 
-function collectionScan ({ sort }: Search): Plan {
+function collectionScan ({ sort, filter }: Search): Plan {
   const ranges = [{ lo: Buffer.alloc(0), hi: top }]
-  return { index: null, ranges, reverse: false, sorted: sort.length === 0, bounds: [] }
+  return { index: null, ranges, reverse: false, sorted: sort.length === 0, rest: filter, bounds: [] }
 }
 
 function hintedPlan (collection: Collection, wanted: Search, conditions: Filter[]): Plan {
@@ -69,7 +71,14 @@ function planWith (index: Index, wanted: Search, conditions: Filter[]): Plan {
   const bounds = boundsOf(index, conditions)
   const { ranges, used } = rangesOf(index, bounds)
   const { sorted, reverse } = orderOf(index, bounds.slice(0, used), wanted.sort)
-  return { index, ranges, reverse, sorted, bounds: bounds.map((bound) => bound ?? [everything]) }
+  const rest = allOf(conditions.filter((condition) => !isEnsured(index, bounds.slice(0, used), condition)))
+  return { index, ranges, reverse, sorted, rest, bounds: bounds.map((bound) => bound ?? [everything]) }
+}
+
+/** Whether all documents in the bounds meet a condition: one that a field, or an element, equals a string. */
+function isEnsured ({ parts }: Index, bounds: Bounds, condition: Filter): boolean {
+  if (condition.kind !== 'leaf' || typeof condition.equals !== 'string') return false
+  return bounds.some((bound, i) => bound === condition.bound && parts[i]!.path === condition.path)
 }
 
 function boundsAt (filters: Filter[], path: string, multikey: boolean): Interval[][] {
@@ -108,7 +117,7 @@ function boundsOf (index: Index, conditions: Filter[]): Bounds {
   const bounds: Bounds = []
   for (const [i, { path }] of index.parts.entries()) {
     const conflict = index.multikey && bounds.some((bound, j) => bound && shareField(index, i, j))
-    bounds.push(conflict ? undefined : boundOfAll(conditions, path, index.multikey))
+    bounds.push(conflict ? undefined : boundOfAll(conditions, path, index.arrays.has(i)))
   }
   return bounds
 }
@@ -150,9 +159,12 @@ function rangeOf (prefix: Buffer, { lo, includesLo, hi, includesHi }: Interval, 
 function orderOf (index: Index, bounds: Bounds, sort: KeyPart[]): { sorted: boolean, reverse: boolean } {
   const isFixed = (i: number): boolean => {
     const intervals = bounds[i]
-    return intervals?.length === 1 && isPoint(intervals[0]!) && !index.multikey
+    return intervals?.length === 1 && isPoint(intervals[0]!)
   }
-  const left = sort.filter(({ path }) => !index.parts.some((part, i) => part.path === path && isFixed(i)))
+  // Of an array, only the keys in the bounds are equal: it sorts by another element, which may be outside
+  const left = sort.filter(({ path }) => {
+    return !index.parts.some((part, i) => part.path === path && isFixed(i) && !index.arrays.has(i))
+  })
   let direction = 0
   let matched = 0
   for (const [i, part] of index.parts.entries()) {
@@ -161,8 +173,8 @@ function orderOf (index: Index, bounds: Bounds, sort: KeyPart[]): { sorted: bool
     if (next.path === part.path) {
       const factor = next.direction * part.direction
       if (direction !== 0 && factor !== direction) break
-      // A multikey index orders by a document's first key overall, not by its first key in the bounds
-      if (index.multikey && bounds.length > 0) break
+      // It orders arrays by their first key overall, not by their first key in the bounds
+      if (index.arrays.has(i) && bounds.length > 0) break
       direction = factor
       matched++
     } else if (!isFixed(i)) break

@@ -1,8 +1,10 @@
+import { decode, encode } from '../bson/encoding.ts'
 import { isDocument, toNumber } from '../bson/values.ts'
 import type { Doc, Value } from '../bson/values.ts'
 import { CommandError, notSupported } from '../errors.ts'
 
-export type Project = (doc: Doc) => Doc
+/** Makes of an encoded document what a client gets; `doc` is the document decoded, if it had to be. */
+export type Project = (bytes: Uint8Array, doc?: Doc) => Uint8Array
 
 /** Fields to keep or to leave out, or the ones within a field. */
 type Tree = Map<string, boolean | Tree>
@@ -48,7 +50,7 @@ export function compileProjection (spec: Doc): Project | undefined {
       : new CommandError(31253, `Cannot do inclusion on field ${mixed[0]} in exclusion projection`)
   }
   if (including && !tree.has('_id')) tree.set('_id', true)
-  return (doc) => project(doc, tree, including)
+  return (bytes, doc = decode(bytes)) => encode(project(doc, tree, including))
 }
 
 function project (doc: Doc, tree: Tree, including: boolean): Doc {

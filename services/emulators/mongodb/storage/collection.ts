@@ -2,9 +2,8 @@ import type { StatementSync } from 'node:sqlite'
 import type { UUID } from 'bson'
 import { decode, encode } from '../bson/encoding.ts'
 import type { Doc } from '../bson/values.ts'
-import { multikey } from './database.ts'
 import type { Database } from './database.ts'
-import { Index, describeIndex, duplicateKey } from './indexes.ts'
+import { Index, describeIndex, duplicateKey, storedArrays } from './indexes.ts'
 import type { IndexSpec } from './indexes.ts'
 
 /** An entry of an index with its document. The key is empty in a walk without an index. */
@@ -214,13 +213,13 @@ export class Collection {
     }
   }
 
-  /** Records that an index has met an array, which changes how it may be used. */
-  #noteArray (index: Index): () => void {
-    return () => {
-      if (index.multikey) return
-      index.multikey = true
-      this.database.undo.push(() => { index.multikey = false })
-      this.#sql('UPDATE indexes SET arrays = ? WHERE id = ?').run(multikey, index.id)
+  /** Records that a part of an index has met an array, which changes how the index may be used. */
+  #noteArray (index: Index): (part: number) => void {
+    return (part) => {
+      if (index.arrays.has(part)) return
+      index.arrays.add(part)
+      this.database.undo.push(() => { index.arrays.delete(part) })
+      this.#sql('UPDATE indexes SET arrays = ? WHERE id = ?').run(storedArrays(index.arrays), index.id)
     }
   }
 }

@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { UUID } from 'bson'
 import { decode, encode } from '../bson/encoding.ts'
 import { Collection } from './collection.ts'
-import { Index, idSpec, parseSpec } from './indexes.ts'
+import { Index, idSpec, parseArrays, parseSpec } from './indexes.ts'
 
 // exclusive locking keeps the WAL index in memory: no -shm file and no lock calls
 const settings = `PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;
@@ -14,9 +14,6 @@ const tables = `
     (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, uuid TEXT NOT NULL, options BLOB NOT NULL);
   CREATE TABLE IF NOT EXISTS indexes
     (id INTEGER PRIMARY KEY, collection INTEGER NOT NULL, spec BLOB NOT NULL, arrays TEXT NOT NULL)`
-
-/** The column `arrays` of an index that has met an array; earlier versions wrote where it was. */
-export const multikey = '[[0]]'
 
 /** Makes a file that only its owner may read, before SQLite would make it otherwise. */
 export function touch (file: string): void {
@@ -69,7 +66,7 @@ export class Database {
       .all(collection)
     return (rows as unknown as Array<[number, Uint8Array, string]>).flatMap(([id, stored, arrays]) => {
       const spec = parseSpec(decode(stored))
-      if (spec !== undefined) return [new Index(id, spec, /\d/.test(arrays))]
+      if (spec !== undefined) return [new Index(id, spec, parseArrays(arrays, spec))]
       this.sqlite.exec(`DROP TABLE x${id}; DELETE FROM indexes WHERE id = ${id}`)
       return []
     })

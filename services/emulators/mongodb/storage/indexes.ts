@@ -30,26 +30,43 @@ export const idSpec: IndexSpec = {
   name: '_id_', parts: keyParts({ _id: 1 }), unique: false, seconds: undefined
 }
 
+/** The column `arrays` of an index some of whose parts have met an array. */
+export function storedArrays (arrays: Set<number>): string {
+  return JSON.stringify({ parts: [...arrays] })
+}
+
+/** The parts of an index that have met an array. Earlier versions did not say which: then it may be any. */
+export function parseArrays (stored: string, { parts }: IndexSpec): Set<number> {
+  if (!/\d/.test(stored)) return new Set()
+  const known = JSON.parse(stored) as { parts?: number[] }
+  return new Set(known.parts ?? parts.keys())
+}
+
 /** An index. Its entries are (key, rid); those of `_id` are in the table of the documents. */
 export class Index {
   readonly id: number
   readonly spec: IndexSpec
   readonly name: string
   readonly parts: KeyPart[]
-  /** Whether it has ever met an array, of which each element has a key. */
-  multikey: boolean
+  /** The parts that have ever met an array, of which each element has a key. */
+  readonly arrays: Set<number>
 
   /** The id 0 is that of the index on `_id`. */
-  constructor (id: number, spec: IndexSpec, multikey = false) {
+  constructor (id: number, spec: IndexSpec, arrays = new Set<number>()) {
     this.id = id
     this.spec = spec
     this.name = spec.name
     this.parts = spec.parts
-    this.multikey = multikey
+    this.arrays = arrays
   }
 
   get isId (): boolean {
     return this.id === 0
+  }
+
+  /** Whether a document may have several entries. */
+  get multikey (): boolean {
+    return this.arrays.size > 0
   }
 
   get unique (): boolean {
@@ -61,7 +78,7 @@ export class Index {
     return Object.fromEntries(this.parts.map(({ path, direction }) => [path, direction]))
   }
 
-  keys (doc: Doc, onArray?: () => void): Buffer[] {
+  keys (doc: Doc, onArray?: (part: number) => void): Buffer[] {
     return this.isId ? [keyOf(doc._id)] : documentKeys(doc, this.parts, onArray)
   }
 }

@@ -16,6 +16,40 @@ test('the pipelines with which drivers count answer as the manual says', async (
   t.equal(await collection.countDocuments({}, { skip: 1, limit: 2 }), 2)
 })
 
+test('a pipeline finds, sorts and keeps the elements of an array that meet a condition', async (t) => {
+  const { collection, database } = await start(t)
+  const large = 'x'.repeat(3000)
+  await collection.insertMany([
+    { n: 1, large, l: [{ a: 'x', b: { c: 1 } }, { a: 'y' }, { b: [{ c: 'x' }, { c: 'z' }] }, 'x', null] },
+    { n: 2, large, l: [{ a: 'z', other: 'x' }] },
+    { n: 3, large, l: [] },
+    { n: 4, large }
+  ])
+  const run = (cond: unknown) => collection.aggregate([
+    { $match: {} }, { $sort: { n: -1 } }, { $skip: 0 }, { $limit: 9 },
+    { $project: { n: 1, l: { $filter: { input: '$l', cond } } } }
+  ]).toArray()
+  const kept = async (cond: unknown) => (await run(cond)).map(({ n, l }) => [n, l])
+  const only = (...elements: unknown[]) => [[4, null], [3, []], [2, []], [1, elements]]
+  const x = { $literal: 'x' }
+  t.same(await kept({ $eq: ['$$this.a', x] }), only({ a: 'x', b: { c: 1 } }))
+  t.same(await kept({ $eq: ['$$this', 'x'] }), only('x'))
+  t.same(await kept({ $eq: ['$$this.b.c', 1] }), only({ a: 'x', b: { c: 1 } }), 'a double equals an int')
+  t.same(await kept({ $in: [x, { $ifNull: ['$$this.b.c', []] }] }).catch(() => 'refused'), 'refused',
+    'not every b.c is an array')
+  const inArray = { $in: ['$$this.a', ['y', 'x']] }
+  t.same(await kept(inArray), only({ a: 'x', b: { c: 1 } }, { a: 'y' }))
+  t.same(await kept({ $or: [{ $eq: ['$$this.a', 'y'] }, { $eq: ['$$this.b', { $literal: { c: 1 } }] }] }),
+    only({ a: 'x', b: { c: 1 } }, { a: 'y' }))
+  t.same(await kept({ $and: [{ $eq: ['$$this.a', 'x'] }, { $eq: ['$$this.b.c', 2] }] }), only())
+  t.same(await kept({ $eq: ['$$this.a', { $literal: null }] }), only(), 'a missing field is not null')
+  const paged = collection.aggregate([{ $sort: { n: 1 } }, { $project: { n: 1 } }], { batchSize: 2 })
+  t.match(await paged.next(), { n: 1, large: undefined })
+  t.equal(database.cursors, 1)
+  t.same((await paged.toArray()).map(({ n }) => n), [2, 3, 4])
+  t.equal(database.cursors, 0)
+})
+
 test('a malformed pipeline is refused with the code of the server', async (t) => {
   const { collection, db } = await start(t)
   await collection.insertOne({ a: 1 })

@@ -153,6 +153,27 @@ test('explain tells an index scan from a collection scan, and what it walked', a
   )
 })
 
+test('an index with an array in one part orders by another', async (t) => {
+  const { collection } = await start(t)
+  await collection.createIndex({ 'c.d': 1, at: 1 })
+  await collection.insertMany(Array.from({ length: 200 }, (_, i) => (
+    { at: (i * 7) % 200, c: [{ d: i % 2 }, { d: 5 }] }
+  )))
+  const search = (sort: Record<string, 1 | -1>) =>
+    collection.find({ 'c.d': 1, at: { $gte: 50, $lt: 150 } }).sort(sort).limit(10)
+  const explained = await search({ at: -1 }).explain()
+  t.match(explained.queryPlanner.winningPlan, { stage: 'LIMIT', inputStage: { stage: 'FETCH' } })
+  t.match(explained.executionStats, { totalKeysExamined: 10, totalDocsExamined: 10 })
+  const found = await search({ at: -1 }).toArray()
+  t.same(found.map(({ at }) => at), Array.from({ length: 10 }, (_, i) => 149 - 2 * i))
+  // By its lowest element, which is not the one in the bounds
+  const byArray = await collection.find({ 'c.d': 5 }).sort({ 'c.d': 1, at: 1 }).explain()
+  t.equal(byArray.queryPlanner.winningPlan.stage, 'SORT')
+  await collection.insertOne({ at: [1, 2], c: { d: 9 } })
+  const parallel = await search({ at: -1 }).explain()
+  t.equal(parallel.queryPlanner.winningPlan.stage, 'SORT', 'both parts have met arrays')
+})
+
 test('the way that walks fewer entries is taken', async (t) => {
   const { collection } = await start(t)
   await collection.createIndex({ name: 1, _id: 1 })
@@ -225,7 +246,7 @@ test('random filters and sorts are answered alike with indexes and without', asy
   const indexed = db.collection('indexed')
   for (const key of [
     { a: 1 }, { b: -1, a: 1 }, { a: 1, b: 1, _id: 1 }, { 'c.d': 1 }, { 'c.d': 1, 'c.e': -1 },
-    { b: 1, 'c.e': 1 }
+    { b: 1, 'c.e': 1 }, { 'c.d': 1, b: 1, _id: 1 }, { a: 1, 'c.e': 1, _id: 1 }
   ] as Array<Record<string, 1 | -1>>) await indexed.createIndex(key)
   await indexed.createIndex({ b: 1, _id: -1 })
   const scalar = (): unknown => random(
@@ -237,7 +258,9 @@ test('random filters and sorts are answered alike with indexes and without', asy
     _id: i as never,
     ...(next() < 0.8 ? { a: scalar() } : {}),
     ...(next() < 0.8 ? { b: noArray() } : {}),
-    ...(next() < 0.5 ? { c: random([pair(), [pair(), { d: noArray() }], [], 5]) } : {})
+    ...(next() < 0.5 ? { c: random([pair(), [pair(), { d: noArray() }], [], 5]) } : {}),
+    // Large documents are decoded in part
+    ...(next() < 0.3 ? { large: 'x'.repeat(3000) } : {})
   }))
   // parallel arrays have no place in a compound index
   const fit = docs.filter(({ a, c }: Document) => !(Array.isArray(a) && Array.isArray(c)))
@@ -267,7 +290,8 @@ test('random filters and sorts are answered alike with indexes and without', asy
     const sort = random<Record<string, 1 | -1>>(
       [
         { _id: 1 }, { a: 1, _id: 1 }, { a: -1, _id: -1 }, { b: 1, a: -1, _id: 1 }, { b: -1, a: 1, _id: 1 },
-        { b: 1, _id: -1 }, { 'c.d': 1, _id: 1 }, { 'c.d': 1, 'c.e': -1, _id: 1 }, { 'c.e': -1, _id: 1 }
+        { b: 1, _id: -1 }, { b: 1, _id: 1 }, { b: -1, _id: -1 },
+        { 'c.d': 1, _id: 1 }, { 'c.d': 1, 'c.e': -1, _id: 1 }, { 'c.e': -1, _id: 1 }
       ]
     )
     const limit = random([0, 0, 1, 5])
