@@ -3,29 +3,39 @@ import type { Database } from '#common/database.ts'
 import { BLOCKS, type Block } from './register.ts'
 
 const MAX_ATTEMPTS = 1_000
-const BATCH_BLOCKS = 20
+/** The ids in one query. */
+const MAX_IDS = 200
 
 /**
- * The attempts of the process `replica`, recorded at or after `from`, without a record of their outcome:
- * neither a failure or success nor what was disclosed afterwards. Oldest first, 1,000 at the most.
+ * The attempts under the id `replica` of a process without a record of their outcome: neither a failure or
+ * success nor what was disclosed afterwards. Oldest first, 1,000 at the most.
  *
- * Reads all blocks since `from`, as the outcome of an attempt is in a later one.
+ * They are found by ids alone. The records of several replicas have dates of several clocks.
  *
  * @throws {DatabaseUnavailable}
  */
-export async function attemptsWithoutOutcome (database: Database, replica: string, from: Date) {
-  const open = await database.run(async () => {
-    const attempts = new Map<string, StoredRecord>()
-    const settled = new Set<string>()
-    const cursor = database.collection<Block>(BLOCKS).find({ to: { $gte: from } }).batchSize(BATCH_BLOCKS)
-    for await (const { records } of cursor) {
-      for (const record of records) {
-        if (record.attemptOf && (record.outcome || record.disclosed)) settled.add(record.attemptOf)
-        if (record.replica === replica && record.createdDate >= from) attempts.set(record.id, record)
-      }
-    }
-    return [...attempts.values()].filter(({ id }) => !settled.has(id))
-  })
+export async function attemptsWithoutOutcome (database: Database, replica: string) {
+  const records = { $filter: { input: '$records', cond: { $eq: ['$$this.replica', replica] } } }
+  const pipeline = [{ $match: { 'records.replica': replica } }, { $project: { records } }]
+  const blocks = await database.run(() =>
+    database.collection(BLOCKS).aggregate<Pick<Block, 'records'>>(pipeline).toArray())
+  const attempts = new Map(blocks.flatMap(({ records }) => records).map((record) => [record.id, record]))
+  const ids = [...attempts.keys()]
+  for (let first = 0; first < ids.length; first += MAX_IDS) {
+    for (const id of await settled(database, ids.slice(first, first + MAX_IDS))) attempts.delete(id)
+  }
+  const open = [...attempts.values()]
   open.sort((a, b) => a.createdDate.getTime() - b.createdDate.getTime() || (a.id < b.id ? -1 : 1))
   return { attempts: open.slice(0, MAX_ATTEMPTS), more: open.length > MAX_ATTEMPTS }
+}
+
+type Outcome = Pick<StoredRecord, 'attemptOf' | 'outcome' | 'disclosed'>
+
+/** Those of `ids` of attempts that have an outcome. */
+async function settled (database: Database, ids: string[]) {
+  const projection = { 'records.attemptOf': 1, 'records.outcome': 1, 'records.disclosed': 1 }
+  const blocks = await database.run(() => database.collection(BLOCKS)
+    .find<{ records: Outcome[] }>({ 'records.attemptOf': { $in: ids } }, { projection }).toArray())
+  return blocks.flatMap(({ records }) => records)
+    .flatMap(({ attemptOf, outcome, disclosed }) => attemptOf && (outcome || disclosed) ? [attemptOf] : [])
 }

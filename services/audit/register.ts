@@ -28,6 +28,9 @@ export const registerIndexes: Index[] = [
   { collection: BLOCKS, key: { from: 1, _id: 1 } },
   { collection: BLOCKS, key: { to: 1, _id: 1 } },
   { collection: BLOCKS, key: { 'records.id': 1 } },
+  // For `attemptsWithoutOutcome`
+  { collection: BLOCKS, key: { 'records.replica': 1 } },
+  { collection: BLOCKS, key: { 'records.attemptOf': 1 } },
   ...queryFields.map((field) => ({ collection: BLOCKS, key: { [`records.${field}`]: 1, to: 1 } as const }))
 ]
 

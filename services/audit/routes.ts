@@ -26,7 +26,7 @@ export const recordRoutes: FastifyPluginAsyncTypebox<{ register: Register }> = a
   app.post('/audit/attempts', {
     schema: { hide: true, body: AttemptsQuery } as { body: typeof AttemptsQuery },
     serializerCompiler: () => JSON.stringify
-  }, ({ body: { replica, from } }) => attemptsWithoutOutcome(app.database, replica, new Date(from)))
+  }, ({ body: { replica } }) => attemptsWithoutOutcome(app.database, replica))
 }
 
 /** @throws {InvalidRequest} the purpose and its reason do not go together */

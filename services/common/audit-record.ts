@@ -29,7 +29,7 @@ export const AuditRecord = Type.Object({
   )),
   outcome: Type.Optional(Type.Enum(['success', 'failure'], { type: 'string' })),
   attemptOf: Type.Optional(Type.String({ format: 'uuid' })),
-  /** The process that writes after this attempt is recorded. Only attempts have it. */
+  /** The id under which a process writes after this attempt is recorded. Only attempts have it. */
   replica: Type.Optional(Type.String({ format: 'uuid' })),
   /** The process of the attempt ended before it could record the outcome, so another one found it. */
   reconciled: Type.Optional(Type.Literal(true)),
@@ -58,8 +58,7 @@ export interface StoredRecord extends Omit<AuditRecord, 'id' | 'createdDate'> {
 
 /** What the patient service asks after one of its processes has ended. */
 export const AttemptsQuery = Type.Object({
-  replica: Type.String({ format: 'uuid' }),
-  from: Type.String({ format: 'date-time' })
+  replica: Type.String({ format: 'uuid' })
 }, { additionalProperties: false })
 
 /** Attempts of which no record says whether they succeeded, oldest first. */

@@ -83,7 +83,7 @@ export async function buildApp (config: Config, { logStream, onRoute }: BuildOpt
 
   const replicas = new Replicas(app.database)
   const beatMs = config.HEARTBEAT_SECONDS * 1_000
-  const heartbeat = new Heartbeat(replicas, audit, app.log, beatMs)
+  const heartbeat = new Heartbeat(replicas, app.log, beatMs)
   // After the failures that wait for the audit service, whose hook is added later, and before the database
   app.addHook('onClose', () => heartbeat.close())
   const find = (attempt: AttemptToFind) => findOutcome(stores, attempt)

@@ -58,8 +58,6 @@ export class AuditClient {
   #hostKey: Secret<string>
   #log: FastifyBaseLogger
   #lastStored = -Infinity
-  #date: number | undefined
-  #dateHeader: unknown
 
   constructor (url: string, hostKey: Secret<string>, log: FastifyBaseLogger) {
     this.#pool = openPool(url, { target: 'audit', route: (path) => path }, {
@@ -105,24 +103,16 @@ export class AuditClient {
   }
 
   /**
-   * Asks for the attempts of the process `replica` at or after `from` that have no outcome, within `ms`.
+   * Asks for the attempts under the id `replica` that have no outcome, within `ms`.
    *
    * @throws {AuditUnavailable}
    */
-  async attempts (replica: string, from: Date, ms: number): Promise<Attempts> {
-    const body = JSON.stringify({ replica, from: from.toISOString() })
+  async attempts (replica: string, ms: number): Promise<Attempts> {
+    const body = JSON.stringify({ replica })
     const headers = { 'content-type': 'application/json' }
     const { statusCode, text } = await this.#post(ATTEMPTS_PATH, headers, body, ms)
     if (statusCode !== 200) throw new AuditUnavailable()
     return JSON.parse(text)
-  }
-
-  /**
-   * A time on the clock of the audit service that it has certainly reached, so that later records have later
-   * dates; undefined before its first response.
-   */
-  get date () {
-    return this.#date === undefined ? undefined : new Date(this.#date)
   }
 
   /** Whether the audit service may be scaled to zero, so that a call has to wait for its start. */
@@ -187,23 +177,14 @@ export class AuditClient {
     const abort = () => reject(signal.reason)
     signal.addEventListener('abort', abort, { once: true })
     this.#pool.request(options)
-      .then(async ({ statusCode, headers, body }) => {
+      .then(async ({ statusCode, body }) => {
         const text = statusCode === 200 ? await body.text() : ''
         await body.dump()
-        this.#noteDate(headers.date)
         resolve({ statusCode, text })
       })
       .catch(reject)
       .finally(() => signal.removeEventListener('abort', abort))
     return promise
-  }
-
-  /** The header has whole seconds, so most responses have that of the one before. */
-  #noteDate (header: unknown) {
-    if (header === this.#dateHeader) return
-    this.#dateHeader = header
-    const date = Date.parse(String(header))
-    if (date > (this.#date ?? 0)) this.#date = date
   }
 }
 

@@ -1,53 +1,60 @@
 import { randomUUID } from 'node:crypto'
 import type { FastifyBaseLogger } from 'fastify'
 import { runInOperations } from '#common/telemetry/operation.ts'
-import type { AuditClient } from '../audit-client.ts'
 import type { Replicas } from '../repositories/replicas.ts'
-
-/** Above the difference between the clocks of replicas of the audit service. */
-const CLOCKS_MS = 10_000
-/** The same, for the clocks of both services: only used before the first response of the audit service. */
-const OTHER_CLOCKS_MS = 10 * 60_000
 
 /** A write from before its record until its outcome is known and, if it failed, recorded. */
 export interface Attempt {
-  /** The id of the process, which the record carries. */
+  /** The id under which the process writes, which the record carries. */
   replica: string
-  /** Its record has this date of the register, or a later one. */
+  /** By the clock of this process. */
   since: Date
+}
+
+/** The time in which a process writes under one id. */
+class Term {
+  readonly id = randomUUID()
+  readonly open = new Set<Attempt>()
+  /** Until when no other process takes it over (`performance.now`). */
+  heldUntil = -Infinity
+  beats = 0
+  isUsed = false
+
+  get isHeld () {
+    return performance.now() < this.heldUntil
+  }
 }
 
 /**
  * Shows other processes that this one runs, by a document that changes every `beatMs` from the first write.
  *
- * The document has the date since when attempts may have no outcome yet. When it changes no longer, one of
- * the others finds their outcomes (`Reconciler`). By then this process writes no more under its id: twice
- * `beatMs` after the last change it takes a new one, and others take the old one over only later.
+ * When it changes no longer, one of the others finds the outcomes of the attempts that carry its id
+ * (`Reconciler`). By then this process writes no more under the id: twice `beatMs` after the last change it
+ * takes a new one, and others take the old one over only later.
+ *
+ * After each beat, later attempts carry a new id, and the old one goes once all of its attempts have their
+ * outcome. So others have few attempts to look at, and no clock says which.
  */
 export class Heartbeat {
   #replicas: Replicas
-  #audit: Pick<AuditClient, 'date'>
   #log: FastifyBaseLogger
   #beatMs: number
-  #id = randomUUID()
-  #beats = 0
-  /** Until when no other process takes this one over (`performance.now`). */
-  #heldUntil = -Infinity
-  #open = new Set<Attempt>()
+  #current: Term | undefined
+  /** By their id, the current one included. */
+  #terms = new Map<string, Term>()
   #adding: Promise<void> | undefined
+  #beating: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
 
-  constructor (
-    replicas: Replicas, audit: Pick<AuditClient, 'date'>, log: FastifyBaseLogger, beatMs: number
-  ) {
+  constructor (replicas: Replicas, log: FastifyBaseLogger, beatMs: number) {
     this.#replicas = replicas
-    this.#audit = audit
     this.#log = log
     this.#beatMs = beatMs
   }
 
-  get id () {
-    return this.#id
+  /** Whether this process writes under an id, or has attempts there whose outcome is not known. */
+  has (id: string) {
+    return this.#terms.has(id)
   }
 
   /**
@@ -56,16 +63,13 @@ export class Heartbeat {
    * @throws {DatabaseUnavailable} nothing may be written, as no other process would find its outcome
    */
   begin (): Attempt | Promise<Attempt> {
-    if (performance.now() < this.#heldUntil) return this.#beginNow()
-    // Neither this nor the beats that follow are a part of the request that happens to be first
-    const add = () => this.#add().finally(() => { this.#adding = undefined })
-    this.#adding ??= runInOperations([], add)
-    return this.#adding.then(() => this.#beginNow())
+    if (this.#current?.isHeld) return this.#beginIn(this.#current)
+    return this.#add().then(() => this.#beginIn(this.#current!))
   }
 
   /** To be called when the outcome is known, and the record of a failure is stored. */
   end (attempt: Attempt) {
-    this.#open.delete(attempt)
+    this.#terms.get(attempt.replica)?.open.delete(attempt)
   }
 
   /**
@@ -73,59 +77,76 @@ export class Heartbeat {
    * recorded: the other process may have looked before the write was done.
    */
   isHeld ({ replica }: Attempt) {
-    return replica === this.#id && performance.now() < this.#heldUntil
+    return this.#terms.get(replica)?.isHeld === true
   }
 
-  /** Leaves the document where attempts have no outcome, so that another process finds it. */
+  /** Leaves the documents where attempts have no outcome, so that another process finds them. */
   async close () {
     clearInterval(this.#timer)
-    if (this.#timer === undefined || this.#open.size > 0) return
-    await this.#replicas.remove(this.#id)
+    await this.#beating
+    const ended = [...this.#terms.values()].filter(({ open }) => open.size === 0)
+    await Promise.all(ended.map(({ id }) => this.#replicas.remove(id)))
       .catch((err) => this.#log.warn({ err }, 'heartbeat not removed, another process will do so'))
   }
 
-  #beginNow () {
-    const attempt = { replica: this.#id, since: this.#now() }
-    this.#open.add(attempt)
+  #beginIn (term: Term) {
+    const attempt = { replica: term.id, since: new Date() }
+    term.open.add(attempt)
+    term.isUsed = true
     return attempt
   }
 
-  async #add () {
-    clearInterval(this.#timer)
+  /** Begins a term. Neither this nor the beats are a part of the request that happens to be first. */
+  #add () {
+    this.#adding ??= runInOperations([], () => this.#addTerm())
+      .finally(() => { this.#adding = undefined })
+    return this.#adding
+  }
+
+  async #addTerm () {
+    const term = new Term()
     const sent = performance.now()
-    const id = randomUUID()
-    await this.#replicas.add(id, this.#from())
-    this.#id = id
-    this.#beats = 0
-    this.#heldUntil = sent + 2 * this.#beatMs
-    this.#timer = setInterval(() => this.#beat(), this.#beatMs).unref()
+    // Before it is stored, so that this process never takes itself for another
+    this.#terms.set(term.id, term)
+    try {
+      await this.#replicas.add(term.id)
+    } catch (error) {
+      // It may be stored all the same, which others find
+      this.#terms.delete(term.id)
+      throw error
+    }
+    term.heldUntil = sent + 2 * this.#beatMs
+    this.#current = term
+    this.#timer ??= setInterval(() => { this.#beating ??= this.#beat() }, this.#beatMs).unref()
   }
 
   async #beat () {
-    const [id, sent] = [this.#id, performance.now()]
     try {
-      const isHeld = await this.#replicas.beat(id, ++this.#beats, this.#from())
-      if (id !== this.#id) return
-      if (isHeld) this.#heldUntil = sent + 2 * this.#beatMs
-      else this.#lose()
+      const terms = [...this.#terms.values()]
+      const isOver = (term: Term) => term !== this.#current && term.open.size === 0
+      await Promise.all(terms.map((term) => isOver(term) ? this.#remove(term) : this.#show(term)))
+      if (this.#current?.isUsed) await this.#add()
     } catch (err) {
       this.#log.warn({ err }, 'no heartbeat, the next one is sent soon')
     }
+    this.#beating = undefined
   }
 
-  #lose () {
-    clearInterval(this.#timer)
-    this.#heldUntil = -Infinity
-    this.#log.warn({ replica: this.#id }, 'another process has taken this one for ended')
+  async #show (term: Term) {
+    const sent = performance.now()
+    const isHeld = await this.#replicas.beat(term.id, ++term.beats)
+    if (isHeld) term.heldUntil = sent + 2 * this.#beatMs
+    else if (term.heldUntil !== -Infinity) this.#lose(term)
   }
 
-  #now () {
-    return this.#audit.date ?? new Date(Date.now() - OTHER_CLOCKS_MS)
+  async #remove ({ id }: Term) {
+    await this.#replicas.remove(id)
+    this.#terms.delete(id)
   }
 
-  /** The oldest attempt is the first in the set. */
-  #from () {
-    const [oldest] = this.#open
-    return new Date((oldest?.since ?? this.#now()).getTime() - CLOCKS_MS)
+  #lose (term: Term) {
+    this.#terms.delete(term.id)
+    if (term === this.#current) this.#current = undefined
+    this.#log.warn({ replica: term.id }, 'another process has taken this one for ended')
   }
 }

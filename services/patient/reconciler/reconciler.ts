@@ -67,7 +67,7 @@ export class Reconciler {
     const ids = new Set(all.map(({ _id }) => _id))
     for (const id of this.#seen.keys()) if (!ids.has(id)) this.#seen.delete(id)
     for (const replica of all) {
-      if (replica._id === heartbeat.id || !this.#hasEnded(replica)) continue
+      if (heartbeat.has(replica._id) || !this.#hasEnded(replica)) continue
       this.#seen.delete(replica._id)
       if (await replicas.take(replica, this.#id)) await this.#takeOver(replica)
     }
@@ -98,9 +98,9 @@ export class Reconciler {
   }
 
   /** Records the outcomes of the oldest attempts. Whether there may be more. */
-  async #reconcile ({ _id, from }: Replica, counts: Record<Found, number>) {
+  async #reconcile ({ _id }: Replica, counts: Record<Found, number>) {
     const { audit, find } = this.#parts
-    const { attempts, more } = await audit.attempts(_id, from, CALL_MS)
+    const { attempts, more } = await audit.attempts(_id, CALL_MS)
     const requests = Object.values(Object.groupBy(attempts, requestOf))
     // The attempts of the last request may not all be among these
     if (more && requests.length > 1) requests.pop()

@@ -2,15 +2,16 @@ import type { Database } from '#common/database.ts'
 
 const REPLICAS = 'replicas'
 
-/** A process that writes to patients. It is stored before the first write, and removed at a clean end. */
+/**
+ * An id under which a process writes to patients. It is stored before the first write, and removed when all
+ * of its attempts have their outcome.
+ */
 export interface Replica {
   /** The id that its attempts carry. */
   _id: string
   _shardKey: string
   /** How often the process, or the one that took it over, has shown that it runs. */
   beats: number
-  /** A date of the audit register. All attempts before it have their outcome. */
-  from: Date
   /** The process that finds the outcomes of its attempts, once it has ended. */
   takenBy?: string
 }
@@ -27,16 +28,16 @@ export class Replicas {
     return this.#database.run(() => this.#collection.find({}).toArray())
   }
 
-  async add (replica: string, from: Date) {
-    const changes = { $set: { beats: 0, from } }
+  async add (replica: string) {
+    const changes = { $set: { beats: 0 } }
     await this.#database.run(() => this.#collection.updateOne(keyOf(replica), changes, { upsert: true }))
   }
 
   /** False if another process has taken the replica over, or removed it since. */
-  async beat (replica: string, beats: number, from: Date) {
+  async beat (replica: string, beats: number) {
     const own = { ...keyOf(replica), takenBy: { $exists: false } }
     const { matchedCount } = await this.#database.run(() =>
-      this.#collection.updateOne(own, { $set: { beats, from } }))
+      this.#collection.updateOne(own, { $set: { beats } }))
     return matchedCount === 1
   }
 

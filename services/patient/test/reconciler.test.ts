@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MongoClient, type Document } from 'mongodb'
 import t, { type Test } from 'tap'
@@ -250,14 +251,50 @@ t.test('of several processes that watch, one records each outcome', async (t) =>
   await Promise.all(traces.map(create))
   for (const trace of traces) t.notOk((await recordsOf(trace)).some(({ reconciled }) => reconciled))
   await killed.kill()
-  const [{ replica } = {}] = await recordsOf(traces[0]!)
-  await isReconciled(replica!)
+  for (const trace of traces) await isReconciled((await recordsOf(trace))[0]!.replica!)
   for (const trace of traces) {
     const [attempt, ...outcomes] = await recordsOf(trace)
     const found = outcomes.filter(({ reconciled }) => reconciled)
     t.ok(outcomes.length > 0 && found.length <= 1)
     for (const record of outcomes) t.match(record, { outcome: 'success', attemptOf: attempt!.id })
   }
+})
+
+t.test('attempts are found although the clocks of replicas of the register differ', async (t) => {
+  await watching(t)
+  const killed = await wired(t)
+  let isAhead = false
+  const stepClock = (_: unknown, response: ServerResponse) => {
+    if (isAhead) response.setHeader('date', new Date(Date.now() + 17 * 60_000).toUTCString())
+  }
+  register.app.server.prependListener('request', stepClock)
+  t.teardown(() => register.app.server.off('request', stepClock))
+  // The response of one replica, and then the record of another
+  for (isAhead of [true, false]) {
+    await killed.call('POST', '/patient', { body: ada, headers: caller, trace: newTrace() })
+  }
+  const trace = newTrace()
+  await killed.call('POST', '/patient', { body: ada, headers: caller, trace })
+  await killed.kill()
+  const [attempt] = await recordsOf(trace)
+  await isReconciled(attempt!.replica!)
+  t.match((await recordsOf(trace))[1], { outcome: 'success', reconciled: true, attemptOf: attempt!.id })
+})
+
+t.test('a process writes under one id for a short time, and leaves nothing of the old ones', async (t) => {
+  const running = await wired(t)
+  const write = async () => {
+    const trace = newTrace()
+    await running.call('POST', '/patient', { body: ada, headers: caller, trace })
+    return (await recordsOf(trace))[0]!.replica!
+  }
+  const first = await write()
+  await until(async () => await write() !== first)
+  await isReconciled(first)
+  await watching(t)
+  const records = (await register.blocks()).flatMap(({ records }) => records)
+  const attempts = records.filter(({ replica }) => replica === first).map(({ id }) => id)
+  t.notOk(records.some(({ attemptOf }) => attempts.includes(attemptOf!)), 'its successes are not recorded')
 })
 
 t.test('a process that runs or ends as it should is left alone', async (t) => {
