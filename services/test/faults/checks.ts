@@ -43,6 +43,7 @@ export function brokenPromises (stored: Stored, journal: Journal, stepped: boole
     ...contradictingRecords(stored),
     ...brokenSequence(stored),
     ...openAttempts(stored, journal),
+    ...openTransfers(stored),
     ...unrecordedRefusals(stored, journal)
   ]
 }
@@ -196,6 +197,11 @@ function openAttempts (stored: Stored, { known, succeeded }: Journal) {
   })
   return open.map(({ id, resource: { operation, type, id: subject } }) =>
     `(e) attempt ${id} to ${operation} ${type} ${subject} has no outcome`)
+}
+
+/** (e) Every move and merge is finished or given up. */
+function openTransfers ({ transfers }: Stored) {
+  return transfers.filter(({ open }) => open).map(({ _id }) => `(e) the move or merge ${_id} is not finished`)
 }
 
 /** (e) Every write that was refused has a record that says so. */

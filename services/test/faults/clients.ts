@@ -23,7 +23,8 @@ const WEIGHTS = {
   replaceTest: 8,
   patchTest: 4,
   removeTest: 3,
-  moveTest: 5
+  moveTest: 5,
+  race: 6
 }
 
 /** Searches are no writes, and creates are refused only while an earlier request may still do the same. */
@@ -112,6 +113,7 @@ export class Client {
     }
     if (operation === 'load') return await this.#load(patient)
     if (operation === 'replace' || operation === 'patch') return await this.#change(patient, operation)
+    if (operation === 'race') return await this.#race(patient)
     if (operation === 'search') return await this.#search()
     if (operation === 'refused') return await this.#beRefused(patient)
     if (operation === 'remove') return await this.#remove(patient)
@@ -166,9 +168,42 @@ export class Client {
     const headers: Headers = isOnce ? { 'idempotency-key': randomUUID() } : {}
     for (let attempt = 0; ; attempt++) {
       const answer = await this.#call(operation, 'POST', path, body, headers, attempt > 0 ? [409] : [])
+      if (answer?.status === 201 && isOnce) await this.#repeat(operation, path, body, headers, answer.body.id)
       if (answer?.status === 201 || !isOnce || attempt === 2) return answer
       await sleep(this.#random.between(...PAUSE_MS))
     }
+  }
+
+  /** Sends a create again, as a client that lost the response: through any replica, and two at once. */
+  async #repeat (operation: string, path: string, body: object, headers: Headers, id: string) {
+    if (this.#random.chance(0.5)) return
+    const repeats = [1, 2].map(() => this.#call(operation, 'POST', path, body, headers, [404, 409]))
+    for (const answer of await Promise.all(repeats)) {
+      if (answer?.status !== 201 || answer.body.id === id) continue
+      this.#journal.findings.push(`(a) a repeated ${operation} has created ${answer.body.id} beside ${id}`)
+    }
+  }
+
+  /** Two changes at once of the same version, of which one has to be refused. */
+  async #race (known: Known) {
+    const { tag } = known
+    if (tag === undefined) return
+    const changes = [this.#value(), this.#value()].map(async (value) => {
+      const body = patchOf(known, value)
+      const headers = { 'if-match': `"${tag}"` }
+      return { value, answer: await this.#call('race', 'PATCH', pathOf(known), body, headers, [412]) }
+    })
+    const raced = await Promise.all(changes)
+    const done = raced.filter(({ answer }) => answer?.status === 200)
+    if (done.length === 2) {
+      const tags = done.map(({ answer }) => tagOf(answer!)).join(' and ')
+      this.#journal.findings.push(`(a) version ${tag} of ${known.id} was replaced by both ${tags}`)
+    }
+    known.tag = undefined
+    // One that is done leaves nothing to the other, whatever became of it
+    const [first] = done
+    if (first) return known.acknowledged(first.value, tagOf(first.answer!))
+    for (const { value, answer } of raced) if (!isRefused(answer)) known.unanswered(value, true)
   }
 
   async #load (known: Known) {

@@ -7,7 +7,7 @@ import { makeLocalDir } from '../system.ts'
 import { brokenPromises, readStored, remarks } from './checks.ts'
 import { Client, Journal } from './clients.ts'
 import { faketime } from './clock.ts'
-import { drawSchedule, steppedClocks, type Fault } from './schedule.ts'
+import { drawSchedule, PROCESSES, steppedClocks, type Fault, type ServiceName } from './schedule.ts'
 import { FaultySystem } from './system.ts'
 
 // One run with the faults of one seed, in a process of its own:
@@ -19,6 +19,8 @@ const RECOVERY_MS = 60_000
 const SETTLED_MS = Number(process.env.FAULT_SETTLED_SECONDS ?? 75) * 1_000
 const VERIFY_MS = 60_000
 const LISTED = 12
+/** What clients send arrives nowhere, and is lost in the end. */
+const HELD = { kind: 'half-open', direction: 'requests', half: false, delay: 0, late: false } as const
 
 export interface Result {
   seed: number
@@ -94,6 +96,15 @@ async function inject () {
 async function begin (fault: Fault) {
   switch (fault.kind) {
     case 'kill': return signal(system.pid(fault.process), 'SIGKILL')
+    case 'kill all': return killAll(fault.service)
+    case 'lost store': {
+      const link = `${fault.service} to its database` as const
+      const end = system.links.get(link)!.fail({ ...HELD, link })
+      await sleep(fault.ms)
+      killAll(fault.service)
+      return end()
+    }
+    case 'fence': return await system.endChains()
     case 'stop': {
       const pid = system.pid(fault.process)
       signal(pid, 'SIGSTOP')
@@ -122,6 +133,10 @@ async function begin (fault: Fault) {
       return end()
     }
   }
+}
+
+function killAll (service: ServiceName) {
+  for (const name of PROCESSES) if (name.match(`^${service} \\d`)) signal(system.pid(name), 'SIGKILL')
 }
 
 function signal (pid: number | undefined, name: NodeJS.Signals) {

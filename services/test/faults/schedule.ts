@@ -13,6 +13,10 @@ export const LINKS = [
 ] as const
 export type LinkName = typeof LINKS[number]
 
+/** Services with several replicas. */
+export const SERVICES = ['patient', 'audit'] as const
+export type ServiceName = typeof SERVICES[number]
+
 export const DISKS = ['patient database', 'audit database'] as const
 export type DiskName = typeof DISKS[number]
 
@@ -41,7 +45,19 @@ export type Fault = { at: number, ms: number } & (
   | { kind: 'disk full', disk: DiskName }
   | { kind: 'clock', process: ProcessName, seconds: number }
   | { kind: 'rotate', secrets: string[] }
+  | { kind: typeof TARGETED[number], service: ServiceName }
 )
+
+/**
+ * Faults that show whether one promise holds, which those drawn at random meet too rarely.
+ * - `kill all`: every replica of a service is killed, so that others have to finish what they began.
+ * - `lost store`: a database gets nothing any more, and then the replicas that sent it are killed: what they
+ *   acknowledged meanwhile is lost.
+ * - `fence`: the chains of the register are ended, as by a replica that takes the others for stopped.
+ */
+const TARGETED = ['kill all', 'lost store', 'fence'] as const
+/** One of so many faults is of these, in turn. */
+const TARGETED_EVERY = 3
 
 const WEIGHTS = {
   kill: 30, stop: 20, cut: 12, slow: 8, 'half-open': 14, 'disk full': 6, clock: 10, rotate: 4
@@ -66,7 +82,10 @@ export function drawSchedule (seed: number, seconds: number): Fault[] {
   const weights = { ...WEIGHTS, clock: clocks.length > 0 ? WEIGHTS.clock : 0 }
   const faults: Fault[] = []
   for (let at = random.between(500, 2_000); at < (seconds - 2) * 1_000;) {
-    faults.push(drawFault(random, weights, clocks, at))
+    const turn = faults.length / TARGETED_EVERY
+    faults.push(Number.isInteger(turn)
+      ? drawTargeted(random, turn, at)
+      : drawFault(random, weights, clocks, at))
     at += drawPause(random)
   }
   return faults
@@ -76,6 +95,12 @@ export function drawSchedule (seed: number, seconds: number): Fault[] {
 function drawPause (random: Random) {
   if (random.chance(0.35)) return random.between(20, 400)
   return random.chance(0.25) ? random.between(3_000, 6_000) : random.between(400, 2_500)
+}
+
+function drawTargeted (random: Random, turn: number, at: number): Fault {
+  const kind = TARGETED[turn % TARGETED.length]!
+  const service = kind === 'kill all' ? random.pick(SERVICES) : 'audit'
+  return { at, ms: random.between(300, 1_500), kind, service }
 }
 
 function drawFault (random: Random, weights: typeof WEIGHTS, clocks: ProcessName[], at: number): Fault {
@@ -123,6 +148,10 @@ function what (fault: Fault) {
     case 'stop': return `SIGSTOP to ${fault.process}, SIGCONT ${duration.replace('for', 'after')}`
     case 'disk full': return `disk of ${fault.disk} full ${duration}`
     case 'clock': return `clock of ${fault.process} set to ${fault.seconds > 0 ? '+' : ''}${fault.seconds} s`
+    case 'kill all': return `SIGKILL to all replicas of ${fault.service}`
+    case 'lost store':
+      return `${fault.service} to its database: requests held back ${duration}, then SIGKILL to all replicas`
+    case 'fence': return 'all chains ended'
     case 'rotate': return `rotation of ${fault.secrets.join(', ')}`
   }
   const { kind, link, half, delay, direction, late } = fault

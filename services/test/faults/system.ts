@@ -5,7 +5,11 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { MongoClient } from 'mongodb'
+import type { Database } from '#common/database.ts'
 import { openKeyVault } from '#common/secrets/key-vault.ts'
+import { endChain, tailAfter } from '../../audit/chain.ts'
+import { LogStore } from '../../audit/log/store.ts'
 import { loadConfig } from '../../cli/system/config.ts'
 import { assume } from '../../cli/system/identity.ts'
 import { prepare } from '../../cli/system/prepare.ts'
@@ -136,6 +140,25 @@ export class FaultySystem {
     } catch (error) {
       const { stdout = '', stderr = '', code } = error as { stdout?: string, stderr?: string, code?: unknown }
       return `${file} ended with ${code}: ${stdout}${stderr}`
+    }
+  }
+
+  /** Ends the chains of the register that have blocks, as a replica does with those that seem to be idle. */
+  async endChains () {
+    const client = await new MongoClient(this.connection('audit')).connect()
+    try {
+      const db = client.db(this.databaseName('audit'))
+      const database = {
+        run: (operation: () => unknown) => operation(),
+        collection: (name: string) => db.collection(name)
+      } as unknown as Database
+      const store = new LogStore(database)
+      for (const { _id } of await store.openChains()) {
+        const last = await store.lastBlock(_id)
+        if (last && !last.end) await endChain(database, tailAfter(last))
+      }
+    } finally {
+      await client.close()
     }
   }
 

@@ -12,8 +12,18 @@ test('a seed has one schedule, of which a longer run begins with all', async (t)
 test('every kind of fault is drawn, and described on a line', async (t) => {
   const faults = seeds.flatMap((seed) => drawSchedule(seed, 60))
   const kinds = new Set(faults.map(({ kind }) => kind))
-  t.same([...kinds].sort(), ['clock', 'cut', 'disk full', 'half-open', 'kill', 'rotate', 'slow', 'stop'])
+  t.same([...kinds].sort(), [
+    'clock', 'cut', 'disk full', 'fence', 'half-open', 'kill', 'kill all', 'lost store', 'rotate', 'slow',
+    'stop'
+  ])
   t.same(faults.map(describeFault).filter((line) => !/^ *\d+\.\d\d s {2}\S.*$/.test(line)), [])
+})
+
+test('every run has each of the targeted faults', async (t) => {
+  for (const seed of seeds) {
+    const kinds = new Set(drawSchedule(seed, 60).map(({ kind }) => kind))
+    t.ok(kinds.has('kill all') && kinds.has('lost store') && kinds.has('fence'), `seed ${seed}`)
+  }
 })
 
 test('only clocks that a run prepares are changed', async (t) => {
