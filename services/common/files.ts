@@ -1,5 +1,5 @@
 import {
-  closeSync, fsyncSync, linkSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync
+  closeSync, fsyncSync, linkSync, mkdirSync, openSync, renameSync, rmSync, statSync, writeFileSync
 } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -54,11 +54,24 @@ export function createFile (file: string, content: string | Buffer) {
   syncDirectory(dirname(file))
 }
 
-/** Creates a directory and those above it, durably; does nothing where it is there. */
+/**
+ * Creates a directory and those above it, durably; does nothing where it is there.
+ *
+ * One by one: where one cannot be made, as in /proc, the option `recursive` of Node 26 never returns.
+ *
+ * @throws {Error} it cannot be made
+ */
 export function makeDirectory (path: string) {
-  const first = mkdirSync(path, { recursive: true, mode: 0o700 })
-  if (first === undefined) return
-  for (let made = path; made.length >= first.length; made = dirname(made)) syncDirectory(dirname(made))
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return
+  const above = dirname(path)
+  if (above !== path) makeDirectory(above)
+  try {
+    mkdirSync(path, { mode: 0o700 })
+  } catch (error) {
+    // Another process may have been faster
+    if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw error
+  }
+  syncDirectory(above)
 }
 
 /** Makes new names in a directory durable. */

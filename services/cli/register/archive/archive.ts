@@ -1,12 +1,12 @@
 import { randomBytes, randomUUIDv7 } from 'node:crypto'
-import { mkdir, readdir, rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import { userInfo } from 'node:os'
 import { join } from 'node:path'
 import { Binary, type Collection, type Db } from 'mongodb'
 import { blockHash, commitmentOf, NO_PREVIOUS } from '#common/transparency/commitment.ts'
 import type { Block } from '#common/transparency/documents.ts'
 import type { GetNode } from '#common/transparency/tree.ts'
-import { lockFile } from '#common/files.ts'
+import { lockFile, makeDirectory } from '#common/files.ts'
 import { StartError } from '../../system/state.ts'
 import { Findings } from '../verify/findings.ts'
 import { nodesOf } from '../verify/tiles.ts'
@@ -36,7 +36,7 @@ interface Options {
  */
 export async function archive (db: Db, { before, dir, onStep = () => {} }: Options) {
   const register = registerOf(db)
-  await mkdir(dir, { recursive: true, mode: 0o700 })
+  makeArchiveDirectory(dir)
   const lock = lockFile(join(dir, 'lock'))
   if (!lock) throw new StartError(`another archive is being written to ${dir}`)
   try {
@@ -52,6 +52,15 @@ export async function archive (db: Db, { before, dir, onStep = () => {} }: Optio
     }
   } finally {
     lock.close()
+  }
+}
+
+/** @throws {StartError} */
+function makeArchiveDirectory (dir: string) {
+  try {
+    makeDirectory(dir)
+  } catch (error) {
+    throw new StartError(`the directory ${dir} cannot be made (${(error as NodeJS.ErrnoException).code})`)
   }
 }
 

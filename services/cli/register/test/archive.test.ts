@@ -23,6 +23,16 @@ const witness = cosignerOf('example.org/witness', randomBytes(32))
 const { connection, db: { client } } = await mongo(t)
 const before = new Date(Date.now() - 3_600_000)
 
+t.test('a directory that cannot be made ends the command with one line', async (t) => {
+  const { db, dir } = await written(t)
+  await writeFile(join(dir, 'file'), '')
+  for (const wrong of ['/proc/x', '/proc/x/y', join(dir, 'file'), join(dir, 'file', 'below')]) {
+    await t.rejects(archive(db, { before, dir: wrong }), {
+      name: 'StartError', message: /^the directory .* cannot be made \(E[A-Z]+\)$/
+    })
+  }
+})
+
 /** A register whose records are a day old, and a directory for its archive. */
 async function written (t: Test) {
   const db = client.db(`test-${randomUUID()}`)
