@@ -102,14 +102,14 @@ export class Client {
     }
   }
 
-  async #do (operation: keyof typeof WEIGHTS) {
+  async #do (operation: keyof typeof WEIGHTS): Promise<unknown> {
     const patients = this.#patients.filter(({ retired }) => !retired)
     const tests = this.#tests.filter(({ retired }) => !retired)
-    if (patients.length === 0) return await this.#create()
+    if (patients.length === 0) return await this.create()
     const patient = this.#random.pick(patients)
     const other = this.#random.pick(patients)
     if (operation === 'create') {
-      return await (patients.length < MAX_PATIENTS ? this.#create() : this.#remove(patient))
+      return await (patients.length < MAX_PATIENTS ? this.create() : this.#remove(patient))
     }
     if (operation === 'load') return await this.#load(patient)
     if (operation === 'replace' || operation === 'patch') return await this.#change(patient, operation)
@@ -138,12 +138,14 @@ export class Client {
     return { firstName, lastName: this.#lastName, gender: 'female', dateOfBirth: '1915', postCode }
   }
 
-  async #create () {
+  /** Whether a patient is created. */
+  async create () {
     const value = this.#value()
     const name = `${this.#lastName}-${value}`
     const answer = await this.#createWith('create', '/patient', this.#details(name, value), name)
-    if (answer?.status !== 201) return
+    if (answer?.status !== 201) return false
     this.#add(this.#patients, new Known('patient', answer.body.id, name, value, tagOf(answer)))
+    return true
   }
 
   async #createTest (patient: Known) {

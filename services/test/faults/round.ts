@@ -59,17 +59,20 @@ process.exit()
 
 async function run (): Promise<Result> {
   const journal = new Journal()
+  const key = system.subscriptionKey
   const pool = new Pool(system.baseUrl, { connections: CLIENTS, headersTimeout: 0, bodyTimeout: 0 })
   const clients = Array.from({ length: CLIENTS }, (_, i) =>
-    new Client(i, seed, pool, system.subscriptionKey, journal, pace))
+    new Client(i, seed, pool, key, journal, pace))
   const load = { over: false }
   const running = Promise.all(clients.map((client) => client.run(() => load.over)))
   await inject()
   system.heal()
   load.over = true
   await running
+  const another = new Client(CLIENTS, seed, pool, key, journal, pace)
+  const isUp = await system.recovered(RECOVERY_MS) && await works(another)
+  const findings = isUp ? [] : ['the system has not recovered']
   await pool.destroy()
-  const findings = await system.recovered(RECOVERY_MS) ? [] : ['the system has not recovered']
   const healed = performance.now()
   const { broken, figures } = await settled(journal)
   notes.push(`settled ${Math.round(performance.now() - healed)} ms after the recovery`)
@@ -77,6 +80,16 @@ async function run (): Promise<Result> {
   const answers = Object.fromEntries([...journal.statuses].sort())
   const counts = { ...figures, disclosures: journal.disclosed.length, ends: system.ends, notes, answers }
   return { seed, findings: shortened(findings), figures: counts, skipped: [...skipped] }
+}
+
+/** Whether a client can create a patient again, within a minute. */
+async function works (client: Client) {
+  const deadline = performance.now() + RECOVERY_MS
+  while (!await client.create()) {
+    if (performance.now() > deadline) return false
+    await sleep(500)
+  }
+  return true
 }
 
 /** Injects the faults of the schedule at their times. */

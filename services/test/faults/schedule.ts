@@ -57,7 +57,7 @@ export type Fault = { at: number, ms: number } & (
  */
 const TARGETED = ['kill all', 'lost store', 'fence'] as const
 /** One of so many faults is of these, in turn. */
-const TARGETED_EVERY = 3
+const TARGETED_EVERY = 4
 
 const WEIGHTS = {
   kill: 30, stop: 20, cut: 12, slow: 8, 'half-open': 14, 'disk full': 6, clock: 10, rotate: 4
