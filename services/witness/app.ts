@@ -28,7 +28,9 @@ export async function buildApp (config: Config, { logStream, store = storeOf(con
   const seed = (value: string) => cosignerOf(config.WITNESS_NAME, Buffer.from(value, 'base64url'))
   const key = app.secrets.open('witness-key', seed)
   const cosigners = () => key.validVersions().map(({ value }) => value)
-  const witness = new Witness({ store, logs: config.logs, cosigners, log: app.log })
+  const witness = new Witness({
+    store, logs: config.logs, firstSize: config.FIRST_SIZE, cosigners, log: app.log
+  })
 
   app.register(health, { ready: () => app.secrets.loaded })
   app.register(async (guarded) => {

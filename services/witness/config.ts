@@ -20,6 +20,11 @@ const Settings = Type.Object({
   WITNESS_NAME: Type.String({ default: WITNESS_NAME, pattern: '^[^\\s+]{1,255}$' }),
   /** The public keys of the logs, separated by white space; of the keys of one log, the oldest is first. */
   LOGS: Type.String({ minLength: 1 }),
+  /**
+   * The largest tree with which a log may begin of which nothing is stored: somebody may have deleted the
+   * state of a larger one.
+   */
+  FIRST_SIZE: Type.Integer({ default: 10_000, minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
   /** The directory of the state and the checkpoints, or the URL of a storage account. */
   STORE_DIR: Type.Optional(Type.String({ minLength: 1 })),
   STORE_URL: Type.Optional(Type.String({ format: 'https-url' })),

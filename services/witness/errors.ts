@@ -5,6 +5,9 @@ export const SubmissionTooLarge = createError('SUBMISSION_TOO_LARGE', 'The body 
 export const UnknownLog = createError('UNKNOWN_LOG', 'The witness does not know this log', 404)
 export const UntrustedSignature =
   createError('UNTRUSTED_SIGNATURE', 'No signature by a trusted key of the log', 403, Error, false)
+export const NothingStored = createError(
+  'NOTHING_STORED', 'The store has nothing of this log, and FIRST_SIZE is smaller than the tree', 404
+)
 export const InconsistentCheckpoint = createError(
   'INCONSISTENT_CHECKPOINT', 'The proof does not show that the tree extends the one before', 422
 )

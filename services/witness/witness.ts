@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import { parseCheckpoint } from '#common/transparency/checkpoints.ts'
+import { parseCheckpoint, type Checkpoint } from '#common/transparency/checkpoints.ts'
 import {
   formatNote, NoteError, parseNote, parseVerifierKey, verifiedSignatures, type Note, type Signer,
   type VerifierKey
@@ -8,7 +8,8 @@ import { EMPTY_ROOT, isConsistent } from '#common/transparency/tree.ts'
 import { KeysUnavailable } from '#common/http/problems.ts'
 import { recordMetric } from '#common/telemetry/metrics.ts'
 import {
-  InconsistentCheckpoint, KeptAnother, SizeConflict, StateChanged, TooManyKeys, UnknownLog, UntrustedSignature
+  InconsistentCheckpoint, KeptAnother, NothingStored, SizeConflict, StateChanged, TooManyKeys, UnknownLog,
+  UntrustedSignature
 } from './errors.ts'
 import { type LogState, type Store } from './stores/store.ts'
 import { parseSubmission, parseSuccession, type Submission } from './submission.ts'
@@ -21,6 +22,8 @@ interface WitnessOptions {
   store: Store
   /** The keys of each log that are trusted at first, the oldest first. */
   logs: VerifierKey[]
+  /** The largest tree with which a log may begin of which nothing is stored. */
+  firstSize: number
   /** The valid keys of the witness, newest first. */
   cosigners: () => Signer[]
   log: FastifyBaseLogger
@@ -51,6 +54,7 @@ export class Witness {
    * @returns the cosignatures, a line each
    * @throws {SizeConflict} the old size is not that of the latest checkpoint, or the tree is another one
    * @throws {InvalidSubmission | UnknownLog | UntrustedSignature | InconsistentCheckpoint | StoreUnavailable}
+   * @throws {NothingStored} the log may have been witnessed before
    */
   async addCheckpoint (body: string) {
     // A cosignature says that at this time no larger tree was known, which may change from here on
@@ -59,6 +63,7 @@ export class Witness {
     const { state, version } = await this.#read(submission.checkpoint.origin)
     const checkpoint = signedByLog(submission.note, state)
     this.#checkConsistency(submission, state, checkpoint)
+    if (state.checkpoint === '') this.#begin(submission.checkpoint)
     const cosigners = this.#options.cosigners()
     if (cosigners.length === 0) throw new KeysUnavailable()
     await this.#keep(state)
@@ -114,6 +119,15 @@ export class Witness {
     recordMetric('witness.inconsistent', 1)
     const isOther = checkpoint.size === old.size && !old.root.equals(checkpoint.root)
     throw isOther ? new SizeConflict(state.size) : new InconsistentCheckpoint()
+  }
+
+  /** The first checkpoint of a log: there is nothing that it would have to extend. */
+  #begin ({ origin, size }: Checkpoint) {
+    const { firstSize, log } = this.#options
+    recordMetric('witness.began', 1)
+    if (size <= firstSize) return log.warn({ origin, size }, 'nothing is stored of this log, it begins now')
+    log.error({ origin, size, firstSize }, 'nothing is stored of this log, whose tree is too large to begin')
+    throw new NothingStored()
   }
 
   /** Keeps the checkpoint of the state; a crash may have prevented that. */

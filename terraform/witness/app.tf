@@ -136,6 +136,7 @@ locals {
     ALLOWED_CALLERS                       = length(var.allowed_ranges) == 0 ? "0.0.0.0/0,::/0" : join(",", var.allowed_ranges)
     LOGS                                  = join(" ", var.logs)
     WITNESS_NAME                          = var.witness_name
+    FIRST_SIZE                            = tostring(var.first_size)
     STORE_URL                             = "https://${azurerm_storage_account.main.name}.blob.core.windows.net"
     STATE_CONTAINER                       = azurerm_storage_container.main["state"].name
     CHECKPOINT_CONTAINER                  = azurerm_storage_container.main["checkpoints"].name

@@ -57,6 +57,18 @@ variable "deployer_object_id" {
   }
 }
 
+variable "first_size" {
+  type        = number
+  description = "The largest tree with which a log may begin of which the witness has nothing stored. For a register that is in use already: the size of its log, after its operator has verified it."
+  default     = 10000
+  nullable    = false
+
+  validation {
+    condition     = var.first_size >= 0 && floor(var.first_size) == var.first_size
+    error_message = "first_size must be a whole number from 0."
+  }
+}
+
 variable "image" {
   type        = string
   description = "Image of the witness with its digest, such as <registry>/witness@sha256:<digest>."

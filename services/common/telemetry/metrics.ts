@@ -15,6 +15,7 @@ export const metricDefinitions = {
   /** How long the oldest record that a witness did not cosign is stored. */
   'audit.unwitnessed_age': { kind: 'gauge', unit: 's', dimensions: ['witness'] },
   'witness.cosigned': { kind: 'counter', unit: '{checkpoint}', dimensions: [] },
+  'witness.began': { kind: 'counter', unit: '{log}', dimensions: [] },
   'witness.inconsistent': { kind: 'counter', unit: '{checkpoint}', dimensions: [] },
   refused_calls: { kind: 'counter', unit: '{call}', dimensions: ['kind'] },
   'telemetry.lost': { kind: 'counter', unit: '{item}', dimensions: [] }

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { readdirSync } from 'node:fs'
+import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import pino from 'pino'
 import t, { test } from 'tap'
@@ -41,6 +41,32 @@ test('answers an old size that is not its own with its own', async (t) => {
     t.match(await add(await log.submission(old, size)), sizeConflict(10))
   }
   t.equal((await add(await log.submission(10, 20))).statusCode, 200)
+})
+
+test('begins anew only with a tree of the first size, and says so', async (t) => {
+  const log = testLog()
+  const STORE_DIR = t.testdir()
+  const settings = { STORE_DIR, FIRST_SIZE: '100' }
+  const first = await witness(t, [log.signer], { settings })
+  t.match(await first.add(await log.submission(0, 101)), { statusCode: 404, body: /NOTHING_STORED/ })
+  t.equal((await first.add(await log.submission(0, 100))).statusCode, 200)
+  t.equal((await first.add(await log.submission(100, 1_000))).statusCode, 200, 'later ones have any size')
+  t.match(first.logs(), '"msg":"nothing is stored of this log, it begins now"')
+  await first.app.close()
+
+  const restarted = await witness(t, [log.signer], { settings })
+  t.equal((await restarted.add(await log.submission(1_000, 1_000))).statusCode, 200)
+  t.notMatch(restarted.logs(), 'nothing is stored')
+  await restarted.app.close()
+
+  rmSync(STORE_DIR, { recursive: true })
+  const emptied = await witness(t, [log.signer], { settings })
+  t.match(await emptied.add(await log.submission(1_000, 1_000)), sizeConflict(0))
+  t.match(await emptied.add(await log.submission(0, 1_000)), { statusCode: 404, body: /NOTHING_STORED/ })
+  t.match(emptied.logs(), '"msg":"nothing is stored of this log, whose tree is too large to begin"')
+  await emptied.app.close()
+  const allowed = await witness(t, [log.signer], { settings: { STORE_DIR, FIRST_SIZE: '1000' } })
+  t.equal((await allowed.add(await log.submission(0, 1_000))).statusCode, 200)
 })
 
 test('refuses another tree, of the same size or larger, and logs it', async (t) => {
@@ -125,7 +151,8 @@ test('cosigns with every valid version of its key', async (t) => {
   const cosigners = [cosigner, cosignerOf(NAME, randomBytes(32))]
   const store = new FolderStore(t.testdir())
   const logs = [parseVerifierKey(log.signer.vkey)]
-  const one = new Witness({ store, logs, cosigners: () => cosigners, log: pino({ level: 'silent' }) })
+  const logger = pino({ level: 'silent' })
+  const one = new Witness({ store, logs, firstSize: 10, cosigners: () => cosigners, log: logger })
   t.strictSame(one.vkeys, cosigners.map(({ vkey }) => vkey))
   const note = parseNote(`${await log.note(10)}${await one.addCheckpoint(await log.submission(0, 10))}`)
   t.equal(verifiedSignatures(note, one.vkeys.map(parseVerifierKey)).length, 2)

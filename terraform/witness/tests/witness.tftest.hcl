@@ -89,7 +89,8 @@ run "invalid_variables_are_refused" {
     logs         = ["no key"]
     witness_key  = "short"
     witness_name = "a name"
+    first_size   = 0.5
   }
 
-  expect_failures = [var.image, var.logs, var.witness_key, var.witness_name]
+  expect_failures = [var.image, var.logs, var.witness_key, var.witness_name, var.first_size]
 }
