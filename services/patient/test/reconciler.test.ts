@@ -35,7 +35,7 @@ const wired = (t: Test) => patientProcess(t, { ...common, ...wire.settings })
 const watching = (t: Test) => patientProcess(t, { ...common, PATIENT_DB_CONNECTION: wire.uri })
 
 type Process = Awaited<ReturnType<typeof wired>>
-type Replica = { _id: string }
+type Replica = { _id: string, beats: number }
 
 async function recordsOf (trace: string) {
   const records = (await register.blocks()).flatMap(({ records }) => records)
@@ -269,11 +269,14 @@ t.test('attempts are found although the clocks of replicas of the register diffe
   }
   register.app.server.prependListener('request', stepClock)
   t.teardown(() => register.app.server.off('request', stepClock))
-  // The response of one replica, and then the record of another
-  for (isAhead of [true, false]) {
-    await killed.call('POST', '/patient', { body: ada, headers: caller, trace: newTrace() })
-  }
-  const trace = newTrace()
+  // The response of one replica, a beat after it, and then the record of another
+  isAhead = true
+  const [first, trace] = [newTrace(), newTrace()]
+  await killed.call('POST', '/patient', { body: ada, headers: caller, trace: first })
+  const { replica } = (await recordsOf(first))[0]!
+  const hasBeaten = async () => (await replicas()).every(({ _id, beats }) => _id !== replica || beats > 0)
+  await until(hasBeaten)
+  isAhead = false
   await killed.call('POST', '/patient', { body: ada, headers: caller, trace })
   await killed.kill()
   const [attempt] = await recordsOf(trace)
