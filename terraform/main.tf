@@ -84,6 +84,8 @@ module "monitor" {
   resource_group_name       = local.group
   resource_group_ids        = { for region, group in azurerm_resource_group.main : region => group.id }
   retention_in_days         = var.log_retention_days
+  daily_cap_gb              = var.log_daily_cap_gb
+  vault_id                  = module.vault.id
   publishers                = { for name in ["audit", "gateway", "patient"] : name => module.identity.principal_ids[name] }
   alert_emails              = var.alert_emails
   thresholds                = var.alert_thresholds

@@ -54,14 +54,15 @@ variable "alert_emails" {
 
 variable "alert_thresholds" {
   type = object({
-    failures  = number
-    p95_ms    = number
-    refused   = number
-    throttled = number
+    failures     = optional(number, 5)
+    not_starting = optional(number, 5)
+    p95_ms       = optional(number, 2000)
+    refused      = optional(number, 10)
+    throttled    = optional(number, 100)
   })
-  description = "Alert thresholds: 5xx responses in 5 minutes, 95th percentile of the response time, and refused calls and throttled commands in 15 minutes."
+  description = "Alert thresholds: 5xx responses in 5 minutes, 95th percentile of the response time, and refused calls, throttled commands and failed starts in 15 minutes."
   nullable    = false
-  default     = { failures = 5, p95_ms = 2000, refused = 10, throttled = 100 }
+  default     = {}
 
   validation {
     condition     = alltrue([for threshold in values(var.alert_thresholds) : threshold >= 0])
@@ -428,6 +429,18 @@ variable "location" {
   }
 }
 
+variable "log_daily_cap_gb" {
+  type        = number
+  description = "Daily cap of the logs, in GB, against a bill out of control; -1: none. Once it is reached, nothing is logged until the next day."
+  nullable    = false
+  default     = 5
+
+  validation {
+    condition     = var.log_daily_cap_gb == -1 || var.log_daily_cap_gb >= 0.1
+    error_message = "The daily cap must be at least 0.1 GB, or -1 for none."
+  }
+}
+
 variable "log_level" {
   type        = string
   description = "Log level of the services."
@@ -563,9 +576,14 @@ variable "rotation_schedule" {
 
 variable "runner_enabled" {
   type        = bool
-  description = "Whether to create a subnet for a build runner that deploys from inside the network."
+  description = "Whether to create a subnet for a build runner that deploys from inside the network; needs nat_gateway_enabled, its way out."
   nullable    = false
   default     = false
+
+  validation {
+    condition     = !var.runner_enabled || var.nat_gateway_enabled
+    error_message = "A runner needs nat_gateway_enabled: its subnet has no other way out."
+  }
 }
 
 variable "secret_values" {

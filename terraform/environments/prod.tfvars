@@ -30,6 +30,7 @@ nat_gateway_enabled       = true
 availability_test_enabled = true
 alert_emails              = ["operators@example.org"]
 log_retention_days        = 365
+log_daily_cap_gb          = 50
 telemetry_sampling        = 0.2
 
 budget = { amount = 9000 }

@@ -206,8 +206,8 @@ run "options" {
   }
 
   assert {
-    condition     = { for name, subnet in azurerm_subnet.main : name => [for endpoint in subnet.service_endpoint : endpoint.service] if length(subnet.service_endpoint) > 0 } == { gateway = ["Microsoft.KeyVault"] }
-    error_message = "API Management reads the certificate of a custom domain through the firewall of the vault."
+    condition     = { for name, subnet in azurerm_subnet.main : name => [for endpoint in subnet.service_endpoint : endpoint.service] if length(subnet.service_endpoint) > 0 } == { gateway = ["Microsoft.KeyVault"], runner = ["Microsoft.Storage"] }
+    error_message = "API Management reads its certificate through the firewall of the vault, and a runner the state through that of the storage account."
   }
 
   assert {
@@ -218,6 +218,11 @@ run "options" {
   assert {
     condition     = azurerm_subnet_nat_gateway_association.environment["nat"].subnet_id == azurerm_subnet.main["environment"].id && output.egress_address == "203.0.113.7"
     error_message = "Outbound traffic of the environment has the address of the NAT gateway."
+  }
+
+  assert {
+    condition     = azurerm_subnet_nat_gateway_association.runner["nat"].subnet_id == azurerm_subnet.main["runner"].id
+    error_message = "A runner has a way out."
   }
 
   assert {
