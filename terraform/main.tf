@@ -59,6 +59,7 @@ module "network" {
   database_port             = local.database.port
   database_zone             = local.database.zone
   vault_endpoint_enabled    = var.custom_domain != null
+  environment_prefix_length = var.environment_prefix_length
   ddos_protection_plan_id   = one([for plan in azurerm_network_ddos_protection_plan.main : plan.id])
   multiple_regions          = length(local.regions) > 1
   nat_gateway_enabled       = var.nat_gateway_enabled

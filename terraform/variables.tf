@@ -30,7 +30,7 @@ variable "additional_regions" {
 
 variable "address_space" {
   type        = string
-  description = "IPv4 range of the virtual network, in CIDR notation; its first four /27 are used."
+  description = "IPv4 range of the virtual network, in CIDR notation; the subnet of the environment and three /27 are used."
   nullable    = false
   default     = "10.64.0.0/24"
 
@@ -314,6 +314,33 @@ variable "environment" {
   validation {
     condition     = can(regex("^[a-z][a-z0-9]{1,5}$", var.environment))
     error_message = "The name of an environment must have 2 to 6 lower-case letters and digits, starting with a letter."
+  }
+}
+
+variable "environment_prefix_length" {
+  type        = number
+  description = "Prefix length of the subnet of the Container Apps environment: 27 for 90 replicas, 26 for 250, 25 for 570. It cannot be changed later."
+  nullable    = false
+  default     = 27
+
+  # https://learn.microsoft.com/azure/container-apps/custom-virtual-networks
+  validation {
+    condition     = contains([25, 26, 27], var.environment_prefix_length)
+    error_message = "The prefix length must be 25, 26 or 27."
+  }
+
+  # While a revision is replaced, both apps run twice; ten for the jobs
+  validation {
+    condition     = 4 * var.app_scale.max_replicas + 10 <= lookup({ 25 = 570, 26 = 250, 27 = 90 }, var.environment_prefix_length, 0)
+    error_message = "The subnet of the environment is too small for two apps with app_scale.max_replicas while an upgrade runs: a lower prefix length, or fewer replicas."
+  }
+
+  validation {
+    condition = alltrue([
+      for space in concat([var.address_space], [for region in values(var.additional_regions) : region.address_space]) :
+      can(cidrsubnet(space, 27 - tonumber(split("/", space)[1]), pow(2, 27 - var.environment_prefix_length) + 2))
+    ])
+    error_message = "The address space of each region must have room for the subnet of the environment and three /27."
   }
 }
 

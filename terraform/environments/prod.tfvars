@@ -19,6 +19,9 @@ backup_tier             = "Continuous30Days"
 delete_lock_enabled     = true
 vault_sku               = "premium"
 
+# 250 replicas; cannot be changed later
+environment_prefix_length = 26
+
 # No request waits for a cold start
 app_scale = {
   min_replicas        = 2

@@ -46,6 +46,12 @@ variable "cors_origins"`
 const workflow = changeOf('files', '../.github/workflows/deploy.yml')
 
 const mutations: Mutation[] = [
+  network('index + local.first_27', 'index', 'subnets do not overlap'),
+  refusal(
+    '4 * var.app_scale.max_replicas + 10',
+    'var.app_scale.max_replicas',
+    'the subnet has room for an upgrade'
+  ),
   workflow(/ARM_USE_OIDC: true\n(?![\s\S]*ARM_USE_OIDC)/, '\n', 'an apply may take longer than a login'),
   workflow(
     'if: always() && steps.apply.outcome',
@@ -191,8 +197,8 @@ const mutations: Mutation[] = [
     'policies/patient.xml', 'refused"] != ""))', 'refused"] &gt; ""))', 'policies have no references'
   ),
   network(
-    'cidrsubnet(var.address_space, 27 - local.prefix_length, index)',
-    'cidrsubnet(var.address_space, 28 - local.prefix_length, index)',
+    'cidrsubnet(var.address_space, 27 - local.prefix_length, index + local.first_27)',
+    'cidrsubnet(var.address_space, 28 - local.prefix_length, index + local.first_27)',
     'each subnet is a /27'
   ),
   network(

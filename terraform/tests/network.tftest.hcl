@@ -46,6 +46,7 @@ variables {
   resource_group_name       = "rg-mock"
   runner_enabled            = false
   vault_endpoint_enabled    = false
+  environment_prefix_length = 27
   tags                      = {}
 }
 
@@ -233,5 +234,22 @@ run "options" {
   assert {
     condition     = length([for rule in azurerm_network_security_group.main["runner"].security_rule : rule if rule.direction == "Inbound" && rule.access == "Allow"]) == 0
     error_message = "The runner is unreachable."
+  }
+}
+
+run "a_larger_environment" {
+  module {
+    source = "./modules/network"
+  }
+
+  variables {
+    environment_prefix_length = 26
+    nat_gateway_enabled       = true
+    runner_enabled            = true
+  }
+
+  assert {
+    condition     = { for name, subnet in azurerm_subnet.main : name => subnet.address_prefixes[0] } == { environment = "10.1.0.0/26", gateway = "10.1.0.64/27", endpoints = "10.1.0.96/27", runner = "10.1.0.128/27" }
+    error_message = "A larger subnet of the environment moves the others behind it."
   }
 }

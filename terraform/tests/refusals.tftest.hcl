@@ -111,6 +111,27 @@ run "a_runner_without_a_way_out" {
   expect_failures = [var.runner_enabled]
 }
 
+run "more_replicas_than_addresses" {
+  command = plan
+
+  variables {
+    app_scale = { min_replicas = 2, max_replicas = 30, concurrent_requests = 50 }
+  }
+
+  expect_failures = [var.environment_prefix_length]
+}
+
+run "an_environment_larger_than_the_network" {
+  command = plan
+
+  variables {
+    address_space             = "10.64.0.0/25"
+    environment_prefix_length = 25
+  }
+
+  expect_failures = [var.environment_prefix_length]
+}
+
 run "locks_without_a_fixed_deployer" {
   command = plan
 

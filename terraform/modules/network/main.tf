@@ -6,8 +6,15 @@ locals {
   # Addresses depend on the order: append, do not insert
   subnet_order = ["environment", "gateway", "endpoints", "runner"]
 
+  # The first subnet has as many /27 as it needs, each of the others has one
+  first_27 = pow(2, 27 - var.environment_prefix_length) - 1
+
   prefixes = {
-    for index, name in local.subnet_order : name => cidrsubnet(var.address_space, 27 - local.prefix_length, index)
+    for index, name in local.subnet_order : name => (
+      name == "environment"
+      ? cidrsubnet(var.address_space, var.environment_prefix_length - local.prefix_length, 0)
+      : cidrsubnet(var.address_space, 27 - local.prefix_length, index + local.first_27)
+    )
     if name != "runner" || var.runner_enabled
   }
 
