@@ -30,7 +30,7 @@ variable "additional_regions" {
 
 variable "address_space" {
   type        = string
-  description = "IPv4 range of the virtual network, in CIDR notation; its first four /27 are used."
+  description = "IPv4 range of the virtual network, in CIDR notation; the subnet of the environment and three /27 are used."
   nullable    = false
   default     = "10.64.0.0/24"
 
@@ -54,14 +54,15 @@ variable "alert_emails" {
 
 variable "alert_thresholds" {
   type = object({
-    failures  = number
-    p95_ms    = number
-    refused   = number
-    throttled = number
+    failures     = optional(number, 5)
+    not_starting = optional(number, 5)
+    p95_ms       = optional(number, 2000)
+    refused      = optional(number, 10)
+    throttled    = optional(number, 100)
   })
-  description = "Alert thresholds: 5xx responses in 5 minutes, 95th percentile of the response time, and refused calls and throttled commands in 15 minutes."
+  description = "Alert thresholds: 5xx responses in 5 minutes, 95th percentile of the response time, and refused calls, throttled commands and failed starts in 15 minutes."
   nullable    = false
-  default     = { failures = 5, p95_ms = 2000, refused = 10, throttled = 100 }
+  default     = {}
 
   validation {
     condition     = alltrue([for threshold in values(var.alert_thresholds) : threshold >= 0])
@@ -107,7 +108,7 @@ variable "app_scale" {
 
 variable "audit_caller_ranges" {
   type        = list(string)
-  description = "IPv4 ranges that audit accepts calls from, beside the gateway; null: the subnet of the environment. If the platform uses other addresses, the smoke test prints them."
+  description = "IPv4 ranges that audit accepts calls from, beside the gateway; null: the subnet of the environment and the addresses of the platform. If others are used, the smoke test prints them."
   default     = null
 
   validation {
@@ -137,15 +138,14 @@ variable "backup_tier" {
 
 variable "budget" {
   type = object({
-    amount     = number
-    start_date = string
+    amount = number
   })
-  description = "Monthly budget of each resource group in the billing currency, and its start date, the first day of a month; null: no budget."
+  description = "Monthly budget of each resource group in the billing currency, from the month of the first apply; null: no budget."
   default     = null
 
   validation {
-    condition     = var.budget == null || try(var.budget.amount > 0 && can(regex("^20\\d\\d-(0[1-9]|1[0-2])-01$", var.budget.start_date)), false)
-    error_message = "A budget needs an amount above 0 and must start on the first day of a month, such as 2026-01-01."
+    condition     = var.budget == null || try(var.budget.amount > 0, false)
+    error_message = "A budget needs an amount above 0."
   }
 }
 
@@ -173,24 +173,13 @@ variable "cors_origins" {
   }
 }
 
-variable "cosmos_key_role_name" {
-  type        = string
-  description = "Name of the custom role in roles/cosmos-key-rotation.json, which an owner of the subscription creates once."
-  nullable    = false
-  default     = "Cosmos DB key rotation"
-
-  validation {
-    condition     = length(trimspace(var.cosmos_key_role_name)) > 0
-    error_message = "The name of the role must not be empty."
-  }
-}
-
 variable "custom_domain" {
   type = object({
     host_name        = string
     certificate_name = string
+    bound            = optional(bool, false)
   })
-  description = "Custom host name of the gateway, and the name of its certificate in the vault; null: Azure's host name only."
+  description = "Custom host name of the gateway, and the name of its certificate in the vault; null: Azure's host name only. Set bound for a second apply, after the first one gave the gateway access to the certificate."
   default     = null
 
   validation {
@@ -251,9 +240,14 @@ variable "default_region" {
 
 variable "delete_lock_enabled" {
   type        = bool
-  description = "Whether databases and vault have delete locks."
+  description = "Whether databases and vault have delete locks. They also refuse the deletion of role assignments, so the deployer must be a fixed one: deployer_object_id."
   nullable    = false
   default     = false
+
+  validation {
+    condition     = !var.delete_lock_enabled || var.deployer_object_id != null
+    error_message = "With delete locks, deployer_object_id must be set, best to a group: the role of another deployer could not be replaced."
+  }
 }
 
 variable "deletion_grace_days" {
@@ -320,6 +314,33 @@ variable "environment" {
   validation {
     condition     = can(regex("^[a-z][a-z0-9]{1,5}$", var.environment))
     error_message = "The name of an environment must have 2 to 6 lower-case letters and digits, starting with a letter."
+  }
+}
+
+variable "environment_prefix_length" {
+  type        = number
+  description = "Prefix length of the subnet of the Container Apps environment: 27 for 90 replicas, 26 for 250, 25 for 570. It cannot be changed later."
+  nullable    = false
+  default     = 27
+
+  # https://learn.microsoft.com/azure/container-apps/custom-virtual-networks
+  validation {
+    condition     = contains([25, 26, 27], var.environment_prefix_length)
+    error_message = "The prefix length must be 25, 26 or 27."
+  }
+
+  # While a revision is replaced, both apps run twice; ten for the jobs
+  validation {
+    condition     = 4 * var.app_scale.max_replicas + 10 <= lookup({ 25 = 570, 26 = 250, 27 = 90 }, var.environment_prefix_length, 0)
+    error_message = "The subnet of the environment is too small for two apps with app_scale.max_replicas while an upgrade runs: a lower prefix length, or fewer replicas."
+  }
+
+  validation {
+    condition = alltrue([
+      for space in concat([var.address_space], [for region in values(var.additional_regions) : region.address_space]) :
+      can(cidrsubnet(space, 27 - tonumber(split("/", space)[1]), pow(2, 27 - var.environment_prefix_length) + 2))
+    ])
+    error_message = "The address space of each region must have room for the subnet of the environment and three /27."
   }
 }
 
@@ -432,6 +453,18 @@ variable "location" {
   validation {
     condition     = can(regex("^[a-z0-9]+$", var.location))
     error_message = "The region must be a region code, such as westeurope."
+  }
+}
+
+variable "log_daily_cap_gb" {
+  type        = number
+  description = "Daily cap of the logs, in GB, against a bill out of control; -1: none. Once it is reached, nothing is logged until the next day."
+  nullable    = false
+  default     = 5
+
+  validation {
+    condition     = var.log_daily_cap_gb == -1 || var.log_daily_cap_gb >= 0.1
+    error_message = "The daily cap must be at least 0.1 GB, or -1 for none."
   }
 }
 
@@ -570,9 +603,14 @@ variable "rotation_schedule" {
 
 variable "runner_enabled" {
   type        = bool
-  description = "Whether to create a subnet for a build runner that deploys from inside the network."
+  description = "Whether to create a subnet for a build runner that deploys from inside the network; needs nat_gateway_enabled, its way out."
   nullable    = false
   default     = false
+
+  validation {
+    condition     = !var.runner_enabled || var.nat_gateway_enabled
+    error_message = "A runner needs nat_gateway_enabled: its subnet has no other way out."
+  }
 }
 
 variable "secret_values" {

@@ -6,8 +6,9 @@ resource "azurerm_log_analytics_workspace" "main" {
   resource_group_name = var.resource_group_name
   sku                 = "PerGB2018"
   retention_in_days   = var.retention_in_days
-  # The Container Apps environment authenticates with the key of the workspace
-  local_authentication_enabled = true
+  # What sends logs authenticates with Entra ID or is a diagnostic setting, so the keys of the workspace open nothing
+  local_authentication_enabled = false
+  daily_quota_gb               = var.daily_cap_gb
   # Access to a resource does not include its logs, because paths in them contain ids of patients
   allow_resource_only_permissions = false
   tags                            = var.tags
@@ -64,7 +65,8 @@ resource "azurerm_consumption_budget_resource_group" "main" {
   time_grain        = "Monthly"
 
   time_period {
-    start_date = "${var.budget.start_date}T00:00:00Z"
+    # The month of the first apply: a budget cannot begin in the past (hashicorp/terraform-provider-azurerm#12121)
+    start_date = formatdate("YYYY-MM-'01T00:00:00Z'", plantimestamp())
   }
 
   dynamic "notification" {
@@ -77,5 +79,9 @@ resource "azurerm_consumption_budget_resource_group" "main" {
       contact_groups = notification.key == "Actual" ? [azurerm_monitor_action_group.main.id] : null
       contact_roles  = ["Owner"]
     }
+  }
+
+  lifecycle {
+    ignore_changes = [time_period]
   }
 }
