@@ -19,7 +19,7 @@ interface Process {
 
 const policies = ['global.xml', 'product.xml', 'patient.xml', 'echo.xml', 'products.json']
   .map((name) => `../terraform/policies/${name}`)
-const pages = ['monitor.css', 'monitor.js'].map((name) => `emulators/monitor/${name}`)
+const pages = ['style.css', 'live.js'].map((name) => `common/pages/${name}`)
 
 const processes: Record<string, Process> = {
   patient: { module: 'patient/main.ts', modules: [exporter] },
@@ -29,7 +29,7 @@ const processes: Record<string, Process> = {
   gateway: { module: 'emulators/gateway/main.ts', modules: [exporter], files: policies },
   ingress: { module: 'emulators/ingress/main.ts' },
   vault: { module: 'emulators/vault/main.ts' },
-  monitor: { module: 'emulators/monitor/main.ts', files: pages },
+  monitor: { module: 'emulators/monitor/main.ts', files: [...pages, 'emulators/monitor/monitor.css'] },
   database: { module: 'emulators/mongodb/main.ts' },
   setup: { module: 'cli/compose/setup.ts' },
   provision: { module: 'cli/compose/provision.ts' },
