@@ -19,6 +19,9 @@ interface Process {
 
 const policies = ['global.xml', 'product.xml', 'patient.xml', 'echo.xml', 'products.json']
   .map((name) => `../terraform/policies/${name}`)
+const quickStarts = ['quick-start.sh', 'quick-start.ts', 'quick_start.py']
+  .map((name) => `../docs/quick-start/${name}`)
+const portal = ['portal.css', 'portal.js'].map((name) => `emulators/portal/${name}`)
 const pages = ['style.css', 'live.js'].map((name) => `common/pages/${name}`)
 
 const processes: Record<string, Process> = {
@@ -26,7 +29,11 @@ const processes: Record<string, Process> = {
   audit: { module: 'audit/main.ts', modules: [exporter, 'audit/sequence-job.ts'] },
   witness: { module: 'witness/main.ts', modules: [exporter] },
   rotation: { module: 'rotation/main.ts' },
-  gateway: { module: 'emulators/gateway/main.ts', modules: [exporter], files: policies },
+  gateway: {
+    module: 'emulators/gateway/main.ts',
+    modules: [exporter],
+    files: [...policies, ...pages, ...portal, ...quickStarts]
+  },
   ingress: { module: 'emulators/ingress/main.ts' },
   vault: { module: 'emulators/vault/main.ts' },
   monitor: { module: 'emulators/monitor/main.ts', files: [...pages, 'emulators/monitor/monitor.css'] },

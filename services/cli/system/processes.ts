@@ -119,11 +119,20 @@ export function processesOf (system: System): Record<Name, Definition> {
         RATE_LIMIT: String(config.RATE_LIMIT),
         REQUIRE_ON_BEHALF_OF: config.REQUIRE_ON_BEHALF_OF,
         REQUIRE_PURPOSE_OF_USE: config.REQUIRE_PURPOSE_OF_USE,
-        CORS_ORIGINS: config.CORS_ORIGINS
+        CORS_ORIGINS: config.CORS_ORIGINS,
+        ...portalSettings(system)
       },
       isReady: () => answers(`${urlOf(system, 'gateway')}/status-0123456789abcdef`)
     }
   }
+}
+
+/** The portal has the keys of this system, and links to what else runs in it. */
+function portalSettings (system: System): NodeJS.ProcessEnv {
+  const monitor = system.monitored ? `${urlOf(system, 'monitor')}/` : undefined
+  const others = [`witness=${urlOf(system, 'witness')}/health/ready`]
+  if (monitor) others.push(`monitor=${monitor}health/ready`)
+  return { PORTAL: 'with-keys', PORTAL_CHECKS: others.join(' '), MONITOR_URL: monitor }
 }
 
 /** The settings of the audit service that concern the log and questions. */

@@ -99,7 +99,26 @@ export async function buildApp (config: Config, dependencies: Dependencies = {})
   for (const name of apis) {
     app.register(api(name, policyOf, backends, subscriptions), { prefix: `/${name}` })
   }
+  if (config.PORTAL !== 'off') await addPortal(app, config)
   return app
+}
+
+/** The pages for developers, which API Management has at another address. */
+async function addPortal (app: FastifyInstance, config: Config) {
+  const { PATIENT_URL, AUDIT_URL, PORTAL, PORTAL_CHECKS, MONITOR_URL, QUICK_START_DIR } = config
+  const [{ portal }, { keysOf }] = await Promise.all([
+    import('../portal/portal.ts'), import('../portal/keys.ts')
+  ])
+  const more = PORTAL_CHECKS.split(' ').filter(Boolean)
+    .map((check) => check.split('=', 2) as [string, string])
+  const ofServices = Object.entries({ patient: PATIENT_URL, audit: AUDIT_URL })
+    .map(([name, url]): [string, string] => [name, new URL('/health/ready', url).href])
+  app.register(portal, {
+    keys: PORTAL === 'with-keys' ? app.secrets.open('gateway-subscription-keys', keysOf) : undefined,
+    checks: new Map([...ofServices, ...more]),
+    monitorUrl: MONITOR_URL,
+    quickStartDir: QUICK_START_DIR
+  })
 }
 
 type PolicyOf = Awaited<ReturnType<typeof loadPolicies>>['policyOf']
