@@ -21,7 +21,7 @@ const policies = ['global.xml', 'product.xml', 'patient.xml', 'echo.xml', 'produ
   .map((name) => `../terraform/policies/${name}`)
 const quickStarts = ['quick-start.sh', 'quick-start.ts', 'quick_start.py']
   .map((name) => `../docs/quick-start/${name}`)
-const portal = ['portal.css', 'portal.js'].map((name) => `emulators/portal/${name}`)
+const portal = ['portal.css', 'portal.js'].map((name) => `emulators/portal/pages/${name}`)
 const pages = ['style.css', 'live.js'].map((name) => `common/pages/${name}`)
 
 const processes: Record<string, Process> = {
@@ -36,7 +36,7 @@ const processes: Record<string, Process> = {
   },
   ingress: { module: 'emulators/ingress/main.ts' },
   vault: { module: 'emulators/vault/main.ts' },
-  monitor: { module: 'emulators/monitor/main.ts', files: [...pages, 'emulators/monitor/monitor.css'] },
+  monitor: { module: 'emulators/monitor/main.ts', files: [...pages, 'emulators/monitor/pages/monitor.css'] },
   database: { module: 'emulators/mongodb/main.ts' },
   setup: { module: 'cli/compose/setup.ts' },
   provision: { module: 'cli/compose/provision.ts' },

@@ -14,8 +14,8 @@ export const site: Site = {
     { path: '/quick-starts', title: 'Quick starts' },
     { path: '/errors', title: 'Errors' }
   ],
-  styles: [style, pageFile(new URL('../portal.css', import.meta.url))],
-  scripts: [pageFile(new URL('../portal.js', import.meta.url))]
+  styles: [style, pageFile(new URL('./portal.css', import.meta.url))],
+  scripts: [pageFile(new URL('./portal.js', import.meta.url))]
 }
 
 export const page = (content: Page) => renderPage(site, content)

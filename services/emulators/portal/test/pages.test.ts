@@ -115,7 +115,7 @@ t.test('it shows which services are ready, and which are not', async (t) => {
   t.same(states, { patient: 'ready', audit: 'ready', witness: 'ready', closed: 'not ready' })
 })
 
-t.test('a service that accepts connections and never answers does not hold the page up for long', async (t) => {
+t.test('a service that accepts connections and never answers does not block the page', async (t) => {
   const { createServer } = await import('node:net')
   const silent = createServer(() => {})
   await new Promise<void>((resolve) => { silent.listen(0, '127.0.0.1', resolve) })
