@@ -42,8 +42,12 @@ function form (operation: Operation, keys: Keys | undefined, monitorUrl: string 
   const { method, path, parameters, body, product } = operation
   const key = keys?.[product]
   const types = acceptable(operation)
-  const required = parameters.filter((parameter) => parameter.required || parameter.in === 'path')
-  const others = parameters.filter((parameter) => !required.includes(parameter))
+  const today = new Date().toISOString().slice(0, 10)
+  const isNeeded = (parameter: Parameter) => {
+    return parameter.required || parameter.in === 'path' || periodOf(parameter, today) !== undefined
+  }
+  const needed = parameters.filter(isNeeded)
+  const others = parameters.filter((parameter) => !isNeeded(parameter))
   return html`<form class="try" data-method="${method}" data-path="${path}" data-product="${product}"
   ${monitorUrl && html`data-monitor="${monitorUrl}"`} autocomplete="off">
 <div class="field"><label for="key">Subscription key</label>
@@ -52,7 +56,7 @@ function form (operation: Operation, keys: Keys | undefined, monitorUrl: string 
   <p id="key-hint" class="hint">${key
     ? `Filled in on this machine: the key of ${product === 'client' ? 'a client' : 'an auditor'}`
     : `Of the product ${product}; kept in this tab only`}</p></div>
-${required.map((parameter) => field(operation, parameter))}
+${needed.map((parameter) => field(operation, parameter, periodOf(parameter, today)))}
 ${types.length > 1 && html`<div class="field"><label for="accept">Accept</label>
   <select id="accept" name="accept">${types.map((type) => html`<option>${type}</option>`)}</select></div>`}
 ${body && html`<div class="field"><label for="body">Body</label>
@@ -72,7 +76,15 @@ function exampleOf ({ api, body }: Operation) {
   return body?.example ?? example ?? {}
 }
 
-function field ({ api }: Operation, { name, in: place, required, description, schema }: Parameter) {
+/** The register wants a period: the whole day, in UTC. Undefined for other parameters. */
+function periodOf ({ name, schema: { format } }: Parameter, today: string) {
+  if (format !== 'date-time') return undefined
+  return { from: `${today}T00:00:00Z`, to: `${today}T23:59:59.999Z` }[name]
+}
+
+function field (
+  { api }: Operation, { name, in: place, required, description, schema }: Parameter, value?: string
+) {
   const id = `${place}-${name === '*' ? 'rest' : name}`
   const { enum: values, ...resolved } = resolve(api, schema)
   const isRequired = (required || place === 'path') && html` required`
@@ -80,7 +92,7 @@ function field ({ api }: Operation, { name, in: place, required, description, sc
     ? html`<select id="${id}" name="${name}" data-in="${place}"${isRequired}
     aria-describedby="${id}-hint">
     <option value=""></option>${values.map((value) => html`<option>${String(value)}</option>`)}</select>`
-    : html`<input id="${id}" name="${name}" data-in="${place}"${isRequired}
+    : html`<input id="${id}" name="${name}" data-in="${place}"${value && html` value="${value}"`}${isRequired}
     spellcheck="false" autocapitalize="none" aria-describedby="${id}-hint">`
   const hint = [place === 'query' ? '' : place, description, constraintsOf(resolved)]
     .filter(Boolean).join(' · ')
