@@ -18,7 +18,7 @@ import { subscriptionKey } from './keys.ts'
 import { apis, operations, products, type Api } from './operations.ts'
 import { answerCors } from './policies/cors.ts'
 import { loadPolicies } from './policies/policies.ts'
-import type { SendRequest } from './policies/exchange.ts'
+import type { Pipeline, SendRequest } from './policies/exchange.ts'
 import {
   findSubscription, parseSubscriptions, type Subscription, type Subscriptions
 } from './subscriptions.ts'
@@ -86,7 +86,8 @@ export async function buildApp (config: Config, dependencies: Dependencies = {})
   // API Management's own health
   app.get('/status-0123456789abcdef', { logLevel: 'warn' }, async () => {})
 
-  const { policyOf, cors, services } = await loadPolicies(app, config, { sendRequest, namedValues })
+  const { policyOf, pagePolicy, cors, services } =
+    await loadPolicies(app, config, { sendRequest, namedValues })
   // On Azure the policy is left out without origins
   if (cors?.origins.length) app.addHook('onRequest', answerCors(cors))
   const backends: Backends = {
@@ -99,6 +100,7 @@ export async function buildApp (config: Config, dependencies: Dependencies = {})
   for (const name of apis) {
     app.register(api(name, policyOf, backends, subscriptions), { prefix: `/${name}` })
   }
+  if (pagePolicy) app.register(auditorPage(pagePolicy, backends), { prefix: '/auditor' })
   return app
 }
 
@@ -119,6 +121,20 @@ function api (name: Api, policyOf: PolicyOf, backends: Backends, subscriptions: 
         preParsing: (request, reply) => {
           forward(policyOf(request.subscription!.product, name, operation), backends, request, reply)
         },
+        handler: () => {}
+      })
+    }
+  }
+}
+
+/** The auditor's page: every path under its prefix is the service's, and none requires a key. */
+function auditorPage (policies: Pipeline, backends: Backends) {
+  return async (page: FastifyInstance) => {
+    for (const url of ['/', '/*']) {
+      page.route({
+        method: ['GET', 'POST'],
+        url,
+        preParsing: (request, reply) => { forward(policies, backends, request, reply) },
         handler: () => {}
       })
     }
