@@ -17,7 +17,7 @@ interface Process {
   files?: string[]
 }
 
-const policies = ['global.xml', 'product.xml', 'patient.xml', 'echo.xml', 'products.json']
+const policies = ['global.xml', 'product.xml', 'patient.xml', 'echo.xml', 'auditor.xml', 'products.json']
   .map((name) => `../terraform/policies/${name}`)
 const quickStarts = ['quick-start.sh', 'quick-start.ts', 'quick_start.py']
   .map((name) => `../docs/quick-start/${name}`)

@@ -30,7 +30,14 @@ const PASSED_ON = [
 
 /** When a process that has not exited is killed, in ms after the signal. */
 const KILLED_AFTER_MS: Record<Name, number> = {
-  gateway: 1500, patient: 2250, audit: 2750, witness: 3000, database: 3250, monitor: 3500, vault: 3750
+  gateway: 1500,
+  auditor: 2000,
+  patient: 2250,
+  audit: 2750,
+  witness: 3000,
+  database: 3250,
+  monitor: 3500,
+  vault: 3750
 }
 /** The time to exit by themselves after Ctrl-C, which a terminal sends to all processes. */
 const CTRL_C_MS = 1000
@@ -85,7 +92,7 @@ async function storeInvented (count: number, system: System, { keys }: Provision
 
 /** Starts the processes in the order of their dependencies. Fulfilled with the keys of the system. */
 async function startAll (system: System, steps: Steps, outputOf: (name: string) => Output) {
-  const { config, databases, embedded, monitored, ports } = system
+  const { config, databases, embedded, monitored, hasAuditorPage, ports } = system
   const deadline = Date.now() + READY_MS
   let processes = processesOf(system)
   const passedOn = Object.fromEntries(PASSED_ON.map((name) => [name, process.env[name]]))
@@ -115,9 +122,9 @@ async function startAll (system: System, steps: Steps, outputOf: (name: string) 
   const provisioned = await steps.time('keys', provision(vault, wanted), system.path('logs/vault.log'))
   system.publicKeys = provisioned.publicKeys
   processes = processesOf(system)
-  await startTogether([
-    ...(monitored ? ['monitor'] as const : []), 'witness', 'audit', 'patient', 'gateway'
-  ])
+  const optional: Partial<Record<Name, boolean>> = { monitor: monitored, auditor: hasAuditorPage }
+  await startTogether((['monitor', 'auditor', 'witness', 'audit', 'patient', 'gateway'] satisfies Name[])
+    .filter((name) => optional[name] ?? true))
   return provisioned
 }
 
@@ -131,7 +138,7 @@ async function openVault (system: System) {
 /** Stores which processes run and where, for commands and tests. */
 function saveRun (system: System) {
   if (stopped) return
-  const { databases: { patient, audit }, embedded, monitored } = system
+  const { databases: { patient, audit }, embedded, monitored, hasAuditorPage } = system
   const running = (name: Name, url = urlOf(system, name)) => ({ pid: children[name]?.pid, url })
   state!.saveRun({
     pid: process.pid,
@@ -142,6 +149,7 @@ function saveRun (system: System) {
     vault: running('vault', vaultUrlOf(system)),
     keyRefreshSeconds: system.config.KEY_REFRESH_SECONDS,
     ...(monitored && { monitor: running('monitor') }),
+    ...(hasAuditorPage && { auditor: running('auditor') }),
     ...(embedded && { database: running('database', databaseUrlOf(system)) })
   })
 }

@@ -89,7 +89,9 @@ async function isEnded (t: Test, system: System, signal: NodeJS.Signals) {
 
 /** `npm start` on `dir`, without waiting for it. */
 function spawnStart (t: Test, dir: string, ...args: string[]) {
-  const env = { ...process.env, LOCAL_DIR: dir, PORT: '0', MONITOR: 'off', NODE_OPTIONS: '' }
+  const env = {
+    ...process.env, LOCAL_DIR: dir, PORT: '0', MONITOR: 'off', AUDITOR_PAGE: 'off', NODE_OPTIONS: ''
+  }
   const started = spawn(process.execPath, ['--import', ORPHAN, START, ...args], {
     env: { ...env, DATABASE_PREFIX: prefixOf(dir) }, stdio: ['ignore', 'pipe', 'inherit', 'ipc']
   })
@@ -246,7 +248,7 @@ t.test('a system that runs', async (t) => {
 t.test('a system that ends and starts again', async (t) => {
   const dir = localDir(t)
   const SUBSCRIPTION_KEY = "it's_$HOME"
-  const first = await start(t, { localDir: dir, quiet: true })
+  const first = await start(t, { localDir: dir, quiet: true, env: { AUDITOR_PAGE: 'on', MONITOR: 'on' } })
   const { id } = await createPatient(first)
   const patient = await loadPatient(first, id)
 
@@ -267,10 +269,12 @@ t.test('a system that ends and starts again', async (t) => {
   t.test('it says what is starting and how long each process took', async (t) => {
     const printed = first.logs()
     t.match(printed, embedded ? /^Starting vault, database$/m : /^Starting vault$/m)
-    for (const name of [...names, 'keys']) t.match(printed, new RegExp(`^  ${name} +\\d+\\.\\d s$`, 'm'))
+    const all = [...names, 'keys', 'auditor', 'monitor']
+    for (const name of all) t.match(printed, new RegExp(`^  ${name} +\\d+\\.\\d s$`, 'm'))
     t.match(printed, /^Started in \d+\.\d s$/m)
     t.match(printed, `\nReady at ${first.baseUrl}\nPortal: ${first.baseUrl}/\n`)
     t.match(printed, `\nAuditor's page: ${first.baseUrl}/auditor\n`)
+    t.match(printed, `\nMonitor: ${first.run.monitor!.url}/\n`)
     t.match(printed, `\nSubscription key of an auditor: ${first.auditorKey}\n`)
     t.ok(printed.split('\n').length < 30)
   })

@@ -15,7 +15,7 @@ export const START = fileURLToPath(import.meta.resolve('../cli/start.ts'))
 export const ORPHAN = import.meta.resolve('../emulators/processes/orphan.ts')
 const STARTED = /^curl .*\/patient\/search .*$/m
 
-export type Name = 'gateway' | 'patient' | 'audit' | 'witness' | 'database' | 'monitor' | 'vault'
+export type Name = 'gateway' | 'patient' | 'audit' | 'witness' | 'database' | 'monitor' | 'vault' | 'auditor'
 
 export interface Options {
   /** What is typed after "npm start --". */
@@ -58,7 +58,8 @@ export function makeLocalDir () {
  */
 export async function startSystem ({ args = [], env = {}, localDir, quiet = false }: Options = {}) {
   const dir = localDir ?? makeLocalDir()
-  const defaults = { PORT: '0', MONITOR: 'off', MONITOR_PORT: '0', NODE_OPTIONS: '', LOCAL_DIR: dir }
+  const pages = { MONITOR: 'off', MONITOR_PORT: '0', AUDITOR_PAGE: 'off' }
+  const defaults = { PORT: '0', ...pages, NODE_OPTIONS: '', LOCAL_DIR: dir }
   const settings: NodeJS.ProcessEnv = { ...process.env, ...defaults, DATABASE_PREFIX: prefixOf(dir), ...env }
   // It must not outlive the test that started it either
   const shown = quiet ? [] : ['--logs']

@@ -10,7 +10,7 @@ export function banner (system: System, { keys, publicKeys: { witness } }: Provi
   return `
 Ready at ${baseUrl}
 Portal: ${baseUrl}/
-Auditor's page: ${baseUrl}/auditor
+${system.hasAuditorPage ? `Auditor's page: ${baseUrl}/auditor\n` : ''}\
 ${system.monitored ? `Monitor: ${urlOf(system, 'monitor')}/\n` : ''}\
 Subscription key: ${keys.client}
 Subscription key of an auditor: ${keys.auditor}

@@ -37,3 +37,9 @@ export function time (at: number | Date) {
 export function count (many: number, one: string, more = `${one}s`) {
   return `${number(many)} ${many === 1 ? one : more}`
 }
+
+/** The date and the time of day in UTC, to the second. */
+export function dateTime (at: number | Date | string) {
+  const iso = new Date(at).toISOString()
+  return html`<time datetime="${iso}" title="${iso}">${iso.slice(0, 10)} ${iso.slice(11, 19)}</time>`
+}

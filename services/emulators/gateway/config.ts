@@ -15,6 +15,8 @@ const Settings = Type.Object({
   ...DrainSettings,
   PATIENT_URL: Type.String({ format: 'http-url' }),
   AUDIT_URL: Type.String({ format: 'http-url' }),
+  /** The auditor's page; without it, the gateway has none. */
+  AUDITOR_URL: Type.Optional(Type.String({ format: 'http-url' })),
   /** Calls a minute for each subscription; 0 is no limit. */
   RATE_LIMIT: Type.Integer({ default: 0, minimum: 0 }),
   /** Calls a day for each subscription; 0 is no limit. */

@@ -19,6 +19,7 @@ interface Options {
   /** The health check of each service, by the name of the service. */
   checks: Map<string, string>
   monitorUrl?: string
+  hasAuditorPage: boolean
   quickStartDir: string
 }
 
@@ -26,7 +27,7 @@ const NAMES = new Set(['localhost', '127.0.0.1', '[::1]'])
 
 /** The pages for developers who use the API: at / and below /portal, on this machine only. */
 export const portal: FastifyPluginAsync<Options> = async (app, options) => {
-  const { keys, checks, monitorUrl, quickStartDir } = options
+  const { keys, checks, monitorUrl, hasAuditorPage, quickStartDir } = options
   const keysFor = (request: FastifyRequest) => mayHaveKeys(request) ? keys?.current() : undefined
   const quickStarts = readQuickStarts(quickStartDir)
   const send = (reply: FastifyReply, page: string) => reply.type('text/html; charset=utf-8').send(page)
@@ -38,8 +39,8 @@ export const portal: FastifyPluginAsync<Options> = async (app, options) => {
   for (const path of ['/', '/portal']) {
     app.get(path, async (request, reply) => {
       const states = await readStates(checks)
-      const shown = { baseUrl: baseUrlOf(request), keys: keysFor(request), states, monitorUrl }
-      return send(reply, overviewPage(shown))
+      const shown = { baseUrl: baseUrlOf(request), keys: keysFor(request), states }
+      return send(reply, overviewPage({ ...shown, monitorUrl, hasAuditorPage }))
     })
   }
   app.get('/portal/operations', async (_request, reply) => send(reply, operationsPage()))

@@ -9,13 +9,14 @@ interface Shown {
   keys: Keys | undefined
   states: State[]
   monitorUrl: string | undefined
+  hasAuditorPage: boolean
 }
 
 const ASK = html`<p>Ask the operator of this gateway for a subscription key. The operator of a system that
   runs on this machine finds the keys in the output of the start.</p>`
 
 /** The first page: what the API is, how to send a key, and the state of the services. */
-export function overviewPage ({ baseUrl, keys, states, monitorUrl }: Shown) {
+export function overviewPage ({ baseUrl, keys, states, monitorUrl, hasAuditorPage }: Shown) {
   const search = `curl -i ${baseUrl}/patient/search -H "Ocp-Apim-Subscription-Key: $KEY" -d '{}'`
   return page({
     title: 'Overview',
@@ -42,7 +43,8 @@ ${codeBlock(`${keys ? `KEY='${keys.client}'\n` : "KEY='your key'\n"}${search}`, 
   <li><a href="/portal/errors">What each error means</a>, by its code</li>
   <li>OpenAPI documents: <a href="/portal/openapi/patient.json">patients and test results</a>,
     <a href="/portal/openapi/audit.json">audit register</a></li>
-  <li><a href="/auditor">Auditor’s page</a>: who has seen the data of a patient</li>
+  ${hasAuditorPage && html`<li><a href="/auditor">Auditor’s page</a>: who has seen the data of a
+    patient</li>`}
   ${monitorUrl && html`<li><a href="${monitorUrl}">Monitor</a>: each request through all services</li>`}
 </ul>
 </section>

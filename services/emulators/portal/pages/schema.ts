@@ -31,7 +31,8 @@ function typeOf (api: Api, property: Schema): string {
   if (schema.enum) return schema.enum.join(', ')
   if (schema.anyOf) return [...new Set(schema.anyOf.map((one) => typeOf(api, one)))].join(' or ')
   if (schema.items) return `array of ${typeOf(api, schema.items)}`
-  return [schema.type ?? (schema.properties ? 'object' : 'any'), constraintsOf(schema)].filter(Boolean).join(', ')
+  const type = schema.type ?? (schema.properties ? 'object' : 'any')
+  return [type, constraintsOf(schema)].filter(Boolean).join(', ')
 }
 
 /** The bounds of a value in words. */

@@ -8,7 +8,7 @@ import { startSystem } from '../../../test/system.ts'
 t.setTimeout(600_000)
 
 const { open, artefact } = await startBrowser(t, 'portal')
-const system = await startSystem({ env: { MONITOR: 'on' } })
+const system = await startSystem({ env: { MONITOR: 'on', AUDITOR_PAGE: 'on' } })
 t.teardown(() => system.stop())
 const { baseUrl } = system
 
@@ -55,7 +55,7 @@ t.test('a first visit: from the overview to a patient that is created and found'
   const { page, complaints, close } = await open(baseUrl, views[0]!)
   t.teardown(close)
   await page.goto(baseUrl)
-  t.equal(await page.locator('.states .good').count(), 4, 'patient, audit, witness and monitor are ready')
+  t.equal(await page.locator('.states .good').count(), 5, 'all that have health checks are ready')
   await page.getByRole('link', { name: 'create a patient here' }).click()
   t.equal(await page.getByLabel('Subscription key').inputValue(), system.subscriptionKey)
   const body = JSON.stringify({ lastName: 'Firstvisit', gender: 'female', dateOfBirth: '1985-12-10' })

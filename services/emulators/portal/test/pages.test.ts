@@ -115,6 +115,15 @@ t.test('it shows which services are ready, and which are not', async (t) => {
   t.same(states, { patient: 'ready', audit: 'ready', witness: 'ready', closed: 'not ready' })
 })
 
+t.test('it has links to the pages that run', async (t) => {
+  const both = await startGateway(t, serviceUrl, { ...settings, AUDITOR_URL: serviceUrl })
+  const { text } = await both.call('/')
+  t.match(text, '<a href="/auditor">')
+  t.match(text, /auditor<\/span> <span class="badge good">ready/)
+  t.match(text, '<a href="http://127.0.0.1:8081/">Monitor</a>')
+  t.notMatch((await call('/')).text, 'href="/auditor"')
+})
+
 t.test('a service that accepts connections and never answers does not block the page', async (t) => {
   const { createServer } = await import('node:net')
   const silent = createServer(() => {})
