@@ -26,7 +26,8 @@ export async function start () {
 
 async function timeToPage (NODE_COMPILE_CACHE: string) {
   const began = performance.now()
-  const system = await startSystem({ env: { MONITOR: 'on', AUDITOR_PAGE: 'on', NODE_COMPILE_CACHE }, quiet: true })
+  const env = { MONITOR: 'on', AUDITOR_PAGE: 'on', NODE_COMPILE_CACHE }
+  const system = await startSystem({ env, quiet: true })
   try {
     const { statusCode, body } = await request(`${system.baseUrl}/`)
     const page = await body.text()
