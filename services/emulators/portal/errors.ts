@@ -46,31 +46,31 @@ const DEFAULT_ADVICE = 'Read detail; errors names the properties if the request 
 /** What the gateway answers itself: `statusCode` and `message` instead of a problem. */
 export const gatewayErrors: ExplainedError[] = [
   {
-    code: 'statusCode 401',
+    code: '401',
     status: '401',
     meaning: 'The subscription key is missing, is not valid, or belongs to a product without this API',
     advice: 'Send Ocp-Apim-Subscription-Key. Patients need a client’s key, the register an auditor’s.'
   },
   {
-    code: 'statusCode 403',
+    code: '403',
     status: '403',
     meaning: 'The product of the subscription does not include the operation, or its quota is used up',
     advice: 'Ask the operator for a key of another product; Retry-After says when a quota begins anew.'
   },
   {
-    code: 'statusCode 404',
+    code: '404',
     status: '404',
     meaning: 'There is no such operation',
     advice: 'Compare method and path with those of the operations.'
   },
   {
-    code: 'statusCode 429',
+    code: '429',
     status: '429',
     meaning: 'The subscription has made too many calls',
     advice: 'Repeat the request after Retry-After seconds.'
   },
   {
-    code: 'statusCode 503',
+    code: '503',
     status: '503',
     meaning: 'The service cannot be reached or does not answer in time',
     advice: 'Repeat the request after Retry-After seconds, a create with its Idempotency-Key.'

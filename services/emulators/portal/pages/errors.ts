@@ -11,17 +11,18 @@ export function errorsPage () {
 <p class="lead">Services answer errors as <code>application/problem+json</code> (RFC 9457). Decide by
   <code>code</code>: texts may change. <code>traceId</code> identifies the request in logs and in the
   monitor. No error contains a value that was sent.</p>
-<section aria-labelledby="of-services"><h2 id="of-services">By code</h2>${list(explainedErrors)}</section>
+<section aria-labelledby="of-services"><h2 id="of-services">By code</h2>${list(explainedErrors, '')}</section>
 <section aria-labelledby="of-gateway"><h2 id="of-gateway">Of the gateway</h2>
 <p>The gateway answers these before it calls a service, with <code>statusCode</code> and
   <code>message</code>.</p>
-${list(gatewayErrors)}</section>`
+${list(gatewayErrors, 'statusCode-')}</section>`
   })
 }
 
-function list (errors: ExplainedError[]) {
+/** @param prefix of the ids that links lead to */
+function list (errors: ExplainedError[], prefix: string) {
   return html`<dl class="errors">${errors.map(({ code, status, meaning, advice }) =>
-    html`<div id="${code.replace(' ', '-')}">
-      <dt><code>${code}</code> <span class="faint">${status}</span></dt>
+    html`<div id="${prefix}${code}">
+      <dt><code>${code}</code> ${code !== status && html`<span class="faint">${status}</span>`}</dt>
       <dd>${meaning}. <span class="advice">${advice}</span></dd></div>`)}</dl>`
 }

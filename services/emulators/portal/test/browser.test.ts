@@ -89,6 +89,8 @@ t.test('the audit register opens with the key of an auditor, in each of its form
   await page.getByText('optional parameters').click()
   await page.getByLabel('limit').fill('2')
   t.match(await send(page), /^200 OK/)
+  // CSV has all of them
+  await page.getByLabel('limit').fill('')
   await page.getByLabel('Accept').selectOption('text/csv')
   const [, csv] = await Promise.all([
     page.getByRole('button', { name: 'Send' }).click(),
@@ -100,7 +102,7 @@ t.test('the audit register opens with the key of an auditor, in each of its form
   await page.getByRole('link', { name: 'Save the body' }).click()
   const file = await (await saved).path()
   t.match((await saved).suggestedFilename(), /\.csv$/)
-  t.equal(readFileSync(file, 'utf8').trimEnd().split('\r\n').length, 3)
+  t.ok(readFileSync(file, 'utf8').trimEnd().split('\r\n').length > 3)
   t.same(complaints, [])
 })
 
@@ -152,6 +154,19 @@ t.test('quick starts have the address and the key of this system, and are copied
   const file = readFileSync(new URL('../../../../docs/quick-start/quick-start.ts', import.meta.url), 'utf8')
   t.equal(await page.getByRole('region', { name: 'quick-start.ts' }).textContent(), file)
   t.same(complaints, [])
+})
+
+t.test('the button is legible in both colour schemes', async (t) => {
+  for (const view of [views[0]!, views[1]!]) {
+    const { page, close } = await open(baseUrl, view)
+    t.teardown(close)
+    await page.goto(`${baseUrl}/portal/operations/create-patient`)
+    // axe leaves out texts that have the colour of their background
+    const [color, background] = await page.evaluate<[string, string]>(`
+      const { color, backgroundColor } = getComputedStyle(document.querySelector('.try button'));
+      [color, backgroundColor]`)
+    t.not(color, background)
+  }
 })
 
 t.test('a patient is created by the keyboard alone', async (t) => {
