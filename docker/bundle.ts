@@ -26,10 +26,15 @@ const processes: Record<string, Process> = {
   audit: { module: 'audit/main.ts', modules: [exporter, 'audit/sequence-job.ts'] },
   witness: { module: 'witness/main.ts', modules: [exporter] },
   rotation: { module: 'rotation/main.ts' },
+  auditor: {
+    module: 'auditor/main.ts',
+    modules: [exporter],
+    files: [...pages, 'auditor/pages/auditor.css', 'auditor/pages/auditor.js']
+  },
   gateway: { module: 'emulators/gateway/main.ts', modules: [exporter], files: policies },
   ingress: { module: 'emulators/ingress/main.ts' },
   vault: { module: 'emulators/vault/main.ts' },
-  monitor: { module: 'emulators/monitor/main.ts', files: [...pages, 'emulators/monitor/monitor.css'] },
+  monitor: { module: 'emulators/monitor/main.ts', files: [...pages, 'emulators/monitor/pages/monitor.css'] },
   database: { module: 'emulators/mongodb/main.ts' },
   setup: { module: 'cli/compose/setup.ts' },
   provision: { module: 'cli/compose/provision.ts' },
