@@ -29,6 +29,11 @@ const processes: Record<string, Process> = {
   audit: { module: 'audit/main.ts', modules: [exporter, 'audit/sequence-job.ts'] },
   witness: { module: 'witness/main.ts', modules: [exporter] },
   rotation: { module: 'rotation/main.ts' },
+  auditor: {
+    module: 'auditor/main.ts',
+    modules: [exporter],
+    files: [...pages, 'auditor/pages/auditor.css', 'auditor/pages/auditor.js']
+  },
   gateway: {
     module: 'emulators/gateway/main.ts',
     modules: [exporter],

@@ -11,9 +11,30 @@ export const purposeNames: Record<string, string> = {
   HQUALIMP: 'Quality improvement'
 }
 
+/** Purposes of others, and these, in words. */
+const allPurposes: Record<string, string> = {
+  ...purposeNames,
+  BTG: 'Break the glass',
+  ETREAT: 'Emergency treatment',
+  HOPERAT: 'Operations',
+  HPAYMT: 'Payment',
+  TREAT: 'Treatment'
+}
+
+export function purposeName (code: string) {
+  return allPurposes[code] ?? code
+}
+
+/** What auditors ask the register, by operation. */
+const questions: Record<string, string> = {
+  'access-log': 'asked for the access log',
+  'actor-summary': 'asked for the summary of an actor',
+  load: 'loaded a record of the register',
+  proof: 'asked for a proof',
+  search: 'searched the register'
+}
+
 const words: Record<string, string> = {
-  'access-log': 'asked for the access log of',
-  'actor-summary': 'asked for a summary of',
   'list-versions': 'listed versions of',
   'load-version': 'loaded a version of',
   create: 'created',
@@ -24,7 +45,6 @@ const words: Record<string, string> = {
   move: 'moved',
   observations: 'listed observations of',
   patch: 'changed',
-  proof: 'asked for the proof of',
   restore: 'restored',
   search: 'searched',
   update: 'replaced'
@@ -32,11 +52,13 @@ const words: Record<string, string> = {
 
 /** What was done, in words; codes that this page does not know are shown as they are. */
 export function what ({ resource: { operation, type } }: Pick<AuditRecord, 'resource'>) {
+  if (type === 'audit-record') return questions[operation] ?? `asked the register: ${operation}`
   return `${words[operation] ?? operation} ${type}`
 }
 
-/** The result, marked where it is a failure. */
+/** The result, marked where it is a failure. A question has none: it is recorded before its answer. */
 export function resultBadge (record: AuditRecord) {
+  if (record.resource.type === 'audit-record' && record.outcome === undefined) return undefined
   const result = resultOf(record)
   return record.outcome === 'failure' ? html`<span class="badge bad">${result}</span>` : html`${result}`
 }

@@ -15,16 +15,28 @@ export interface LogState {
 }
 
 /** The newest checkpoint, who witnessed it and when, and the keys. */
-export function integrityPage (session: Session, state: LogState, filter: RecordFilter) {
-  const { checkpoint, keys } = state
+export function integrityPage (
+  session: Session, state: LogState | { problem: string }, filter: RecordFilter
+) {
   return page(session, {
     title: 'Integrity',
     section: '/integrity',
     content: html`<h1>Integrity of the register</h1>
-${checkpoint
-? checkpointSection(checkpoint)
-: html`<div class="empty"><p><strong>There is no checkpoint yet.</strong></p>
-<p>The log signs the first one a second or so after the first record.</p></div>`}
+${'problem' in state
+  ? html`<div class="notice bad" role="alert"><p>${state.problem}</p></div>`
+  : logSections(state)}
+<div class="actions">${download(`${BASE}/checkpoint`, 'Checkpoint')}
+${download(`${BASE}/keys`, 'Keys')}</div>
+${evidenceForm(filter)}
+${progress}`
+  })
+}
+
+const noCheckpoint = html`<div class="empty"><p><strong>There is no checkpoint yet.</strong></p>
+<p>The log signs the first one a second or so after the first record.</p></div>`
+
+function logSections ({ checkpoint, keys }: LogState) {
+  return html`${checkpoint ? checkpointSection(checkpoint) : noCheckpoint}
 <section><h2>Keys of the log <span class="count">${number(keys.length)}</span></h2>
 ${table({
   caption: 'Each key but the first is signed by a key before it, so that checks need the first one only.',
@@ -35,11 +47,7 @@ ${table({
     { title: 'Handed over by', cell: ({ succession }) => successions[succession] }
   ]
 })}
-<div class="actions">${download(`${BASE}/checkpoint`, 'Checkpoint')}
-${download(`${BASE}/keys`, 'Keys')}</div></section>
-${evidenceForm(filter)}
-${progress}`
-  })
+</section>`
 }
 
 const successions: Record<KnownKey['succession'], Html> = {

@@ -19,8 +19,8 @@ export const site: Site = {
     { path: '/findings', title: 'Findings' },
     { path: '/integrity', title: 'Integrity' }
   ],
-  styles: [style, pageFile(new URL('../auditor.css', import.meta.url))],
-  scripts: [pageFile(new URL('../auditor.js', import.meta.url))]
+  styles: [style, pageFile(new URL('auditor.css', import.meta.url))],
+  scripts: [pageFile(new URL('auditor.js', import.meta.url))]
 }
 
 /** A whole page; without a session, it has no sections. */

@@ -1,7 +1,7 @@
 import { html, type Html } from '#common/pages/html.ts'
 import { count, dateTime, number } from '#common/pages/text.ts'
 import type { Column } from '#common/pages/table.ts'
-import { resultBadge, what } from '../names.ts'
+import { purposeName, resultBadge, what } from '../names.ts'
 import type { AuditRecord } from '../timeline.ts'
 import { BASE } from './layout.ts'
 
@@ -31,7 +31,9 @@ export function person (actor: string | undefined, onBehalfOf: string | undefine
 }
 
 export function why ({ purpose, reason }: AuditRecord) {
-  return purpose && html`${purpose}${reason && html`<br><span class="faint">${reason}</span>`}`
+  if (purpose === undefined) return undefined
+  return html`<abbr title="${purposeName(purpose)}">${purpose}</abbr>${reason && html`<br>
+<span class="faint">${reason}</span>`}`
 }
 
 /** The columns that say when, who, what and why. */

@@ -1,7 +1,7 @@
 import { html } from '#common/pages/html.ts'
 import { count, dateTime, definitions } from '#common/pages/text.ts'
 import type { CheckpointSignature, proofOf } from '../log.ts'
-import { resultBadge, what } from '../names.ts'
+import { purposeName, resultBadge, what } from '../names.ts'
 import type { Session } from '../session.ts'
 import type { AuditRecord } from '../timeline.ts'
 import { stateOf } from './integrity.ts'
@@ -32,7 +32,7 @@ export function recordPage (session: Session, { record, proof, operation }: Reco
       ['Result', resultBadge(record)],
       ['Actor', record.actor],
       ['On behalf of', record.onBehalfOf],
-      ['Purpose', record.purpose],
+      ['Purpose', record.purpose && `${purposeName(record.purpose)} (${record.purpose})`],
       ['Reason', record.reason],
       ['Patient', patientId && idLink('patients', patientId)],
       ['Resource', resource.id === patientId ? undefined : resource.id],

@@ -34,7 +34,7 @@ export const integrityRoutes: FastifyPluginAsync<Parts> = async (app, { gateway,
   })
 
   app.get<Query>('/integrity', async (request, reply) => {
-    const state = await logState(request)
+    const state = await orProblem(logState(request), 'The state of the log is not available now.')
     return sendPage(reply, integrityPage(sessionIn(request), state, filterOf(request.query)))
   })
 

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import type { VerifierKey } from '#common/transparency/notes.ts'
+import { NoteError, type VerifierKey } from '#common/transparency/notes.ts'
 import { GatewayError } from '../errors.ts'
 import type { Answer, Gateway } from '../gateway.ts'
 import type { Session, Sessions } from '../session.ts'
@@ -37,6 +37,12 @@ export function nextPage ({ headers }: Answer) {
   return target === undefined ? undefined : new URLSearchParams(target).get('cursor') ?? undefined
 }
 
+/** What to say about a checkpoint or proof that is malformed, or has an invalid signature. */
+export function distrust ({ message }: NoteError) {
+  return `Do not rely on the register until this is explained: ${message}. Keep the downloads, and tell ` +
+    'whoever runs the witness.'
+}
+
 /**
  * A part of a page that may be missing: what to say instead, where the gateway does not have it.
  *
@@ -46,6 +52,7 @@ export async function orProblem<T> (part: Promise<T>, problem: string): Promise<
   try {
     return await part
   } catch (error) {
+    if (error instanceof NoteError) return { problem: distrust(error) }
     if (!(error instanceof GatewayError) || [401, 403, 429].includes(error.statusCode)) throw error
     return { problem }
   }

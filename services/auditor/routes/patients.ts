@@ -29,12 +29,11 @@ export const patientRoutes: FastifyPluginAsync<Parts> = async (app, { gateway })
   app.get<ById>('/patients/:id', async (request, reply) => {
     const patientId = patientIdIn(request.params)
     const { query } = request
-    const [from, to] = [dateIn(query, 'from'), dateIn(query, 'to')]
+    const [from, to, days] = [dateIn(query, 'from'), dateIn(query, 'to'), daysIn(query)]
     const answer = await gateway.ask(request, sessionIn(request), `/patient/${patientId}/access-log`, {
       query: { from: toApiDate(from), to: toApiDate(to) }, accept: FILES.ndjson
     })
     const { records, cut } = await readRecords(answer)
-    const days = daysIn(query)
     const view = { patientId, days, from, to, timeline: timelineOf(records, days), cut }
     return sendPage(reply, patientPage(sessionIn(request), view))
   })

@@ -1,4 +1,5 @@
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import { NoteError } from '#common/transparency/notes.ts'
 import { GatewayError, PageNotFound } from '../errors.ts'
 import { isUuid } from '../names.ts'
 import { proofOf } from '../log.ts'
@@ -7,7 +8,9 @@ import { pathOf, recordsPage } from '../pages/records.ts'
 import { filterOf, parameter, toQuery, unitOf, type RecordFilter, type Statistics } from '../questions.ts'
 import type { AuditRecord } from '../timeline.ts'
 import { logKeys } from './integrity.ts'
-import { nextPage, orProblem, sendFile, sendPage, sessionIn, type Parts, type Query } from './parts.ts'
+import {
+  distrust, nextPage, orProblem, sendFile, sendPage, sessionIn, type Parts, type Query
+} from './parts.ts'
 
 const FILES = { csv: 'text/csv', ndjson: 'application/x-ndjson' }
 const PAGE = '100'
@@ -73,6 +76,7 @@ export const recordRoutes: FastifyPluginAsync<Parts> = async (app, { gateway, mo
       ])
       return proofOf(proof, [...keys.verifiers, ...witnessKeys])
     } catch (error) {
+      if (error instanceof NoteError) return { missing: distrust(error) }
       if (!(error instanceof GatewayError) || ![404, 409].includes(error.statusCode)) throw error
       return { missing: 'The record is not in the log yet. It is within a second or so: reload the page.' }
     }

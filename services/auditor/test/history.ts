@@ -72,14 +72,17 @@ function eventsOf (id: string, accesses: number): Event[] {
   const patient = { type: 'patient', id }
   const disclosed = [{ id, version: randomUUID() }]
   const every = 89 * 24 / accesses
-  const changes: Event[] = STAFF.flatMap((person, i) => [70, 40, 12].map((days): Event =>
-    [days * 24 + i, { ...person, resource: { ...patient, operation: i === 0 && days === 70 ? 'create' : 'patch' } }]))
+  const changes = STAFF.flatMap((person, i) => [70, 40, 12].map((days): Event => {
+    const operation = i === 0 && days === 70 ? 'create' : 'patch'
+    return [days * 24 + i, { ...person, resource: { ...patient, operation } }]
+  }))
   const reads = Array.from({ length: accesses - changes.length - 5 }, (_, i): Event => [
     i * every + 0.5,
     { ...STAFF[i % STAFF.length], resource: { ...patient, operation: 'load' }, disclosed }
   ])
-  const stranger: Event[] = [3.1, 3.2, 30].map((hours) =>
-    [hours, { actor: 'ward-2', onBehalfOf: STRANGER, resource: { ...patient, operation: 'load' }, disclosed }])
+  const load = { ...patient, operation: 'load' }
+  const stranger = [3.1, 3.2, 30].map((hours): Event =>
+    [hours, { actor: 'ward-2', onBehalfOf: STRANGER, resource: load, disclosed }])
   const emergency: Event = [9, {
     actor: 'emergency',
     onBehalfOf: 'dr-3301',
@@ -104,6 +107,7 @@ function otherEvents (count: number): Event[] {
     const resource = { type: 'patient', id: ids[i % ids.length]!, operation: i % 9 === 0 ? 'update' : 'load' }
     const outcome = i % 31 === 0 ? { outcome: 'failure' as const } : {}
     // More by day than by night, most of them in the last day
-    return [i % 24 + (i % 3 === 0 ? 24 * (i % 60) : 0), { ...STAFF[(i + 1) % STAFF.length], resource, ...outcome }]
+    const hours = i % 24 + (i % 3 === 0 ? 24 * (i % 60) : 0)
+    return [hours, { ...STAFF[(i + 1) % STAFF.length], resource, ...outcome }]
   })
 }

@@ -18,8 +18,13 @@ export function ms (duration: number | undefined, decimals?: number) {
   return `${number(duration, decimals ?? (duration >= 100 ? 0 : duration >= 10 ? 1 : 2))} ms`
 }
 
+// Making one takes longer than formatting a hundred numbers
+const formats = new Map<number, Intl.NumberFormat>()
+
 export function number (value: number, decimals = 0) {
-  return value.toLocaleString('en', { minimumFractionDigits: decimals, maximumFractionDigits: decimals })
+  return formats.getOrInsertComputed(decimals, () => {
+    return new Intl.NumberFormat('en', { minimumFractionDigits: decimals, maximumFractionDigits: decimals })
+  }).format(value)
 }
 
 export function percent (part: number, whole: number) {

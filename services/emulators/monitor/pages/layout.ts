@@ -10,7 +10,7 @@ export const site: Site = {
   base: '',
   logo,
   sections: [{ path: '/', title: 'Operations' }, { path: '/routes', title: 'Routes' }],
-  styles: [style, pageFile(new URL('./monitor.css', import.meta.url))],
+  styles: [style, pageFile(new URL('monitor.css', import.meta.url))],
   scripts: [live]
 }
 
