@@ -276,7 +276,8 @@ t.test('a system that ends and starts again', async (t) => {
     t.match(printed, `\nAuditor's page: ${first.baseUrl}/auditor\n`)
     t.match(printed, `\nMonitor: ${first.run.monitor!.url}/\n`)
     t.match(printed, `\nSubscription key of an auditor: ${first.auditorKey}\n`)
-    t.ok(printed.split('\n').length < 30)
+    // A busy machine adds reminders
+    t.ok(printed.split('\n').filter((line) => !line.includes('is not ready after')).length < 30)
   })
 
   t.test('SIGTERM ends all within 5 s, with exit code 0', async (t) => {
