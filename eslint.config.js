@@ -1,7 +1,7 @@
 import neostandard, { resolveIgnoresFromGitignore } from 'neostandard'
 
 const TESTS = ['**/test/**', 'terraform/tests/**']
-const SERVICES = ['patient', 'audit', 'witness', 'rotation']
+const SERVICES = ['patient', 'audit', 'witness', 'rotation', 'auditor']
 const MAX_LEN = { code: 110, ignoreUrls: true, ignoreRegExpLiterals: true }
 
 /** Files of `files`, tests aside, import nothing whose path has one of `folders` in it. */

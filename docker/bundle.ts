@@ -17,19 +17,31 @@ interface Process {
   files?: string[]
 }
 
-const policies = ['global.xml', 'product.xml', 'patient.xml', 'echo.xml', 'products.json']
+const policies = ['global.xml', 'product.xml', 'patient.xml', 'echo.xml', 'auditor.xml', 'products.json']
   .map((name) => `../terraform/policies/${name}`)
-const pages = ['monitor.css', 'monitor.js'].map((name) => `emulators/monitor/${name}`)
+const quickStarts = ['quick-start.sh', 'quick-start.ts', 'quick_start.py']
+  .map((name) => `../docs/quick-start/${name}`)
+const portal = ['portal.css', 'portal.js'].map((name) => `emulators/portal/pages/${name}`)
+const pages = ['style.css', 'live.js'].map((name) => `common/pages/${name}`)
 
 const processes: Record<string, Process> = {
   patient: { module: 'patient/main.ts', modules: [exporter] },
   audit: { module: 'audit/main.ts', modules: [exporter, 'audit/sequence-job.ts'] },
   witness: { module: 'witness/main.ts', modules: [exporter] },
   rotation: { module: 'rotation/main.ts' },
-  gateway: { module: 'emulators/gateway/main.ts', modules: [exporter], files: policies },
+  auditor: {
+    module: 'auditor/main.ts',
+    modules: [exporter],
+    files: [...pages, 'auditor/pages/auditor.css', 'auditor/pages/auditor.js']
+  },
+  gateway: {
+    module: 'emulators/gateway/main.ts',
+    modules: [exporter],
+    files: [...policies, ...pages, ...portal, ...quickStarts]
+  },
   ingress: { module: 'emulators/ingress/main.ts' },
   vault: { module: 'emulators/vault/main.ts' },
-  monitor: { module: 'emulators/monitor/main.ts', files: pages },
+  monitor: { module: 'emulators/monitor/main.ts', files: [...pages, 'emulators/monitor/pages/monitor.css'] },
   database: { module: 'emulators/mongodb/main.ts' },
   setup: { module: 'cli/compose/setup.ts' },
   provision: { module: 'cli/compose/provision.ts' },

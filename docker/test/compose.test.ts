@@ -118,14 +118,15 @@ t.test('from outside only the gateway\'s port answers, on loopback', async (t) =
 
 t.test('each container reaches only those it may reach, by name and by address', async (t) => {
   const allowed: Record<string, string[]> = {
-    gateway: ['patient-ingress', 'audit-ingress', 'vault'],
+    gateway: ['auditor', 'patient-ingress', 'audit-ingress', 'vault'],
+    auditor: ['gateway', 'vault'],
     'patient-ingress': ['gateway', 'patient'],
     patient: ['patient-ingress', 'audit-ingress', 'vault', 'patient-db'],
     'audit-ingress': ['gateway', 'patient', 'audit'],
     audit: ['audit-ingress', 'vault', 'audit-db', 'witness'],
     // Audit refuses its calls, as those of every caller but its ingress
     witness: ['audit', 'vault'],
-    vault: ['gateway', 'patient', 'audit', 'witness'],
+    vault: ['gateway', 'auditor', 'patient', 'audit', 'witness'],
     'patient-db': ['patient'],
     'audit-db': ['audit']
   }
@@ -214,6 +215,26 @@ t.test('an auditor asks the register and gets a proof, which the witness cosigne
   t.equal((await ask(`/patient/${id}`, auditorKey)).status, 401)
 })
 
+t.test('the gateway serves the auditor\'s page, which asks it with an auditor\'s key', async (t) => {
+  const base = `${system.baseUrl}/auditor`
+  t.match(await (await fetch(base)).text(), 'Sign in to the audit register')
+  const person = { onBehalfOf: 'reviewer-17', purpose: 'HCOMPL' }
+  const typed = { key: system.auditorKey, next: '/auditor/integrity', ...person }
+  const signedIn = await fetch(`${base}/sign-in`, {
+    method: 'POST',
+    redirect: 'manual',
+    headers: { 'sec-fetch-site': 'same-origin' },
+    body: new URLSearchParams(typed)
+  })
+  t.equal(signedIn.status, 303)
+  const cookie = signedIn.headers.getSetCookie()[0]!.split(';')[0]!
+  const page = await (await fetch(`${base}/integrity`, { headers: { cookie } })).text()
+  t.match(page, 'Newest checkpoint')
+  for (const file of page.match(/\/auditor\/[a-z]+\.(?:css|js)\?v=[0-9a-f]+/g)!) {
+    t.equal((await fetch(system.baseUrl + file)).status, 200, file)
+  }
+})
+
 t.test('the witness can read one secret of the vault, its own', async (t) => {
   const secrets = [...new Set(Object.values(access).flatMap(({ read, manage }) => [...read, ...manage]))]
   const script = `
@@ -245,15 +266,15 @@ t.test('telemetry is sent to a monitor only if it is started', async (t) => {
     const { data: { config } } = await compose.config({ ...options, env }) as unknown as {
       data: { config: { services: Record<string, { environment?: Record<string, string> }> } }
     }
-    return ['gateway', 'patient', 'audit', 'witness']
+    return ['gateway', 'auditor', 'patient', 'audit', 'witness']
       .map((name) => config.services[name]!.environment!.APPLICATIONINSIGHTS_CONNECTION_STRING)
   }
   for (const profiles of ['', 'load', 'tools']) {
-    t.strictSame(await connectionStrings(profiles), ['', '', '', ''], profiles)
+    t.strictSame(await connectionStrings(profiles), ['', '', '', '', ''], profiles)
   }
   for (const sent of await connectionStrings('observe')) t.match(sent, /ingestion\.monitor\.localhost/)
   for (const profiles of ['', 'load', 'observe']) {
-    t.strictSame(await connectionStrings(profiles, own), [own, own, own, own])
+    t.strictSame(await connectionStrings(profiles, own), [own, own, own, own, own])
   }
 })
 

@@ -13,8 +13,8 @@ const run = promisify(execFile)
 const ROOT = new URL('../../', import.meta.url).pathname
 
 export const names = [
-  'gateway', 'patient-ingress', 'patient', 'audit-ingress', 'audit', 'witness', 'vault', 'patient-db',
-  'audit-db'
+  'gateway', 'auditor', 'patient-ingress', 'patient', 'audit-ingress', 'audit', 'witness', 'vault',
+  'patient-db', 'audit-db'
 ] as const
 export type Name = typeof names[number]
 

@@ -6,6 +6,7 @@ import { growth } from './growth.ts'
 import { ingestion } from './ingestion.ts'
 import { operationCosts } from './operations.ts'
 import { register } from './register.ts'
+import { start } from './start.ts'
 import { telemetry } from './telemetry.ts'
 import { wrongKeys } from './wrong-keys.ts'
 
@@ -17,6 +18,7 @@ const benches: Record<string, () => Promise<void>> = {
   operations: operationCosts,
   ingestion,
   growth,
+  start,
   telemetry,
   'cold-start': coldStart,
   'wrong-keys': wrongKeys,

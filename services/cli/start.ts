@@ -1,11 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import { SettingsError } from '#common/config.ts'
 import { openKeyVault } from '#common/secrets/key-vault.ts'
 import { Child, type Output } from '../emulators/processes/child.ts'
 import { ping } from '../emulators/processes/probes.ts'
+import { banner } from './system/banner.ts'
 import { loadConfig } from './system/config.ts'
 import { assume } from './system/identity.ts'
+import { openBrowser } from './system/open-browser.ts'
+import { USAGE, readOptions } from './system/options.ts'
+import { outputs, say } from './system/output.ts'
 import { prepare } from './system/prepare.ts'
 import {
   HOST, NAMES, databaseUrlOf, identitySettings, processesOf, registerSettings, urlOf, vaultUrlOf, type Name,
@@ -13,6 +16,7 @@ import {
 } from './system/processes.ts'
 import { provision, type Provisioned } from './system/provision.ts'
 import { StartError, State } from './system/state.ts'
+import { Steps } from './system/steps.ts'
 
 // Generous for a busy machine: a process that fails exits and is reported at once
 const READY_MS = 180_000
@@ -26,12 +30,20 @@ const PASSED_ON = [
 
 /** When a process that has not exited is killed, in ms after the signal. */
 const KILLED_AFTER_MS: Record<Name, number> = {
-  gateway: 1500, patient: 2250, audit: 2750, witness: 3000, database: 3250, monitor: 3500, vault: 3750
+  gateway: 1500,
+  auditor: 2000,
+  patient: 2250,
+  audit: 2750,
+  witness: 3000,
+  database: 3250,
+  monitor: 3500,
+  vault: 3750
 }
 /** The time to exit by themselves after Ctrl-C, which a terminal sends to all processes. */
 const CTRL_C_MS = 1000
 
 const children: Partial<Record<Name, Child>> = {}
+const interruption = new AbortController()
 let state: State | undefined
 let stopped: Promise<void> | undefined
 
@@ -51,30 +63,42 @@ try {
 }
 
 async function start () {
+  const options = readOptions()
+  if (options.help) return process.stdout.write(USAGE)
   const config = loadConfig(process.env)
-  const scaleToZero = scalesToZero()
   state = new State(config.LOCAL_DIR)
-  const system = await prepare(config, scaleToZero, state)
-  const provisioned = await startAll(system, await terminal())
+  const steps = new Steps(say)
+  const system = await prepare(config, options.scaleToZero, state)
+  const outputOf = await outputs(system.path('logs'), options.logs)
+  const provisioned = await startAll(system, steps, outputOf)
   if (stopped) return
-  // Without a terminal, the processes write their log lines themselves
-  if (!process.stdout.isTTY) await sleep(LOG_FLUSH_MS)
-  if (!stopped) welcome(system, provisioned)
+  steps.end()
+  if (options.sample > 0) await storeInvented(options.sample, system, provisioned)
+  // The lines of the start come before the banner
+  if (options.logs) await sleep(LOG_FLUSH_MS)
+  if (stopped) return
+  process.stdout.write(banner(system, provisioned))
+  if (options.open) {
+    const portal = `${urlOf(system, 'gateway')}/`
+    openBrowser(portal, () => process.stderr.write('npm start: no browser can be opened\n'))
+  }
 }
 
-/** Whether the option `--scale-to-zero` is set. */
-function scalesToZero () {
+async function storeInvented (count: number, system: System, { keys }: Provisioned) {
+  const { storeSample } = await import('./sample/store-sample.ts')
+  const target = { url: urlOf(system, 'gateway'), key: keys.client, file: system.path('sample') }
   try {
-    const { values } = parseArgs({ options: { 'scale-to-zero': { type: 'boolean', default: false } } })
-    return values['scale-to-zero']
+    await storeSample(count, { ...target, signal: interruption.signal })
   } catch (error) {
-    throw new StartError((error as Error).message)
+    // The system works without it
+    if (!(error instanceof StartError)) throw error
+    if (!stopped) process.stderr.write(`npm start: ${error.message}\n`)
   }
 }
 
 /** Starts the processes in the order of their dependencies. Fulfilled with the keys of the system. */
-async function startAll (system: System, output: Output) {
-  const { config, databases, embedded, monitored, ports } = system
+async function startAll (system: System, steps: Steps, outputOf: (name: string) => Output) {
+  const { config, databases, embedded, monitored, hasAuditorPage, ports } = system
   const deadline = Date.now() + READY_MS
   let processes = processesOf(system)
   const passedOn = Object.fromEntries(PASSED_ON.map((name) => [name, process.env[name]]))
@@ -82,27 +106,31 @@ async function startAll (system: System, output: Output) {
   const launch = (name: Name) => {
     const { module, settings } = processes[name]
     const env = { ...common, PORT: String(ports[name]), ...settings }
-    const child = new Child(name, module, env, output, () => saveRun(system))
+    const child = new Child(name, module, env, outputOf(name), () => saveRun(system))
     children[name] = child
     if (stopped) child.retire()
     else child.start()
   }
-  const ready = (name: Name) => children[name]!.ready(processes[name].isReady, deadline)
-  const databaseReady = async () => {
-    await ready('database')
-    await ping('the embedded database', databaseUrlOf(system))
+  const isReady = async (name: Name) => {
+    await children[name]!.ready(processes[name].isReady, deadline)
+    if (name === 'database') await ping('the embedded database', databaseUrlOf(system))
+  }
+  const startTogether = (names: Name[]) => {
+    steps.begin(names)
+    names.forEach(launch)
+    return Promise.all(names.map((name) => steps.time(name, isReady(name), system.path(`logs/${name}.log`))))
   }
 
-  launch('vault')
-  if (embedded) launch('database')
-  const [vault] = await Promise.all([openVault(system), ready('vault'), embedded && databaseReady()])
+  const [vault] = await Promise.all([
+    openVault(system), startTogether(embedded ? ['vault', 'database'] : ['vault'])
+  ])
   const wanted = { subscriptionKey: config.SUBSCRIPTION_KEY, logOrigin: config.LOG_ORIGIN, ...databases }
-  const provisioned = await provision(vault, wanted)
+  const provisioned = await steps.time('keys', provision(vault, wanted), system.path('logs/vault.log'))
   system.publicKeys = provisioned.publicKeys
   processes = processesOf(system)
-  const rest: Name[] = [...(monitored ? ['monitor'] as const : []), 'witness', 'audit', 'patient', 'gateway']
-  rest.forEach(launch)
-  await Promise.all(rest.map(ready))
+  const optional: Partial<Record<Name, boolean>> = { monitor: monitored, auditor: hasAuditorPage }
+  await startTogether((['monitor', 'auditor', 'witness', 'audit', 'patient', 'gateway'] satisfies Name[])
+    .filter((name) => optional[name] ?? true))
   return provisioned
 }
 
@@ -116,7 +144,7 @@ async function openVault (system: System) {
 /** Stores which processes run and where, for commands and tests. */
 function saveRun (system: System) {
   if (stopped) return
-  const { databases: { patient, audit }, embedded, monitored } = system
+  const { databases: { patient, audit }, embedded, monitored, hasAuditorPage } = system
   const running = (name: Name, url = urlOf(system, name)) => ({ pid: children[name]?.pid, url })
   state!.saveRun({
     pid: process.pid,
@@ -127,38 +155,9 @@ function saveRun (system: System) {
     vault: running('vault', vaultUrlOf(system)),
     keyRefreshSeconds: system.config.KEY_REFRESH_SECONDS,
     ...(monitored && { monitor: running('monitor') }),
+    ...(hasAuditorPage && { auditor: running('auditor') }),
     ...(embedded && { database: running('database', databaseUrlOf(system)) })
   })
-}
-
-/** The output of the processes: log lines are JSON, or formatted for people on a terminal. */
-async function terminal (): Promise<Output> {
-  const say = (line: string) => process.stdout.write(`${line}\n`)
-  if (!process.stdout.isTTY) return { say }
-  const { default: pretty } = await import('pino-pretty')
-  return { say, logs: pretty({ colorize: true, singleLine: true, sync: true }) }
-}
-
-function welcome (system: System, { keys: { client: key, auditor }, publicKeys: { witness } }: Provisioned) {
-  const baseUrl = urlOf(system, 'gateway')
-  const header = quote(`Ocp-Apim-Subscription-Key: ${key}`)
-  const name = { firstName: 'Ada', lastName: 'Lovelace' }
-  const patient = { ...name, gender: 'female', dateOfBirth: '1915-12-10', postCode: 'W1S4' }
-  process.stdout.write(`
-Ready at ${baseUrl}
-Subscription key: ${key}
-Subscription key of an auditor: ${auditor}
-Public key of the witness: ${witness}
-The audit register: npm run register -- --follow
-${system.monitored ? `The monitor: ${urlOf(system, 'monitor')}\n` : ''}
-Store a patient, then find it:
-curl -i -w '\\n' ${baseUrl}/patient -H ${header} -d '${JSON.stringify(patient)}'
-curl -i -w '\\n' ${baseUrl}/patient/search -H ${header} -d '{"lastName":"Lovelace"}'
-`)
-}
-
-function quote (word: string) {
-  return `'${word.replaceAll("'", "'\\''")}'`
 }
 
 /**
@@ -174,6 +173,7 @@ async function end (exitCode: number, patience = 0) {
 
 async function stop (patience: number) {
   const began = Date.now()
+  interruption.abort()
   for (const child of Object.values(children)) child.retire()
   if (patience > 0) await Promise.all(Object.values(children).map((child) => child.ended(began + patience)))
   for (const name of NAMES) await children[name]?.stop(began + KILLED_AFTER_MS[name])

@@ -26,8 +26,13 @@ export interface RotationOptions {
   olderThanDays?: number
 }
 
-/** Claims under Idempotency-Keys depend on this key for a day. */
-const DATA_KEY_GRACE_SECONDS = 25 * 60 * 60
+/** How long a superseded version is accepted at least, by secret. */
+const MIN_GRACE_SECONDS: Record<string, number> = {
+  // Claims under Idempotency-Keys depend on it for a day
+  'patient-data-key': 25 * 60 * 60,
+  // A session that nobody uses ends after half an hour, and another one is sealed again meanwhile
+  'auditor-session-key': 60 * 60
+}
 
 const DAY_MS = 24 * 60 * 60 * 1_000
 
@@ -45,8 +50,7 @@ export async function rotate (
   client: SecretClient, name: string, strategy: RotationStrategy, options: RotationOptions
 ): Promise<Rotation> {
   const { refreshSeconds, leaked = false, olderThanDays = 0 } = options
-  const minGraceSeconds = name === 'patient-data-key' ? DATA_KEY_GRACE_SECONDS : 0
-  const graceSeconds = Math.max(options.graceSeconds, minGraceSeconds)
+  const graceSeconds = Math.max(options.graceSeconds, MIN_GRACE_SECONDS[name] ?? 0)
   const store = new VersionStore(client, name)
   const before = leaked ? await store.newest() : await activateNewest(store, strategy)
   if (!leaked) {

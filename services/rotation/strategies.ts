@@ -12,6 +12,7 @@ const KEYS: Record<string, RotationStrategy> = {
   'audit-log-key': randomKey,
   'witness-key': randomKey,
   'patient-data-key': randomKey,
+  'auditor-session-key': randomKey,
   'gateway-subscription-keys': subscriptionKeys
 }
 
@@ -25,7 +26,10 @@ const CONNECTIONS: Record<string, 'patient' | 'audit'> = {
 /** Every secret that can be rotated: those that the identity `rotation` manages in services/access.json. */
 export const secretNames = [...Object.keys(KEYS), ...Object.keys(CONNECTIONS)]
 
-/** What `--all` rotates: the secrets of every deployment that no client and no other operator holds. */
+/**
+ * What `--all` rotates: the secrets of every deployment that no client and no other operator holds. A
+ * deployment on Azure may do without the auditor's page.
+ */
 export const allNames = [
   'patient-host-key', 'audit-host-key', 'audit-query-key', 'audit-log-key', 'patient-data-key',
   'patient-db-connection', 'audit-db-connection'

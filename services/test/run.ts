@@ -10,7 +10,7 @@ const TIMEOUT_S = 600
 const files = globSync(['services/**/test/**/*.test.ts', 'k6/runner/test/*.test.ts'], {
   exclude: ['services/test/contract/**']
 })
-const STARTS_SYSTEMS = /^services\/(test|rotation|emulators\/(ingress|vault|monitor\/test\/(browser|register)))/
+const STARTS_SYSTEMS = /^services\/(test|rotation|emulators\/(ingress|vault)|.*\/test\/browser|.*\/monitor\/test\/register)/
 const unit = files.filter((file) => !STARTS_SYSTEMS.test(file))
 /** The longest first, so that no core is idle at the end. */
 const whole = [...files.filter((file) => STARTS_SYSTEMS.test(file)), ...unit]

@@ -1,7 +1,9 @@
-import { execFile } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import {
+  chmodSync, existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
+} from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -12,8 +14,8 @@ import { cosignerOf, signerOf, type Signer } from '#common/transparency/notes.ts
 import { readRun } from '../cli/system/state.ts'
 import { testLog } from '../witness/test/log.ts'
 import {
-  dropDatabases, isAlive, makeLocalDir, removeLocalDir, startSystem, StartFailure, type Name, type Options,
-  type System
+  ORPHAN, START, dropDatabases, isAlive, makeLocalDir, prefixOf, removeLocalDir, startSystem, StartFailure,
+  type Name, type Options, type System
 } from './system.ts'
 
 // As .taprc has it, for a run without it: tap's own 30 s are short on a busy machine
@@ -63,6 +65,12 @@ function keysAndPasswords ({ secrets }: System) {
   })
 }
 
+/** The log of a process, as far as it is written. */
+function logFile (dir: string, name: string) {
+  const file = join(dir, 'logs', `${name}.log`)
+  return existsSync(file) ? readFileSync(file, 'utf8') : ''
+}
+
 const pids = ({ run }: System) => [run.pid, ...names.map((name) => run[name]!.pid!)]
 
 async function gone (pids: number[]) {
@@ -77,6 +85,18 @@ async function isEnded (t: Test, system: System, signal: NodeJS.Signals) {
   t.ok(ms < 10_000, `${ms} ms`)
   t.notOk(all.some(isAlive))
   t.notMatch(system.logs(), 'starting it again')
+}
+
+/** `npm start` on `dir`, without waiting for it. */
+function spawnStart (t: Test, dir: string, ...args: string[]) {
+  const env = {
+    ...process.env, LOCAL_DIR: dir, PORT: '0', MONITOR: 'off', AUDITOR_PAGE: 'off', NODE_OPTIONS: ''
+  }
+  const started = spawn(process.execPath, ['--import', ORPHAN, START, ...args], {
+    env: { ...env, DATABASE_PREFIX: prefixOf(dir) }, stdio: ['ignore', 'pipe', 'inherit', 'ipc']
+  })
+  t.teardown(() => started.kill('SIGKILL'))
+  return started
 }
 
 async function createPatient ({ baseUrl, subscriptionKey }: System) {
@@ -162,7 +182,9 @@ t.test('a system that runs', async (t) => {
     const [told, ...keys] = [system.subscriptionKey, system.readerKey, ...keysAndPasswords(system)]
     t.ok(keys.length >= 4)
     t.equal(system.logs().split(told!).length - 1, 3, 'but for the subscription key in the lines to paste')
-    for (const key of keys) t.notOk(system.logs().includes(key))
+    const files = names.map((name) => logFile(system.localDir, name)).join('')
+    t.notOk(files.includes(told!))
+    for (const key of keys) t.notOk(system.logs().includes(key) || files.includes(key))
     for (const pid of all) {
       for (const file of ['cmdline', 'environ']) {
         const content = readFileSync(`/proc/${pid}/${file}`, 'utf8')
@@ -226,15 +248,36 @@ t.test('a system that runs', async (t) => {
 t.test('a system that ends and starts again', async (t) => {
   const dir = localDir(t)
   const SUBSCRIPTION_KEY = "it's_$HOME"
-  const first = await start(t, { localDir: dir })
-  await sleep(500)
-  const linesAtStart = first.logs()
+  const first = await start(t, { localDir: dir, quiet: true, env: { AUDITOR_PAGE: 'on', MONITOR: 'on' } })
   const { id } = await createPatient(first)
   const patient = await loadPatient(first, id)
 
-  t.test('its last lines at the start are those for pasting', async (t) => {
-    t.match(linesAtStart, /^curl .*\/patient .*\ncurl .*\/patient\/search .*\n$/m)
-    t.ok(linesAtStart.endsWith(`${first.curlLines.at(-1)}\n`))
+  t.test('its last lines are those for pasting, and its logs are in files', async (t) => {
+    for (const name of names) while (!logFile(dir, name)) await sleep(20)
+    // The gateway has logged requests, and nothing of it was printed
+    while (!logFile(dir, 'gateway').includes('/patient/:patientId')) await sleep(20)
+    const printed = first.logs()
+    t.match(printed, /^curl .*\/patient .*\ncurl .*\/patient\/search .*\n$/m)
+    t.ok(printed.endsWith(`${first.curlLines.at(-1)}\n`))
+    t.notMatch(printed, /^\{/m)
+    for (const name of names) {
+      const lines = logFile(dir, name).trimEnd().split('\n')
+      for (const line of lines) t.equal(JSON.parse(line).name, name)
+    }
+  })
+
+  t.test('it says what is starting and how long each process took', async (t) => {
+    const printed = first.logs()
+    t.match(printed, embedded ? /^Starting vault, database$/m : /^Starting vault$/m)
+    const all = [...names, 'keys', 'auditor', 'monitor']
+    for (const name of all) t.match(printed, new RegExp(`^  ${name} +\\d+\\.\\d s$`, 'm'))
+    t.match(printed, /^Started in \d+\.\d s$/m)
+    t.match(printed, `\nReady at ${first.baseUrl}\nPortal: ${first.baseUrl}/\n`)
+    t.match(printed, `\nAuditor's page: ${first.baseUrl}/auditor\n`)
+    t.match(printed, `\nMonitor: ${first.run.monitor!.url}/\n`)
+    t.match(printed, `\nSubscription key of an auditor: ${first.auditorKey}\n`)
+    // A busy machine adds reminders
+    t.ok(printed.split('\n').filter((line) => !line.includes('is not ready after')).length < 30)
   })
 
   t.test('SIGTERM ends all within 5 s, with exit code 0', async (t) => {
@@ -284,6 +327,92 @@ t.test('systems that start at the same time do not get in the way of each other'
     for (const name of names) system.kill(name, 'SIGSTOP')
     await isEnded(t, system, 'SIGTERM')
   })
+})
+
+t.test('--logs shows what the files have, and --open opens the portal', async (t) => {
+  const bin = localDir(t)
+  const opened = join(bin, 'opened')
+  const script = `#!/bin/sh\necho "$1" > '${opened}.new' && mv '${opened}.new' '${opened}'\n`
+  writeFileSync(join(bin, 'xdg-open'), script)
+  chmodSync(join(bin, 'xdg-open'), 0o700)
+  const system = await start(t, { args: ['--open'], env: { PATH: `${bin}:${process.env.PATH}` } })
+  while (!existsSync(opened)) await sleep(20)
+  t.equal(readFileSync(opened, 'utf8'), `${system.baseUrl}/\n`)
+  const { id } = await createPatient(system)
+  await loadPatient(system, id)
+  const lines = () => logFile(system.localDir, 'gateway').split('\n').slice(0, -1)
+  while (!lines().some((line) => line.includes('/patient/:patientId'))) await sleep(20)
+  const written = lines()
+  const shown = () => new Set(system.logs().split('\n'))
+  while (!shown().has(written.at(-1)!)) await sleep(20)
+  t.same(written.filter((line) => !shown().has(line)), [])
+})
+
+t.test('--sample stores invented patients once', async (t) => {
+  const dir = localDir(t)
+  const sample = (count: number) => {
+    return start(t, { localDir: dir, args: ['--sample', String(count)], quiet: true })
+  }
+  const insuranceNumbers = async ({ baseUrl, subscriptionKey }: System) => {
+    const headers = { 'ocp-apim-subscription-key': subscriptionKey }
+    const all = { method: 'POST', headers, body: '{}' }
+    const response = await fetch(`${baseUrl}/patient/search?limit=200`, all)
+    const patients = await response.json() as Array<{ id: string, insuranceNumber: string }>
+    const first = await fetch(`${baseUrl}/patient/${patients[0]!.id}/tests`, { headers })
+    t.not((await first.json() as object[]).length, 0, 'with test results')
+    return patients.map(({ insuranceNumber }) => insuranceNumber).toSorted()
+  }
+  const expected = (count: number) => {
+    return Array.from({ length: count }, (_, i) => `INVENTED-${String(i + 1).padStart(6, '0')}`)
+  }
+
+  // Interrupted as soon as one is stored, or a little later
+  const interrupted = spawnStart(t, dir, '--sample', '60')
+  while (!/"POST","route":"\/patient","statusCode":201/.test(logFile(dir, 'gateway'))) await sleep(5)
+  interrupted.kill('SIGINT')
+  t.same(await once(interrupted, 'exit'), [0, null])
+
+  const first = await sample(60)
+  t.same(await insuranceNumbers(first), expected(60))
+  t.match(first.stdout(), /^Storing invented patients 100 % \d+ of \d+ records/m)
+  await first.stop()
+  const again = await sample(60)
+  t.same(await insuranceNumbers(again), expected(60))
+  t.notMatch(again.stdout(), 'Storing')
+  await again.stop()
+  t.same(await insuranceNumbers(await sample(65)), expected(65))
+})
+
+t.test('a start that is killed at any step heals itself', async (t) => {
+  const dir = localDir(t)
+  const steps =
+    ['Starting vault', '  vault', '  keys', 'Starting .*gateway', '  witness', '  gateway', 'Started']
+  for (const step of steps) {
+    const killed = spawnStart(t, dir)
+    let printed = ''
+    for await (const chunk of killed.stdout!) {
+      printed += chunk
+      if (new RegExp(`^${step}`, 'm').test(printed)) break
+    }
+    killed.kill('SIGKILL')
+    if (killed.signalCode === null) await once(killed, 'exit')
+    t.equal(killed.signalCode, 'SIGKILL', step)
+  }
+  // Between steps too: while the vault and the users of the databases are being filled
+  for (let i = 0; i < 5; i++) {
+    const killed = spawnStart(t, dir)
+    while (!existsSync(join(dir, 'run.json'))) await sleep(5)
+    await sleep(i * 300)
+    killed.kill('SIGKILL')
+    if (killed.signalCode === null) await once(killed, 'exit')
+  }
+  const system = await start(t, { localDir: dir })
+  t.equal((await createPatient(system)).status, 201)
+})
+
+t.test('options that are wrong are named', async (t) => {
+  isClear(t, await failure(t, { args: ['--sample', 'many'] }), '--sample takes a number')
+  isClear(t, await failure(t, { args: ['--samples', '3'] }), '--samples')
 })
 
 t.test('a signal while it starts ends it as well', async (t) => {

@@ -11,11 +11,11 @@ import { accepts } from '../emulators/processes/probes.ts'
 import { readRun } from '../cli/system/state.ts'
 import { readSecrets } from '../emulators/vault/store.ts'
 
-const START = fileURLToPath(import.meta.resolve('../cli/start.ts'))
-const ORPHAN = import.meta.resolve('../emulators/processes/orphan.ts')
+export const START = fileURLToPath(import.meta.resolve('../cli/start.ts'))
+export const ORPHAN = import.meta.resolve('../emulators/processes/orphan.ts')
 const STARTED = /^curl .*\/patient\/search .*$/m
 
-export type Name = 'gateway' | 'patient' | 'audit' | 'witness' | 'database' | 'monitor' | 'vault'
+export type Name = 'gateway' | 'patient' | 'audit' | 'witness' | 'database' | 'monitor' | 'vault' | 'auditor'
 
 export interface Options {
   /** What is typed after "npm start --". */
@@ -24,7 +24,7 @@ export interface Options {
   env?: NodeJS.ProcessEnv
   /** Keeps its data over several systems; without it the directory goes when the system stops. */
   localDir?: string
-  /** Drops what it logs, which would take time from what is measured. */
+  /** Leaves its logs in files only, which takes less time from what is measured. */
   quiet?: boolean
 }
 
@@ -58,10 +58,12 @@ export function makeLocalDir () {
  */
 export async function startSystem ({ args = [], env = {}, localDir, quiet = false }: Options = {}) {
   const dir = localDir ?? makeLocalDir()
-  const defaults = { PORT: '0', MONITOR: 'off', MONITOR_PORT: '0', NODE_OPTIONS: '', LOCAL_DIR: dir }
+  const pages = { MONITOR: 'off', MONITOR_PORT: '0', AUDITOR_PAGE: 'off' }
+  const defaults = { PORT: '0', ...pages, NODE_OPTIONS: '', LOCAL_DIR: dir }
   const settings: NodeJS.ProcessEnv = { ...process.env, ...defaults, DATABASE_PREFIX: prefixOf(dir), ...env }
   // It must not outlive the test that started it either
-  const start = spawn(process.execPath, ['--import', ORPHAN, START, ...args], {
+  const shown = quiet ? [] : ['--logs']
+  const start = spawn(process.execPath, ['--import', ORPHAN, START, ...shown, ...args], {
     env: settings,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc']
   })
@@ -91,7 +93,6 @@ export async function startSystem ({ args = [], env = {}, localDir, quiet = fals
     await Promise.race([once(start.stdout!, 'data'), ended])
   }
 
-  if (quiet) start.stdout!.removeAllListeners('data').resume()
   const firstRun = readRun(dir)
   const keys = Object.fromEntries(secrets())
   const subscriptions = JSON.parse(keys['gateway-subscription-keys']!)
@@ -128,8 +129,11 @@ export async function startSystem ({ args = [], env = {}, localDir, quiet = fals
       return stdout.match(/^curl .*$/gm) as string[]
     },
 
-    /** All that came on stdout and stderr so far. */
+    /** All that came on stdout and stderr so far; unless it is quiet, with the logs of its processes. */
     logs: () => logs,
+
+    /** What came on stdout so far. */
+    stdout: () => stdout,
 
     /** The log lines of one operation, once each of `names` has written one: they gather lines first. */
     async linesOf (traceId: string, ...names: Name[]) {
@@ -190,8 +194,8 @@ async function isOk (url: string) {
 
 const prefixes = new Map<string, string>()
 
-// One directory has one pair of databases, on a server that others use too
-function prefixOf (dir: string) {
+/** One directory has one pair of databases, on a server that others use too. */
+export function prefixOf (dir: string) {
   if (!process.env.MONGODB_URI) return ''
   const prefix = prefixes.get(dir) ?? `test-${randomBytes(6).toString('hex')}-`
   prefixes.set(dir, prefix)

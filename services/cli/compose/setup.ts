@@ -49,6 +49,7 @@ if (!existsSync(done)) {
   const more: Partial<Record<Identity, string>> = {
     audit: `WITNESSES="${publicKeys.witness} http://witness:8080 ${WITNESSES}"\n`,
     witness: `LOGS="${publicKeys.log}"\n`,
+    auditor: `WITNESS_KEYS="${publicKeys.witness}"\n`,
     deployer: `AUDIT_LOG_KEY=${logKey}\nWITNESS_KEY=${witnessKey}\n`
   }
   for (const name of identities.filter((name) => existsSync(join(dir, name)))) {

@@ -44,15 +44,18 @@ interface Problem {
 export class Gateway {
   #pool: Pool
   #prefix: string
-  #headers: Record<string, string>
+  #headers: Headers
 
-  /** @throws {StartError} `url` is not one */
-  constructor (url: string, key: string, connections: number) {
+  /**
+   * @param headers of each request, beside the subscription key
+   * @throws {StartError} `url` is not one
+   */
+  constructor (url: string, key: string, connections: number, headers: Headers = {}) {
     if (!URL.canParse(url) || !/^https?:/.test(url)) throw new StartError('--gateway takes an http or https URL')
     const { origin, pathname } = new URL(url)
     this.#prefix = pathname.replace(/\/$/, '')
     this.#pool = new Pool(origin, { connections, headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS })
-    this.#headers = { 'ocp-apim-subscription-key': key }
+    this.#headers = { 'ocp-apim-subscription-key': key, ...headers }
   }
 
   close () {

@@ -31,6 +31,8 @@ const Settings = Type.Object({
   MONITOR: Type.Enum(['on', 'off'], { default: 'on' }),
   /** The port of the monitor on 127.0.0.1; 0 selects a free port. */
   MONITOR_PORT: Type.Integer({ default: 8081, minimum: 0, maximum: 65535 }),
+  /** Whether the gateway serves the auditor's page at /auditor. */
+  AUDITOR_PAGE: Type.Enum(['on', 'off'], { default: 'on' }),
   KEY_REFRESH_SECONDS: KeyRefreshSettings.KEY_REFRESH_SECONDS,
   /** Used with --scale-to-zero. */
   ...ScaleSettings,

@@ -32,6 +32,7 @@ export async function prepare (config: Config, scaleToZero: boolean, state: Stat
     config,
     scaleToZero,
     monitored,
+    hasAuditorPage: config.AUDITOR_PAGE === 'on',
     databases: { patient, audit },
     embedded: [patient, audit].some(({ server }) => server),
     ports,

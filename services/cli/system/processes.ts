@@ -10,7 +10,7 @@ const LOCAL_ADDRESSES = '127.0.0.1/32,::1/128'
 
 /** The processes, in the order in which they are stopped. */
 export const NAMES = [
-  'gateway', 'patient', 'audit', 'witness', 'database', 'monitor', 'vault'
+  'gateway', 'auditor', 'patient', 'audit', 'witness', 'database', 'monitor', 'vault'
 ] as const
 export type Name = typeof NAMES[number]
 export type Service = 'patient' | 'audit'
@@ -22,6 +22,8 @@ export interface System {
   scaleToZero: boolean
   /** Whether the local monitor receives the telemetry. */
   monitored: boolean
+  /** Whether the gateway serves the auditor's page. */
+  hasAuditorPage: boolean
   ports: Record<Name | 'ingestion', number>
   databases: Record<Service, WantedDatabase>
   /** Whether a database is on the embedded server. */
@@ -59,7 +61,7 @@ export function identitySettings (system: System, identity: Identity): NodeJS.Pr
 
 /** The processes of a system: their modules, their own settings and the checks that they are ready. */
 export function processesOf (system: System): Record<Name, Definition> {
-  const { config, ports, databases, path, publicKeys } = system
+  const { config, ports, databases, monitored, hasAuditorPage, path, publicKeys } = system
   const telemetry = telemetrySettings(system)
   return {
     vault: {
@@ -109,6 +111,18 @@ export function processesOf (system: System): Record<Name, Definition> {
       DEFAULT_REGION: config.DEFAULT_REGION,
       DELETION_GRACE_DAYS: String(config.DELETION_GRACE_DAYS)
     }),
+    auditor: {
+      module: bundled(config, 'auditor') ?? moduleOf('auditor'),
+      settings: {
+        ...identitySettings(system, 'auditor'),
+        ...telemetry,
+        GATEWAY_URL: urlOf(system, 'gateway'),
+        MONITOR_URL: monitored ? urlOf(system, 'monitor') : undefined,
+        WITNESS_KEYS: publicKeys?.witness,
+        SECURE_COOKIES: 'false'
+      },
+      isReady: () => answers(`${urlOf(system, 'auditor')}/health/ready`)
+    },
     gateway: {
       module: moduleOf('emulators/gateway'),
       settings: {
@@ -116,14 +130,24 @@ export function processesOf (system: System): Record<Name, Definition> {
         ...telemetry,
         PATIENT_URL: urlOf(system, 'patient'),
         AUDIT_URL: urlOf(system, 'audit'),
+        AUDITOR_URL: hasAuditorPage ? urlOf(system, 'auditor') : undefined,
         RATE_LIMIT: String(config.RATE_LIMIT),
         REQUIRE_ON_BEHALF_OF: config.REQUIRE_ON_BEHALF_OF,
         REQUIRE_PURPOSE_OF_USE: config.REQUIRE_PURPOSE_OF_USE,
-        CORS_ORIGINS: config.CORS_ORIGINS
+        CORS_ORIGINS: config.CORS_ORIGINS,
+        ...portalSettings(system)
       },
       isReady: () => answers(`${urlOf(system, 'gateway')}/status-0123456789abcdef`)
     }
   }
+}
+
+/** The portal has the keys of this system, and links to what else runs in it. */
+function portalSettings (system: System): NodeJS.ProcessEnv {
+  const monitor = system.monitored ? `${urlOf(system, 'monitor')}/` : undefined
+  const others = [`witness=${urlOf(system, 'witness')}/health/ready`]
+  if (monitor) others.push(`monitor=${monitor}health/ready`)
+  return { PORTAL: 'with-keys', PORTAL_CHECKS: others.join(' '), MONITOR_URL: monitor }
 }
 
 /** The settings of the audit service that concern the log and questions. */

@@ -62,12 +62,14 @@ export async function provision (vault: SecretClient, wanted: Wanted): Promise<P
   }
 
   const ensureKey = (name: string) => ensure(name, (before) => before ?? firstKeys[name] ?? randomSecret())
-  const hostKeys = ['patient-host-key', 'audit-host-key', 'audit-query-key', 'patient-data-key']
+  const random = [
+    'patient-host-key', 'audit-host-key', 'audit-query-key', 'patient-data-key', 'auditor-session-key'
+  ]
   const [subscriptions, logKey, witnessKey] = await Promise.all([
     ensure('gateway-subscription-keys', (before) => subscriptionKeys(before, subscriptionKey)),
     ensureKey('audit-log-key'),
     ensureKey('witness-key'),
-    ...hostKeys.map(ensureKey)
+    ...random.map(ensureKey)
   ])
   const admin = await provisionDatabase(ensure, 'patient', patient)
   const sameServer = audit.server?.address === patient.server?.address

@@ -31,6 +31,8 @@ export interface Run {
   database?: Running
   /** Only if it receives the telemetry. */
   monitor?: Running
+  /** The auditor's page. */
+  auditor?: Running
 }
 
 /** The directory of one system: its vault, its data and its running processes. */

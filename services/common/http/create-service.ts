@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http'
 import Fastify, { LogController, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import type { DestinationStream } from 'pino'
 import { closing } from './closing.ts'
@@ -14,17 +15,7 @@ export function createService (
   name: string, { LOG_LEVEL }: { LOG_LEVEL: string }, logStream?: DestinationStream
 ): FastifyInstance {
   const app = Fastify({
-    logger: { ...loggerOptions(name, LOG_LEVEL), stream: logStream ?? logDestination() },
-    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'trace_id' }),
-    childLoggerFactory: childOfTrace,
-    genReqId: (request) => traceId(request.headers),
-    requestIdHeader: false,
-    requestTimeout: 20_000,
-    // Long ids are answered like any other unknown id
-    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 16_384 },
-    exposeHeadRoutes: false,
-    return503OnClosing: false,
-    forceCloseConnections: 'idle',
+    ...serverOptions(name, LOG_LEVEL, logStream),
     frameworkErrors: (error, request, reply) => {
       answerUnroutable(error, request as unknown as FastifyRequest, reply as unknown as FastifyReply)
     }
@@ -37,6 +28,29 @@ export function createService (
   app.register(closing)
   app.register(problems)
   app.register(jsonBody)
+  logRequests(app)
+  return app
+}
+
+/** The options of a server that logs as process `name`, with the trace id of a request as its id. */
+export function serverOptions (name: string, level: string, logStream?: DestinationStream) {
+  return {
+    logger: { ...loggerOptions(name, level), stream: logStream ?? logDestination() },
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'trace_id' }),
+    childLoggerFactory: childOfTrace,
+    genReqId: (request: IncomingMessage) => traceId(request.headers),
+    requestIdHeader: false,
+    requestTimeout: 20_000,
+    // Long ids are answered like any other unknown id
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 16_384 },
+    exposeHeadRoutes: false,
+    return503OnClosing: false,
+    forceCloseConnections: 'idle'
+  } as const
+}
+
+/** Logs each request when it has been answered, with its route: a path may contain an id. */
+export function logRequests (app: FastifyInstance) {
   app.addHook('onResponse', (request, reply, done) => {
     const { method, routeOptions: { url: route } } = request
     const { statusCode, elapsedTime } = reply
@@ -44,7 +58,6 @@ export function createService (
     request.log[level]({ method, route, statusCode, ms: Math.round(elapsedTime * 10) / 10 }, 'request')
     done()
   })
-  return app
 }
 
 /** Answers a request whose path the router cannot decode; no hook runs for it. */

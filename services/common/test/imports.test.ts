@@ -3,8 +3,8 @@ import { build } from 'esbuild'
 
 const services = new URL('../../', import.meta.url).pathname
 const processes = [
-  'rotation/main.ts', 'witness/main.ts', 'emulators/gateway/main.ts', 'emulators/ingress/main.ts',
-  'emulators/vault/main.ts'
+  'rotation/main.ts', 'witness/main.ts', 'auditor/main.ts', 'emulators/gateway/main.ts',
+  'emulators/ingress/main.ts', 'emulators/vault/main.ts'
 ]
 const withDatabase = ['patient/app.ts', 'audit/main.ts', 'emulators/monitor/main.ts']
 const AZURE = /^(@azure\/|applicationinsights$)/

@@ -18,7 +18,7 @@ import { subscriptionKey } from './keys.ts'
 import { apis, operations, products, type Api } from './operations.ts'
 import { answerCors } from './policies/cors.ts'
 import { loadPolicies } from './policies/policies.ts'
-import type { SendRequest } from './policies/exchange.ts'
+import type { Pipeline, SendRequest } from './policies/exchange.ts'
 import {
   findSubscription, parseSubscriptions, type Subscription, type Subscriptions
 } from './subscriptions.ts'
@@ -86,7 +86,8 @@ export async function buildApp (config: Config, dependencies: Dependencies = {})
   // API Management's own health
   app.get('/status-0123456789abcdef', { logLevel: 'warn' }, async () => {})
 
-  const { policyOf, cors, services } = await loadPolicies(app, config, { sendRequest, namedValues })
+  const { policyOf, pagePolicy, cors, services } =
+    await loadPolicies(app, config, { sendRequest, namedValues })
   // On Azure the policy is left out without origins
   if (cors?.origins.length) app.addHook('onRequest', answerCors(cors))
   const backends: Backends = {
@@ -99,7 +100,29 @@ export async function buildApp (config: Config, dependencies: Dependencies = {})
   for (const name of apis) {
     app.register(api(name, policyOf, backends, subscriptions), { prefix: `/${name}` })
   }
+  if (pagePolicy) app.register(auditorPage(pagePolicy, backends), { prefix: '/auditor' })
+  if (config.PORTAL !== 'off') await addPortal(app, config)
   return app
+}
+
+/** The pages for developers, which API Management has at another address. */
+async function addPortal (app: FastifyInstance, config: Config) {
+  const { PATIENT_URL, AUDIT_URL, AUDITOR_URL, PORTAL, PORTAL_CHECKS, MONITOR_URL, QUICK_START_DIR } = config
+  const [{ portal }, { keysOf }] = await Promise.all([
+    import('../portal/portal.ts'), import('../portal/keys.ts')
+  ])
+  const more = PORTAL_CHECKS.split(' ').filter(Boolean)
+    .map((check) => check.split('=', 2) as [string, string])
+  const services = { patient: PATIENT_URL, audit: AUDIT_URL, ...(AUDITOR_URL && { auditor: AUDITOR_URL }) }
+  const ofServices = Object.entries(services)
+    .map(([name, url]): [string, string] => [name, new URL('/health/ready', url).href])
+  app.register(portal, {
+    keys: PORTAL === 'with-keys' ? app.secrets.open('gateway-subscription-keys', keysOf) : undefined,
+    checks: new Map([...ofServices, ...more]),
+    monitorUrl: MONITOR_URL,
+    hasAuditorPage: AUDITOR_URL !== undefined,
+    quickStartDir: QUICK_START_DIR
+  })
 }
 
 type PolicyOf = Awaited<ReturnType<typeof loadPolicies>>['policyOf']
@@ -119,6 +142,20 @@ function api (name: Api, policyOf: PolicyOf, backends: Backends, subscriptions: 
         preParsing: (request, reply) => {
           forward(policyOf(request.subscription!.product, name, operation), backends, request, reply)
         },
+        handler: () => {}
+      })
+    }
+  }
+}
+
+/** The auditor's page: every path under its prefix is the service's, and none requires a key. */
+function auditorPage (policies: Pipeline, backends: Backends) {
+  return async (page: FastifyInstance) => {
+    for (const url of ['/', '/*']) {
+      page.route({
+        method: ['GET', 'POST'],
+        url,
+        preParsing: (request, reply) => { forward(policies, backends, request, reply) },
         handler: () => {}
       })
     }

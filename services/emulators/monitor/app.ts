@@ -1,10 +1,10 @@
-import helmet from '@fastify/helmet'
 import Fastify, { LogController } from 'fastify'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { DestinationStream } from 'pino'
 import { closing } from '#common/http/closing.ts'
 import { connectionString, database } from '#common/database.ts'
 import { health } from '#common/http/health.ts'
+import { hostNames, pageHeaders } from '#common/pages/headers.ts'
 import { secrets } from '#common/secrets/key-vault.ts'
 import { lineDestination, loggerOptions } from '#common/telemetry/logger.ts'
 import { recordsReader } from './audit-records.ts'
@@ -19,19 +19,6 @@ declare module 'fastify' {
     /** The server that receives telemetry. */
     ingestion: FastifyInstance
   }
-}
-
-const SELF = ["'self'"]
-const NONE = ["'none'"]
-const directives = {
-  'default-src': NONE,
-  'style-src': SELF,
-  'script-src': SELF,
-  'connect-src': SELF,
-  'img-src': SELF,
-  'form-action': SELF,
-  'base-uri': NONE,
-  'frame-ancestors': NONE
 }
 
 /** The local stand-in for Application Insights: its ingestion endpoint, and pages that show the telemetry. */
@@ -56,15 +43,9 @@ export async function buildApp (config: Config, logStream: DestinationStream = l
 
   app.setErrorHandler(answerError)
   app.register(closing)
-  const contentSecurityPolicy = { useDefaults: false, directives }
   // The pages are served over plain HTTP, on this machine
-  await app.register(helmet, { contentSecurityPolicy, strictTransportSecurity: false })
-  app.addHook('onRequest', async ({ headers: { host = '' } }, reply) => {
-    reply.header('cache-control', 'no-store')
-    // Otherwise a site whose name resolves to the loopback address (DNS rebinding) could read the pages
-    if (config.pageNames.has(host.toLowerCase().replace(/:\d*$/, ''))) return
-    return reply.code(421).type('text/plain').send('This page is not served under this host name.\n')
-  })
+  await app.register(pageHeaders, { https: false })
+  app.register(hostNames, { names: config.pageNames })
   app.register(health, { ready: () => app.ingestion.server.listening })
   const readRecords = recordsReader(config.secrets && app.database, app.log)
   app.register(pageRoutes, { operations, traffic, readRecords })

@@ -1,9 +1,9 @@
-import { readFileSync } from 'node:fs'
 import type { FastifyPluginAsync, FastifyReply } from 'fastify'
+import { siteFiles } from '#common/pages/files.ts'
 import type { ReadRecords } from './audit-records.ts'
 import type { Traffic } from './figures.ts'
 import { summaryOf, type Operations } from './operations.ts'
-import { icon, notFound } from './pages/layout.ts'
+import { notFound, site } from './pages/layout.ts'
 import { operationPage } from './pages/operation.ts'
 import { operationsPage, searchPage } from './pages/operations.ts'
 import { routesPage } from './pages/routes.ts'
@@ -42,11 +42,7 @@ export const pageRoutes: FastifyPluginAsync<Options> = async (app, { operations,
 
   app.get('/routes', async (_request, reply) => send(reply, routesPage(traffic.routes())))
 
-  for (const [name, type] of [['monitor.css', 'text/css'], ['monitor.js', 'text/javascript']] as const) {
-    const content = readFileSync(new URL(name, import.meta.url))
-    app.get(`/${name}`, async (_request, reply) => reply.type(`${type}; charset=utf-8`).send(content))
-  }
-  app.get('/icon.svg', async (_request, reply) => reply.type('image/svg+xml').send(icon))
+  app.register(siteFiles, { site })
   app.setNotFoundHandler((_request, reply) => send(reply.code(404), notFound()))
 }
 

@@ -13,11 +13,15 @@ export const preloads =
 const STABLE_MS = 5000
 const BACKOFF_MS = 100
 const MAX_BACKOFF_MS = 5000
+const LAST_LINES_MS = 250
 // After Ctrl-C, the exit of a child may be noticed before the signal itself
 const MIN_RESTART_MS = 250
 
 export interface Output {
-  /** The stream for its logs; without one they go to this process's own output. */
+  /**
+   * The stream for its logs, that is, its stdout, and its stderr as well, which is printed too. Without one,
+   * stdout goes to this process's own.
+   */
   logs?: NodeJS.WritableStream
   say: (line: string) => void
 }
@@ -59,7 +63,10 @@ export class Child {
     this.#startedAt = Date.now()
     const child = this.#process = this.#spawn()
     if (logs) child.stdout!.pipe(logs, { end: false })
-    createInterface(child.stderr!).on('line', (line) => this.#printError(line))
+    createInterface(child.stderr!).on('line', (line) => {
+      logs?.write(`${line}\n`)
+      this.#printError(line)
+    })
     // Unlike 'exit', 'close' comes after the end of its output
     child.once('close', (code, signal) => this.#ended(code, signal))
     child.once('error', () => this.#ended(null, null))
@@ -94,9 +101,11 @@ export class Child {
     if (!this.#running) return
     this.#process!.kill('SIGTERM')
     await this.ended(deadline)
-    if (!this.#running) return
-    this.#process!.kill('SIGKILL')
-    await once(this.#process!, 'exit')
+    if (this.#running) {
+      this.#process!.kill('SIGKILL')
+      await once(this.#process!, 'exit')
+    }
+    await this.#outputEnded()
   }
 
   /** Waits until it has ended, or until `deadline` (ms since the epoch). */
@@ -104,6 +113,14 @@ export class Child {
     if (!this.#running) return
     const ms = Math.max(0, deadline - Date.now())
     await Promise.race([once(this.#process!, 'exit'), sleep(ms, undefined, { ref: false })])
+  }
+
+  /** Waits for its last lines, but not for those of processes that it leaves behind. */
+  async #outputEnded () {
+    const ends = [this.#process!.stdout, this.#process!.stderr]
+      .filter((stream) => stream && !stream.readableEnded)
+      .map((stream) => once(stream!, 'end'))
+    await Promise.race([Promise.all(ends), sleep(LAST_LINES_MS, undefined, { ref: false })])
   }
 
   #printError (line: string) {

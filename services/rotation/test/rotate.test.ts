@@ -93,6 +93,15 @@ t.test('--all rotates what every deployment has, and returns at once', async (t)
   }
 })
 
+t.test('the key of the auditor\'s sessions is accepted for as long as an idle session lives', async (t) => {
+  await set('auditor-session-key', randomSecret())
+  const began = Date.now()
+  t.equal((await run(['auditor-session-key'])).code, 0)
+  const [newest, previous] = await chain('auditor-session-key')
+  t.match(newest!.value, KEY)
+  t.ok(isIn(previous!.expiresOn, HOUR_MS, began, Date.now()))
+})
+
 t.test('repeated at once it adds no version, and says that one is under way', async (t) => {
   const before = [await counts(), await Promise.all(allNames.map(chain))]
   const { code, stdout, stderr } = await run(['--all'])

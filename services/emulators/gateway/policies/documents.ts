@@ -20,6 +20,12 @@ export interface Documents extends Record<Scope, Document> {
   audit: Document
 }
 
+/** The documents of the auditor's page, which has no product. */
+export interface PageDocuments {
+  global: Document
+  auditor: Document
+}
+
 /** What the audit service has in the policies of the patient API. */
 const OF_AUDIT = { 'patient-backend-url': 'audit-backend-url', 'patient-host-key': 'audit-query-key' }
 const CONDITIONS = 'products.json'
@@ -44,6 +50,16 @@ export function readDocuments<P extends string> (
     return [product, { ...shared, audit, product: own }]
   })
   return new Map(documents)
+}
+
+/**
+ * Reads the policy documents of the auditor's page in `dir`.
+ *
+ * @throws {SettingsError}
+ */
+export function readPageDocuments (dir: string, namedValues: Record<string, string>): PageDocuments {
+  const documentOf = (name: string) => toDocument(name, readText(dir, name), namedValues)
+  return { global: documentOf('global.xml'), auditor: documentOf('auditor.xml') }
 }
 
 function replaceAll (text: string, changes: Record<string, string>) {

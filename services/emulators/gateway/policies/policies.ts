@@ -4,7 +4,7 @@ import type { Config } from '../config.ts'
 import { exceeded } from '../errors.ts'
 import { compile } from './compile.ts'
 import { ACCESS_LOG, productNames, type Api, type Product } from '../operations.ts'
-import { readDocuments, type Documents } from './documents.ts'
+import { readDocuments, readPageDocuments, type Documents } from './documents.ts'
 import { refuse } from './elements.ts'
 import type { Engine, Facts, LimitKind, Pipeline, SendRequest, Step } from './exchange.ts'
 import { sender, settingsVault } from './requests.ts'
@@ -21,7 +21,8 @@ interface Overrides {
 }
 
 /**
- * Reads and compiles the policies. `services` are the URLs of the services that they call.
+ * Reads and compiles the policies. `services` are the URLs of the services that they call, `pagePolicy` is
+ * that of the auditor's page, if the gateway has one.
  *
  * @throws {PolicyError} they are not supported, or leave no time for a rotation of keys or for a service
  */
@@ -41,6 +42,8 @@ export async function loadPolicies (
   const policies = [...documents].map(([product, all]) => ({ product, ...compileAll(all, engine) }))
   const facts = policies.flatMap(({ patient, audit, accessLog, echo }) =>
     [patient, audit, accessLog, echo].map(({ facts }) => facts))
+  const page = config.AUDITOR_URL === undefined ? undefined : compilePage(config, values, engine)
+  if (page) facts.push(page.facts)
   for (const each of facts) checkTimes(each, config)
   const pipelines = new Map(policies.map(({ product, patient, audit, accessLog, echo }) => [product, {
     apis: { patient: patient.pipeline, audit: audit.pipeline, log: audit.pipeline, echo: echo.pipeline },
@@ -52,7 +55,7 @@ export async function loadPolicies (
     const { apis, operations } = pipelines.get(product)!
     return operations[operation] ?? apis[api]
   }
-  return { policyOf, cors: facts[0]!.cors, services: [...services] }
+  return { policyOf, pagePolicy: page?.pipeline, cors: facts[0]!.cors, services: [...services] }
 }
 
 /** The effective policies for one product. */
@@ -69,12 +72,18 @@ function compileAll ({ global, product, patient, audit, echo }: Documents, engin
   return policies
 }
 
+function compilePage ({ POLICIES_DIR }: Config, values: Record<string, string>, engine: Engine) {
+  const { auditor, global } = readPageDocuments(POLICIES_DIR, values)
+  return compile([auditor, global], engine)
+}
+
 /** The named values of API Management, from the settings. 0 calls are no limit. */
 function namedValuesOf ({ secrets: { source }, ...config }: Config): Record<string, string> {
   const vault = 'KEY_VAULT_URI' in source ? source : undefined
   return {
     'patient-backend-url': new URL(config.PATIENT_URL).origin,
     'audit-backend-url': new URL(config.AUDIT_URL).origin,
+    ...(config.AUDITOR_URL && { 'auditor-backend-url': new URL(config.AUDITOR_URL).origin }),
     'key-vault-uri': vault ? new URL(vault.KEY_VAULT_URI).origin : 'https://settings',
     'host-key-cache-seconds': String(vault?.KEY_REFRESH_SECONDS ?? UNCHANGING_SECONDS),
     'gateway-identity-client-id': vault?.AZURE_CLIENT_ID ?? '',

@@ -1,7 +1,7 @@
 import { resultOf, type StoredRecord } from '#common/audit-record.ts'
+import { html } from '#common/pages/html.ts'
+import { count, definitions, time } from '#common/pages/text.ts'
 import type { RecordsResult } from '../audit-records.ts'
-import { html } from '../html.ts'
-import { count, definitions, time } from './text.ts'
 
 const MAX_DISCLOSED = 20
 

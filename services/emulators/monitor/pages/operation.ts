@@ -1,11 +1,12 @@
+import { html } from '#common/pages/html.ts'
+import { breakable, count, definitions, ms, time } from '#common/pages/text.ts'
 import type { RecordsResult } from '../audit-records.ts'
 import type { Item } from '../envelope.ts'
-import { html } from '../html.ts'
 import { summaryOf, type Operation, type Summary } from '../operations.ts'
 import { treeOf, walk, type Node } from '../tree.ts'
 import { auditRecords } from './audit-records.ts'
 import { page } from './layout.ts'
-import { breakable, count, definitions, ms, nameOf, roleTag, time } from './text.ts'
+import { nameOf, roleTag } from './text.ts'
 import { waterfall } from './waterfall.ts'
 
 const MAX_FAILURES = 5
@@ -15,7 +16,7 @@ export function operationPage (id: string, operation: Operation | undefined, rec
   const summary = operation && summaryOf(operation)
   return page({
     title: summary?.name || 'Operation',
-    section: 'operations',
+    section: '/',
     search: id,
     content: html`<div class="operation">
 <div id="telemetry" data-live>${operation && summary ? telemetry(operation, summary) : missing(id)}</div>

@@ -1,8 +1,9 @@
+import { html } from '#common/pages/html.ts'
+import { breakable, count, ms, number, percent, time } from '#common/pages/text.ts'
 import type { Figures } from '../figures.ts'
-import { html } from '../html.ts'
 import type { Summary } from '../operations.ts'
 import { page } from './layout.ts'
-import { breakable, byRole, count, ms, number, percent, roleTag, time } from './text.ts'
+import { byRole, roleTag } from './text.ts'
 
 /** The maximum number of rows in a list. */
 const MAX_ROWS = 50
@@ -18,7 +19,7 @@ export function operationsPage (summaries: Summary[], roles: RoleFigures[]) {
   const lists = [list('Failed', failed), list('Succeeded', succeeded), list('In the background', background)]
   return page({
     title: failed.length > 0 ? `${number(failed.length)} failed · Operations` : 'Operations',
-    section: 'operations',
+    section: '/',
     content: html`<h1>Operations</h1>
 <section id="now" data-live aria-label="The last five minutes">${tiles}</section>
 <div id="operations" data-live="hold">${summaries.length === 0 ? empty : lists}</div>`
@@ -29,7 +30,7 @@ export function operationsPage (summaries: Summary[], roles: RoleFigures[]) {
 export function searchPage (search: string, summaries: Summary[]) {
   return page({
     title: 'Search',
-    section: 'operations',
+    section: '/',
     search,
     content: html`<h1>Search</h1>
 <div id="operations" data-live="hold">${summaries.length === 0

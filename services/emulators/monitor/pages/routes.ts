@@ -1,7 +1,8 @@
+import { html } from '#common/pages/html.ts'
+import { breakable, ms, number, percent } from '#common/pages/text.ts'
 import type { Figures, RouteFigures } from '../figures.ts'
-import { html } from '../html.ts'
 import { page } from './layout.ts'
-import { breakable, byRole, ms, number, percent, roleTag } from './text.ts'
+import { byRole, roleTag } from './text.ts'
 
 const PERIODS = ['Last 5 minutes', 'Since the start']
 const COLUMNS = ['Requests', 'Failed', 'Failed %', 'p50', 'p95']
@@ -13,7 +14,7 @@ export function routesPage (routes: RouteFigures[]) {
     : table(routes)
   return page({
     title: 'Routes',
-    section: 'routes',
+    section: '/routes',
     content: html`<h1>Routes</h1>
 <div id="routes" data-live>${content}</div>`
   })

@@ -1,7 +1,8 @@
+import { html, type Html } from '#common/pages/html.ts'
+import { breakable, definitions, ms } from '#common/pages/text.ts'
 import type { Item } from '../envelope.ts'
-import { html, type Html } from '../html.ts'
 import type { Node } from '../tree.ts'
-import { breakable, colourOf, definitions, ms, nameOf, roleTag } from './text.ts'
+import { colourOf, nameOf, roleTag } from './text.ts'
 
 const MAX_INDENT = 10
 /** The minimum width of a bar, in percent of the whole. */

@@ -1,9 +1,6 @@
-import { existsSync, mkdirSync } from 'node:fs'
-import { delimiter, join, resolve } from 'node:path'
-import axe from 'axe-core'
-import type { AxeResults } from 'axe-core'
-import { chromium, type Page } from 'playwright-core'
+import type { BrowserContextOptions } from 'playwright-core'
 import t from 'tap'
+import { barriers, overflow, startBrowser, views, type View } from '../../../common/pages/test/browser.ts'
 import { mongo } from '../../../common/test/mongo.ts'
 import { createPatient, dependency, failedCreate, message, newId, request } from './envelopes.ts'
 import type { ItemOptions } from './envelopes.ts'
@@ -12,31 +9,12 @@ import { startMonitor } from './monitor.ts'
 // As .taprc has it, for a run without it: tap's own 30 s are short on a busy machine
 t.setTimeout(600_000)
 
-const executablePath =
-  process.env.CHROMIUM ??
-  ['chromium', 'chromium-browser', 'google-chrome']
-    .flatMap((name) => process.env.PATH!.split(delimiter).map((dir) => join(dir, name)))
-    .find(existsSync)
-const artefacts = resolve(
-  process.env.ARTEFACTS ?? join(import.meta.dirname, '../../../../.artefacts/monitor')
-)
-
-if (!executablePath) {
-  process.stderr.write(
-    '*** NOT TESTED: the pages of the monitor; put Chromium on the PATH or set CHROMIUM ***\n'
-  )
-  t.plan(0, 'there is no Chromium here')
-  process.exit()
-}
-mkdirSync(artefacts, { recursive: true })
-
+const browser = await startBrowser(t, 'monitor')
 const { connection, db } = await mongo(t)
 const monitor = await startMonitor(t, {
   AUDIT_DB_VIEWER_CONNECTION: connection,
   DATABASE_NAME: db.databaseName
 })
-const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] })
-t.teardown(() => browser.close())
 
 const created = newId()
 const failed = newId()
@@ -103,58 +81,7 @@ await db.collection<{ _id: string }>('blocks').insertOne({
 } as never)
 await monitor.app.database.connected
 
-interface View {
-  scheme: 'light' | 'dark'
-  width: number
-  /** Whether axe runs: once for each colour scheme and each layout is enough. */
-  barriers?: boolean
-}
-
-const views: View[] = [
-  { scheme: 'light', width: 1280, barriers: true },
-  { scheme: 'dark', width: 1280 },
-  { scheme: 'light', width: 360 },
-  { scheme: 'dark', width: 360, barriers: true }
-]
-
-/** A page, with its script errors, violations of the security policy and failed requests as `complaints`. */
-async function open ({ scheme, width }: View, options: object = {}) {
-  const context = await browser.newContext({
-    colorScheme: scheme,
-    viewport: { width, height: width > 500 ? 900 : 780 },
-    ...options
-  })
-  const page = await context.newPage()
-  const complaints: string[] = []
-  page.on('console', (entry) => {
-    if (['error', 'warning'].includes(entry.type())) complaints.push(entry.text())
-  })
-  page.on('pageerror', (error) => complaints.push(error.message))
-  // Navigation aborts the requests of the page before
-  page.on('requestfailed', (request) => {
-    if (request.failure()?.errorText !== 'net::ERR_ABORTED') complaints.push(request.url())
-  })
-  return { page, complaints, close: () => context.close() }
-}
-
-const overflow = (page: Page) =>
-  page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth')
-
-/** The violations of WCAG 2.2 A and AA that axe finds. */
-async function barriers (page: Page) {
-  // Run by the browser itself, which the security policy of the page does not restrict
-  await page.evaluate(axe.source)
-  const { violations } = await page.evaluate<AxeResults>(
-    "axe.run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] })"
-  )
-  return violations.map(
-    ({ id, nodes }) =>
-      `${id}: ${nodes
-        .map(({ html }) => html)
-        .slice(0, 3)
-        .join(' ')}`
-  )
-}
+const open = (view: View, options?: BrowserContextOptions) => browser.open(monitor.url, view, options)
 
 for (const view of views) {
   const name = `${view.scheme}-${view.width}`
@@ -171,7 +98,7 @@ for (const view of views) {
     for (const [what, path] of pages) {
       await page.goto(monitor.url + path)
       if (what === 'failed') await page.locator('summary', { hasText: 'RegisterUnavailable' }).click()
-      await page.screenshot({ path: join(artefacts, `${what}-${name}.png`), fullPage: true })
+      await page.screenshot({ path: browser.artefact(`${what}-${name}.png`), fullPage: true })
       t.equal(await overflow(page), 0, `${what} does not scroll sideways`)
       if (view.barriers) t.same(await barriers(page), [], `${what} has no accessibility violation`)
     }

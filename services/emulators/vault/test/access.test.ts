@@ -13,6 +13,7 @@ const opens: Record<string, string> = {
   'witness-key': 'witness rotation* deployer*',
   'audit-query-key': 'gateway audit rotation* deployer*',
   'patient-data-key': 'patient rotation* deployer*',
+  'auditor-session-key': 'auditor rotation* deployer*',
   'patient-db-connection': 'patient rotation* deployer*',
   'audit-db-connection': 'audit rotation* deployer*',
   'audit-db-viewer-connection': 'viewer rotation* deployer*',
@@ -20,7 +21,7 @@ const opens: Record<string, string> = {
   'patient-db-admin-connection': 'rotation deployer*',
   'audit-db-admin-connection': 'rotation deployer*'
 }
-const names = ['gateway', 'patient', 'audit', 'witness', 'viewer', 'rotation', 'deployer']
+const names = ['gateway', 'patient', 'audit', 'witness', 'auditor', 'viewer', 'rotation', 'deployer']
 // Of a list that fails, the SDK keeps no more than this
 const LIST_FORBIDDEN = { statusCode: 403, code: 'Forbidden' }
 const FORBIDDEN = { statusCode: 403, code: 'Forbidden', inner: 'ForbiddenByRbac' }

@@ -1,0 +1,68 @@
+import { html } from '#common/pages/html.ts'
+import type { AuditRecord } from './timeline.ts'
+import { resultOf } from '#common/audit-record.ts'
+
+/** Purposes that auditors have, by their code (HL7 v3). */
+export const purposeNames: Record<string, string> = {
+  HCOMPL: 'Compliance review',
+  FRAUD: 'Suspected fraud',
+  HLEGAL: 'Legal matter',
+  PATRQT: 'Request of the patient',
+  HQUALIMP: 'Quality improvement'
+}
+
+/** Purposes of others, and these, in words. */
+const allPurposes: Record<string, string> = {
+  ...purposeNames,
+  BTG: 'Break the glass',
+  ETREAT: 'Emergency treatment',
+  HOPERAT: 'Operations',
+  HPAYMT: 'Payment',
+  TREAT: 'Treatment'
+}
+
+export function purposeName (code: string) {
+  return allPurposes[code] ?? code
+}
+
+/** What auditors ask the register, by operation. */
+const questions: Record<string, string> = {
+  'access-log': 'asked for the access log',
+  'actor-summary': 'asked for the summary of an actor',
+  load: 'loaded a record of the register',
+  proof: 'asked for a proof',
+  search: 'searched the register'
+}
+
+const words: Record<string, string> = {
+  'list-versions': 'listed versions of',
+  'load-version': 'loaded a version of',
+  create: 'created',
+  delete: 'deleted',
+  list: 'listed',
+  load: 'loaded',
+  merge: 'merged',
+  move: 'moved',
+  observations: 'listed observations of',
+  patch: 'changed',
+  restore: 'restored',
+  search: 'searched',
+  update: 'replaced'
+}
+
+/** What was done, in words; codes that this page does not know are shown as they are. */
+export function what ({ resource: { operation, type } }: Pick<AuditRecord, 'resource'>) {
+  if (type === 'audit-record') return questions[operation] ?? `asked the register: ${operation}`
+  return `${words[operation] ?? operation} ${type}`
+}
+
+/** The result, marked where it is a failure. A question has none: it is recorded before its answer. */
+export function resultBadge (record: AuditRecord) {
+  if (record.resource.type === 'audit-record' && record.outcome === undefined) return undefined
+  const result = resultOf(record)
+  return record.outcome === 'failure' ? html`<span class="badge bad">${result}</span>` : html`${result}`
+}
+
+export function isUuid (text: string) {
+  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)
+}

@@ -1,0 +1,89 @@
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import { NoteError } from '#common/transparency/notes.ts'
+import { GatewayError, PageNotFound } from '../errors.ts'
+import { isUuid } from '../names.ts'
+import { proofOf } from '../log.ts'
+import { recordPage, type RecordView } from '../pages/record.ts'
+import { pathOf, recordsPage } from '../pages/records.ts'
+import { filterOf, parameter, toQuery, unitOf, type RecordFilter, type Statistics } from '../questions.ts'
+import type { AuditRecord } from '../timeline.ts'
+import { logKeys } from './integrity.ts'
+import {
+  distrust, nextPage, orProblem, sendFile, sendPage, sessionIn, type Parts, type Query
+} from './parts.ts'
+
+const FILES = { csv: 'text/csv', ndjson: 'application/x-ndjson' }
+const PAGE = '100'
+
+type ById = Query & { Params: { id: string } }
+
+/** The search, its downloads, and single records with their proofs. */
+export const recordRoutes: FastifyPluginAsync<Parts> = async (app, { gateway, monitorUrl, witnessKeys }) => {
+  app.get<Query>('/records', async (request, reply) => {
+    const { query } = request
+    const session = sessionIn(request)
+    const filter = filterOf(query)
+    const cursor = parameter(query, 'cursor')
+    const [answer, statistics] = await Promise.all([
+      gateway.ask(request, session, '/audit', { query: { ...toQuery(filter), limit: PAGE, cursor } }),
+      orProblem(statisticsOf(request, filter), 'The plots are not available now.')
+    ])
+    const records = await answer.body.json() as AuditRecord[]
+    const following = nextPage(answer)
+    const next = following && `${pathOf('/records', filter)}&${new URLSearchParams({ cursor: following })}`
+    return sendPage(reply, recordsPage(session, { filter, records, statistics, ...(next && { next }) }))
+  })
+
+  for (const [extension, accept] of Object.entries(FILES)) {
+    app.get<Query>(`/records.${extension}`, async (request, reply) => {
+      const query = toQuery(filterOf(request.query))
+      const answer = await gateway.ask(request, sessionIn(request), '/audit', { query, accept })
+      return sendFile(reply, answer, `records.${extension}`)
+    })
+  }
+
+  app.get<ById>('/records/:id', async (request, reply) => {
+    const id = recordIdIn(request.params)
+    const session = sessionIn(request)
+    const [record, proof] = await Promise.all([
+      gateway.json<AuditRecord>(request, session, `/audit/${id}`),
+      proofOfRecord(request, id)
+    ])
+    const operation = monitorUrl && new URL(`/operations/${record.operationId}`, monitorUrl).href
+    return sendPage(reply, recordPage(session, { record, proof, ...(operation && { operation }) }))
+  })
+
+  for (const [name, accept] of [['proof', 'text/plain'], ['proof.json', 'application/json']] as const) {
+    app.get<ById>(`/records/:id/${name}`, async (request, reply) => {
+      const id = recordIdIn(request.params)
+      const answer = await gateway.ask(request, sessionIn(request), `/audit/${id}/proof`, { accept })
+      return sendFile(reply, answer, name === 'proof' ? `${id}.tlog-proof` : `${id}.json`)
+    })
+  }
+
+  function statisticsOf (request: FastifyRequest, filter: RecordFilter) {
+    const { from, to, actor, type, operation, outcome } = toQuery(filter)
+    const query = { from, to, by: unitOf(filter), actor, type, operation, outcome }
+    return gateway.json<Statistics>(request, sessionIn(request), '/audit/statistics', { query })
+  }
+
+  async function proofOfRecord (request: FastifyRequest, id: string): Promise<RecordView['proof']> {
+    const session = sessionIn(request)
+    try {
+      const [proof, keys] = await Promise.all([
+        gateway.text(request, session, `/audit/${id}/proof`, { accept: 'text/plain' }),
+        logKeys(gateway, request, session)
+      ])
+      return proofOf(proof, [...keys.verifiers, ...witnessKeys])
+    } catch (error) {
+      if (error instanceof NoteError) return { missing: distrust(error) }
+      if (!(error instanceof GatewayError) || ![404, 409].includes(error.statusCode)) throw error
+      return { missing: 'The record is not in the log yet. It is within a second or so: reload the page.' }
+    }
+  }
+}
+
+function recordIdIn ({ id }: { id: string }) {
+  if (!isUuid(id)) throw new PageNotFound()
+  return id.toLowerCase()
+}
