@@ -20,6 +20,9 @@ import { recordRoutes } from './routes.ts'
 import { Answers } from './routes/answers.ts'
 import { queryRoutes } from './routes/queries.ts'
 import { questionRecorder } from './routes/questions.ts'
+import { statisticsRoutes } from './routes/statistics.ts'
+import { reviewIndexes } from './review/documents.ts'
+import { Review } from './review/review.ts'
 
 interface BuildOptions {
   logStream?: DestinationStream
@@ -41,23 +44,27 @@ export async function buildApp (config: Config, { logStream, onRoute }: BuildOpt
   await app.register(database, {
     connection: connectionString(app.secrets, 'audit-db-connection'),
     name: config.DATABASE_NAME,
-    indexes: [...registerIndexes, ...logIndexes]
+    indexes: [...registerIndexes, ...logIndexes, ...reviewIndexes]
   })
   const log = new TransparencyLog({
     database: app.database,
     key: openLogKey(app.secrets, config.LOG_ORIGIN),
     origin: config.LOG_ORIGIN,
-    log: app.log
+    log: app.log,
+    onBatch: () => review.wake()
   })
+  const review = new Review(log.store, app.log)
   const { sequencer } = log
   const register = new Register(app.database, app.log, (...block) => sequencer.stored(...block))
   const witnesses = new Witnesses({ witnesses: config.witnesses, log: log.witnessed, logger: app.log })
   sequencer.start()
   app.database.connected.then(() => witnesses.start())
+  review.start()
   app.addHook('onClose', async () => {
     await witnesses.close()
     await register.close()
     await sequencer.close()
+    await review.close()
   })
 
   app.register(health, { ready: () => app.secrets.loaded && app.database.ready })
@@ -83,6 +90,7 @@ export async function buildApp (config: Config, { logStream, onRoute }: BuildOpt
         maxDays: config.QUERY_MAX_DAYS
       })
       queries.register(logRoutes, { log, record })
+      queries.register(statisticsRoutes, { store: log.store, review, record, maxDays: config.QUERY_MAX_DAYS })
     })
   })
   return app

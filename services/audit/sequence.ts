@@ -11,6 +11,8 @@ import { TransparencyLog } from './log/log.ts'
 import { logIndexes } from './log/store.ts'
 import { Witnesses } from './log/witnesses.ts'
 import { registerIndexes } from './register.ts'
+import { reviewIndexes } from './review/documents.ts'
+import { Review } from './review/review.ts'
 
 interface SequenceOptions {
   /** Whether to take in blocks that were stored without a link although there is a log. */
@@ -35,7 +37,7 @@ export async function sequence (config: Config, options: SequenceOptions = {}) {
     await app.register(database, {
       connection: connectionString(app.secrets, 'audit-db-connection'),
       name: config.DATABASE_NAME,
-      indexes: [...registerIndexes, ...logIndexes]
+      indexes: [...registerIndexes, ...logIndexes, ...reviewIndexes]
     })
     await app.ready()
     const ready = Promise.all([app.database.connected, key.loaded])
@@ -44,6 +46,7 @@ export async function sequence (config: Config, options: SequenceOptions = {}) {
     const log = new TransparencyLog({ database: app.database, key, origin: config.LOG_ORIGIN, log: app.log })
     const adopted = options.adoptUnlinked ? await adoptUnlinked(log.store) : 0
     await log.sequencer.sweep()
+    await new Review(log.store, app.log).follow()
     const last = await log.store.lastBatch()
     const witnesses = new Witnesses({ witnesses: config.witnesses, log: log.witnessed, logger: app.log })
     const unwitnessed = await witnesses.submitOnce().finally(() => witnesses.close())

@@ -28,6 +28,9 @@ export function purposeName (code: string) {
 /** What auditors ask the register, by operation. */
 const questions: Record<string, string> = {
   'access-log': 'asked for the access log',
+  accounting: 'took the accounting of disclosures',
+  evidence: 'took an evidence pack',
+  statistics: 'asked for statistics',
   'actor-summary': 'asked for the summary of an actor',
   load: 'loaded a record of the register',
   proof: 'asked for a proof',

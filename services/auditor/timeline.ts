@@ -31,7 +31,8 @@ const CHANGES = new Set(['create', 'update', 'patch', 'restore', 'merge', 'move'
  * @param records in any order, which the lists keep
  */
 export function timelineOf (records: AuditRecord[], days: number): Timeline {
-  const isQuestion = ({ resource }: AuditRecord) => resource.type === 'audit-record'
+  // The register itself records what auditors ask and review
+  const isQuestion = ({ sourceSystemName }: AuditRecord) => sourceSystemName === 'audit'
   const accesses = records.filter((record) => !isQuestion(record))
   const changes = changesOf(accesses)
   const all = accesses.map((record): Access => ({ record, explainedBy: nearest(record, changes, days) }))

@@ -3,6 +3,7 @@
 import { pathToFileURL } from 'node:url'
 import { logIndexes } from '../../services/audit/log/store.ts'
 import { registerIndexes } from '../../services/audit/register.ts'
+import { reviewCollections, reviewIndexes } from '../../services/audit/review/documents.ts'
 import type { Index } from '../../services/common/database.ts'
 import { CLAIM_LIFETIME_MS, claimIndexes } from '../../services/patient/repositories/claims.ts'
 import { patientIndexes } from '../../services/patient/repositories/patients.ts'
@@ -17,9 +18,10 @@ interface Collection {
 
 export const collections: Record<string, Record<string, Collection>> = {
   audit: {
-    ...byCollection([...registerIndexes, ...logIndexes]),
+    ...byCollection([...registerIndexes, ...logIndexes, ...reviewIndexes]),
     // Found by their ids alone, or read whole
     tiles: { indexes: [] },
+    [reviewCollections.review]: { indexes: [] },
     archives: { indexes: [] },
     holds: { indexes: [] }
   },

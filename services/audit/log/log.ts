@@ -16,6 +16,8 @@ interface LogOptions {
   /** The name of the log in its checkpoints. */
   origin: string
   log: FastifyBaseLogger
+  /** Called when this replica has made the log longer. */
+  onBatch?: () => void
 }
 
 /** The transparency log of the register. */
@@ -25,12 +27,12 @@ export class TransparencyLog {
   readonly keys: LogKeys
   readonly sequencer: Sequencer
 
-  constructor ({ database, key, origin, log }: LogOptions) {
+  constructor ({ database, key, origin, log, onBatch }: LogOptions) {
     const store = this.store = new LogStore(database)
     const checkpoints = this.checkpoints = new CheckpointStore(database)
     const keys = this.keys = new LogKeys(key, store, origin, log)
     const head = new LogHead({ origin, store, checkpoints, keys, log })
-    this.sequencer = new Sequencer({ store, head, keys, log })
+    this.sequencer = new Sequencer({ store, head, keys, log, onBatch })
   }
 
   /**

@@ -28,6 +28,7 @@ interface SequencerOptions {
   head: LogHead
   keys: LogKeys
   log: FastifyBaseLogger
+  onBatch?: () => void
 }
 
 /**
@@ -193,6 +194,7 @@ export class Sequencer {
 
   async #inserted (batch: Batch, commitments: Buffer[]) {
     await this.#options.head.append(batch, commitments)
+    this.#options.onBatch?.()
     recordMetric('audit.log.batch_size', batch.count)
     const { oldest } = this.#unsequenced
     for (const { chain, to } of batch.spans) this.#unsequenced.remove(chain, to + 1)

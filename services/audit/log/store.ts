@@ -35,6 +35,12 @@ export class LogStore {
     return this.#run(() => this.#batches.findOne({}, { sort: { _id: -1 } }))
   }
 
+  /** The number of records in the log. */
+  async size () {
+    const last = await this.lastBatch()
+    return last ? last._id + last.count : 0
+  }
+
   /** The batches from the one that starts at `index` on. */
   async * batchesFrom (index: number): AsyncGenerator<Batch, void> {
     for (let from = index; ;) {
@@ -52,11 +58,16 @@ export class LogStore {
     return await this.#insert(collections.batches, batch)
   }
 
-  /** Whether the log has the first record of a chain. */
-  async hasChain (chain: string) {
+  /** Whether the log has the first record of a chain, before index `before`. */
+  async hasChain (chain: string, before = Infinity) {
     const filter = { ranges: rangeOf(chain, 1) }
-    const found = this.#run(() => this.#batches.find(filter, { projection: { _id: 1 } }).limit(1).toArray())
-    return (await found).length > 0
+    const found = await this.#run(() => this.#batches.find(filter, { projection: { _id: 1 } }).toArray())
+    return found.some(({ _id }) => _id < before)
+  }
+
+  /** The last batch that begins before `index`. */
+  batchBefore (index: number) {
+    return this.#run(() => this.#batches.findOne({ _id: { $lt: index } }, { sort: { _id: -1 } }))
   }
 
   /** The index of record `seq` of a chain; undefined while the log does not have it. */
@@ -74,11 +85,12 @@ export class LogStore {
     return undefined
   }
 
-  /** The blocks of a chain from record `seq` on, which is the first of a block. */
-  async * blocksFrom (chain: string, seq: number): AsyncGenerator<Block, void> {
+  /** The blocks of a chain that begin with record `seq`, which is the first of a block, to record `last`. */
+  async * blocksFrom (chain: string, seq: number, last?: number): AsyncGenerator<Block, void> {
     for (let from = seq; ;) {
+      const firstSeq = { $gte: from, ...(last !== undefined && { $lte: last }) }
       const page = await this.#run(() => this.#blocks
-        .find({ chain, firstSeq: { $gte: from } })
+        .find({ chain, firstSeq })
         .sort({ chain: 1, firstSeq: 1 })
         .limit(PAGE_BLOCKS)
         .toArray())
@@ -86,6 +98,15 @@ export class LogStore {
       if (page.length < PAGE_BLOCKS) return
       from = page.at(-1)!.firstSeq + 1
     }
+  }
+
+  /** The first block of a chain from record `seq` on, if there is one. */
+  firstBlocks (chain: string, seq: number) {
+    return this.#run(() => this.#blocks
+      .find({ chain, firstSeq: { $gte: seq } })
+      .sort({ chain: 1, firstSeq: 1 })
+      .limit(1)
+      .toArray())
   }
 
   lastBlock (chain: string) {

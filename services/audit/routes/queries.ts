@@ -24,7 +24,7 @@ export interface QueryParts {
 }
 
 /** The responses of a route, whose types TypeScript does not check: they are what was stored, or streams. */
-function responses (schema: TSchema): Record<string, TUnknown> {
+export function responses (schema: TSchema): Record<string, TUnknown> {
   const schemas: Record<string, TSchema> = { 200: schema, '4xx': Problem, '5xx': Problem }
   return schemas as Record<string, TUnknown>
 }
@@ -38,8 +38,8 @@ const contents = {
     example: { resourceType: 'Bundle', type: 'searchset', entry: [] }
   }
 }
-const text = (description: string) => Type.String({ minLength: 1, description })
-const problems = [InvalidCaller, NotAcceptable, RegisterBusy]
+export const text = (description: string) => Type.String({ minLength: 1, description })
+export const problems = [InvalidCaller, NotAcceptable, RegisterBusy]
 
 /** The routes that ask the register. Every question is recorded before anything is read for its answer. */
 export const queryRoutes: FastifyPluginAsyncTypebox<QueryParts> = async (app, parts) => {
@@ -140,14 +140,14 @@ export const queryRoutes: FastifyPluginAsyncTypebox<QueryParts> = async (app, pa
 }
 
 /** @throws {InvalidRequest} the range ends before it begins */
-function rangeOf ({ from, to }: { from?: string, to?: string }): Pick<RecordQuery, 'from' | 'to'> {
+export function rangeOf ({ from, to }: { from?: string, to?: string }): Pick<RecordQuery, 'from' | 'to'> {
   const range = { ...(from && { from: Date.parse(from) }), ...(to && { to: Date.parse(to) }) }
   if (range.from! >= range.to!) throw invalidQuery('to', 'must be later than from')
   return range
 }
 
 /** @throws {InvalidRequest} the range is open or too long */
-function requireRange ({ from, to }: RecordQuery, maxDays: number) {
+export function requireRange ({ from, to }: RecordQuery, maxDays: number) {
   const missing = from === undefined ? 'from' : to === undefined ? 'to' : undefined
   if (missing) throw invalidQuery(missing, 'is required unless id or operationId is sent')
   if (to! - from! > maxDays * DAY_MS) throw invalidQuery('to', `must be at most ${maxDays} days after from`)

@@ -107,3 +107,42 @@ export const ActorSummary = Type.Object({
     }]
   }]
 })
+
+export const StatisticsSearch = Type.Object({
+  from: required('The earliest date and time of a record; the interval that it is in is counted as a whole'),
+  to: required('The date and time before which records were stored; its interval is counted as a whole'),
+  by: Type.Enum(['hour', 'day'], {
+    type: 'string', default: 'hour', description: 'The length of the intervals (UTC)'
+  }),
+  actor: text(256, 'The subscription that called'),
+  type: text(64, 'The type of the resource'),
+  operation: text(64, 'What was done'),
+  outcome: Type.Optional(Type.Enum(['success', 'failure'], { type: 'string' }))
+}, { additionalProperties: false })
+
+export const Statistics = Type.Object({
+  from: Type.String({ format: 'date-time', description: 'The start of the first interval' }),
+  to: Type.String({ format: 'date-time', description: 'The end of the last interval' }),
+  by: Type.String(),
+  until: Type.String({
+    format: 'date-time', description: 'Every record before this date that was stored by then is counted'
+  }),
+  rows: Type.Array(Type.Object({
+    start: Type.String({ format: 'date-time', description: 'The start of the interval' }),
+    actor: Type.Optional(Type.String()),
+    type: Type.String(),
+    operation: Type.String(),
+    outcome: Type.Optional(Type.String()),
+    count: Type.Integer()
+  }))
+}, {
+  examples: [{
+    from: '2026-11-28T00:00:00.000Z',
+    to: '2026-11-29T00:00:00.000Z',
+    by: 'hour',
+    until: '2026-11-28T13:05:12.345Z',
+    rows: [{
+      start: '2026-11-28T13:00:00.000Z', actor: 'ward-7', type: 'patient', operation: 'search', count: 41
+    }]
+  }]
+})

@@ -27,6 +27,7 @@ t.test('it holds the operations that the gateway exposes, and no others', async 
   t.strictSame(operations.sort(), [
     'GET /audit search-records',
     'GET /audit/actors/{actor} load-actor-summary',
+    'GET /audit/statistics load-statistics',
     'GET /audit/{id} load-record',
     'GET /audit/{id}/proof load-proof',
     'GET /log/checkpoint load-checkpoint',

@@ -28,6 +28,13 @@ export function choice (
   })}</select></label>\n`
 }
 
+/** A field that suggests values, and takes any. */
+export function suggestion (name: string, label: string, values: readonly string[], value: string | undefined) {
+  const options = values.map((one) => html`<option value="${one}"></option>`)
+  return html`${field(name, label, value, { list: `${name}-list` })}
+<datalist id="${name}-list">${options}</datalist>`
+}
+
 /** A form of one line for the id of a patient. */
 export function idForm (
   form: { action: string, method: 'get' | 'post', id: string, label: string, hint?: string, button: Html }

@@ -31,6 +31,7 @@ stored a moment ago may not be in the log yet: try again in a few seconds.</p>`
       }
     case 409:
     case 412:
+    case 428:
       return {
         title: 'Somebody else was faster', advice: html`<p>${detail || 'It was changed meanwhile.'}</p>
 <p>Reload the page and see what has changed before you decide.</p>`

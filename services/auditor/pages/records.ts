@@ -6,15 +6,15 @@ import { barPlot, sharePlot } from '../plots.ts'
 import type { RecordFilter, Statistics } from '../questions.ts'
 import type { Session } from '../session.ts'
 import type { AuditRecord } from '../timeline.ts'
-import { choice, dateField, field, sameNames } from './forms.ts'
+import { choice, dateField, field, sameNames, suggestion } from './forms.ts'
 import { BASE, page } from './layout.ts'
 import { download, progress, recordColumns } from './parts.ts'
 
 const OPERATIONS = [
   'create', 'load', 'search', 'update', 'patch', 'delete', 'list', 'list-versions', 'load-version',
-  'observations', 'restore', 'merge', 'move', 'access-log', 'actor-summary', 'proof'
+  'observations', 'restore', 'merge', 'move', 'access-log', 'actor-summary', 'proof', 'statistics', 'evidence'
 ]
-const TYPES = ['patient', 'test', 'audit-record', 'host-key', 'caller-address']
+const TYPES = ['patient', 'test', 'audit-record', 'finding', 'watched-patient', 'host-key', 'caller-address']
 
 export interface RecordsView {
   filter: RecordFilter
@@ -58,13 +58,13 @@ function form (filter: RecordFilter) {
   return html`<form method="get" action="${BASE}/records" class="filters"><div class="fields">
 ${dateField('from', 'From', filter.from)}${dateField('to', 'To', filter.to)}
 ${field('actor', 'Actor', filter.actor)}
-${choice('operation', 'Operation', sameNames(OPERATIONS), filter.operation)}
+${suggestion('operation', 'Operation', OPERATIONS, filter.operation)}
 ${choice('outcome', 'Outcome', sameNames(['success', 'failure']), filter.outcome)}
 ${field('id', 'Patient, test result or record', filter.id)}</div>
 <details${more && html` open`}><summary>More filters</summary><div class="fields">
 ${field('onBehalfOf', 'On behalf of', onBehalfOf, { maxlength: 128 })}
 ${choice('purpose', 'Purpose', sameNames(purposesOfUse), purpose)}
-${choice('type', 'Type', sameNames(TYPES), type)}
+${suggestion('type', 'Type', TYPES, type)}
 ${field('operationId', 'Operation id', operationId, { maxlength: 64 })}
 ${field('clientAddress', 'Client address', clientAddress)}</div></details>
 <div class="actions"><button class="primary">Search</button> <a href="${BASE}/records">Reset</a></div></form>`

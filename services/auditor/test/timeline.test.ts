@@ -80,7 +80,8 @@ test('what failed, what reads and what deletes is no change', async (t) => {
 test('the nearest change explains, and the questions of auditors are apart', async (t) => {
   const [far, near] = [record('patch', -9), record('patch', 2)]
   const read = record('load', 0)
-  const question = record('access-log', 0, { actor: 'an-auditor' }, 'audit-record')
+  const auditor = { actor: 'an-auditor', sourceSystemName: 'audit' }
+  const question = record('access-log', 0, auditor, 'audit-record')
   const timeline = timelineOf([read, far, question, near], 30)
   t.equal(timeline.explained[0]!.explainedBy, near)
   t.strictSame(timeline.questions, [question])

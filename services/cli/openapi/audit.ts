@@ -1,6 +1,6 @@
 import { buildApp } from '../../audit/app.ts'
 import { loadConfig } from '../../audit/config.ts'
-import { ActorSummary, StoredAuditRecord } from '../../audit/routes/schemas.ts'
+import { ActorSummary, Statistics, StoredAuditRecord } from '../../audit/routes/schemas.ts'
 import type { Api } from './document.ts'
 import { GatewayError, gatewayInfo, gatewayResponseHeaders, gatewayResponses } from './gateway.ts'
 
@@ -41,7 +41,7 @@ export const auditApi: Api = {
     ]
   },
   tagOf: (url) => TAGS[url.split('/')[1]!],
-  schemas: { AuditRecord: StoredAuditRecord, ActorSummary, GatewayError },
+  schemas: { AuditRecord: StoredAuditRecord, ActorSummary, Statistics, GatewayError },
   problems: [],
   responses: gatewayResponses,
   requestHeaders: {

@@ -43,7 +43,8 @@ function callOf ({ name, method, path }: Operation): Call {
   const target = path.replace(/:(\w+)|\*/g, (all, parameter) => parameters[parameter ?? all]!)
   const hour = (from: number) => new Date(Date.now() + from * 3_600_000).toISOString()
   if (name === 'search-records') return [method, `${target}?operationId=${load.trace}`]
-  return [method, name === 'load-actor-summary' ? `${target}?from=${hour(-1)}&to=${hour(1)}` : target]
+  const needsRange = name === 'load-actor-summary' || name === 'load-statistics'
+  return [method, needsRange ? `${target}?from=${hour(-1)}&to=${hour(1)}` : target]
 }
 
 /** Refused as API Management refuses the key of another product, and nothing is recorded or disclosed. */
