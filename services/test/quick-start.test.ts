@@ -40,7 +40,7 @@ const languages = [
 t.test('the TypeScript quick start fits the types of the document of the portal', async (t) => {
   const bin = (name: string) => join(ROOT, 'node_modules/.bin', name)
   await run(bin('openapi-typescript'), [
-    `${system.baseUrl}/portal/openapi/patient.json`, '-o', join(dir, 'patient-api.d.ts')
+    `${system.baseUrl}/portal/openapi/patient-types.json`, '-o', join(dir, 'patient-api.d.ts')
   ])
   // One value in a copy is none that the document allows
   const text = readFileSync(join(dir, 'quick-start.ts'), 'utf8')

@@ -47,6 +47,18 @@ interface Document {
   components: { schemas: Record<string, Schema> }
 }
 
+/**
+ * A document for generators of types: without the alternatives that only require properties, such as one of
+ * several names. openapi-typescript makes `unknown` of them, so that it would check nothing.
+ */
+export function forTypes (document: Document): Document {
+  return JSON.parse(JSON.stringify(document, (name, value) => {
+    const onlyRequires = (name === 'anyOf' || name === 'oneOf') && Array.isArray(value) &&
+      value.every((one) => Object.keys(one).join() === 'required')
+    return onlyRequires ? undefined : value
+  }))
+}
+
 export type Api = 'patient' | 'audit'
 export const documents: Record<Api, Document> = {
   patient: patient as unknown as Document, audit: audit as unknown as Document

@@ -2,7 +2,7 @@ import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { siteFiles } from '#common/pages/files.ts'
 import { hostNames, pageHeaders } from '#common/pages/headers.ts'
 import type { Secret } from '#common/secrets/secrets.ts'
-import { documents, operations } from './documents.ts'
+import { documents, forTypes, operations } from './documents.ts'
 import { mayHaveKeys, type Keys } from './keys.ts'
 import { errorsPage } from './pages/errors.ts'
 import { notFound, site } from './pages/layout.ts'
@@ -56,9 +56,11 @@ export const portal: FastifyPluginAsync<Options> = async (app, options) => {
   })
   app.get('/portal/errors', async (_request, reply) => send(reply, errorsPage()))
   for (const [name, document] of Object.entries(documents)) {
-    app.get(`/portal/openapi/${name}.json`, async (request) => {
-      return { ...document, servers: [{ url: baseUrlOf(request) }] }
-    })
+    for (const [end, content] of [['', document], ['-types', forTypes(document)]] as const) {
+      app.get(`/portal/openapi/${name}${end}.json`, async (request) => {
+        return { ...content, servers: [{ url: baseUrlOf(request) }] }
+      })
+    }
   }
   app.get('/portal/*', async (_request, reply) => send(reply.code(404), notFound()))
 }

@@ -17,7 +17,7 @@ const QUICK_STARTS = [
     title: 'TypeScript',
     file: 'quick-start.ts',
     steps: (baseUrl: string) => `npm install openapi-fetch
-npx openapi-typescript ${baseUrl}/portal/openapi/patient.json -o patient-api.d.ts
+npx openapi-typescript ${baseUrl}/portal/openapi/patient-types.json -o patient-api.d.ts
 node quick-start.ts`
   },
   { name: 'python', title: 'Python', file: 'quick_start.py', steps: () => 'python3 quick_start.py' }

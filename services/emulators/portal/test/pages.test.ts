@@ -142,6 +142,9 @@ t.test('the OpenAPI documents have this gateway as their server', async (t) => {
     const document = (await call(`/portal/openapi/${name}.json`)).json()
     t.same(document.servers, [{ url }])
     t.match(document.openapi, /^3\./)
+    const types = (await call(`/portal/openapi/${name}-types.json`)).json()
+    t.same(Object.keys(types.paths), Object.keys(document.paths))
+    t.notMatch(JSON.stringify(types), /"(any|one)Of":\[\{"required"/)
   }
 })
 
