@@ -19,11 +19,12 @@ interface Process {
 
 const policies = ['global.xml', 'product.xml', 'patient.xml', 'echo.xml', 'products.json']
   .map((name) => `../terraform/policies/${name}`)
+const checkProof = ['main.go', 'go.mod', 'go.sum'].map((name) => `../docs/check-proof/${name}`)
 const pages = ['monitor.css', 'monitor.js'].map((name) => `emulators/monitor/${name}`)
 
 const processes: Record<string, Process> = {
   patient: { module: 'patient/main.ts', modules: [exporter] },
-  audit: { module: 'audit/main.ts', modules: [exporter, 'audit/sequence-job.ts'] },
+  audit: { module: 'audit/main.ts', modules: [exporter, 'audit/sequence-job.ts'], files: checkProof },
   witness: { module: 'witness/main.ts', modules: [exporter] },
   rotation: { module: 'rotation/main.ts' },
   gateway: { module: 'emulators/gateway/main.ts', modules: [exporter], files: policies },

@@ -140,14 +140,14 @@ export const queryRoutes: FastifyPluginAsyncTypebox<QueryParts> = async (app, pa
 }
 
 /** @throws {InvalidRequest} the range ends before it begins */
-function rangeOf ({ from, to }: { from?: string, to?: string }): Pick<RecordQuery, 'from' | 'to'> {
+export function rangeOf ({ from, to }: { from?: string, to?: string }): Pick<RecordQuery, 'from' | 'to'> {
   const range = { ...(from && { from: Date.parse(from) }), ...(to && { to: Date.parse(to) }) }
   if (range.from! >= range.to!) throw invalidQuery('to', 'must be later than from')
   return range
 }
 
 /** @throws {InvalidRequest} the range is open or too long */
-function requireRange ({ from, to }: RecordQuery, maxDays: number) {
+export function requireRange ({ from, to }: RecordQuery, maxDays: number) {
   const missing = from === undefined ? 'from' : to === undefined ? 'to' : undefined
   if (missing) throw invalidQuery(missing, 'is required unless id or operationId is sent')
   if (to! - from! > maxDays * DAY_MS) throw invalidQuery('to', `must be at most ${maxDays} days after from`)
