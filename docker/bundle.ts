@@ -20,10 +20,11 @@ interface Process {
 const policies = ['global.xml', 'product.xml', 'patient.xml', 'echo.xml', 'auditor.xml', 'products.json']
   .map((name) => `../terraform/policies/${name}`)
 const pages = ['style.css', 'live.js'].map((name) => `common/pages/${name}`)
+const checkProof = ['main.go', 'go.mod', 'go.sum'].map((name) => `../docs/check-proof/${name}`)
 
 const processes: Record<string, Process> = {
   patient: { module: 'patient/main.ts', modules: [exporter] },
-  audit: { module: 'audit/main.ts', modules: [exporter, 'audit/sequence-job.ts'] },
+  audit: { module: 'audit/main.ts', modules: [exporter, 'audit/sequence-job.ts'], files: checkProof },
   witness: { module: 'witness/main.ts', modules: [exporter] },
   rotation: { module: 'rotation/main.ts' },
   auditor: {

@@ -96,7 +96,8 @@ t.test('shows a thousand accesses within a second', async (t) => {
     await page.goto(`${base}/patients/${PATIENT}`, { waitUntil: 'load' })
     times.push(performance.now() - began)
   }
-  t.ok(await page.locator('tbody tr').count() >= 1_000)
+  t.ok(await page.locator('section tbody tr').count() >= 1_000)
+  // A figure and no check: it depends on the machine
   t.comment(`timeline of 1,000 accesses: ${times.map(Math.round).join(', ')} ms`)
 })
 
@@ -176,7 +177,9 @@ for (const view of views) {
     await signIn(page)
     await page.getByRole('heading', { name: 'Audit register' }).waitFor()
     await check('overview')
-    for (const what of ['records', 'integrity', `patients/${PATIENT}`]) {
+    // Of a short time, since axe looks at every cell
+    const from = new Date(Date.now() - 36 * 60 * 60 * 1_000).toISOString().slice(0, 16)
+    for (const what of ['records', 'integrity', `patients/${PATIENT}?from=${from}`]) {
       await page.goto(`${base}/${what}`)
       await check(what.split('/')[0]!)
     }
