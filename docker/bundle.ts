@@ -23,10 +23,11 @@ const quickStarts = ['quick-start.sh', 'quick-start.ts', 'quick_start.py']
   .map((name) => `../docs/quick-start/${name}`)
 const portal = ['portal.css', 'portal.js'].map((name) => `emulators/portal/pages/${name}`)
 const pages = ['style.css', 'live.js'].map((name) => `common/pages/${name}`)
+const checkProof = ['main.go', 'go.mod', 'go.sum'].map((name) => `../docs/check-proof/${name}`)
 
 const processes: Record<string, Process> = {
   patient: { module: 'patient/main.ts', modules: [exporter] },
-  audit: { module: 'audit/main.ts', modules: [exporter, 'audit/sequence-job.ts'] },
+  audit: { module: 'audit/main.ts', modules: [exporter, 'audit/sequence-job.ts'], files: checkProof },
   witness: { module: 'witness/main.ts', modules: [exporter] },
   rotation: { module: 'rotation/main.ts' },
   auditor: {

@@ -15,6 +15,7 @@ const settings = {
 }
 
 const own = {
+  audit: { CHECK_PROOF_DIR: '/app' },
   patient: { AUDIT_URL: 'http://127.0.0.1:9' },
   auditor: { GATEWAY_URL: 'http://127.0.0.1:9' },
   witness: { LOGS: 'log+07108162+ATtqJ7zOtqQtYqOo0CpvDXNlMhV3HeJDpjrASKGLWdop', STORE_DIR: '/tmp' }

@@ -9,6 +9,7 @@ import { sealingKey, sealingKeys } from '#common/secrets/sealing.ts'
 import { createService } from '#common/http/create-service.ts'
 import { traceId } from '#common/telemetry/trace.ts'
 import type { Config } from './config.ts'
+import { evidenceRoutes } from './evidence/routes.ts'
 import { openLogKey } from './log/keys.ts'
 import { TransparencyLog } from './log/log.ts'
 import { logRoutes } from './log/routes.ts'
@@ -91,6 +92,14 @@ export async function buildApp (config: Config, { logStream, onRoute }: BuildOpt
       })
       queries.register(logRoutes, { log, record })
       queries.register(statisticsRoutes, { store: log.store, review, record, maxDays: config.QUERY_MAX_DAYS })
+      queries.register(evidenceRoutes, {
+        records,
+        log,
+        record,
+        origin: config.LOG_ORIGIN,
+        maxDays: config.QUERY_MAX_DAYS,
+        checkProofDir: config.CHECK_PROOF_DIR
+      })
     })
   })
   return app

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { AllowListSettings } from '#common/guard/allow-list.ts'
 import {
   DrainSettings, loadWithSecrets, RegisterSettings, ServerSettings, TelemetrySettings
@@ -6,13 +7,17 @@ import { databaseName } from '#common/database.ts'
 import { Type } from 'typebox'
 import { parseWitnesses } from './log/witnesses.ts'
 
+const CHECK_PROOF_DIR = fileURLToPath(new URL('../../docs/check-proof', import.meta.url))
+
 const Settings = Type.Object({
   ...ServerSettings,
   ...TelemetrySettings,
   ...DrainSettings,
   ...AllowListSettings,
   DATABASE_NAME: databaseName('audit'),
-  ...RegisterSettings
+  ...RegisterSettings,
+  /** The program that checks proofs, which is added to evidence. */
+  CHECK_PROOF_DIR: Type.String({ default: CHECK_PROOF_DIR })
 })
 
 const secrets = {

@@ -11,6 +11,8 @@ export const LogPartNotFound =
   createError('LOG_PART_NOT_FOUND', 'The log has no such checkpoint or tile', 404)
 export const RecordNotSequenced =
   createError('RECORD_NOT_SEQUENCED', 'The record is not in the log yet; try again in a few seconds', 404)
+export const TooManyRecords =
+  createError<[number]>('TOO_MANY_RECORDS', 'There are more than %s records; ask for fewer, by date', 413)
 export const RegisterBusy = createError('REGISTER_BUSY', 'The register cannot store the record in time', 503)
 
 /** @param parameter the name of a parameter of the query */

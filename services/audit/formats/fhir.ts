@@ -39,7 +39,9 @@ const KINDS: Record<string, Kind> = {
   'list-versions': query,
   observations: query,
   'access-log': query,
-  'actor-summary': query
+  'actor-summary': query,
+  evidence: query,
+  accounting: query
 }
 
 /** The FHIR resources that the types of records stand for. */

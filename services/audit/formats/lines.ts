@@ -6,9 +6,9 @@ const CHUNK_CHARACTERS = 16_384
 /** What a spreadsheet takes for the start of a formula. */
 const FORMULA = /^[=+\-@\t\r]/
 
-type Cell = (record: StoredRecord) => string | number | boolean | undefined
+type Cell<T> = (row: T) => string | number | boolean | undefined
 
-const columns: Record<string, Cell> = {
+const columns: Record<string, Cell<StoredRecord>> = {
   id: ({ id }) => id,
   createdDate: ({ createdDate }) => createdDate.toISOString(),
   operationId: ({ operationId }) => operationId,
@@ -24,7 +24,7 @@ const columns: Record<string, Cell> = {
   resourceId: ({ resource }) => resource.id,
   patientId: ({ resource }) => resource.patientId,
   criteria: ({ criteria }) => criteria?.join(' '),
-  disclosed: ({ disclosed }) => disclosed?.map(({ id, version }) => `${id}/${version}`).join(' '),
+  disclosed: disclosedVersions,
   outcome: ({ outcome }) => outcome,
   attemptOf: ({ attemptOf }) => attemptOf,
   reconciled: ({ reconciled }) => reconciled,
@@ -32,10 +32,10 @@ const columns: Record<string, Cell> = {
 }
 
 /** A format with one line a record, which can be streamed. */
-export interface LineFormat {
+export interface LineFormat<T = StoredRecord> {
   type: string
   header: string
-  line (record: StoredRecord): string
+  line (row: T): string
 }
 
 export const ndjson: LineFormat = {
@@ -44,17 +44,26 @@ export const ndjson: LineFormat = {
   line: (record) => `${JSON.stringify(toJson(record))}\n`
 }
 
-/** RFC 4180, with a row of names. */
-export const csv: LineFormat = {
-  type: 'text/csv; charset=utf-8; header=present',
-  header: `${Object.keys(columns).join()}\r\n`,
-  line: (record) => `${Object.values(columns).map((cell) => quoted(cell(record))).join()}\r\n`
+/** RFC 4180, with a row of names: a column for each cell. */
+export function csvOf<T> (cells: Record<string, Cell<T>>): LineFormat<T> {
+  return {
+    type: 'text/csv; charset=utf-8; header=present',
+    header: `${Object.keys(cells).join()}\r\n`,
+    line: (row) => `${Object.values(cells).map((cell) => quoted(cell(row))).join()}\r\n`
+  }
 }
+
+export const csv = csvOf(columns)
 
 /** The record as the API returns it: without its salt. */
 export function toJson (record: StoredRecord): Omit<StoredRecord, 'salt'> {
   const { salt, ...content } = record as StoredRecord & { salt?: unknown }
   return content
+}
+
+/** Each as `<id>/<version>`. */
+export function disclosedVersions ({ disclosed }: StoredRecord) {
+  return disclosed?.map(({ id, version }) => `${id}/${version}`).join(' ')
 }
 
 function quoted (value: string | number | boolean | undefined) {
@@ -68,18 +77,19 @@ function quoted (value: string | number | boolean | undefined) {
  *
  * @throws what reading the first ones throws; a later failure destroys the stream
  */
-export async function streamOf ({ header, line }: LineFormat, records: AsyncGenerator<StoredRecord, void>) {
-  const chunks = chunksOf(header, line, records)
+export async function streamOf (format: LineFormat, records: AsyncGenerator<StoredRecord, void>) {
+  const chunks = chunksOf(format, records)
   const first = await chunks.next()
   return Readable.from(resumed(first, chunks), { objectMode: false })
 }
 
-async function * chunksOf (
-  header: string, line: LineFormat['line'], records: AsyncGenerator<StoredRecord, void>
-) {
+/** The lines of rows, some KiB at a time. */
+export async function * chunksOf<T> (
+  { header, line }: LineFormat<T>, rows: AsyncIterable<T> | Iterable<T>
+): AsyncGenerator<string, void> {
   let chunk = header
-  for await (const record of records) {
-    chunk += line(record)
+  for await (const row of rows) {
+    chunk += line(row)
     if (chunk.length < CHUNK_CHARACTERS) continue
     yield chunk
     chunk = ''

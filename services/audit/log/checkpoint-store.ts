@@ -1,7 +1,23 @@
 import type { Database } from '#common/database.ts'
 import { isDuplicateKey } from '#common/database-errors.ts'
+import { formatNote } from '#common/transparency/notes.ts'
 import { collections, type StoredCheckpoint } from '#common/transparency/documents.ts'
 import { shardOf } from './store.ts'
+
+export interface LogHeads {
+  newest?: StoredCheckpoint
+  witnessed?: StoredCheckpoint
+}
+
+/** The one with entry `index` that a witness has cosigned, else the newest one, if it has the entry. */
+export function coveringCheckpoint ({ newest, witnessed }: LogHeads, index: number) {
+  return [witnessed, newest].find((checkpoint) => checkpoint && checkpoint._id > index)
+}
+
+/** A checkpoint as it is published. */
+export function checkpointNote ({ text, signatures, cosignatures }: StoredCheckpoint) {
+  return formatNote(text, [...signatures, ...cosignatures])
+}
 
 const keyOf = (size: number) => ({ _id: size, _shardKey: shardOf(size) })
 
@@ -20,6 +36,12 @@ export class CheckpointStore {
   async newestWitnessed () {
     const newest = await this.#newest({}, { witnessedDate: -1 })
     return newest?.witnessedDate ? newest : undefined
+  }
+
+  /** The newest checkpoint, and the newest that a witness has cosigned. */
+  async heads (): Promise<LogHeads> {
+    const [newest, witnessed] = [await this.newestCheckpoint(), await this.newestWitnessed()]
+    return { ...(newest && { newest }), ...(witnessed && { witnessed }) }
   }
 
   /** The date of the oldest checkpoint larger than `size`. */

@@ -10,6 +10,9 @@ import { Sequencer } from './sequencer.ts'
 import { LogStore } from './store.ts'
 import { tileNodes } from './tile-tree.ts'
 
+/** In memory, for a series of proofs. */
+const KEPT_TILES = 64
+
 interface LogOptions {
   database: Database
   key: Secret<Signer>
@@ -44,6 +47,16 @@ export class TransparencyLog {
     return inclusionProof(index, size, this.#nodes(size))
   }
 
+  /**
+   * The same for many entries, one after the other, which read the tiles that they share once.
+   *
+   * @returns the proof of an entry; rejects with `LogDamaged`
+   */
+  inclusionProofs (size: number) {
+    const nodes = this.#nodes(size, KEPT_TILES)
+    return (index: number) => inclusionProof(index, size, nodes)
+  }
+
   /** The proof that the tree of `size` entries extends that of `oldSize`. @throws {LogDamaged} */
   consistencyProof (oldSize: number, size: number) {
     return consistencyProof(oldSize, size, this.#nodes(size))
@@ -65,7 +78,7 @@ export class TransparencyLog {
     }
   }
 
-  #nodes (size: number) {
-    return tileNodes(size, (level, index, width) => this.store.readTile(level, index, width))
+  #nodes (size: number, kept?: number) {
+    return tileNodes(size, (level, index, width) => this.store.readTile(level, index, width), kept)
   }
 }

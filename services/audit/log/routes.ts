@@ -3,13 +3,13 @@ import { Type, type TSchema, type TUnknown } from 'typebox'
 import { isUuid } from '#common/http/formats.ts'
 import { Problem } from '#common/http/problems.ts'
 import { formatProof } from '#common/transparency/checkpoints.ts'
-import { formatNote } from '#common/transparency/notes.ts'
 import { parseTilePath, type TilePath } from '#common/transparency/tiles.ts'
 import { HASH_BYTES, leafHash } from '#common/transparency/tree.ts'
 import { LogPartNotFound, RecordNotFound, RecordNotSequenced } from '../errors.ts'
 import { preferredType } from '../formats/accept.ts'
 import { toJson } from '../formats/lines.ts'
 import type { RecordQuestion } from '../routes/questions.ts'
+import { checkpointNote, coveringCheckpoint } from './checkpoint-store.ts'
 import type { TransparencyLog } from './log.ts'
 import { formatKeys } from './keys.ts'
 
@@ -50,7 +50,7 @@ export const logRoutes: FastifyPluginAsyncTypebox<{ log: TransparencyLog, record
       const newest = await log.checkpoints.newestCheckpoint()
       if (!newest) throw new LogPartNotFound()
       reply.type(TEXT).header('cache-control', 'no-cache')
-      return formatNote(newest.text, [...newest.signatures, ...newest.cosignatures])
+      return checkpointNote(newest)
     })
 
     app.get('/log/keys', {
@@ -126,18 +126,10 @@ async function proofOf (log: TransparencyLog, id: string) {
   const found = await log.store.findRecord(id)
   if (!found) throw new RecordNotFound()
   const index = await log.store.indexOf(found.chain, found.record.seq)
-  const checkpoint = index === undefined ? undefined : await coveringCheckpoint(log, index)
-  if (index === undefined || !checkpoint) throw new RecordNotSequenced()
-  const { _id: size, text, signatures, cosignatures } = checkpoint
-  const hashes = await log.inclusionProof(index, size)
-  const note = formatNote(text, [...signatures, ...cosignatures])
-  return { index, stored: found.record, proof: formatProof({ index, hashes, checkpoint: note }) }
-}
-
-/** The newest checkpoint with the entry that a witness has cosigned, else the newest one with it. */
-async function coveringCheckpoint ({ checkpoints }: TransparencyLog, index: number) {
-  const witnessed = await checkpoints.newestWitnessed()
-  if (witnessed && witnessed._id > index) return witnessed
-  const newest = await checkpoints.newestCheckpoint()
-  return newest && newest._id > index ? newest : undefined
+  if (index === undefined) throw new RecordNotSequenced()
+  const checkpoint = coveringCheckpoint(await log.checkpoints.heads(), index)
+  if (!checkpoint) throw new RecordNotSequenced()
+  const hashes = await log.inclusionProof(index, checkpoint._id)
+  const proof = formatProof({ index, hashes, checkpoint: checkpointNote(checkpoint) })
+  return { index, stored: found.record, proof }
 }

@@ -72,17 +72,19 @@ export class LogStore {
 
   /** The index of record `seq` of a chain; undefined while the log does not have it. */
   async indexOf (chain: string, seq: number) {
-    const found = await this.#run(() => {
-      return this.#batches.find({ ranges: rangeOf(chain, seq) }, { projection: { spans: 1 } }).toArray()
+    return (await this.indexesOf([{ chain, seq }]))[0]
+  }
+
+  /** The index of each of some records, as `indexOf` has it, with one question for all of them. */
+  async indexesOf (places: Array<{ chain: string, seq: number }>) {
+    const ranges = [...new Set(places.map(({ chain, seq }) => rangeOf(chain, seq)))]
+    const found = await this.#run(() =>
+      this.#batches.find({ ranges: { $in: ranges } }, { projection: { spans: 1 } }).toArray())
+    const spans = found.flatMap(startsOf)
+    return places.map(({ chain, seq }) => {
+      const span = spans.find((one) => one.chain === chain && one.from <= seq && seq <= one.to)
+      return span && span.index + seq - span.from
     })
-    for (const { _id, spans } of found) {
-      let index = _id
-      for (const { chain: other, from, to } of spans) {
-        if (other === chain && from <= seq && seq <= to) return index + seq - from
-        index += to - from + 1
-      }
-    }
-    return undefined
   }
 
   /** The blocks of a chain that begin with record `seq`, which is the first of a block, to record `last`. */
@@ -202,4 +204,14 @@ export class LogStore {
   get #blocks () { return this.#database.collection<Block>(collections.blocks) }
   get #batches () { return this.#database.collection<Batch>(collections.batches) }
   get #tiles () { return this.#database.collection<Tile>(collections.tiles) }
+}
+
+/** The spans of a batch, each with the index of its first record. */
+function startsOf ({ _id, spans }: Pick<Batch, '_id' | 'spans'>) {
+  let next = _id
+  return spans.map((span) => {
+    const index = next
+    next += span.to - span.from + 1
+    return { ...span, index }
+  })
 }

@@ -71,19 +71,25 @@ export class TileTree {
   }
 }
 
-/** The nodes of the tree of `size` entries from its tiles, each of which is read once. */
-export function tileNodes (size: number, readTile: ReadTile): GetNode {
-  const read = new Map<string, Promise<Buffer[]>>()
+/**
+ * The nodes of the tree of `size` entries from its tiles. Those of the tiles that were used last, at most
+ * `kept`, are remembered: about 60 KiB each.
+ */
+export function tileNodes (size: number, readTile: ReadTile, kept = Infinity): GetNode {
+  const tiles = new Map<string, Promise<Buffer[][]>>()
   return async (level, index) => {
-    const { tileLevel, start, count } = placeOf(level, index)
-    const offset = start % TILE_WIDTH
+    const { tileLevel, start } = placeOf(level, index)
     const tile = Math.floor(start / TILE_WIDTH)
     const key = `${tileLevel}/${tile}`
-    if (!read.has(key)) {
-      const hashes = Math.floor(size / TILE_WIDTH ** tileLevel) - tile * TILE_WIDTH
-      read.set(key, readHashes(readTile, tileLevel, tile, Math.min(TILE_WIDTH, hashes)))
-    }
-    return rootOfHashes(tileLevel, (await read.get(key)!).slice(offset, offset + count))
+    const width = Math.min(TILE_WIDTH, Math.floor(size / TILE_WIDTH ** tileLevel) - tile * TILE_WIDTH)
+    const rows = tiles.get(key) ?? readHashes(readTile, tileLevel, tile, width).then((hashes) => {
+      return rowsOf(tileLevel, hashes)
+    })
+    tiles.delete(key)
+    tiles.set(key, rows)
+    if (tiles.size > kept) tiles.delete(tiles.keys().next().value!)
+    const height = level % TILE_HEIGHT
+    return (await rows)[height]![index % 2 ** (TILE_HEIGHT - height)]!
   }
 }
 
@@ -101,9 +107,17 @@ async function readHashes (readTile: ReadTile, level: number, index: number, wid
 
 /** The root of 2^n hashes of a tile. */
 function rootOfHashes (tileLevel: number, hashes: Buffer[]) {
-  let row = tileLevel === 0 ? hashes.map(leafHash) : hashes
-  while (row.length > 1) {
-    row = Array.from({ length: row.length / 2 }, (_, i) => nodeHash(row[2 * i]!, row[2 * i + 1]!))
-  }
-  return row[0]!
+  return rowsOf(tileLevel, hashes).at(-1)![0]!
 }
+
+/** The complete nodes over the hashes of a tile, from the lowest row up. */
+function rowsOf (tileLevel: number, hashes: Buffer[]) {
+  const rows = [tileLevel === 0 ? hashes.map(leafHash) : hashes]
+  for (let row = rows[0]!; row.length > 1; rows.push(row)) {
+    const below = row
+    row = Array.from({ length: half(below.length) }, (_, i) => nodeHash(below[2 * i]!, below[2 * i + 1]!))
+  }
+  return rows
+}
+
+const half = (length: number) => Math.floor(length / 2)

@@ -3,7 +3,7 @@ import type { Database } from '#common/database.ts'
 import type { Block } from '../register.ts'
 import { compare, positionOf, type Direction, type Position, type RecordQuery } from './query.ts'
 import { summaryOf } from './summary.ts'
-import { walk } from './walk.ts'
+import { walk, walkPlaced } from './walk.ts'
 
 /** Reads records. Whoever asks has to be recorded before. */
 export class Records {
@@ -16,6 +16,11 @@ export class Records {
   /** The records that `query` wants, by date and id; see `walk`. */
   stream (query: RecordQuery, direction: Direction, after?: Position) {
     return walk(this.#database, query, direction, after)
+  }
+
+  /** The same from the oldest on, each with its chain and salt. */
+  streamPlaced (query: RecordQuery) {
+    return walkPlaced(this.#database, query, 1)
   }
 
   /** Up to `limit` records after a position, and whether there are more. */

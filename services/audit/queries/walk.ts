@@ -1,5 +1,6 @@
 import type { StoredRecord } from '#common/audit-record.ts'
 import type { Database } from '#common/database.ts'
+import type { SaltedRecord } from '#common/transparency/documents.ts'
 import type { Block } from '../register.ts'
 import {
   blockFilters, compare, edgeOf, matches, positionOf, recordCondition, type Direction, type Position,
@@ -15,7 +16,20 @@ const MAX_RECORDS = 3_200
 const REMEMBERED_IDS = 10_000
 
 /** A block with the records that may be wanted. */
-type Found = Pick<Block, '_id' | 'from' | 'to' | 'records'>
+type Found = Pick<Block, '_id' | 'chain' | 'from' | 'to' | 'records'>
+
+/** A record as it is stored, and the chain that has it. */
+export interface PlacedRecord {
+  chain: string
+  record: SaltedRecord
+}
+
+/** The records of `walkPlaced` without their places. */
+export async function * walk (
+  database: Database, query: RecordQuery, direction: Direction, after?: Position
+): AsyncGenerator<StoredRecord, void, undefined> {
+  for await (const { record } of walkPlaced(database, query, direction, after)) yield record
+}
 
 /**
  * The records that `query` wants in the order of date and id, after the position `after`, each id once.
@@ -26,20 +40,22 @@ type Found = Pick<Block, '_id' | 'from' | 'to' | 'records'>
  *
  * @throws {DatabaseUnavailable}
  */
-export async function * walk (
+export async function * walkPlaced (
   database: Database, query: RecordQuery, direction: Direction, after?: Position
-): AsyncGenerator<StoredRecord, void, undefined> {
+): AsyncGenerator<PlacedRecord, void, undefined> {
   const rest = after ? { ...query, ...restOf(query, direction, after) } : query
-  const inOrder = (a: StoredRecord, b: StoredRecord) => direction * compare(positionOf(a), positionOf(b))
+  const inOrder = (a: PlacedRecord, b: PlacedRecord) =>
+    direction * compare(positionOf(a.record), positionOf(b.record))
   const isWanted = (record: StoredRecord) =>
     matches(record, rest) && (!after || direction * compare(positionOf(record), after) > 0)
   const isNew = repeatFilter()
-  let waiting: StoredRecord[] = []
+  let waiting: PlacedRecord[] = []
   for await (const block of mergedBlocks(database, rest, direction)) {
     const edge = block[edgeOf(direction)].getTime()
-    const count = waiting.findIndex(({ createdDate }) => direction * (createdDate.getTime() - edge) >= 0)
+    const count = waiting.findIndex(({ record }) => direction * (record.createdDate.getTime() - edge) >= 0)
     yield * waiting.splice(0, count < 0 ? waiting.length : count).filter(isNew)
-    waiting = [...waiting, ...block.records.filter(isWanted)].sort(inOrder)
+    const wanted = block.records.filter(isWanted).map((record) => ({ chain: block.chain, record }))
+    waiting = [...waiting, ...wanted].sort(inOrder)
   }
   yield * waiting.filter(isNew)
 }
@@ -51,7 +67,7 @@ function restOf ({ from = 0, to = Infinity }: RecordQuery, direction: Direction,
 
 function repeatFilter () {
   const ids = new Set<string>()
-  return ({ id }: StoredRecord) => {
+  return ({ record: { id } }: PlacedRecord) => {
     if (ids.has(id)) return false
     ids.add(id)
     if (ids.size > REMEMBERED_IDS) ids.delete(ids.values().next().value!)
@@ -97,7 +113,7 @@ async function * blocksOf (
       // By the edge alone, so that an index of a criterion and the edge has the order
       { $sort: { [edge]: direction } },
       { $limit: limit },
-      { $project: { from: 1, to: 1, records } }
+      { $project: { chain: 1, from: 1, to: 1, records } }
     ]
     const blocks = await database.run(() => database.collection<Block>('blocks')
       .aggregate<Found>(pipeline, { batchSize: limit }).toArray())

@@ -4,7 +4,8 @@ import type { Register } from '../register.ts'
 
 /** What was asked for: the operation, the resource that the question names, and the names of its criteria. */
 export interface Question {
-  operation: 'search' | 'load' | 'access-log' | 'actor-summary' | 'proof' | 'statistics'
+  operation: 'search' | 'load' | 'access-log' | 'actor-summary' | 'proof' | 'statistics' | 'evidence' |
+    'accounting'
   id?: string
   patientId?: string
   criteria?: string[]

@@ -22,7 +22,7 @@ const page = {
   cursor: Type.Optional(Type.String({ description: 'The cursor in the Link of the previous page' }))
 }
 
-export const RecordSearch = Type.Object({
+const criteria = {
   ...dates,
   actor: text(256, 'The subscription that called'),
   onBehalfOf: text(128, 'The person for whom it called'),
@@ -39,10 +39,16 @@ export const RecordSearch = Type.Object({
   operation: text(64, 'What was done'),
   outcome: Type.Optional(Type.Enum(['success', 'failure'], { type: 'string' })),
   operationId: text(64, 'The trace of the interaction (W3C)'),
-  clientAddress: text(256, 'The address of the client'),
-  ...page
-}, { additionalProperties: false })
+  clientAddress: text(256, 'The address of the client')
+}
+
+export const RecordSearch = Type.Object({ ...criteria, ...page }, { additionalProperties: false })
 export type RecordSearch = Static<typeof RecordSearch>
+
+/** What a pack of evidence is about: the criteria of a search. It has no pages. */
+export const EvidenceSearch = Type.Object(criteria, { additionalProperties: false })
+
+export const AccountingSearch = Type.Object(dates, { additionalProperties: false })
 
 export const AccessLogSearch = Type.Object({ ...dates, ...page }, { additionalProperties: false })
 export type AccessLogSearch = Static<typeof AccessLogSearch>

@@ -27,12 +27,14 @@ t.test('it holds the operations that the gateway exposes, and no others', async 
   t.strictSame(operations.sort(), [
     'GET /audit search-records',
     'GET /audit/actors/{actor} load-actor-summary',
+    'GET /audit/evidence load-evidence',
     'GET /audit/statistics load-statistics',
     'GET /audit/{id} load-record',
     'GET /audit/{id}/proof load-proof',
     'GET /log/checkpoint load-checkpoint',
     'GET /log/keys load-log-keys',
     'GET /log/tile/* load-tile',
-    'GET /patient/{patientId}/access-log load-access-log'
+    'GET /patient/{patientId}/access-log load-access-log',
+    'GET /patient/{patientId}/accounting load-accounting'
   ])
 })

@@ -29,7 +29,9 @@ export function choice (
 }
 
 /** A field that suggests values, and takes any. */
-export function suggestion (name: string, label: string, values: readonly string[], value: string | undefined) {
+export function suggestion (
+  name: string, label: string, values: readonly string[], value: string | undefined
+) {
   const options = values.map((one) => html`<option value="${one}"></option>`)
   return html`${field(name, label, value, { list: `${name}-list` })}
 <datalist id="${name}-list">${options}</datalist>`

@@ -87,7 +87,7 @@ t.test('shows who opened a record, unexplained accesses first', async (t) => {
   t.strictSame(complaints, [])
 })
 
-t.test('shows a thousand accesses within a second', async (t) => {
+t.test('shows a timeline of a thousand accesses', async (t) => {
   const { page, close } = await signedIn()
   t.teardown(close)
   const times: number[] = []
@@ -96,7 +96,8 @@ t.test('shows a thousand accesses within a second', async (t) => {
     await page.goto(`${base}/patients/${PATIENT}`, { waitUntil: 'load' })
     times.push(performance.now() - began)
   }
-  t.ok(await page.locator('tbody tr').count() >= 1_000)
+  t.ok(await page.locator('section tbody tr').count() >= 1_000)
+  // A figure and no check: it depends on the machine
   t.comment(`timeline of 1,000 accesses: ${times.map(Math.round).join(', ')} ms`)
 })
 
@@ -145,6 +146,32 @@ t.test('downloads with progress, and says why a download failed', async (t) => {
   t.match(await page.getByRole('status').innerText(), /The download failed, and nothing was saved/)
 })
 
+t.test('plots what the register counted, and downloads evidence and an accounting', async (t) => {
+  const { page, complaints, close } = await signedIn()
+  t.teardown(close)
+  const figure = page.getByRole('img', { name: /^Records by hour: [1-9][\d,]* records/ })
+  // The register counts records a moment after it has stored them
+  for (let i = 0; i < 50; i++) {
+    await page.goto(`${base}/records`)
+    if (await figure.isVisible()) break
+  }
+  t.ok(await figure.isVisible())
+  await page.getByText('As a table').click()
+  t.ok(await page.getByRole('table', { name: 'Records by hour' }).isVisible())
+  await page.getByRole('table', { name: 'Actor' }).getByRole('link', { name: 'laboratory' }).click()
+  await page.waitForURL('**actor=laboratory**')
+  t.equal(await page.getByLabel('Actor', { exact: true }).inputValue(), 'laboratory')
+
+  const evidence = page.waitForEvent('download')
+  await page.getByRole('link', { name: 'Evidence pack' }).click()
+  t.equal((await content(evidence)).toString('latin1', 0, 2), 'PK')
+  await page.goto(`${base}/patients/${PATIENT}`)
+  const accounting = page.waitForEvent('download')
+  await page.getByRole('link', { name: /^Accounting/ }).click()
+  t.equal((await content(accounting)).toString('latin1', 0, 2), 'PK')
+  t.strictSame(complaints, [])
+})
+
 t.test('shows the state of the log', async (t) => {
   const { page, complaints, close } = await signedIn()
   t.teardown(close)
@@ -176,7 +203,9 @@ for (const view of views) {
     await signIn(page)
     await page.getByRole('heading', { name: 'Audit register' }).waitFor()
     await check('overview')
-    for (const what of ['records', 'integrity', `patients/${PATIENT}`]) {
+    // Of a short time, since axe looks at every cell
+    const from = new Date(Date.now() - 36 * 60 * 60 * 1_000).toISOString().slice(0, 16)
+    for (const what of ['records', 'integrity', `patients/${PATIENT}?from=${from}`]) {
       await page.goto(`${base}/${what}`)
       await check(what.split('/')[0]!)
     }

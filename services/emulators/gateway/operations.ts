@@ -9,8 +9,8 @@ type Item = Partial<Record<Method, { operationId: string }>>
 const APIS = ['patient', 'audit', 'log', 'echo'] as const
 export type Api = typeof APIS[number]
 
-/** The operation of the patient API that has a policy of its own: the audit service carries it out. */
-export const ACCESS_LOG = 'load-access-log'
+/** The operations of the patient API that have a policy of their own: the audit service carries them out. */
+export const OF_REGISTER: readonly string[] = ['load-access-log', 'load-accounting']
 
 export interface Operation {
   name: string

@@ -5,7 +5,7 @@ import { Pool, type Dispatcher } from 'undici'
 import access from '../../access.json' with { type: 'json' }
 import { clientIdOf, type Identity } from '../../cli/system/identity.ts'
 import { identityFile } from '../../cli/system/state.ts'
-import { ACCESS_LOG, operations, type Operation } from '../../emulators/gateway/operations.ts'
+import { OF_REGISTER, operations, type Operation } from '../../emulators/gateway/operations.ts'
 import { secret, startApi, testLogs, unknownId, type Answer } from './api.ts'
 
 // Who may ask the register, and who may not
@@ -29,11 +29,12 @@ type Headers = Record<string, string>
 type Method = Operation['method']
 type Call = [method: Method, path: string]
 
-const isOfRegister = ({ api, name }: Operation) => api === 'audit' || api === 'log' || name === ACCESS_LOG
+const isOfRegister = ({ api, name }: Operation) =>
+  api === 'audit' || api === 'log' || OF_REGISTER.includes(name)
 /** A good call of each operation of the register, with the record of `load` or about its patient. */
 const questions = operations.filter(isOfRegister).map(callOf)
 const patientCalls = operations
-  .filter(({ api, name }) => api === 'patient' && name !== ACCESS_LOG)
+  .filter((operation) => operation.api === 'patient' && !isOfRegister(operation))
   .map(callOf)
 
 function callOf ({ name, method, path }: Operation): Call {
@@ -42,7 +43,9 @@ function callOf ({ name, method, path }: Operation): Call {
     { patientId: id, testId, version, id: recordId, actor: 'local-client', '*': '0/000.p/1' }
   const target = path.replace(/:(\w+)|\*/g, (all, parameter) => parameters[parameter ?? all]!)
   const hour = (from: number) => new Date(Date.now() + from * 3_600_000).toISOString()
-  if (name === 'search-records') return [method, `${target}?operationId=${load.trace}`]
+  if (['search-records', 'load-evidence'].includes(name)) {
+    return [method, `${target}?operationId=${load.trace}`]
+  }
   const needsRange = name === 'load-actor-summary' || name === 'load-statistics'
   return [method, needsRange ? `${target}?from=${hour(-1)}&to=${hour(1)}` : target]
 }

@@ -15,8 +15,8 @@ locals {
     },
   )
 
-  # An operation of the patient API that the audit service carries out. Without subscriptions there is no product that
-  # could refuse it, so it is left out.
+  # The operations of the patient API that the audit service carries out. Without subscriptions there is no product that
+  # could refuse them, so they are left out.
   access_log = { for path, item in var.documents.audit.paths : path => item if startswith(path, "/patient/") && local.keys_required }
 
   # The other APIs of the audit service: audit is imported

@@ -16,7 +16,7 @@ export interface Document extends Place {
 
 /** The documents of all levels for the subscriptions of one product. */
 export interface Documents extends Record<Scope, Document> {
-  /** That of the APIs audit and log, and of the operation load-access-log. */
+  /** That of the APIs audit and log, and of OF_REGISTER. */
   audit: Document
 }
 

@@ -3,7 +3,7 @@ import rateLimit from '@fastify/rate-limit'
 import type { Config } from '../config.ts'
 import { exceeded } from '../errors.ts'
 import { compile } from './compile.ts'
-import { ACCESS_LOG, productNames, type Api, type Product } from '../operations.ts'
+import { OF_REGISTER, productNames, type Api, type Product } from '../operations.ts'
 import { readDocuments, readPageDocuments, type Documents } from './documents.ts'
 import { refuse } from './elements.ts'
 import type { Engine, Facts, LimitKind, Pipeline, SendRequest, Step } from './exchange.ts'
@@ -47,7 +47,7 @@ export async function loadPolicies (
   for (const each of facts) checkTimes(each, config)
   const pipelines = new Map(policies.map(({ product, patient, audit, accessLog, echo }) => [product, {
     apis: { patient: patient.pipeline, audit: audit.pipeline, log: audit.pipeline, echo: echo.pipeline },
-    operations: { [ACCESS_LOG]: accessLog.pipeline } as Record<string, Pipeline>
+    operations: Object.fromEntries(OF_REGISTER.map((name): [string, Pipeline] => [name, accessLog.pipeline]))
   }]))
   const services = new Set(facts.flatMap(({ backends }) => [...backends]))
   /** The policy of an operation for the subscriptions of a product. */

@@ -7,10 +7,13 @@ import { changed } from './policies.ts'
 const OTHER = '11111111-4a34-4f0b-9d3f-9f6c5a3b1c11'
 const range = 'from=2026-03-01T00:00:00Z&to=2026-03-02T00:00:00Z'
 const auditPaths = [
-  `/audit?${range}`, `/audit/${OTHER}`, `/audit/${OTHER}/proof`, `/audit/actors/ward-7?${range}`,
+  `/audit?${range}`, `/audit/evidence?${range}`,
+  `/audit/${OTHER}`, `/audit/${OTHER}/proof`, `/audit/actors/ward-7?${range}`,
   '/log/checkpoint', '/log/keys', '/log/tile/0/000', '/log/tile/entries/x001/234.p/7'
 ]
-const log = (patientId: string) => `/patient/${patientId}/access-log`
+const ofPatient = ['access-log', 'accounting'] as const
+const log = (patientId: string, of: typeof ofPatient[number] = 'access-log') =>
+  `/patient/${patientId}/${of}`
 
 const [patient, audit] = [await startService(t), await startService(t)]
 const gateway = await startGateway(t, urlOf(patient), { AUDIT_URL: urlOf(audit) })
@@ -32,7 +35,7 @@ async function isRefused (t: Test, path: string, headers: object, method = 'GET'
 
 t.test('an auditor asks the audit service, with its query key', async (t) => {
   const asked = { ...asAuditor, 'x-functions-key': 'forged' }
-  for (const path of [...auditPaths, log(SUBJECT)]) {
+  for (const path of [...auditPaths, log(SUBJECT), log(SUBJECT, 'accounting')]) {
     const { url, headers } = (await call(path, { headers: asked })).json()
     t.equal(url, path)
     t.match(headers, { 'x-functions-key': QUERY_KEY, 'x-audit-actor': 'test-auditor', host: hostOf(audit) })
@@ -46,7 +49,8 @@ t.test('patients are still asked with the key of the patient service', async (t)
 
 t.test('the keys of a client and a reader open nothing of the register', async (t) => {
   for (const key of [asClient, asReader]) {
-    for (const path of [...auditPaths, log(SUBJECT)]) await isRefused(t, path, key)
+    const paths = [...auditPaths, ...ofPatient.map((of) => log(SUBJECT, of))]
+    for (const path of paths) await isRefused(t, path, key)
   }
 })
 
@@ -56,18 +60,18 @@ t.test('the key of an auditor opens no patient and no echo, and only GET', async
     ['DELETE', `/patient/${SUBJECT}`], ['GET', `/patient/${SUBJECT}/tests`], ['GET', '/echo/resource']
   ]
   for (const [method, path] of calls) await isRefused(t, path!, asAuditor, method)
-  for (const path of ['/audit', `/audit/${OTHER}`, log(SUBJECT)]) {
+  for (const path of ['/audit', `/audit/${OTHER}`, log(SUBJECT), log(SUBJECT, 'accounting')]) {
     const { statusCode } = await call(path, { method: 'POST', headers: asAuditor, body: '{}' })
     t.equal(statusCode, 404, 'no operation')
   }
 })
 
-t.test('a subject opens the access log of one patient', async (t) => {
-  const { headers } = (await call(log(SUBJECT), { headers: asSubject })).json()
-  t.match(headers, { 'x-functions-key': QUERY_KEY, 'x-audit-actor': `subject-access-${SUBJECT}` })
+t.test('a subject opens the access log and the accounting of one patient', async (t) => {
   const part = SUBJECT.slice(-12)
-  for (const patientId of [OTHER, part, `x${SUBJECT}`, '']) {
-    if (patientId) await isRefused(t, log(patientId), asSubject)
+  for (const of of ofPatient) {
+    const { headers } = (await call(log(SUBJECT, of), { headers: asSubject })).json()
+    t.match(headers, { 'x-functions-key': QUERY_KEY, 'x-audit-actor': `subject-access-${SUBJECT}` })
+    for (const patientId of [OTHER, part, `x${SUBJECT}`]) await isRefused(t, log(patientId, of), asSubject)
   }
   for (const path of [...auditPaths, `/patient/${SUBJECT}`, `/patient/${SUBJECT}/tests`]) {
     await isRefused(t, path, asSubject)
@@ -78,6 +82,7 @@ t.test('a subject opens the access log of one patient', async (t) => {
 t.test('without a condition of a product, its keys open what they must not', async (t) => {
   const changes = [
     ['Id == \\"load-access-log\\"', 'Id == \\"-\\"', asClient, log(SUBJECT)],
+    ['Id == \\"load-accounting\\"', 'Id == \\"-\\"', asClient, log(SUBJECT, 'accounting')],
     ['context.Api.Id != \\"patient\\"', 'context.Api.Id != \\"-\\"', asAuditor, `/patient/${SUBJECT}`],
     ['|| context.Subscription.Id !=', '|| \\"-\\" ==', asSubject, log(OTHER)]
   ] as const
