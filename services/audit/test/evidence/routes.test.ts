@@ -72,8 +72,8 @@ test('a pack has the records that meet the criteria, and what proves them', asyn
   for (const [i, stored] of pack.records().entries()) {
     const { id, index, record, salt, commitment } = rows[i]!
     t.same([id, record], [stored.id, 'whole'])
-    const entry = commitmentOf({ ...stored, salt: new Binary(Buffer.from(salt!, 'base64')) })
-    t.equal(commitment, entry.toString('base64'))
+    const entry = commitmentOf({ ...stored, salt: new Binary(Buffer.from(salt!, 'hex')) })
+    t.equal(commitment, entry.toString('hex'))
     const proof = parseProof(pack.read(`proofs/${id}.tlog-proof`))
     t.equal(String(proof.index), index)
     t.equal(proof.checkpoint, pack.read('checkpoint'))
@@ -170,7 +170,7 @@ test('an accounting has six years of disclosures of one patient, and no other pa
   for (const name of pack.names()) t.notMatch(pack.read(name), OTHER, name)
   const stored = (await get(`/audit/${searched}/proof`, { accept: 'application/json' })).json()
   const salt = new Binary(Buffer.from(stored.salt, 'base64'))
-  t.equal(shortened!.commitment, commitmentOf({ ...stored.record, salt }).toString('base64'))
+  t.equal(shortened!.commitment, commitmentOf({ ...stored.record, salt }).toString('hex'))
   t.ok(pack.names().includes(`proofs/${searched}.tlog-proof`))
   t.match(pack.read('README.txt'), /164\.528/)
   t.match(await questionsOf(service), [{ resource: { operation: 'accounting', patientId: PATIENT } }, {}])
