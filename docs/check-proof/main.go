@@ -8,7 +8,6 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/csv"
 	"encoding/hex"
 	"encoding/json"
@@ -75,9 +74,9 @@ func checkPack(dir string) {
 	var proven, shortened, unwitnessed, unsequenced int
 	for _, row := range rows[1:] {
 		id, index, kind := row[0], row[1], row[2]
-		salt, err := base64.StdEncoding.DecodeString(row[3])
+		salt, err := hex.DecodeString(row[3])
 		check(err)
-		entry, err := base64.StdEncoding.DecodeString(row[4])
+		entry, err := hex.DecodeString(row[4])
 		check(err)
 		line, err := lines.ReadBytes('\n')
 		check(err)

@@ -25,7 +25,7 @@ const entriesCsv = csvOf<Entry>({
   index: ({ index }) => index,
   record: ({ isWhole }) => isWhole ? 'whole' : 'shortened',
   salt: ({ salt }) => salt,
-  commitment: ({ commitment }) => commitment.toString('base64')
+  commitment: ({ commitment }) => commitment.toString('hex')
 })
 
 /** The text that the log signs: the SHA-256 of every other file. Its first line says that it is this. */

@@ -42,7 +42,7 @@ function filesOf ({ isAccounting }: Question, { heads }: Selection) {
   const files = [
     ['records.ndjson', 'one record a line, the oldest first, as the API returns it'],
     ...(isAccounting ? [['accounting.csv', 'the disclosures: when, to whom, what and why']] : []),
-    ['entries.csv', 'of each record, its index in the log, its salt and its commitment (base64)'],
+    ['entries.csv', 'of each record, its index in the log, its salt and its commitment (hexadecimal)'],
     ['proofs/<id>.tlog-proof', 'that the log has the commitment (https://c2sp.org/tlog-proof)'],
     ...(heads.newest ? [['checkpoint', 'the signed root of the log (https://c2sp.org/tlog-checkpoint)']] : []),
     ['keys.txt', 'the public keys of the log: the first, then a note that hands over to each next one'],

@@ -25,7 +25,7 @@ export interface Entry {
   commitment: Buffer
   /** Whether the whole record is shown, so that its commitment can be computed. */
   isWhole: boolean
-  /** In base64; none where the record has none, or is not shown as a whole. */
+  /** In hexadecimal: base64 may look like a formula to a spreadsheet. None where it is not shown. */
   salt?: string
   /** Its index in the log and the size of the checkpoint that has it, once there is one. */
   index?: number
@@ -49,7 +49,7 @@ export async function select (records: Records, log: TransparencyLog, wanted: Wa
     if (!shown) continue
     if (entries.length === MAX_RECORDS) throw new TooManyRecords(MAX_RECORDS)
     const isWhole = shown === record
-    const salt = isWhole ? record.salt?.toString('base64') : undefined
+    const salt = isWhole ? record.salt?.toString('hex') : undefined
     const { id, seq } = record
     entries.push({ id, chain, seq, commitment: commitmentOf(record), isWhole, ...(salt && { salt }) })
   }

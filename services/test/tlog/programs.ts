@@ -42,7 +42,10 @@ export async function buildPrograms (t: Test) {
     tlog: async (...args: string[]) => await output(join(dir, 'tlog'), args),
     /** What docs/check-proof prints for the `answer` of the API. */
     checkProof: async (keys: string[], answer: object) =>
-      await output(join(dir, 'check-proof'), keys, JSON.stringify(answer))
+      await output(join(dir, 'check-proof'), keys, JSON.stringify(answer)),
+    /** What it prints for an unzipped pack of evidence in `pack`. */
+    checkPack: async (keys: string[], pack: string) =>
+      await output(join(dir, 'check-proof'), [...keys, pack])
   }
 }
 

@@ -1,11 +1,14 @@
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { Binary } from 'mongodb'
 import { test, type Test } from 'tap'
 import { parseProof } from '../../../common/transparency/checkpoints.ts'
 import { commitmentOf } from '../../../common/transparency/commitment.ts'
 import { parseNote, parseVerifierKey, verifiedSignatures } from '../../../common/transparency/notes.ts'
 import type { Block } from '../../../common/transparency/documents.ts'
-import { audit, record } from '../app.ts'
+import { audit, hostKey, queryKey, record } from '../app.ts'
 import { sequenced } from '../log/log.ts'
 import { sha256sum, unzipped, type Pack } from './packs.ts'
 
@@ -15,6 +18,8 @@ const caller = { 'x-on-behalf-of': 'reviewer-17', 'x-purpose-of-use': 'HCOMPL' }
 
 /** A patient as the resource of a record. */
 const of = (operation: string, id?: string) => ({ type: 'patient', operation, ...(id && { id }) })
+
+const BLOCK_RECORDS = 100
 
 type Service = Awaited<ReturnType<typeof audit>>
 
@@ -67,8 +72,8 @@ test('a pack has the records that meet the criteria, and what proves them', asyn
   for (const [i, stored] of pack.records().entries()) {
     const { id, index, record, salt, commitment } = rows[i]!
     t.same([id, record], [stored.id, 'whole'])
-    const entry = commitmentOf({ ...stored, salt: new Binary(Buffer.from(salt!, 'base64')) })
-    t.equal(commitment, entry.toString('base64'))
+    const entry = commitmentOf({ ...stored, salt: new Binary(Buffer.from(salt!, 'hex')) })
+    t.equal(commitment, entry.toString('hex'))
     const proof = parseProof(pack.read(`proofs/${id}.tlog-proof`))
     t.equal(String(proof.index), index)
     t.equal(proof.checkpoint, pack.read('checkpoint'))
@@ -90,24 +95,24 @@ const stamp = (id: string, seq: number, operationId: string, createdDate = new D
   ({ id, seq, operationId, createdDate })
 
 /** Stores records in a chain that was never announced, so that the log never has them. */
-async function storeUnsequenced ({ db }: Service, count: number, more: object = {}) {
+async function storeUnsequenced ({ db }: Service, count: number, more: () => object) {
   const chain = randomUUID()
-  for (let firstSeq = 1; firstSeq <= count; firstSeq += 1_000) {
-    const records = Array.from({ length: Math.min(1_000, count - firstSeq + 1) }, (_, i) => ({
-      ...record(more), ...stamp(randomUUID(), firstSeq + i, 'unsequenced')
-    }))
-    const _id = `${chain}:${firstSeq}`
-    const date = new Date()
-    await db.collection<Block>('blocks')
-      .insertOne({ _id, _shardKey: _id, chain, firstSeq, from: date, to: date, records })
-  }
+  const now = Date.now()
+  const blocks = Array.from({ length: Math.ceil(count / BLOCK_RECORDS) }, (_, i): Block => {
+    const firstSeq = i * BLOCK_RECORDS + 1
+    const date = new Date(now + i)
+    const records = Array.from({ length: Math.min(BLOCK_RECORDS, count - firstSeq + 1) }, (_, j) =>
+      ({ ...record(more()), ...stamp(randomUUID(), firstSeq + j, 'unsequenced', date) }))
+    return { _id: `${chain}:${firstSeq}`, _shardKey: chain, chain, firstSeq, from: date, to: date, records }
+  })
+  await db.collection<Block>('blocks').insertMany(blocks)
 }
 
 test('records that the log does not have yet are in the pack and named as such', async (t) => {
   const service = await audit(t)
   const early = (await service.post(record({ actor: 'ward-7' }))).json().id
   await sequenced(service.db, 1)
-  await storeUnsequenced(service, 1, { actor: 'ward-7' })
+  await storeUnsequenced(service, 1, () => ({ actor: 'ward-7' }))
   const pack = await packOf(t, service, `/audit/evidence?${hours(-1, 1)}&actor=ward-7`)
   await checkSums(t, pack, service)
   const late = pack.records()[1].id
@@ -165,7 +170,7 @@ test('an accounting has six years of disclosures of one patient, and no other pa
   for (const name of pack.names()) t.notMatch(pack.read(name), OTHER, name)
   const stored = (await get(`/audit/${searched}/proof`, { accept: 'application/json' })).json()
   const salt = new Binary(Buffer.from(stored.salt, 'base64'))
-  t.equal(shortened!.commitment, commitmentOf({ ...stored.record, salt }).toString('base64'))
+  t.equal(shortened!.commitment, commitmentOf({ ...stored.record, salt }).toString('hex'))
   t.ok(pack.names().includes(`proofs/${searched}.tlog-proof`))
   t.match(pack.read('README.txt'), /164\.528/)
   t.match(await questionsOf(service), [{ resource: { operation: 'accounting', patientId: PATIENT } }, {}])
@@ -173,4 +178,51 @@ test('an accounting has six years of disclosures of one patient, and no other pa
   const older = await packOf(t, service, `/patient/${PATIENT}/accounting?from=2000-01-01T00:00:00Z`)
   t.same(older.records().map(({ id }) => id), ['old', loaded, searched])
   t.equal((await packOf(t, service, `/patient/${randomUUID()}/accounting`)).read('records.ndjson'), '')
+})
+test('a question for too much or another format is refused, and nothing is sent', async (t) => {
+  const service = await audit(t)
+  const { get, app } = service
+  const disclosure = () => ({ resource: of('load', PATIENT), disclosed: [{ id: PATIENT, version: '1' }] })
+  // The first start of the log would take in what is there before
+  await service.post(record())
+  await sequenced(service.db, 1)
+  await storeUnsequenced(service, 10_000, disclosure)
+  const paths = ['/audit/evidence?operationId=unsequenced', `/patient/${PATIENT}/accounting`]
+  t.equal((await get(paths[0]!)).statusCode, 200, '10,000 records')
+  await storeUnsequenced(service, 1, disclosure)
+  for (const path of paths) {
+    const answer = await get(path)
+    t.equal(answer.statusCode, 413)
+    t.equal(answer.json().code, 'TOO_MANY_RECORDS')
+    t.equal((await get(path, { accept: 'text/csv' })).statusCode, 406)
+    t.equal((await app.inject({ url: path, headers: { 'x-functions-key': hostKey } })).statusCode, 401)
+  }
+  t.equal((await questionsOf(service)).length, 3, 'those that are refused for their number are recorded')
+  const wrong = ['/audit/evidence', `/audit/evidence?${hours(-900, 1)}`, '/audit/evidence?limit=1&id=1',
+    `/audit/evidence?${hours(1, -1)}&id=1`, `/patient/${PATIENT}/accounting?actor=x`]
+  for (const path of wrong) t.equal((await get(path)).statusCode, 400, path)
+  t.equal((await get('/patient/1/accounting')).statusCode, 404)
+  t.equal((await questionsOf(service)).length, 3, 'nothing is recorded of what cannot be answered')
+})
+
+/** Starts to answer with a pack that is larger than what sockets and streams hold. */
+async function largePack (service: Service) {
+  await service.post(record())
+  await sequenced(service.db, 1)
+  await storeUnsequenced(service, 5_000, () => ({ reason: randomBytes(3_000).toString('base64') }))
+  await service.app.listen({ host: '127.0.0.1', port: 0 })
+  const { port } = service.app.server.address() as AddressInfo
+  const headers = { 'x-functions-key': queryKey }
+  const path = '/audit/evidence?operationId=unsequenced'
+  const request = httpRequest({ host: '127.0.0.1', port, path, headers, agent: false }).end()
+  const [response] = await once(request, 'response')
+  return response as IncomingMessage
+}
+
+test('a pack of which records are removed meanwhile is cut off', async (t) => {
+  const service = await audit(t)
+  const response = await largePack(service)
+  t.equal(response.statusCode, 200)
+  await service.db.collection('blocks').deleteMany({ 'records.operationId': 'unsequenced' })
+  await t.rejects(response.toArray(), { code: 'ECONNRESET' })
 })
