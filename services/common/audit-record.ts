@@ -58,7 +58,9 @@ export interface StoredRecord extends Omit<AuditRecord, 'id' | 'createdDate'> {
 
 /** What the patient service asks after one of its processes has ended. */
 export const AttemptsQuery = Type.Object({
-  replica: Type.String({ format: 'uuid' })
+  replica: Type.String({ format: 'uuid' }),
+  // Sent by earlier versions, which run beside this one while it is rolled out; all attempts are returned
+  from: Type.Optional(Type.String({ format: 'date-time' }))
 }, { additionalProperties: false })
 
 /** Attempts of which no record says whether they succeeded, oldest first. */

@@ -180,7 +180,7 @@ test('the gateway and the witness open no secret of the register but the query k
   t.strictSame(opened, ['witness-key'])
 })
 
-test('a subject opens the access log of one patient, and nothing else', async (t) => {
+test('a subject opens the access log and the accounting of one patient, and nothing else', async (t) => {
   const key = secret()
   const vault = await vaultAs(t, 'rotation')
   const value = JSON.stringify({
@@ -198,10 +198,12 @@ test('a subject opens the access log of one patient, and nothing else', async (t
   t.match(await api.recordsOf(answer), [
     { actor: `subject-access-${id}`, resource: { operation: 'access-log', patientId: id } }
   ])
+  t.equal((await api.get(`${path}/accounting`, asSubject)).status, 200)
   for (const patientId of [other.id, unknownId(), id.slice(-12)]) {
     await isRefused(t, ['GET', `/patient/${patientId}/access-log`], asSubject)
+    await isRefused(t, ['GET', `/patient/${patientId}/accounting`], asSubject)
   }
-  const own = ([, target]: Call) => target === `${path}/access-log`
+  const own = ([, target]: Call) => [`${path}/access-log`, `${path}/accounting`].includes(target)
   const before = await api.dump()
   for (const call of [...questions, ...patientCalls].filter((call) => !own(call))) {
     await isRefused(t, call, asSubject)
