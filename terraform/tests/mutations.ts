@@ -105,7 +105,7 @@ const mutations: Mutation[] = [
   ),
   network(
     'subnet_id      = azurerm_subnet.main["runner"].id',
-    'subnet_id      = azurerm_subnet.main["endpoints"].id',
+    'subnet_id      = azurerm_subnet.main["gateway"].id',
     'the way out is for the runner'
   ),
   network('["Microsoft.Storage"]', '["Microsoft.KeyVault"]', 'a runner reaches the state'),
