@@ -58,6 +58,7 @@ module "network" {
   load_test_enabled         = var.load_test != null && each.key == "primary"
   database_port             = local.database.port
   database_zone             = local.database.zone
+  vault_endpoint_enabled    = var.custom_domain != null
   ddos_protection_plan_id   = one([for plan in azurerm_network_ddos_protection_plan.main : plan.id])
   multiple_regions          = length(local.regions) > 1
   nat_gateway_enabled       = var.nat_gateway_enabled
@@ -147,7 +148,7 @@ module "data" {
   backup_tier                      = var.backup_tier
   customer_managed_key_id          = module.vault.customer_managed_key_id
   customer_managed_key_identity_id = var.customer_managed_key_enabled ? module.identity.ids["databases"] : null
-  rotation                         = { principal_id = module.identity.principal_ids["rotation"], role = var.cosmos_key_role_name }
+  rotation                         = { principal_id = module.identity.principal_ids["rotation"], role = local.names.rotation_role }
   vcore                            = var.vcore
   vcore_passwords                  = var.vcore_passwords
   delete_lock_enabled              = var.delete_lock_enabled
@@ -200,6 +201,8 @@ module "gateway" {
   custom_domain = var.custom_domain == null ? null : {
     host_name = var.custom_domain.host_name
     secret_id = "${module.vault.uri}secrets/${var.custom_domain.certificate_name}"
+    bound     = var.custom_domain.bound
+    scope     = "${module.vault.id}/secrets/${var.custom_domain.certificate_name}"
   }
 
   additional_locations = [

@@ -27,6 +27,9 @@ locals {
       }
     }
 
+    # A custom role, which npm run deploy creates once for each subscription. Names of custom roles are unique in a tenant.
+    rotation_role = "Cosmos DB key rotation (${data.azurerm_client_config.current.subscription_id})"
+
     ddos_protection_plan = "ddos-${local.system}"
 
     identities = { for identity in local.identities : identity => "id-${local.system}-${identity}" }

@@ -21,13 +21,14 @@ locals {
     })
   }
 
-  # Addresses reserved by Container Apps: calls between apps can come from them.
+  # Addresses reserved by Container Apps: audit sees calls between apps come from them or from the subnet, as the platform
+  # decides (microsoft/azure-container-apps#1416), so both are accepted; the host key tells the apps apart.
   # https://learn.microsoft.com/azure/container-apps/custom-virtual-networks
   platform_ranges = ["100.100.0.0/16"]
 
   audit_callers = {
     for region in keys(local.regions) : region => concat(
-      var.audit_caller_ranges == null ? [module.network[region].subnet_prefixes["environment"]] : var.audit_caller_ranges,
+      var.audit_caller_ranges == null ? concat([module.network[region].subnet_prefixes["environment"]], local.platform_ranges) : var.audit_caller_ranges,
       [module.network[region].subnet_prefixes["gateway"]],
     )
   }
@@ -126,7 +127,6 @@ locals {
 
   # Secrets that are stored in the vault by hand, and the identities that read them
   foreign_secrets = merge(
-    var.custom_domain == null ? {} : { "gateway/${var.custom_domain.certificate_name}" = { identity = "gateway", secret = var.custom_domain.certificate_name } },
     var.load_test == null ? {} : { "load-test/${var.load_test.key_secret_name}" = { identity = "load-test", secret = var.load_test.key_secret_name } },
   )
 

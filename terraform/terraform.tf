@@ -10,18 +10,23 @@ terraform {
 }
 
 provider "azurerm" {
-  # Register only the resource providers that this configuration uses
+  # Register only the resource providers that this configuration uses, spelled as Resource Manager spells them:
+  # azurerm compares the names with case, and Resource Manager answers microsoft.insights
   resource_provider_registrations = "none"
   resource_providers_to_register = [
+    # Its rules: disable_generated_rule below waits for one of them (hashicorp/terraform-provider-azurerm#18026)
+    "Microsoft.AlertsManagement",
     "Microsoft.ApiManagement",
     "Microsoft.App",
     "Microsoft.ContainerRegistry",
+    # An environment of Container Apps in a virtual network demands it (Azure/bicep#14935)
+    "Microsoft.ContainerService",
     "Microsoft.DocumentDB",
-    "Microsoft.Insights",
     "Microsoft.KeyVault",
     "Microsoft.ManagedIdentity",
     "Microsoft.Network",
     "Microsoft.OperationalInsights",
+    "microsoft.insights",
   ]
 
   features {

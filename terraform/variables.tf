@@ -107,7 +107,7 @@ variable "app_scale" {
 
 variable "audit_caller_ranges" {
   type        = list(string)
-  description = "IPv4 ranges that audit accepts calls from, beside the gateway; null: the subnet of the environment. If the platform uses other addresses, the smoke test prints them."
+  description = "IPv4 ranges that audit accepts calls from, beside the gateway; null: the subnet of the environment and the addresses of the platform. If others are used, the smoke test prints them."
   default     = null
 
   validation {
@@ -137,15 +137,14 @@ variable "backup_tier" {
 
 variable "budget" {
   type = object({
-    amount     = number
-    start_date = string
+    amount = number
   })
-  description = "Monthly budget of each resource group in the billing currency, and its start date, the first day of a month; null: no budget."
+  description = "Monthly budget of each resource group in the billing currency, from the month of the first apply; null: no budget."
   default     = null
 
   validation {
-    condition     = var.budget == null || try(var.budget.amount > 0 && can(regex("^20\\d\\d-(0[1-9]|1[0-2])-01$", var.budget.start_date)), false)
-    error_message = "A budget needs an amount above 0 and must start on the first day of a month, such as 2026-01-01."
+    condition     = var.budget == null || try(var.budget.amount > 0, false)
+    error_message = "A budget needs an amount above 0."
   }
 }
 
@@ -173,24 +172,13 @@ variable "cors_origins" {
   }
 }
 
-variable "cosmos_key_role_name" {
-  type        = string
-  description = "Name of the custom role in roles/cosmos-key-rotation.json, which an owner of the subscription creates once."
-  nullable    = false
-  default     = "Cosmos DB key rotation"
-
-  validation {
-    condition     = length(trimspace(var.cosmos_key_role_name)) > 0
-    error_message = "The name of the role must not be empty."
-  }
-}
-
 variable "custom_domain" {
   type = object({
     host_name        = string
     certificate_name = string
+    bound            = optional(bool, false)
   })
-  description = "Custom host name of the gateway, and the name of its certificate in the vault; null: Azure's host name only."
+  description = "Custom host name of the gateway, and the name of its certificate in the vault; null: Azure's host name only. Set bound for a second apply, after the first one gave the gateway access to the certificate."
   default     = null
 
   validation {
@@ -251,9 +239,14 @@ variable "default_region" {
 
 variable "delete_lock_enabled" {
   type        = bool
-  description = "Whether databases and vault have delete locks."
+  description = "Whether databases and vault have delete locks. They also refuse the deletion of role assignments, so the deployer must be a fixed one: deployer_object_id."
   nullable    = false
   default     = false
+
+  validation {
+    condition     = !var.delete_lock_enabled || var.deployer_object_id != null
+    error_message = "With delete locks, deployer_object_id must be set, best to a group: the role of another deployer could not be replaced."
+  }
 }
 
 variable "deletion_grace_days" {

@@ -32,7 +32,4 @@ alert_emails              = ["operators@example.org"]
 log_retention_days        = 365
 telemetry_sampling        = 0.2
 
-budget = {
-  amount     = 9000
-  start_date = "2026-01-01"
-}
+budget = { amount = 9000 }

@@ -56,7 +56,7 @@ variables {
     }
   }
   resource_group_name = "rg-mock"
-  rotation            = { principal_id = "00000000-0000-0000-0000-000000000a02", role = "Cosmos DB key rotation" }
+  rotation            = { principal_id = "00000000-0000-0000-0000-000000000a02", role = "Cosmos DB key rotation (mock)" }
   tags                = {}
   vcore               = { compute_tier = "M30", storage_size_in_gb = 128, shard_count = 1 }
   vcore_passwords     = { patient = "a/password of 16+", audit = "another password" }
@@ -141,7 +141,7 @@ run "serverless" {
   }
 
   assert {
-    condition     = { for service, assignment in azurerm_role_assignment.rotation : service => "${assignment.scope} ${assignment.role_definition_name} ${assignment.principal_id}" } == { for service, account in azurerm_cosmosdb_account.main : service => "${account.id} Cosmos DB key rotation 00000000-0000-0000-0000-000000000a02" }
+    condition     = { for service, assignment in azurerm_role_assignment.rotation : service => "${assignment.scope} ${assignment.role_definition_name} ${assignment.principal_id}" } == { for service, account in azurerm_cosmosdb_account.main : service => "${account.id} Cosmos DB key rotation (mock) 00000000-0000-0000-0000-000000000a02" }
     error_message = "Rotation can regenerate the keys of each account and do nothing else with it."
   }
 

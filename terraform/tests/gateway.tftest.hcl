@@ -18,7 +18,7 @@ variables {
   audit_urls           = { primary = "https://audit.mock.example", northeurope = "https://audit.mock-north.example" }
   product_conditions = {
     client  = "context.Operation.Id == \"load-access-log\""
-    auditor = "context.Api.Id == \"patient\" && context.Operation.Id != \"load-access-log\""
+    auditor = "!(context.Api.Id != \"patient\" || context.Operation.Id == \"load-access-log\")"
   }
   documents = {
     audit = {
@@ -246,7 +246,7 @@ run "keys" {
   }
 
   assert {
-    condition     = length(azurerm_api_management.main.hostname_configuration) == 0 && length(azurerm_api_management.main.additional_location) == 0 && length(coalesce(azurerm_api_management.main.zones, [])) == 0 && output.url == "https://apim-mock.azure-api.net"
+    condition     = length(azurerm_api_management.main.hostname_configuration) == 0 && azurerm_api_management.main.identity[0].type == "UserAssigned" && length(azurerm_api_management.main.additional_location) == 0 && length(coalesce(azurerm_api_management.main.zones, [])) == 0 && output.url == "https://apim-mock.azure-api.net"
     error_message = "Custom domain, regions and availability zones are optional."
   }
 }
@@ -382,23 +382,23 @@ run "regions_zones_and_a_domain" {
       public_ip_name    = "pip-mock-north"
       domain_name_label = "apim-mock-north"
     }]
-    custom_domain = { host_name = "api.example.org", secret_id = "https://kv-mock.vault.azure.net/secrets/certificate" }
+    custom_domain = { host_name = "api.example.org", secret_id = "https://kv-mock.vault.azure.net/secrets/certificate", scope = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.KeyVault/vaults/kv-mock/secrets/certificate", bound = true }
     sku_name      = "Premium_3"
     zones         = ["1", "2", "3"]
   }
 
   assert {
-    condition     = azurerm_api_management.main.additional_location[0].location == "northeurope" && strcontains(azurerm_api_management.main.additional_location[0].virtual_network_configuration[0].subnet_id, "/rg-mock-north/") && azurerm_api_management.main.additional_location[0].zones == toset(["1", "2", "3"])
+    condition     = azurerm_api_management.main.additional_location[0].location == "northeurope" && strcontains(azurerm_api_management.main.additional_location[0].virtual_network_configuration[0].subnet_id, "/rg-mock-north/") && length(coalesce(azurerm_api_management.main.additional_location[0].zones, [])) == 0 && azurerm_public_ip.additional["northeurope"].zones == toset(["1", "2", "3"])
     error_message = "Each region has a gateway in its own network."
   }
 
   assert {
-    condition     = azurerm_api_management.main.zones == toset(["1", "2", "3"])
-    error_message = "Units are spread over the availability zones."
+    condition     = length(coalesce(azurerm_api_management.main.zones, [])) == 0 && azurerm_public_ip.main.zones == toset(["1", "2", "3"])
+    error_message = "API Management spreads any number of units over the zones itself; its address is in all of them."
   }
 
   assert {
-    condition     = azurerm_api_management.main.hostname_configuration[0].proxy[0].host_name == "api.example.org" && azurerm_api_management.main.hostname_configuration[0].proxy[0].key_vault_certificate_id == "https://kv-mock.vault.azure.net/secrets/certificate" && azurerm_api_management.main.hostname_configuration[0].proxy[0].ssl_keyvault_identity_client_id == var.identity_client_id && output.url == "https://api.example.org"
+    condition     = azurerm_api_management.main.hostname_configuration[0].proxy[0].host_name == "api.example.org" && azurerm_api_management.main.hostname_configuration[0].proxy[0].key_vault_certificate_id == "https://kv-mock.vault.azure.net/secrets/certificate" && azurerm_api_management.main.hostname_configuration[0].proxy[0].ssl_keyvault_identity_client_id == null && azurerm_api_management.main.identity[0].type == "SystemAssigned, UserAssigned" && azurerm_role_assignment.certificate["gateway"].scope == var.custom_domain.scope && azurerm_role_assignment.certificate["gateway"].principal_id == azurerm_api_management.main.identity[0].principal_id && output.url == "https://api.example.org"
     error_message = "The gateway has its custom host name, with a certificate in the vault that is renewed automatically."
   }
 
@@ -408,5 +408,20 @@ run "regions_zones_and_a_domain" {
       nonsensitive(azurerm_api_management_named_value.main["patient-backend-url-northeurope"].value) == "https://patient.mock-north.example/patient"
     )
     error_message = "Each gateway calls the services of its own region."
+  }
+}
+
+run "a_domain_before_its_certificate_can_be_read" {
+  module {
+    source = "./modules/gateway"
+  }
+
+  variables {
+    custom_domain = { host_name = "api.example.org", secret_id = "https://kv-mock.vault.azure.net/secrets/certificate", scope = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.KeyVault/vaults/kv-mock/secrets/certificate", bound = false }
+  }
+
+  assert {
+    condition     = length(azurerm_api_management.main.hostname_configuration) == 0 && azurerm_role_assignment.certificate["gateway"].scope == var.custom_domain.scope && output.url == "https://apim-mock.azure-api.net"
+    error_message = "The gateway gets access to the certificate before it uses it."
   }
 }

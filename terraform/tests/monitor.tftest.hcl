@@ -123,7 +123,7 @@ run "options" {
 
   variables {
     availability_test_enabled = true
-    budget                    = { amount = 200, start_date = "2026-01-01" }
+    budget                    = { amount = 200 }
   }
 
   assert {
@@ -137,7 +137,7 @@ run "options" {
   }
 
   assert {
-    condition     = azurerm_consumption_budget_resource_group.main["primary"].amount == 200 && azurerm_consumption_budget_resource_group.main["primary"].time_period[0].start_date == "2026-01-01T00:00:00Z" && length(azurerm_consumption_budget_resource_group.main["primary"].notification) == 2
+    condition     = azurerm_consumption_budget_resource_group.main["primary"].amount == 200 && azurerm_consumption_budget_resource_group.main["primary"].time_period[0].start_date == formatdate("YYYY-MM-'01T00:00:00Z'", plantimestamp()) && length(azurerm_consumption_budget_resource_group.main["primary"].notification) == 2
     error_message = "There are notifications for actual and forecast cost."
   }
 }

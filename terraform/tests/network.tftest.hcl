@@ -45,6 +45,7 @@ variables {
   nat_gateway_enabled       = false
   resource_group_name       = "rg-mock"
   runner_enabled            = false
+  vault_endpoint_enabled    = false
   tags                      = {}
 }
 
@@ -194,6 +195,7 @@ run "options" {
     multiple_regions          = true
     nat_gateway_enabled       = true
     runner_enabled            = true
+    vault_endpoint_enabled    = true
   }
 
   assert {
@@ -201,6 +203,11 @@ run "options" {
       for rule in azurerm_network_security_group.main["gateway"].security_rule : rule.source_address_prefix if rule.direction == "Inbound" && rule.destination_port_range == "443"
     ]) == toset(["ApplicationInsightsAvailability", "AzureTrafficManager", "203.0.113.7/32"])
     error_message = "Availability test, Traffic Manager and load test can reach the gateway if they are enabled."
+  }
+
+  assert {
+    condition     = { for name, subnet in azurerm_subnet.main : name => [for endpoint in subnet.service_endpoint : endpoint.service] if length(subnet.service_endpoint) > 0 } == { gateway = ["Microsoft.KeyVault"] }
+    error_message = "API Management reads the certificate of a custom domain through the firewall of the vault."
   }
 
   assert {

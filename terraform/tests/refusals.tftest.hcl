@@ -101,6 +101,16 @@ run "regions_on_the_same_addresses" {
   expect_failures = [var.additional_regions]
 }
 
+run "locks_without_a_fixed_deployer" {
+  command = plan
+
+  variables {
+    delete_lock_enabled = true
+  }
+
+  expect_failures = [var.delete_lock_enabled]
+}
+
 run "a_cluster_without_password" {
   command = plan
 
@@ -188,7 +198,7 @@ run "numbers_that_do_not_go_together" {
     alert_thresholds        = { failures = -1, p95_ms = 1, refused = 1, throttled = 1 }
     app_container           = { cpu = 0.5, memory = "4Gi" }
     app_scale               = { min_replicas = 3, max_replicas = 2, concurrent_requests = 50 }
-    budget                  = { amount = 100, start_date = "2026-01-15" }
+    budget                  = { amount = 0 }
     database_max_throughput = 1500
     telemetry_sampling      = 20
     default_region          = "gb"

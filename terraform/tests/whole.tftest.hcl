@@ -163,7 +163,7 @@ run "defaults" {
   }
 
   assert {
-    condition     = local.apps["primary"].audit.external_enabled && local.apps["primary"].audit.settings["ALLOWED_CALLERS"] == "10.64.0.0/27,10.64.0.32/27" && tolist(local.apps["primary"].audit.allowed_ranges) == tolist(["10.64.0.0/27", "10.64.0.32/27", "100.100.0.0/16"])
+    condition     = local.apps["primary"].audit.external_enabled && local.apps["primary"].audit.settings["ALLOWED_CALLERS"] == "10.64.0.0/27,100.100.0.0/16,10.64.0.32/27" && tolist(local.apps["primary"].audit.allowed_ranges) == tolist(["10.64.0.0/27", "100.100.0.0/16", "10.64.0.32/27"])
     error_message = "Audit accepts the environment and the subnet of the gateway only."
   }
 
@@ -215,14 +215,15 @@ run "everything" {
     audit_caller_ranges          = ["100.100.8.0/24"]
     availability_test_enabled    = true
     backup_tier                  = "Continuous30Days"
-    budget                       = { amount = 5000, start_date = "2026-01-01" }
+    budget                       = { amount = 5000 }
     client_ip_ranges             = ["192.0.2.0/24"]
-    custom_domain                = { host_name = "api.example.org", certificate_name = "api-example-org" }
+    custom_domain                = { host_name = "api.example.org", certificate_name = "api-example-org", bound = true }
     customer_managed_key_enabled = true
     database_kind                = "autoscale"
     database_max_throughput      = 4000
     ddos_protection_plan_enabled = true
     delete_lock_enabled          = true
+    deployer_object_id           = "00000000-0000-0000-0000-00000000d001"
     deployer_ip_ranges           = ["192.0.2.1/32"]
     default_region               = "DE"
     entra                        = { tenant_id = "00000000-0000-0000-0000-000000007e4a", audience = "api://patients", client_application_ids = ["00000000-0000-0000-0000-00000000c11f"] }
@@ -254,7 +255,7 @@ run "everything" {
   }
 
   assert {
-    condition     = local.foreign_secrets == tomap({ "gateway/api-example-org" = { identity = "gateway", secret = "api-example-org" }, "load-test/load-test-subscription-key" = { identity = "load-test", secret = "load-test-subscription-key" } })
+    condition     = local.foreign_secrets == tomap({ "load-test/load-test-subscription-key" = { identity = "load-test", secret = "load-test-subscription-key" } })
     error_message = "Each secret that is stored by hand has a reader."
   }
 

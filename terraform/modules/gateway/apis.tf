@@ -79,7 +79,7 @@ locals {
   product_policies = {
     for product, prefix in local.limit_prefix : product => replace(
       replace(var.policies.product, "/\\{\\{(calls-per-|require-)/", "{{${prefix}$1"),
-      var.product_conditions["client"], replace(lookup(var.product_conditions, product, var.product_conditions["client"]), "&", "&amp;")
+      var.product_conditions["client"], lookup(var.product_conditions, product, var.product_conditions["client"])
     )
   }
 
@@ -312,7 +312,7 @@ resource "azurerm_api_management_product_policy" "main" {
 
   lifecycle {
     precondition {
-      condition     = each.key == "client" || strcontains(each.value, replace(lookup(var.product_conditions, each.key, ""), "&", "&amp;"))
+      condition     = each.key == "client" || strcontains(each.value, lookup(var.product_conditions, each.key, ""))
       error_message = "policies/product.xml has no place for the operations that a product refuses."
     }
   }

@@ -8,6 +8,7 @@ locals {
       correlation = "W3C"
       sampling    = var.sampling_percentage
     }
+    # The service has this logger itself, once a diagnostic setting exists (hashicorp/terraform-provider-azurerm#29050)
     azuremonitor = {
       logger_id   = "${azurerm_api_management.main.id}/loggers/azuremonitor"
       correlation = null
@@ -76,6 +77,8 @@ resource "azurerm_api_management_diagnostic" "main" {
     body_bytes     = 0
     headers_to_log = []
   }
+
+  depends_on = [azurerm_monitor_diagnostic_setting.main]
 }
 
 resource "azurerm_monitor_diagnostic_setting" "main" {

@@ -28,13 +28,15 @@ resource "azurerm_public_ip" "additional" {
 resource "azurerm_api_management" "main" {
   # checkov:skip=CKV_AZURE_174: for the control plane only, which cannot be created without public access; network rules allow Azure only
 
-  name                 = var.names.gateway
-  location             = var.location
-  resource_group_name  = var.resource_group_name
-  publisher_name       = var.publisher.name
-  publisher_email      = var.publisher.email
-  sku_name             = var.sku_name
-  zones                = length(var.zones) == 0 ? null : var.zones
+  name                = var.names.gateway
+  location            = var.location
+  resource_group_name = var.resource_group_name
+  publisher_name      = var.publisher.name
+  publisher_email     = var.publisher.email
+  sku_name            = var.sku_name
+  # Zones are not set: API Management then spreads any number of Premium units over the zones of the region itself. With
+  # a list of zones, the number of units must be a multiple of it.
+  # https://learn.microsoft.com/azure/api-management/enable-availability-zone-support
   min_api_version      = "2021-08-01"
   virtual_network_type = "External"
   public_ip_address_id = azurerm_public_ip.main.id
@@ -47,7 +49,9 @@ resource "azurerm_api_management" "main" {
   }
 
   identity {
-    type         = "UserAssigned"
+    # The firewall of the vault admits the system-assigned identity only, as a trusted service: it reads the certificate
+    # https://learn.microsoft.com/azure/api-management/configure-custom-domain
+    type         = var.custom_domain == null ? "UserAssigned" : "SystemAssigned, UserAssigned"
     identity_ids = [var.identity_id]
   }
 
@@ -56,7 +60,6 @@ resource "azurerm_api_management" "main" {
 
     content {
       location             = additional_location.value.location
-      zones                = length(additional_location.value.zones) == 0 ? null : additional_location.value.zones
       public_ip_address_id = azurerm_public_ip.additional[additional_location.value.location].id
 
       virtual_network_configuration {
@@ -65,16 +68,16 @@ resource "azurerm_api_management" "main" {
     }
   }
 
+  # Bound in a second apply: in the first one, the identity that reads the certificate does not exist yet
   dynamic "hostname_configuration" {
-    for_each = var.custom_domain == null ? [] : [var.custom_domain]
+    for_each = try(var.custom_domain.bound, false) ? [var.custom_domain] : []
 
     content {
       proxy {
-        host_name                       = hostname_configuration.value.host_name
-        key_vault_certificate_id        = hostname_configuration.value.secret_id
-        ssl_keyvault_identity_client_id = var.identity_client_id
-        default_ssl_binding             = true
-        negotiate_client_certificate    = false
+        host_name                    = hostname_configuration.value.host_name
+        key_vault_certificate_id     = hostname_configuration.value.secret_id
+        default_ssl_binding          = true
+        negotiate_client_certificate = false
       }
     }
   }
@@ -113,6 +116,16 @@ resource "azurerm_api_management" "main" {
       consent_required = false
     }
   }
+}
+
+resource "azurerm_role_assignment" "certificate" {
+  for_each = var.custom_domain == null ? {} : { gateway = var.custom_domain }
+
+  scope                = each.value.scope
+  role_definition_name = "Key Vault Secrets User"
+  principal_id         = azurerm_api_management.main.identity[0].principal_id
+  principal_type       = "ServicePrincipal"
+  description          = "gateway: the certificate of ${each.value.host_name}"
 }
 
 # Named values: {{name}} in the policies

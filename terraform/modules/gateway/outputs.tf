@@ -10,5 +10,5 @@ output "name" {
 
 output "url" {
   description = "Address of the gateway, without a trailing slash."
-  value       = var.custom_domain == null ? azurerm_api_management.main.gateway_url : "https://${var.custom_domain.host_name}"
+  value       = try(var.custom_domain.bound, false) ? "https://${var.custom_domain.host_name}" : azurerm_api_management.main.gateway_url
 }

@@ -28,8 +28,10 @@ variable "custom_domain" {
   type = object({
     host_name = string
     secret_id = string
+    scope     = string
+    bound     = bool
   })
-  description = "Custom host name of the gateway, and the versionless id of its certificate's secret in the vault; null: Azure's host name only."
+  description = "Custom host name of the gateway, the versionless id of its certificate's secret in the vault, the resource id of this secret, and whether the gateway already uses them; null: Azure's host name only."
 }
 
 variable "documents" {
@@ -179,6 +181,6 @@ variable "tags" {
 
 variable "zones" {
   type        = list(string)
-  description = "Availability zones of the units; empty: none."
+  description = "Availability zones of the public addresses; empty: none. API Management spreads its units itself."
   nullable    = false
 }

@@ -64,7 +64,8 @@ resource "azurerm_consumption_budget_resource_group" "main" {
   time_grain        = "Monthly"
 
   time_period {
-    start_date = "${var.budget.start_date}T00:00:00Z"
+    # The month of the first apply: a budget cannot begin in the past (hashicorp/terraform-provider-azurerm#12121)
+    start_date = formatdate("YYYY-MM-'01T00:00:00Z'", plantimestamp())
   }
 
   dynamic "notification" {
@@ -77,5 +78,9 @@ resource "azurerm_consumption_budget_resource_group" "main" {
       contact_groups = notification.key == "Actual" ? [azurerm_monitor_action_group.main.id] : null
       contact_roles  = ["Owner"]
     }
+  }
+
+  lifecycle {
+    ignore_changes = [time_period]
   }
 }

@@ -12,10 +12,9 @@ variable "availability_test_enabled" {
 
 variable "budget" {
   type = object({
-    amount     = number
-    start_date = string
+    amount = number
   })
-  description = "Monthly budget of each resource group in the billing currency, and its start date, the first day of a month; null: no budget."
+  description = "Monthly budget of each resource group in the billing currency; null: no budget."
 }
 
 variable "gateway" {

@@ -49,6 +49,15 @@ resource "azurerm_subnet" "main" {
   # The security rules below also apply to private endpoints
   private_endpoint_network_policies = "Enabled"
 
+  # API Management reads the certificate of a custom domain through the firewall of the vault
+  dynamic "service_endpoint" {
+    for_each = each.key == "gateway" && var.vault_endpoint_enabled ? ["Microsoft.KeyVault"] : []
+
+    content {
+      service = service_endpoint.value
+    }
+  }
+
   dynamic "delegation" {
     for_each = try([local.delegations[each.key]], [])
 

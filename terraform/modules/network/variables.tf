@@ -91,6 +91,12 @@ variable "tags" {
   nullable    = false
 }
 
+variable "vault_endpoint_enabled" {
+  type        = bool
+  description = "Whether the subnet of the gateway has a service endpoint of Key Vault."
+  nullable    = false
+}
+
 variable "witnesses_enabled" {
   type        = bool
   description = "Whether the audit service calls witnesses on the Internet."

@@ -153,5 +153,12 @@ resource "azurerm_management_lock" "main" {
   notes      = "Without the vault no service opens its database."
 
   # Locks are created last and destroyed first
-  depends_on = [azurerm_private_endpoint.main, azurerm_role_assignment.secret, azurerm_monitor_diagnostic_setting.main]
+  depends_on = [
+    azurerm_monitor_diagnostic_setting.main,
+    azurerm_private_endpoint.main,
+    azurerm_role_assignment.databases_key,
+    azurerm_role_assignment.deployer,
+    azurerm_role_assignment.foreign_secret,
+    azurerm_role_assignment.secret,
+  ]
 }

@@ -11,6 +11,8 @@ variables {
     audit    = "crmock.azurecr.io/audit@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
     rotation = "crmock.azurecr.io/rotation@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
   }
+  # The environment with delete locks needs a fixed deployer
+  deployer_object_id = "00000000-0000-0000-0000-00000000d001"
   secret_values = {
     patient-host-key = "0000000000000000000000000000000000000000000"
     audit-host-key   = "1111111111111111111111111111111111111111111"

@@ -4,6 +4,10 @@ mock_resource "azurerm_api_management" {
   defaults = {
     id          = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.ApiManagement/service/apim-mock"
     gateway_url = "https://apim-mock.azure-api.net"
+    identity = {
+      principal_id = "00000000-0000-0000-0000-00000000a91a"
+      tenant_id    = "00000000-0000-0000-0000-000000007e4a"
+    }
   }
 }
 

@@ -40,7 +40,7 @@ export function readDocuments<P extends string> (
   const audit = documentOf('patient', OF_AUDIT)
   const documents = products.map((product): [P, Documents] => {
     const condition = conditions[product] ?? refuse({ file: CONDITIONS, line: 1 }, `${product} is missing`)
-    const own = documentOf('product', { [conditions.client!]: escaped(condition) })
+    const own = documentOf('product', { [conditions.client!]: condition })
     return [product, { ...shared, audit, product: own }]
   })
   return new Map(documents)
@@ -48,11 +48,6 @@ export function readDocuments<P extends string> (
 
 function replaceAll (text: string, changes: Record<string, string>) {
   return Object.entries(changes).reduce((changed, [from, to]) => changed.replaceAll(from, () => to), text)
-}
-
-/** As the attribute of a document, between single quotes. */
-function escaped (condition: string) {
-  return condition.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
 }
 
 function readText (dir: string, file: string) {
@@ -104,8 +99,22 @@ function parse (file: string, xml: string, namedValues: Record<string, string>):
     const element = open.pop()!
     element.text = replaceNamedValues(element, element.text.trim(), namedValues)
   })
-  parser.write(xml).close()
+  parser.write(toXml(file, xml)).close()
   return root!
+}
+
+/**
+ * Documents are sent as rawxml, where C# stands as it is. Sources disagree whether character references are
+ * decoded inside expressions then, so a document has none, and no `&`. The only `<` in an expression is in a
+ * type.
+ */
+function toXml (file: string, raw: string) {
+  const reference = raw.indexOf('&')
+  if (reference >= 0) {
+    const line = raw.slice(0, reference).split('\n').length
+    refuse({ file, line }, '& is not supported: write "a and b" as !(not a || not b)')
+  }
+  return raw.replaceAll('.As<JObject>()', '.As&lt;JObject&gt;()')
 }
 
 function replaceNamedValues (place: Place, text: string, namedValues: Record<string, string>) {

@@ -9,7 +9,7 @@ import {
 // Strings, numbers, casts, properties, names with their members, members of other values, operators
 const TOKEN = new RegExp([
   /"(?:[^"\\]|\\")*"/, /\d+/, /\((?:string|long\?|IResponse|JObject)\)/, /\??\["[^"\\]*"\]/,
-  /(?:new )?[A-Za-z_][\w.]*(?:\(\))?/, /\??\.\w[\w.<>]*(?:\(\))?/, /\?\?|\|\||&&|==|!=|[(),+>]/
+  /(?:new )?[A-Za-z_][\w.]*(?:\(\))?/, /\??\.\w[\w.<>]*(?:\(\))?/, /\?\?|\|\||==|!=|[(),+>!]/
 ].map(({ source }) => source).join('|'), 'y')
 
 /**
@@ -75,11 +75,18 @@ class Parser {
   }
 
   #unary (): Typed {
+    if (this.#tokens[this.#next] === '!') return this.#negation()
     const conversion = CASTS.get(this.#tokens[this.#next]!)
     if (!conversion) return this.#postfix(this.#primary())
     this.#next++
     const { type, evaluate } = this.#unary()
     return conversion.from.includes(type) ? cast(conversion, evaluate) : this.#refuse()
+  }
+
+  #negation (): Typed {
+    this.#next++
+    const { type, evaluate } = this.#unary()
+    return type === 'bool' ? { type, evaluate: (context) => !evaluate(context) } : this.#refuse()
   }
 
   #primary (): Typed {

@@ -103,7 +103,6 @@ function operator (
 export const OPERATORS = new Map(Object.entries({
   '??': operator(0, [[['long?'], INTEGERS]], 'long', (left, right) => left ?? right()),
   '||': operator(1, BOTH_BOOL, 'bool', (left, right) => left || right()),
-  '&&': operator(2, BOTH_BOOL, 'bool', (left, right) => left && right()),
   // A missing value equals null
   '==': operator(3, COMPARABLE, 'bool', (left, right) => (left ?? null) === (right() ?? null)),
   '!=': operator(3, COMPARABLE, 'bool', (left, right) => (left ?? null) !== (right() ?? null)),

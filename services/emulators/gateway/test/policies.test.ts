@@ -404,7 +404,8 @@ const mutations: Array<[what: string, sentence: string, ...Change]> = [
   [
     'a key is kept for a day', 'a key is read anew in time', 'patient',
     `${WITHOUT_KEY}\n          <cache-lookup-value key="patient-host-key-last"`,
-    `${WITHOUT_KEY.replace('"")', '"" &amp;&amp; (string)context.Variables["refused"] != "")')}
+    `${WITHOUT_KEY.replace('@((', '@(!((')
+      .replace('== "")', '!= "" || (string)context.Variables["refused"] == ""))')}
           <cache-lookup-value key="patient-host-key-last"`
   ],
   [
@@ -414,8 +415,8 @@ const mutations: Array<[what: string, sentence: string, ...Change]> = [
   ],
   [
     'every version counts as not active', 'one that is active is, though it has a time to begin', 'patient',
-    '["attributes"]["nbf"] ?? 0) &gt; DateTimeOffset.UtcNow.ToUnixTimeSeconds()',
-    '["attributes"]["nbf"] ?? 0) &gt; 0'
+    '["attributes"]["nbf"] ?? 0) > DateTimeOffset.UtcNow.ToUnixTimeSeconds()',
+    '["attributes"]["nbf"] ?? 0) > 0'
   ],
   [
     'when a version ends is not looked at', 'one that is not active yet is better than one that has expired',
@@ -469,11 +470,12 @@ const mutations: Array<[what: string, sentence: string, ...Change]> = [
   ],
   ...['502', '503', '504'].map((status): [string, string, ...Change] => [
     `a ${status} of the ingress goes to the client`, 'what the ingress before the service answers is a 503',
-    'patient', ` || context.Response.StatusCode == ${status}`, ' || context.Response.StatusCode == 499'
+    'patient', `context.Response.StatusCode ${status === '503' ? '!=' : '=='} ${status}`,
+    `context.Response.StatusCode ${status === '503' ? '!=' : '=='} 499`
   ]),
   [
     'a 503 of the service does not go to the client', 'every other answer of the service is the client\'s',
-    'patient', ' &amp;&amp; context.Response.Headers.GetValueOrDefault("Retry-After", "") == ""', ''
+    'patient', ' || context.Response.Headers.GetValueOrDefault("Retry-After", "") != ""', ''
   ],
   [
     'on-error says nothing', 'a service that cannot be reached is a 503', 'patient', when('LastError'),

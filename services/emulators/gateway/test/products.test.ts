@@ -78,7 +78,7 @@ t.test('a subject opens the access log of one patient', async (t) => {
 t.test('without a condition of a product, its keys open what they must not', async (t) => {
   const changes = [
     ['Id == \\"load-access-log\\"', 'Id == \\"-\\"', asClient, log(SUBJECT)],
-    ['context.Api.Id == \\"patient\\"', 'context.Api.Id == \\"-\\"', asAuditor, `/patient/${SUBJECT}`],
+    ['context.Api.Id != \\"patient\\"', 'context.Api.Id != \\"-\\"', asAuditor, `/patient/${SUBJECT}`],
     ['|| context.Subscription.Id !=', '|| \\"-\\" ==', asSubject, log(OTHER)]
   ] as const
   for (const [from, to, headers, path] of changes) {

@@ -181,6 +181,10 @@ t.test('a start is refused by what the gateway does not know, named with its pla
       'patient', actor, '<value>@((string)context.Variables["none"])</value>',
       'no statement sets the variable none'
     ],
+    ...['&amp;&amp;', '&&', '&gt;', '&#62;'].map((operator): [string, string, string, string] => [
+      'patient', actor, `<value>@("a" ${operator} "b")</value>`,
+      '& is not supported: write "a and b" as !(not a || not b)'
+    ]),
     ['patient', actor, '<value></value>', '<value> is empty'],
     ['patient', actor, '<value>a</value><value>b</value>', '<value> is not supported here'],
     ['patient', actor, '', '<set-header> requires <value>']
@@ -261,8 +265,9 @@ t.test('expressions mean what they mean in C#', async (t) => {
     ['context.RequestId.ToString()', 'string', context.request.id],
     ['context.Response.StatusCode == 401', 'bool', true],
     ['context.Response.StatusCode != 401', 'bool', false],
-    ['context.Response.StatusCode == 403 || context.Response.StatusCode == 401 && "a" == "b"', 'bool', false],
-    ['(context.Response.StatusCode == 401 || "a" == "a") && "a" == "b"', 'bool', false],
+    ['!(context.Response.StatusCode == 403 || context.Response.StatusCode != 401)', 'bool', true],
+    ['context.Response.StatusCode == 403 || !("a" == "a")', 'bool', false],
+    ['!(context.Response.StatusCode == 401) || "a" == "a"', 'bool', true],
     ['context.Response.Headers.GetValueOrDefault("Retry-After", "none")', 'string', '3'],
     ['context.Response.Headers.GetValueOrDefault("Server", "none")', 'string', 'none'],
     ['context.Request.Headers.GetValueOrDefault("X-On-Behalf-Of", "none")', 'string', 'dr-1'],
@@ -313,7 +318,8 @@ t.test('what the compiler of C# refuses is refused, and every form beyond those 
     'context.Variables[0]', 'context.Request.Headers', 'context.Response.Headers',
     'context.Response.Headers.GetValueOrDefault("Retry-After")', 'Guid.NewGuid().ToString()',
     'context.Variables["text"] == "text"', 'context.Response.StatusCode == "401"', '"a" > "b"', '"a" && "b"',
-    '(int)context.Variables["text"]', '(JObject)"a"', '(string)1', '1 ?? 2', '"a" ?? "b"', '!("a" == "b")',
+    '(int)context.Variables["text"]', '(JObject)"a"', '(string)1', '1 ?? 2', '"a" ?? "b"', '!"a"', '!',
+    '"a" == "b" && "a" == "b"',
     '"a" == "b" ? "c" : "d"', '1 < 2', '1 >= 2', '"a" + 1', '$"a"', "'a'", 'null', '"\\n"',
     '"a \\"quoted\\" text"', '(string)context.Variables["text"] == null',
     '((IResponse)context.Variables["answer"]).StatusCode == 200', 'new JObject()',
