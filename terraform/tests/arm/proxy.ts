@@ -73,8 +73,11 @@ export async function startProxy (authorityFile: string, answer: Answer) {
 async function makeCertificate () {
   const now = Date.now()
   const options = {
-    keyType: 'ec', curve: 'P-256', algorithm: 'sha256',
-    notBeforeDate: new Date(now - DAY_MS), notAfterDate: new Date(now + DAY_MS)
+    keyType: 'ec',
+    curve: 'P-256',
+    algorithm: 'sha256',
+    notBeforeDate: new Date(now - DAY_MS),
+    notAfterDate: new Date(now + DAY_MS)
   } as const
   const ca = await generate([{ name: 'commonName', value: 'stand-in for Azure' }], {
     ...options,

@@ -1,3 +1,4 @@
+import { TENANT, uuidOf } from './ids.ts'
 import type { Request, Response } from './proxy.ts'
 
 /** What a resource has in Azure's form. */
@@ -6,8 +7,6 @@ export interface Resource {
   name: string
   type: string
   location?: string
-  tags?: Record<string, string>
-  sku?: Record<string, unknown>
   identity?: Record<string, any>
   properties: Record<string, any>
   [member: string]: unknown
@@ -22,7 +21,11 @@ export type Action = (resource: Resource, request: Request, store: Store) => unk
 /** Keeps the resources of a subscription by their ids, which are compared in any case. */
 export class Store {
   #resources = new Map<string, Resource>()
+  /** Ids of resources that another one brought, by the id of that one. */
+  #brought = new Map<string, string>()
   #complete: Record<string, Complete>
+  /** Namespaces of resource providers that are registered, in Azure's spelling. */
+  readonly registered = new Set<string>()
 
   /** @param complete what is added to the resources of a type, by the type in lower case */
   constructor (complete: Record<string, Complete>) {
@@ -37,24 +40,31 @@ export class Store {
     return [...this.#resources.values()]
   }
 
-  put (id: string, body: object) {
+  /**
+   * Creates or replaces a resource.
+   *
+   * @param owner id of the resource that is deleted together with it, other than its parent
+   */
+  put (id: string, body: object, owner?: string) {
     const type = typeOf(id)
-    const { properties = {}, ...rest } = body as Partial<Resource>
-    const resource: Resource = { ...rest, id, name: id.split('/').at(-1)!, type, properties: { ...properties } }
+    const { properties = {}, ...rest } = structuredClone(body) as Partial<Resource>
+    const resource: Resource = { ...rest, id, name: id.split('/').at(-1)!, type, properties }
     resource.properties.provisioningState ??= 'Succeeded'
+    completeIdentity(resource)
     this.#resources.set(id.toLowerCase(), resource)
+    if (owner) this.#brought.set(owner.toLowerCase(), id)
     this.#complete[type.toLowerCase()]?.(resource, this)
     return resource
   }
 
-  /** Removes a resource and all that is within it. */
+  /** Removes a resource, all that is within it, and what it brought. */
   delete (id: string) {
     const isThere = this.#resources.has(id.toLowerCase())
     for (const { id: other } of this.all) {
-      if (`${other}/`.toLowerCase().startsWith(`${id}/`.toLowerCase())) {
-        this.#resources.delete(other.toLowerCase())
-      }
+      if (isWithin(other, id)) this.#resources.delete(other.toLowerCase())
     }
+    const brought = this.#brought.get(id.toLowerCase())
+    if (brought) this.delete(brought)
     return isThere
   }
 
@@ -66,6 +76,31 @@ export class Store {
       const parent = id.slice(0, id.lastIndexOf('/')).toLowerCase()
       return parent === wanted || (type === own.toLowerCase() && id.toLowerCase().startsWith(`${scope}/`))
     })
+  }
+
+  /** The resources of a group that stand on their own. */
+  inGroup (group: string) {
+    return this.all.filter(({ id }) => {
+      if (!isWithin(id, group)) return false
+      const [namespace = '', ...rest] = id.slice(`${group}/providers/`.length).split('/')
+      return rest.length === 2 && !/^Microsoft\.(Authorization|Consumption)$/i.test(namespace)
+    })
+  }
+}
+
+/** Whether the resource `id` is `other` or within it. */
+export function isWithin (id: string, other: string) {
+  return `${id}/`.toLowerCase().startsWith(`${other}/`.toLowerCase())
+}
+
+function completeIdentity ({ id, identity }: Resource) {
+  if (!identity) return
+  if (/SystemAssigned/.test(identity.type)) {
+    Object.assign(identity, { principalId: uuidOf(`principal ${id}`), tenantId: TENANT })
+  }
+  for (const key of Object.keys(identity.userAssignedIdentities ?? {})) {
+    const ids = { clientId: uuidOf(`client ${key}`), principalId: uuidOf(`principal ${key}`) }
+    identity.userAssignedIdentities[key] = ids
   }
 }
 
@@ -84,5 +119,8 @@ export function isResource (path: string) {
   return rest.split('/').length % 2 === 1
 }
 
-export const notFound = (path: string): Response =>
-  ({ status: 404, body: { error: { code: 'ResourceNotFound', message: `${path} was not found` } } })
+/** An error in Resource Manager's form. */
+export const refuse = (status: number, code: string, message: string): Response =>
+  ({ status, body: { error: { code, message } } })
+
+export const notFound = (path: string) => refuse(404, 'ResourceNotFound', `${path} was not found`)

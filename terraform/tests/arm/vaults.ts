@@ -1,5 +1,6 @@
 import { uuidOf } from './ids.ts'
 import type { Request, Response } from './proxy.ts'
+import { refuse } from './store.ts'
 
 interface Item {
   id?: string
@@ -18,13 +19,15 @@ export class Vaults {
     const [, kind = '', name = '', rest = ''] = path.split('/')
     const place = `${host}/${kind}/${name}`
     if (path === '/') return { status: 401 }
-    if (path === '/certificates/contacts') return { status: 404, body: { error: { code: 'ContactsNotFound' } } }
+    if (path === '/certificates/contacts') return refuse(404, 'ContactsNotFound', 'not found')
     if (kind === 'deletedsecrets' || kind === 'deletedkeys') return this.#answerDeleted(method, place, rest)
     if (kind !== 'secrets' && kind !== 'keys') return undefined
     if (method === 'PUT' && kind === 'secrets') return { status: 200, body: this.#set(place, body as object) }
-    if (method === 'POST' && rest === 'create') return { status: 200, body: this.#createKey(place, body as object) }
+    if (method === 'POST' && rest === 'create') {
+      return { status: 200, body: this.#createKey(place, body as object) }
+    }
     const item = this.#items.get(place)
-    if (!item) return { status: 404, body: { error: { code: 'SecretNotFound', message: 'not found' } } }
+    if (!item) return refuse(404, 'SecretNotFound', 'not found')
     if (rest === 'rotationpolicy') return { status: 200, body: { lifetimeActions: [], attributes: {} } }
     if (method === 'DELETE') return this.#delete(place, item)
     if (method === 'PATCH') Object.assign(item, body)
@@ -56,7 +59,7 @@ export class Vaults {
 
   #answerDeleted (method: string, place: string, rest: string): Response {
     const item = this.#deleted.get(place)
-    if (!item) return { status: 404, body: { error: { code: 'SecretNotFound', message: 'not found' } } }
+    if (!item) return refuse(404, 'SecretNotFound', 'not found')
     if (method === 'DELETE') this.#deleted.delete(place)
     if (method === 'POST' && rest === 'recover') {
       this.#deleted.delete(place)
