@@ -35,9 +35,10 @@ function problemsOf ({ output }: Result) {
   return [...output.matchAll(/^(?:Error|Warning): [\s\S]*?(?=\n\n\n|$(?![\s\S]))/gm)].join('\n\n')
 }
 
-async function check (t: Test, { root, variables }: Environment) {
+async function check (t: Test, { root, variables, present = [] }: Environment) {
   const workspace = new Workspace(root)
   t.teardown(() => workspace.remove())
+  for (const id of present) workspace.subscription.store.put(id, {})
   const initialised = await workspace.initialise(provider)
   t.equal(initialised.status, 0, initialised.output)
   const file = `-var-file=${workspace.variables('environment.tfvars', variables)}`
@@ -61,7 +62,7 @@ async function check (t: Test, { root, variables }: Environment) {
   const destroyed = await run('destroy', '-auto-approve')
   t.equal(destroyed.status, 0, 'the destruction reaches its end')
   t.equal(problemsOf(destroyed), '', 'without a warning')
-  t.same(workspace.subscription.store.all.map(({ id }) => id), [], 'and leaves nothing')
+  t.same(workspace.subscription.store.all.map(({ id }) => id), present, 'and leaves nothing')
 }
 
 async function main () {

@@ -10,6 +10,8 @@ export interface Environment {
   root: string
   /** The text of a file of variables. */
   variables: string
+  /** Ids of resources that are there before. */
+  present?: string[]
 }
 
 const IMAGE = `crmock.azurecr.io/NAME@sha256:${'0'.repeat(64)}`
@@ -33,6 +35,9 @@ function variablesOf (file: string, run?: string) {
 
 const fileOf = (name: string) => readFileSync(join(TERRAFORM, `environments/${name}.tfvars`), 'utf8')
 
+const witness = variablesOf('witness/tests/witness.tftest.hcl')
+const GROUP = '/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock'
+
 /** What is applied: each file of variables, every option at once, the storage of states, and the witness. */
 export const environments: Environment[] = [
   { name: 'dev', root: 'terraform', variables: IMAGES + DEPLOYED_BY + fileOf('dev') },
@@ -50,7 +55,13 @@ export const environments: Environment[] = [
 deployer_ip_ranges = ["203.0.113.10"]
 ${DEPLOYED_BY}`
   },
-  { name: 'witness', root: 'terraform/witness', variables: variablesOf('witness/tests/witness.tftest.hcl') }
+  {
+    name: 'witness',
+    root: 'terraform/witness',
+    variables: witness,
+    // The registry of the environment that is witnessed
+    present: [GROUP, /id = "([^"]+registries[^"]+)"/.exec(witness)![1]!]
+  }
 ]
 
 /** The first value of each secret of an environment. A state holds none of them. */

@@ -101,7 +101,8 @@ async function makeCertificate () {
 async function serve (request: IncomingMessage, response: ServerResponse, answer: Answer) {
   const chunks: Buffer[] = []
   for await (const chunk of request) chunks.push(chunk as Buffer)
-  const { pathname, searchParams } = new URL(request.url!, 'https://host')
+  // The provider sends paths that begin with two slashes to vaults
+  const { pathname, searchParams } = new URL(`https://host${request.url!.replace(/^\/+/, '/')}`)
   send(response, await answer({
     method: request.method!,
     host: request.headers.host!.split(':')[0]!,

@@ -13,6 +13,7 @@ interface Item {
 export class Vaults {
   #items = new Map<string, Item>()
   #deleted = new Map<string, Item>()
+  #policies = new Map<string, object>()
   #versions = 0
 
   answer ({ method, host, path, body }: Request): Response | undefined {
@@ -28,7 +29,7 @@ export class Vaults {
     }
     const item = this.#items.get(place)
     if (!item) return refuse(404, 'SecretNotFound', 'not found')
-    if (rest === 'rotationpolicy') return { status: 200, body: { lifetimeActions: [], attributes: {} } }
+    if (rest === 'rotationpolicy') return this.#rotationPolicy(method, place, body)
     if (method === 'DELETE') return this.#delete(place, item)
     if (method === 'PATCH') Object.assign(item, body)
     return { status: 200, body: item }
@@ -48,6 +49,11 @@ export class Vaults {
     const item = { key, tags, attributes: { ...attributes, ...this.#dates() } }
     this.#items.set(place, item)
     return item
+  }
+
+  #rotationPolicy (method: string, place: string, body: unknown): Response {
+    if (method === 'PUT') this.#policies.set(place, body as object)
+    return { status: 200, body: this.#policies.get(place) ?? { lifetimeActions: [], attributes: {} } }
   }
 
   #delete (place: string, item: Item): Response {
