@@ -1,42 +1,45 @@
 // npm run deploy -- dev: applies the registry, pushes the images, applies the rest, and runs a smoke test.
-import { execFileSync, type ExecFileSyncOptions } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import {
+  DeployError, handleSignals, outputOf, retry, run, startCleaning, wasInterrupted
+} from './deploy/commands.ts'
+import { Environment } from './deploy/environment.ts'
+import { buildImages, IMAGES } from './deploy/images.ts'
+import { initialise, StateAccess, storageOf } from './deploy/state.ts'
 
 const HERE = import.meta.dirname
-const ROOT = join(HERE, '..')
-const SERVICES = ['patient', 'audit', 'rotation']
 const KEYS = ['patient-host-key', 'audit-host-key', 'audit-log-key', 'audit-query-key', 'patient-data-key']
-const ROLE = 'Cosmos DB key rotation'
 const APIM_VERSION = '2024-05-01'
 const VAULT_ATTEMPTS = 40
-const VAULT_WAIT_MS = 15_000
+const WAIT_MS = Number(process.env.DEPLOY_WAIT_MS ?? 15_000)
 const ADDRESS_URL = 'https://api.ipify.org'
+const OUTPUTS = ['registry_name', 'gateway_url']
 
-const USAGE = `Creates or updates an environment in Azure. Asks before each change, except with --yes.
+const USAGE = `Creates or updates an environment in Azure. Shows each change and asks, except with --yes.
 
-npm run deploy -- ENVIRONMENT [--yes] [--inside] [--images JSON] [--untried] [--registry | --plan | --destroy]
+npm run deploy -- ENVIRONMENT [--yes] [--inside] [--images JSON] [--untried] [--unlock]
+                              [--outputs FILE] [--registry | --plan | --destroy | --close]
 
   ENVIRONMENT    a file of terraform/environments, without its extension
   --yes          does not ask
-  --inside       for a runner in the virtual network: vault and registry stay closed
+  --inside       for a runner in the virtual network: vault, registry and state stay closed
   --images JSON  uses these images instead of building them:
                  {"patient": "<registry>/patient@sha256:…", "audit": …, "rotation": …}
   --untried      skips the smoke test, which needs this machine's address in client_ip_ranges
+  --unlock       lifts the delete locks for this deployment, for example to replace a role assignment
+  --outputs FILE appends ${OUTPUTS.join(' and ')} to a file, as name=value
   --registry     creates only the registry and its dependencies, for images that are pushed by other means
   --plan         shows the changes, based on the state, and changes nothing
   --destroy      deletes the environment
+  --close        closes what a killed deployment left open: vault, registry and state
 
 az must be logged in to the subscription. STATE_RESOURCE_GROUP and STATE_STORAGE_ACCOUNT, created by
 terraform/state, name the storage of the state; without them it is stored on this machine. DEPLOYER_IP_RANGES
-sets this machine's public address.
+sets this machine's public address. Ctrl-C stops after the current step of Terraform, and closes what is open.
 `
-
-class DeployError extends Error {}
 
 try {
   await main()
@@ -47,109 +50,117 @@ try {
 }
 
 async function main () {
-  const { values: options, positionals: [environment, ...rest] } = parseArgs({
+  const { options, name } = readArguments()
+  if (options.help || !name) return process.stdout.write(USAGE)
+  handleSignals()
+  await setVariables(options.images)
+  const ranges = options.inside ? [] : await findDeployerRanges()
+  const storage = storageOf(process.env)
+  const state = storage && !options.inside ? new StateAccess(storage) : undefined
+  const environment = new Environment(HERE, name, options.yes ?? false)
+  try {
+    await state?.open(ranges, options.close)
+    await initialise(HERE, name, storage)
+    await change(environment, options, ranges)
+    if (options.outputs) await writeOutputs(environment, options.outputs)
+  } finally {
+    startCleaning()
+    environment.endQuestions()
+    await cleanUp([() => environment.closeDoors(), () => environment.lock(), async () => state?.close()])
+  }
+  if (wasInterrupted()) throw new DeployError('interrupted')
+}
+
+function readArguments () {
+  const { values: options, positionals: [name, ...rest] } = parseArgs({
     allowPositionals: true,
     options: {
       yes: { type: 'boolean' },
       inside: { type: 'boolean' },
       images: { type: 'string' },
       untried: { type: 'boolean' },
+      unlock: { type: 'boolean' },
+      outputs: { type: 'string' },
       registry: { type: 'boolean' },
       plan: { type: 'boolean' },
       destroy: { type: 'boolean' },
+      close: { type: 'boolean' },
       help: { type: 'boolean', short: 'h' }
     }
   })
-  if (options.help) return process.stdout.write(USAGE)
-  const { yes, inside, images, untried, registry, plan, destroy } = options
-  if (!environment || rest.length > 0 || [registry, plan, destroy].filter(Boolean).length > 1) {
-    const problem = 'name one environment and at most one of --registry, --plan and --destroy'
-    throw new DeployError(`${problem}
-
-${USAGE}`)
+  const { registry, plan, destroy, close, help } = options
+  const actions = [registry, plan, destroy, close].filter(Boolean)
+  if (!help && (!name || rest.length > 0 || actions.length > 1)) {
+    const problem = 'name one environment and at most one of --registry, --plan, --destroy and --close'
+    throw new DeployError(`${problem}\n\n${USAGE}`)
   }
-  const variables = `environments/${environment}.tfvars`
-  if (!existsSync(join(HERE, variables))) throw new DeployError(`there is no terraform/${variables}`)
+  const variables = `environments/${name}.tfvars`
+  if (name && !existsSync(join(HERE, variables))) throw new DeployError(`there is no terraform/${variables}`)
+  return { options, name }
+}
 
-  process.env.ARM_SUBSCRIPTION_ID ??= outputOf('az', 'account', 'show', '--query', 'id', '--output', 'tsv')
+type Options = ReturnType<typeof readArguments>['options']
+
+async function setVariables (images: string | undefined) {
+  const account = ['account', 'show', '--query', 'id', '--output', 'tsv']
+  process.env.ARM_SUBSCRIPTION_ID ??= await outputOf('az', ...account)
   process.env.TF_IN_AUTOMATION = '1'
   // First values of the keys: used only when a secret is created
   process.env.TF_VAR_secret_values = jsonOf(KEYS, () => randomBytes(32).toString('base64url'))
   process.env.TF_VAR_images = images ?? process.env.TF_VAR_images ??
-    jsonOf(SERVICES, (name) => `unbuilt/${name}@sha256:${'0'.repeat(64)}`)
-  const ranges = inside || registry || plan ? [] : await findDeployerRanges()
-
-  initialise(environment)
-  const change = (action: 'apply' | 'destroy' | 'plan', open: string[], ...args: string[]) => {
-    const approval = action === 'plan' ? ['-input=false'] : yes ? ['-input=false', '-auto-approve'] : []
-    const access = `-var=deployer_ip_ranges=${JSON.stringify(open)}`
-    terraform(action, `-var-file=${variables}`, access, ...approval, ...args)
-  }
-  const vault = 'module.vault.azurerm_key_vault.main'
-  const publicAccess = [`-target=${vault}`, '-target=module.registry.azurerm_container_registry.main']
-
-  // Does not refresh, because the vault stays closed
-  if (plan) return change('plan', ranges, '-refresh=false')
-  if (registry) return change('apply', ranges, '-target=module.registry')
-  if (destroy) {
-    // Deleting secrets needs access to the vault
-    const isBuilt = outputOf('terraform', `-chdir=${HERE}`, 'state', 'list').includes(vault)
-    if (isBuilt && ranges.length > 0) change('apply', ranges, ...publicAccess)
-    return change('destroy', ranges)
-  }
-
-  createRole()
-  try {
-    // Includes the deployer's role, which takes minutes to take effect
-    const role = '-target=module.vault.azurerm_role_assignment.deployer'
-    change('apply', ranges, '-target=module.registry', role)
-    if (!images) process.env.TF_VAR_images = buildImages()
-    await waitForVault(output('key_vault_name'))
-    change('apply', ranges)
-  } finally {
-    const approval = yes ? [] : ['-input=false', '-auto-approve']
-    if (ranges.length > 0) change('apply', [], ...publicAccess, ...approval)
-  }
-  if (!untried) smokeTest()
+    jsonOf(IMAGES, (image) => `unbuilt/${image}@sha256:${'0'.repeat(64)}`)
 }
 
-function initialise (environment: string) {
-  const { STATE_RESOURCE_GROUP: group, STATE_STORAGE_ACCOUNT: account } = process.env
-  const backend = []
-  if (account && group) {
-    const settings = { resource_group_name: group, storage_account_name: account, container_name: 'states' }
-    const all = { ...settings, key: 'terraform.tfstate', use_azuread_auth: true }
-    backend.push(...Object.entries(all).map(([name, value]) => `-backend-config=${name}=${value}`))
-    writeFileSync(join(HERE, 'backend_override.tf'), 'terraform {\n  backend "azurerm" {}\n}\n')
-  } else {
-    process.stderr.write('*** The state is stored on this machine, in terraform/terraform.tfstate.d. ' +
-      'It contains keys of the databases. ***\n')
+async function change (environment: Environment, options: Options, ranges: string[]) {
+  if (options.plan) return environment.show()
+  if (options.close) return environment.closeDoors({ always: true })
+  if (options.registry) return environment.applyRegistry()
+  if (options.unlock) await environment.unlock()
+  if (options.destroy) {
+    // Deleting secrets needs access to the vault
+    if (await environment.reopenDoors(ranges)) await waitForVault(environment)
+    return environment.destroy(ranges)
   }
-  terraform('init', '-input=false', '-reconfigure', ...backend)
-  terraform('workspace', 'select', '-or-create', environment)
+  await createRole(environment)
+  await environment.openDoors(ranges)
+  if (!options.images) {
+    const [registry, server] = ['registry_name', 'registry_login_server']
+    process.env.TF_VAR_images =
+      await buildImages(await environment.output(registry), await environment.output(server))
+  }
+  await waitForVault(environment)
+  await environment.applyAll(ranges)
+  await environment.closeDoors()
+  if (!options.untried) await smokeTest(environment)
+}
+
+/** Runs all steps, also after one that failed. */
+async function cleanUp (steps: Array<() => Promise<unknown>>) {
+  const errors: unknown[] = []
+  for (const step of steps) await step().catch((error: unknown) => errors.push(error))
+  if (errors.length > 0) {
+    process.stderr.write('*** Public access may still be open. Run this with --close. ***\n')
+    throw errors[0]
+  }
 }
 
 /** Waits until a new rule and a new role take effect. */
-async function waitForVault (vault: string) {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      const names = ['--query', '[].name', '--output', 'tsv']
-      return outputOf('az', 'keyvault', 'secret', 'list', '--vault-name', vault, ...names)
-    } catch (error) {
-      if (attempt === VAULT_ATTEMPTS) throw error
-      await sleep(VAULT_WAIT_MS)
-    }
-  }
+async function waitForVault (environment: Environment) {
+  const vault = ['--vault-name', await environment.output('key_vault_name')]
+  const list = ['keyvault', 'secret', 'list', ...vault, '--query', '[].name', '--output', 'tsv']
+  await retry(VAULT_ATTEMPTS, WAIT_MS, () => outputOf('az', ...list))
 }
 
-/** The custom role belongs to the subscription, not to an environment. */
-function createRole () {
-  const query = ['--custom-role-only', 'true', '--name', ROLE, '--query', '[].roleName', '--output', 'tsv']
-  if (outputOf('az', 'role', 'definition', 'list', ...query)) return
+/** The custom role belongs to the subscription, not to an environment. Its name is the one in names.tf. */
+async function createRole (environment: Environment) {
+  const subscription = process.env.ARM_SUBSCRIPTION_ID
+  const Name = `Cosmos DB key rotation (${subscription})`
+  const query = ['--custom-role-only', 'true', '--name', Name, '--query', '[].roleName', '--output', 'tsv']
+  if (await outputOf('az', 'role', 'definition', 'list', ...query)) return
+  await environment.agree(`Create the custom role ${Name}?`)
   const role = JSON.parse(readFileSync(join(HERE, 'roles/cosmos-key-rotation.json'), 'utf8'))
-  const scoped = { ...role, AssignableScopes: [`/subscriptions/${process.env.ARM_SUBSCRIPTION_ID}`] }
-  const definition = ['--role-definition', JSON.stringify(scoped)]
-  run('az', ['role', 'definition', 'create', ...definition, '--output', 'none'])
+  const definition = JSON.stringify({ ...role, Name, AssignableScopes: [`/subscriptions/${subscription}`] })
+  await run('az', ['role', 'definition', 'create', '--role-definition', definition, '--output', 'none'])
 }
 
 async function findDeployerRanges () {
@@ -163,73 +174,39 @@ async function findDeployerRanges () {
   return [`${address}/32`]
 }
 
-/**
- * Builds and pushes the images, tagged with the commit, because the registry deletes untagged images.
- *
- * @returns their digests as JSON
- */
-function buildImages () {
-  const server = output('registry_login_server')
-  const commit = outputOf('git', '-C', ROOT, 'rev-parse', 'HEAD')
-  const directory = mkdtempSync(join(tmpdir(), 'images-'))
+/** Uses a subscription of its own, not of Terraform, whose state would contain the key, and deletes it. */
+async function smokeTest (environment: Environment) {
+  const id = `${await environment.output('gateway_id')}/subscriptions/smoke`
+  const call = (method: string, path: string, ...args: string[]) => {
+    const url = `https://management.azure.com${id}${path}?api-version=${APIM_VERSION}`
+    return outputOf('az', 'rest', '--method', method, '--url', url, ...args)
+  }
+  const properties = { displayName: 'smoke test', scope: '/products/client', state: 'active' }
   try {
-    run('az', ['acr', 'login', '--name', output('registry_name')])
-    return jsonOf(SERVICES, (name) => {
-      const metadata = join(directory, `${name}.json`)
-      const image = ['--file', join(ROOT, 'docker/Dockerfile'), '--target', name, '--platform', 'linux/amd64']
-      const push = ['--tag', `${server}/${name}:${commit}`, '--push', '--metadata-file', metadata]
-      run('docker', ['buildx', 'build', ...image, ...push, ROOT])
-      return `${server}/${name}@${JSON.parse(readFileSync(metadata, 'utf8'))['containerimage.digest']}`
+    await call('put', '', '--body', JSON.stringify({ properties }))
+    const key = await call('post', '/listSecrets', '--query', 'primaryKey', '--output', 'tsv')
+    await run(process.execPath, [join(HERE, 'smoke.ts')], {
+      BASE_URL: await environment.output('gateway_url'),
+      SUBSCRIPTION_KEY: key,
+      RESOURCE_GROUP: await environment.output('resource_group')
     })
   } finally {
-    rmSync(directory, { recursive: true })
+    startCleaning()
+    await call('delete', '', '--headers', 'If-Match=*')
   }
 }
 
-/** Uses its own subscription, created here because Terraform would store its key in the state. */
-function smokeTest () {
-  const subscription = `https://management.azure.com${output('gateway_id')}/subscriptions/smoke`
-  const call = (method: string, path: string, ...args: string[]) => outputOf(
-    'az', 'rest', '--method', method, '--url', `${subscription}${path}?api-version=${APIM_VERSION}`, ...args
-  )
-  const properties = { displayName: 'smoke test', scope: '/products/client', state: 'active' }
-  call('put', '', '--body', JSON.stringify({ properties }))
-  const key = call('post', '/listSecrets', '--query', 'primaryKey', '--output', 'tsv')
-  run(process.execPath, [join(HERE, 'smoke.ts')], {
-    BASE_URL: output('gateway_url'),
-    SUBSCRIPTION_KEY: key,
-    RESOURCE_GROUP: output('resource_group')
-  })
+async function writeOutputs (environment: Environment, file: string) {
+  for (const name of OUTPUTS) {
+    // Before the first deployment of the whole environment, there is no gateway
+    const value = await environment.output(name).catch((error: unknown) => {
+      if (error instanceof DeployError) return undefined
+      throw error
+    })
+    if (value) appendFileSync(file, `${name}=${value}\n`)
+  }
 }
 
 function jsonOf (names: string[], valueOf: (name: string) => string) {
   return JSON.stringify(Object.fromEntries(names.map((name) => [name, valueOf(name)])))
-}
-
-function output (name: string) {
-  return outputOf('terraform', `-chdir=${HERE}`, 'output', '-raw', name)
-}
-
-function terraform (...args: string[]) {
-  run('terraform', [`-chdir=${HERE}`, ...args])
-}
-
-/** Runs a command that uses this terminal. */
-function run (command: string, args: string[], env: NodeJS.ProcessEnv = {}) {
-  execute(command, args, { stdio: 'inherit', env: { ...process.env, ...env } })
-}
-
-/** The output of a command, without the trailing line break. */
-function outputOf (command: string, ...args: string[]) {
-  return String(execute(command, args, { stdio: ['inherit', 'pipe', 'inherit'] })).trim()
-}
-
-function execute (command: string, args: string[], options: ExecFileSyncOptions) {
-  try {
-    return execFileSync(command, args, options)
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code === 'ENOENT') throw new DeployError(`${command} cannot be started`)
-    throw new DeployError(`${command} ${args.find((arg) => !arg.startsWith('-'))} failed`)
-  }
 }

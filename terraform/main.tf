@@ -59,6 +59,7 @@ module "network" {
   database_port             = local.database.port
   database_zone             = local.database.zone
   vault_endpoint_enabled    = var.custom_domain != null
+  environment_prefix_length = var.environment_prefix_length
   ddos_protection_plan_id   = one([for plan in azurerm_network_ddos_protection_plan.main : plan.id])
   multiple_regions          = length(local.regions) > 1
   nat_gateway_enabled       = var.nat_gateway_enabled
@@ -84,6 +85,8 @@ module "monitor" {
   resource_group_name       = local.group
   resource_group_ids        = { for region, group in azurerm_resource_group.main : region => group.id }
   retention_in_days         = var.log_retention_days
+  daily_cap_gb              = var.log_daily_cap_gb
+  vault_id                  = module.vault.id
   publishers                = { for name in ["audit", "gateway", "patient"] : name => module.identity.principal_ids[name] }
   alert_emails              = var.alert_emails
   thresholds                = var.alert_thresholds

@@ -30,7 +30,7 @@ variable "additional_regions" {
 
 variable "address_space" {
   type        = string
-  description = "IPv4 range of the virtual network, in CIDR notation; its first four /27 are used."
+  description = "IPv4 range of the virtual network, in CIDR notation; the subnet of the environment and three /27 are used."
   nullable    = false
   default     = "10.64.0.0/24"
 
@@ -54,14 +54,15 @@ variable "alert_emails" {
 
 variable "alert_thresholds" {
   type = object({
-    failures  = number
-    p95_ms    = number
-    refused   = number
-    throttled = number
+    failures     = optional(number, 5)
+    not_starting = optional(number, 5)
+    p95_ms       = optional(number, 2000)
+    refused      = optional(number, 10)
+    throttled    = optional(number, 100)
   })
-  description = "Alert thresholds: 5xx responses in 5 minutes, 95th percentile of the response time, and refused calls and throttled commands in 15 minutes."
+  description = "Alert thresholds: 5xx responses in 5 minutes, 95th percentile of the response time, and refused calls, throttled commands and failed starts in 15 minutes."
   nullable    = false
-  default     = { failures = 5, p95_ms = 2000, refused = 10, throttled = 100 }
+  default     = {}
 
   validation {
     condition     = alltrue([for threshold in values(var.alert_thresholds) : threshold >= 0])
@@ -316,6 +317,33 @@ variable "environment" {
   }
 }
 
+variable "environment_prefix_length" {
+  type        = number
+  description = "Prefix length of the subnet of the Container Apps environment: 27 for 90 replicas, 26 for 250, 25 for 570. It cannot be changed later."
+  nullable    = false
+  default     = 27
+
+  # https://learn.microsoft.com/azure/container-apps/custom-virtual-networks
+  validation {
+    condition     = contains([25, 26, 27], var.environment_prefix_length)
+    error_message = "The prefix length must be 25, 26 or 27."
+  }
+
+  # While a revision is replaced, both apps run twice; ten for the jobs
+  validation {
+    condition     = 4 * var.app_scale.max_replicas + 10 <= lookup({ 25 = 570, 26 = 250, 27 = 90 }, var.environment_prefix_length, 0)
+    error_message = "The subnet of the environment is too small for two apps with app_scale.max_replicas while an upgrade runs: a lower prefix length, or fewer replicas."
+  }
+
+  validation {
+    condition = alltrue([
+      for space in concat([var.address_space], [for region in values(var.additional_regions) : region.address_space]) :
+      can(cidrsubnet(space, 27 - tonumber(split("/", space)[1]), pow(2, 27 - var.environment_prefix_length) + 2))
+    ])
+    error_message = "The address space of each region must have room for the subnet of the environment and three /27."
+  }
+}
+
 variable "gateway_sku" {
   type        = string
   description = "Tier and units of API Management: Developer_1, or Premium_1 and more."
@@ -425,6 +453,18 @@ variable "location" {
   validation {
     condition     = can(regex("^[a-z0-9]+$", var.location))
     error_message = "The region must be a region code, such as westeurope."
+  }
+}
+
+variable "log_daily_cap_gb" {
+  type        = number
+  description = "Daily cap of the logs, in GB, against a bill out of control; -1: none. Once it is reached, nothing is logged until the next day."
+  nullable    = false
+  default     = 5
+
+  validation {
+    condition     = var.log_daily_cap_gb == -1 || var.log_daily_cap_gb >= 0.1
+    error_message = "The daily cap must be at least 0.1 GB, or -1 for none."
   }
 }
 
@@ -563,9 +603,14 @@ variable "rotation_schedule" {
 
 variable "runner_enabled" {
   type        = bool
-  description = "Whether to create a subnet for a build runner that deploys from inside the network."
+  description = "Whether to create a subnet for a build runner that deploys from inside the network; needs nat_gateway_enabled, its way out."
   nullable    = false
   default     = false
+
+  validation {
+    condition     = !var.runner_enabled || var.nat_gateway_enabled
+    error_message = "A runner needs nat_gateway_enabled: its subnet has no other way out."
+  }
 }
 
 variable "secret_values" {

@@ -19,6 +19,9 @@ backup_tier             = "Continuous30Days"
 delete_lock_enabled     = true
 vault_sku               = "premium"
 
+# 250 replicas; cannot be changed later
+environment_prefix_length = 26
+
 # No request waits for a cold start
 app_scale = {
   min_replicas        = 2
@@ -30,6 +33,7 @@ nat_gateway_enabled       = true
 availability_test_enabled = true
 alert_emails              = ["operators@example.org"]
 log_retention_days        = 365
+log_daily_cap_gb          = 50
 telemetry_sampling        = 0.2
 
 budget = { amount = 9000 }

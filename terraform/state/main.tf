@@ -54,6 +54,9 @@ resource "azurerm_storage_account" "main" {
     default_action = "Deny"
     bypass         = ["None"]
     ip_rules       = var.deployer_ip_ranges
+    # Rules for addresses do not apply to machines in the region of the account
+    # https://learn.microsoft.com/azure/storage/common/storage-network-security-limitations
+    virtual_network_subnet_ids = var.deployer_subnet_ids
   }
 
   blob_properties {
@@ -79,9 +82,11 @@ resource "azurerm_storage_container" "main" {
 
 # The deployer needs a data role: owner of the subscription is not enough
 resource "azurerm_role_assignment" "deployer" {
+  for_each = var.deployer_object_ids
+
   scope                = azurerm_storage_container.main.id
   role_definition_name = "Storage Blob Data Contributor"
-  principal_id         = var.deployer_object_id
+  principal_id         = each.value
 }
 
 resource "azurerm_management_lock" "main" {

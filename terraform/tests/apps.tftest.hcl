@@ -75,8 +75,8 @@ run "environment_and_jobs" {
   }
 
   assert {
-    condition     = azurerm_container_app_environment.main.logs_destination == "log-analytics" && endswith(azurerm_container_app_environment.main.log_analytics_workspace_id, "/log-mock")
-    error_message = "Logs go to Log Analytics."
+    condition     = azurerm_container_app_environment.main.logs_destination == "azure-monitor" && azurerm_monitor_diagnostic_setting.main.target_resource_id == azurerm_container_app_environment.main.id && endswith(azurerm_monitor_diagnostic_setting.main.log_analytics_workspace_id, "/log-mock") && toset([for log in azurerm_monitor_diagnostic_setting.main.enabled_log : log.category]) == toset(["ContainerAppConsoleLogs", "ContainerAppSystemLogs"])
+    error_message = "Logs of containers and of the platform go to Log Analytics, without a key."
   }
 
   assert {

@@ -1,124 +1,62 @@
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { delimiter, join } from 'node:path'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { applied, deploy, DIGEST, DOORS, leftOpen } from './deploy-stubs.ts'
 
-const DEPLOY = join(import.meta.dirname, '../deploy.ts')
-const DIGEST = `sha256:${'a'.repeat(64)}`
+const OPEN = /-var=deployer_ip_ranges=\["192\.0\.2\.1\/32"\]/
+const CLOSED = /-var=deployer_ip_ranges=\[\]/
+const STATE = { STATE_STORAGE_ACCOUNT: 'ststate' }
+const IMAGES = JSON.stringify({ patient: 'p', audit: 'a', rotation: 'r' })
 
-// Each stub logs its arguments and prints the minimum that deploy.ts needs
-const COMMANDS = {
-  az: `case "$*" in
-  "account show"*) echo 00000000-0000-0000-0000-000000000001 ;;
-  "role definition list"*) echo "$ROLE_EXISTS" ;;
-  *listSecrets*) echo the-subscription-key ;;
-  "containerapp logs show --name audit"*)
-    echo '2026-01-01T00:00:00Z {"level":20,"msg":"calls come from this address","address":"100.100.0.9"}'
-    echo '2026-01-01T00:00:00Z {"msg":"calls refused","lack":"caller-address","address":"100.100.0.7"}' ;;
-esac`,
-  docker: `while [ "$1" ]; do
-  if [ "$1" = --metadata-file ]; then echo '{"containerimage.digest":"${DIGEST}"}' > "$2"; fi
-  shift
-done`,
-  git: 'echo 0123456789',
-  terraform: `case "$*" in
-  *"output -raw gateway_url") printf %s "$GATEWAY" ;;
-  *"output -raw gateway_id") printf %s /subscriptions/1/apim ;;
-  *"output -raw registry_login_server") printf %s cr.azurecr.io ;;
-  *"output -raw key_vault_name") printf %s kv ;;
-  *"output -raw registry_name") printf %s cr ;;
-  *"output -raw resource_group") printf %s rg ;;
-  *"state list") echo module.vault.azurerm_key_vault.main ;;
-  *apply*) echo "images $TF_VAR_images" >> "$CALLS"; echo "secrets $TF_VAR_secret_values" >> "$SECRETS" ;;
-esac
-case "$*" in *"$FAILS"*) exit 1 ;; esac`
-}
-
-async function deploy (t: Test, args: string[], environment: Record<string, string> = {}) {
-  const directory = t.testdir()
-  for (const [name, script] of Object.entries(COMMANDS)) {
-    writeFileSync(join(directory, name), `#!/bin/sh\necho "${name} $*" >> "$CALLS"\n${script}\n`)
-    chmodSync(join(directory, name), 0o755)
-  }
-  const [calls, secrets] = [join(directory, 'calls'), join(directory, 'secrets')]
-  const env = {
-    ...process.env,
-    PATH: `${directory}${delimiter}${process.env.PATH}`,
-    CALLS: calls,
-    SECRETS: secrets,
-    FAILS: 'nothing fails',
-    ROLE_EXISTS: 'yes',
-    DEPLOYER_IP_RANGES: '192.0.2.1/32',
-    STATE_STORAGE_ACCOUNT: '',
-    ARM_SUBSCRIPTION_ID: '00000000-0000-0000-0000-000000000001',
-    ...environment
-  }
-  const child = spawn(process.execPath, [DEPLOY, ...args], { env })
-  let output = ''
-  child.stdout.setEncoding('utf8').on('data', (text) => { output += text })
-  child.stderr.setEncoding('utf8').on('data', (text) => { output += text })
-  const [status] = await once(child, 'close')
-  const read = (file: string) => {
-    try {
-      return readFileSync(file, 'utf8').split('\n').filter(Boolean)
-    } catch {
-      return []
-    }
-  }
-  return { status, output, calls: read(calls), secrets: read(secrets) }
-}
-
-/** A gateway with one patient, which is available from the third call on. */
-async function gateway (t: Test) {
+/** A gateway with one patient, which is available after `refused` calls. */
+async function gateway (t: Test, refused = 2) {
   let calls = 0
   const server = createServer((request, response) => {
     request.resume()
     calls++
     const key = request.headers['ocp-apim-subscription-key']
     const done = request.method === 'DELETE' ? 204 : request.url === '/patient' ? 201 : 200
-    const status = key !== 'the-subscription-key' ? 401 : calls < 3 ? 503 : done
+    const status = key !== 'the-subscription-key' ? 401 : calls <= refused ? 503 : done
     response.writeHead(status, { 'content-type': 'application/json' })
     response.end(status === 204 ? undefined : '{"id":"7c9e6679-7425-40de-944b-e07fc1f90ae7"}')
   })
   t.teardown(() => server.close())
   await once(server.listen(0, '127.0.0.1'), 'listening')
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return { GATEWAY: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }
 }
 
-const changes = (calls: string[]) => calls.filter((call) => /^terraform .* (apply|destroy|plan) /.test(call))
-
 t.test('applies the registry, pushes the images, applies the rest, and closes public access', async (t) => {
-  const { status, output, calls } = await deploy(t, ['dev', '--yes'], { GATEWAY: await gateway(t) })
+  const { status, output, calls, records } = await deploy(t, ['dev', '--yes'], { env: await gateway(t) })
   t.equal(status, 0, output)
-  const [registry, rest, doors, ...more] = changes(calls)
-  t.match(registry, /-var=deployer_ip_ranges=\["192\.0\.2\.1\/32"\] .*-target=module\.registry/)
-  t.match(rest, /-var=deployer_ip_ranges=\["192\.0\.2\.1\/32"\]/)
+  const [registry, rest, doors, ...more] = applied(records)
+  t.match(registry, OPEN)
+  t.match(registry, /-target=module\.registry -target=module\.vault\.azurerm_role_assignment\.deployer$/)
+  t.match(rest, OPEN)
   t.notMatch(rest, '-target')
-  t.match(doors, /-var=deployer_ip_ranges=\[\] .*-target=module\.vault\.azurerm_key_vault\.main/)
-  t.match(doors, /-target=module\.registry\.azurerm_container_registry\.main$/)
+  t.match(doors, CLOSED)
+  t.match(doors, /-target=module\.vault\.azurerm_key_vault\.main .*-target=module\.registry\.azurerm_\w+\.main$/)
   t.same(more, [])
+  const applies = calls.filter((call) => / apply /.test(call)).map((call) => calls.indexOf(call))
   const pushes = calls.filter((call) => call.startsWith('docker buildx build'))
-  t.equal(pushes.length, 3)
-  const lookups = calls.filter((call) => call.startsWith('az keyvault secret list --vault-name kv'))
+  const [lookup, ...lookups] = calls.filter((call) => call.startsWith('az keyvault secret list --vault'))
+  t.same([pushes.length, lookups.length], [3, 0])
+  const [first, last, looked] = [pushes[0]!, pushes[2]!, lookup!].map((call) => calls.indexOf(call))
+  const order = [applies[0]!, first!, last!, looked!, applies[1]!]
+  t.same(order, order.toSorted((a, b) => a - b), 'secrets are created after the vault accepts the deployer')
   t.ok(
-    lookups.length === 1 && calls.indexOf(lookups[0]!) < calls.indexOf(rest!),
-    'secrets are created after the vault accepts the deployer'
-  )
-  t.ok(
-    calls.indexOf(pushes[0]!) > calls.indexOf(registry!) && calls.indexOf(pushes[2]!) < calls.indexOf(rest!)
-  )
-  t.ok(
-    calls.some((call) => call.startsWith('images ') && call.includes(`cr.azurecr.io/rotation@${DIGEST}`)),
+    records.some((line) => line.startsWith('images ') && line.includes(`cr.azurecr.io/rotation@${DIGEST}`)),
     'images are named by their digests'
   )
   t.notOk(calls.some((call) => call.includes('role definition create')), 'an existing role stays')
+  t.same(leftOpen({ calls, records }), [])
 })
 
 t.test('prints the statuses, and the addresses that the services saw', async (t) => {
-  const { output } = await deploy(t, ['dev', '--yes'], { GATEWAY: await gateway(t) })
+  const { output } = await deploy(t, ['dev', '--yes'], { env: await gateway(t) })
   const lines = [
     'POST /patient 503',
     'POST /patient 503',
@@ -134,65 +72,188 @@ t.test('prints the statuses, and the addresses that the services saw', async (t)
 })
 
 t.test('generates new keys at each run, and none of them is in a command', async (t) => {
-  const { calls, secrets } = await deploy(t, ['dev', '--yes'], { GATEWAY: await gateway(t) })
-  const again = await deploy(t, ['dev', '--yes'], { GATEWAY: await gateway(t) })
-  const keys = Object.values<string>(JSON.parse(secrets[0]!.slice('secrets '.length)))
+  const { calls, records } = await deploy(t, ['dev', '--yes'], { env: await gateway(t) })
+  const again = await deploy(t, ['dev', '--yes'], { env: await gateway(t) })
+  const secrets = records.find((line) => line.startsWith('secrets '))!
+  const keys = Object.values<string>(JSON.parse(secrets.slice('secrets '.length)))
   t.equal(new Set(keys).size, 5)
   t.ok(keys.every((key) => /^[\w-]{43}$/.test(key)))
-  t.notOk(keys.some((key) => again.secrets.join().includes(key)))
+  t.notOk(keys.some((key) => again.records.join().includes(key)))
   const all = [...keys, 'the-subscription-key']
   t.notOk(calls.some((call) => all.some((key) => call.includes(key))))
 })
 
 t.test('closes public access after a failure, and reports it', async (t) => {
-  const first = '192.0.2.1/32"] -input=false -auto-approve -target'
-  const { status, output, calls } = await deploy(t, ['dev', '--yes'], { FAILS: first })
-  t.equal(status, 1)
-  t.match(output, /npm run deploy: terraform apply failed/)
-  t.match(changes(calls).at(-1), /deployer_ip_ranges=\[\]/)
+  for (const FAILS of ['az acr login', 'docker buildx', 'az keyvault secret list', '/terraform plan']) {
+    const env = { ...STATE, FAILS, FAILS_ALWAYS: 'yes' }
+    const { status, output, calls, records } = await deploy(t, ['dev', '--yes'], { env })
+    t.equal(status, 1, FAILS)
+    t.match(output, /npm run deploy: .* failed/, FAILS)
+    t.same(leftOpen({ calls, records }), [], FAILS)
+  }
 })
 
-t.test('creates the custom role if it does not exist', async (t) => {
-  const { calls } = await deploy(t, ['dev', '--yes'], { ROLE_EXISTS: '', GATEWAY: await gateway(t) })
+t.test('plans and applies once more after a failed apply, and no more often', async (t) => {
+  const args = ['dev', '--yes', '--untried', '--images', IMAGES]
+  const once = await deploy(t, args, { env: { FAILS: ' apply ', FAILS_NTH: '2' } })
+  t.equal(once.status, 0, once.output)
+  t.match(once.output, 'the rest is planned once more')
+  const plans = applied(once.records)
+  t.same(plans.map((plan) => plan.includes('-target')), [true, false, true])
+  t.equal(once.calls.filter((call) => / plan /.test(call)).length, 4, 'it is not the old plan that is applied')
+  const always = await deploy(t, args, { env: { FAILS: ' apply ', FAILS_ALWAYS: 'yes' } })
+  t.equal(always.status, 1)
+  t.match(always.output, 'Run this with --close', 'what could not be closed is reported')
+  const vault = await deploy(t, args, { env: { FAILS: 'az keyvault secret list' } })
+  t.equal(vault.status, 0, 'the vault accepts the deployer after a while')
+})
+
+t.test('adopts a request log that API Management has created itself', async (t) => {
+  const STATE = `${DOORS} module.gateway.azurerm_api_management.main`
+  const env = { FAILS: ' apply ', FAILS_NTH: '2', STATE }
+  const { calls } = await deploy(t, ['dev', '--yes', '--untried', '--images', IMAGES], { env })
+  const adoption = calls.find((call) => / import /.test(call))
+  t.match(adoption, /main\["azuremonitor"\] \/subscriptions\/1\/apim\/diagnostics\/azuremonitor$/)
+})
+
+t.test('creates the custom role if there is none, with a name that is unique in the tenant', async (t) => {
+  const env = { ...await gateway(t), ROLE_EXISTS: '' }
+  const { calls } = await deploy(t, ['dev', '--yes'], { env })
   const creation = calls.find((call) => call.startsWith('az role definition create'))
   t.match(creation, 'regenerateKey/action')
-  t.match(creation, '/subscriptions/00000000-0000-0000-0000-000000000001')
+  t.match(creation, '"/subscriptions/00000000-0000-0000-0000-000000000001"')
+  t.match(creation, '"Cosmos DB key rotation (00000000-0000-0000-0000-000000000001)"')
+  const names = readFileSync(join(import.meta.dirname, '../names.tf'), 'utf8')
+  const name = '"Cosmos DB key rotation ($' + '{data.azurerm_client_config.current.subscription_id})"'
+  t.match(names, name, 'Terraform assigns the role by this name')
 })
 
 t.test('uses existing images, and does not open public access from inside the network', async (t) => {
-  const images = JSON.stringify({ patient: 'p', audit: 'a', rotation: 'r' })
-  const args = ['prod', '--yes', '--inside', '--images', images]
-  const { calls } = await deploy(t, args, { GATEWAY: await gateway(t) })
-  t.notOk(calls.some((call) => call.startsWith('docker')))
-  t.ok(calls.includes(`images ${images}`))
-  t.ok(changes(calls).every((call) => call.includes('deployer_ip_ranges=[]') && call.includes('prod.tfvars')))
-  t.equal(changes(calls).length, 2)
+  const args = ['prod', '--yes', '--inside', '--images', IMAGES]
+  const { calls, records } = await deploy(t, args, { env: { ...STATE, ...await gateway(t) } })
+  t.notOk(calls.some((call) => call.startsWith('docker') || call.includes('network-rule')))
+  t.ok(records.includes(`images ${IMAGES}`))
+  t.ok(applied(records).every((plan) => CLOSED.test(plan) && plan.includes('prod.tfvars')))
+  t.equal(applied(records).length, 2)
 })
 
-t.test('asks before each change, except with --yes', async (t) => {
-  const { calls } = await deploy(t, ['dev'], { GATEWAY: await gateway(t) })
-  const [registry, rest] = changes(calls)
-  for (const change of [registry, rest]) t.notMatch(change, /-auto-approve|-input=false/)
+t.test('makes nothing that was not agreed to', async (t) => {
+  const env = { ...STATE, ROLE_EXISTS: '', ...await gateway(t) }
+  for (const [yes, made] of [[0, 0], [1, 0], [2, 2]] as const) {
+    const answers = [...Array<string>(yes).fill('yes'), 'no']
+    const { status, output, calls, records } = await deploy(t, ['dev'], { env, answers })
+    t.equal(status, 1)
+    t.match(output, 'npm run deploy: stopped, because the change was not agreed to')
+    const role = calls.some((call) => call.includes('role definition create'))
+    t.same([role, applied(records).length], [yes > 0, made], `${yes} times yes, then no`)
+    t.ok(made === 0 || CLOSED.test(applied(records).at(-1)!))
+    t.same(leftOpen({ calls, records }), [])
+  }
+  const agreed = await deploy(t, ['dev'], { env, answers: ['yes', 'yes', 'yes'] })
+  t.equal(agreed.status, 0, agreed.output)
+  t.equal(applied(agreed.records).length, 3)
 })
 
-t.test('opens public access to delete an environment', async (t) => {
-  const { status, calls } = await deploy(t, ['dev', '--yes', '--destroy'])
+t.test('asks nothing where there are no changes, and takes the end of the answers for a no', async (t) => {
+  const env = { ...STATE, PLANS: '0', ...await gateway(t) }
+  const { status, output, records } = await deploy(t, ['dev'], { env })
+  t.same([status, applied(records)], [0, []], output)
+  const silent = await deploy(t, ['dev'], { env: { ...env, PLANS: '2' } })
+  t.same([silent.status, applied(silent.records)], [1, []])
+})
+
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  t.test(`leaves nothing open and nothing over at ${signal} in each step`, async (t) => {
+    const env = { ...STATE, ...await gateway(t, 0) }
+    const args = ['dev', '--yes']
+    const { calls } = await deploy(t, args, { env })
+    t.ok(calls.length > 20)
+    for (const [index, call] of calls.entries()) {
+      // What the smoke test itself calls ends with it
+      if (call.startsWith('az containerapp logs')) continue
+      const step = String(index + 1)
+      const all = await deploy(t, args, { env: { ...env, HANG_AT: step }, signal })
+      // What closes is not interrupted
+      t.equal(all.status, all.output.includes('please wait') ? 0 : 1, `the status after ${call}`)
+      t.same(leftOpen(all), [], call)
+      const opened = all.records.some((line) => line.startsWith('applied ') && OPEN.test(line))
+      t.ok(!opened || CLOSED.test(applied(all.records).at(-1)!), call)
+    }
+  })
+}
+
+t.test('closes what a killed deployment left open', async (t) => {
+  const env = { ...STATE, ADMITTED: '192.0.2.1\n203.0.113.9' }
+  const { status, calls, records } = await deploy(t, ['dev', '--close'], { env })
   t.equal(status, 0)
-  const [open, away] = changes(calls)
-  t.match(open, /apply .*192\.0\.2\.1.*-target=module\.vault\.azurerm_key_vault\.main/)
-  t.match(away, /destroy .*dev\.tfvars/)
+  t.equal(applied(records).length, 1)
+  t.match(applied(records)[0], CLOSED)
+  t.match(applied(records)[0], /-target=module\.vault.* -target=module\.registry/)
+  t.same(calls.filter((call) => /network-rule (add|remove)/.test(call)).map((call) => call.split(' ').slice(3)), [
+    [
+      'network-rule', 'remove', '--resource-group', 'rg-state', '--account-name', 'ststate',
+      '--ip-address', '192.0.2.1', '--output', 'none'
+    ]
+  ])
 })
 
-t.test('shows the changes', async (t) => {
-  const { calls } = await deploy(t, ['dev', '--plan'])
-  t.equal(changes(calls).length, 1)
-  t.match(changes(calls)[0], / plan .*deployer_ip_ranges=\[\] .*-refresh=false/)
+t.test('opens the state to this machine, waits for it, and closes it last', async (t) => {
+  const env = { ...STATE, FAILS: 'az storage blob list', ...await gateway(t) }
+  const { status, calls } = await deploy(t, ['dev', '--yes'], { env })
+  t.equal(status, 0)
+  const first = calls.slice(0, 5).map((call) => call.split(/ -/)[0])
+  t.same(first, [
+    'az storage account network-rule list', 'az storage account network-rule add',
+    'az storage blob list', 'az storage blob list', 'terraform'
+  ])
+  t.match(calls.at(-1), /network-rule remove .*--ip-address 192\.0\.2\.1 /)
+  const admitted = await deploy(t, ['dev', '--yes'], { env: { ...env, FAILS: '-', ADMITTED: '192.0.2.1' } })
+  t.notOk(admitted.calls.some((call) => /network-rule (add|remove)/.test(call)), 'a permanent rule stays')
 })
 
-t.test('creates only the registry, closed', async (t) => {
-  const { calls } = await deploy(t, ['dev', '--yes', '--registry'])
-  t.equal(changes(calls).length, 1)
-  t.match(changes(calls)[0], /apply .*deployer_ip_ranges=\[\] .*-target=module\.registry$/)
+t.test('lifts the locks only if told so, and sets them again', async (t) => {
+  const env = await gateway(t)
+  const { records } = await deploy(t, ['prod', '--yes', '--unlock', '--images', IMAGES], { env })
+  const [unlocked, ...more] = applied(records)
+  t.match(unlocked, /delete_lock_enabled=false .*-target=module\.vault\.azurerm_management_lock\.main/)
+  t.notOk(more.some((plan) => plan.includes('delete_lock_enabled')))
+  const broken = await deploy(t, ['prod', '--yes', '--unlock', '--images', IMAGES], {
+    env: { ...env, FAILS: 'az keyvault', FAILS_ALWAYS: 'yes' }
+  })
+  t.match(applied(broken.records).at(-1), /-target=module\.data\.azurerm_management_lock\.main$/)
+  t.notMatch(applied(broken.records).at(-1), 'delete_lock_enabled')
+})
+
+t.test('opens public access to delete an environment, and waits until the vault accepts it', async (t) => {
+  const { status, calls, records } = await deploy(t, ['dev', '--yes', '--destroy'])
+  t.equal(status, 0)
+  const [open, away] = applied(records)
+  t.match(open, OPEN)
+  t.match(open, /-target=module\.vault\.azurerm_key_vault\.main/)
+  t.match(away, /dev\.tfvars .*-destroy$/)
+  const wait = calls.findIndex((call) => call.startsWith('az keyvault secret list'))
+  t.ok(wait > calls.findIndex((call) => call.includes(' apply ')), 'and the wait is before the deletion')
+  const kept = await deploy(t, ['dev', '--destroy'], { answers: ['no'] })
+  t.same([kept.status, applied(kept.records)], [1, []])
+})
+
+t.test('shows the changes, and makes none', async (t) => {
+  const { calls, records } = await deploy(t, ['dev', '--plan'])
+  const plans = calls.filter((call) => / plan /.test(call))
+  t.equal(plans.length, 1)
+  t.match(plans[0], CLOSED)
+  t.match(plans[0], /-refresh=false$/)
+  t.same(applied(records), [])
+})
+
+t.test('creates only the registry, closed, and writes its name for the next step', async (t) => {
+  const file = join(mkdtempSync(join(tmpdir(), 'outputs-')), 'outputs')
+  const { status, records } = await deploy(t, ['dev', '--yes', '--registry', '--outputs', file])
+  t.equal(status, 0)
+  t.equal(applied(records).length, 1)
+  t.match(applied(records)[0], CLOSED)
+  t.match(applied(records)[0], /-target=module\.registry$/)
+  t.equal(readFileSync(file, 'utf8'), 'registry_name=cr\n')
 })
 
 t.test('skips the smoke test with --untried', async (t) => {

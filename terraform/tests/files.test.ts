@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import t from 'tap'
 
@@ -43,4 +43,57 @@ t.test('locks are the last to be created: they refuse the deletion of everything
     const assignments = file.matchAll(/resource "azurerm_role_assignment" "(\w+)"/g)
     for (const [, name] of assignments) t.match(lock, `azurerm_role_assignment.${name},`, `${module} ${name}`)
   }
+})
+
+const workflows = join(directory, '../.github/workflows')
+const DEPLOY = readFileSync(join(workflows, 'deploy.yml'), 'utf8')
+/** The jobs of deploy.yml, by name. */
+const jobs = new Map(DEPLOY.split(/^ {2}(?=[a-z]+:\n)/m).map((text) => [text.split(':')[0]!, text]))
+
+t.test('a job of the workflow that applies gets its own tokens, and closes what it opened', async (t) => {
+  for (const name of ['registry', 'plan', 'apply']) {
+    const job = jobs.get(name)!
+    // The login of az ends after an hour
+    t.match(job, /^ {6}ARM_USE_OIDC: true$/m, name)
+    for (const command of job.match(/npm run deploy .*/g)!) t.match(command, '${INSIDE', name)
+  }
+  const close = jobs.get('apply')!.split(/^ {6}- /m).filter((step) => /again|--close/.test(step))
+  t.equal(close.length, 2)
+  for (const step of close) t.match(step, 'if: always() && steps.apply.outcome != \'success\'')
+})
+
+t.test('the workflow enables exports before public access, and disables them after it', async (t) => {
+  const updates = jobs.get('images')!.match(/az acr update .*?--(?:allow-exports|public-network-enabled) \w+/g)!
+  t.same(updates.map((update) => update.split(' --').at(-1)), [
+    'allow-exports true', 'public-network-enabled true', 'public-network-enabled false', 'allow-exports false'
+  ])
+})
+
+t.test('a smoke test that cannot reach the gateway says so, and is not red', async (t) => {
+  const steps = jobs.get('smoke')!.split(/^ {6}- /m).slice(1)
+  t.match(steps[0], /if: runner.environment == 'github-hosted'[\s\S]*::warning title=NOT TESTED::/)
+  for (const step of steps.slice(1)) t.match(step, 'if: runner.environment != \'github-hosted\'')
+})
+
+t.test('actions are pinned by commit', async (t) => {
+  for (const file of readdirSync(workflows)) {
+    const uses = readFileSync(join(workflows, file), 'utf8').match(/uses: .*/g)!
+    for (const action of uses) t.match(action, /uses: (\.\/\.github\/|\S+@[0-9a-f]{40} # v\d)/, file)
+  }
+})
+
+t.test('the state accepts every deployer, and runners by their subnets', async (t) => {
+  const file = read('state/main.tf')
+  t.match(file, /"azurerm_role_assignment" "deployer" \{\n {2}for_each = var\.deployer_object_ids\n/)
+  t.match(file, 'virtual_network_subnet_ids = var.deployer_subnet_ids')
+  t.match(file, 'default_action = "Deny"')
+})
+
+t.test('environments of Container Apps send their logs by a diagnostic setting', async (t) => {
+  for (const path of ['modules/apps/main.tf', 'witness/app.tf']) {
+    const [, environment] = /"azurerm_container_app_environment"[^{]*\{([\s\S]*?)\n\}/.exec(read(path))!
+    t.match(environment, /logs_destination += "azure-monitor"/, path)
+    t.notMatch(environment, 'log_analytics_workspace_id', path)
+  }
+  t.match(read('witness/monitor.tf'), /target_resource_id += azurerm_container_app_environment\.main\.id/)
 })

@@ -26,8 +26,10 @@ variables {
   retention_in_days         = 90
   rotation_job              = "job-mock-rotation"
   sequence_job              = "job-mock-sequence"
+  daily_cap_gb              = 5
+  vault_id                  = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.KeyVault/vaults/kv-mock"
   tags                      = {}
-  thresholds                = { failures = 5, p95_ms = 2000, refused = 10, throttled = 100 }
+  thresholds                = { failures = 5, not_starting = 5, p95_ms = 2000, refused = 10, throttled = 100 }
 }
 
 run "watches" {
@@ -61,14 +63,16 @@ run "watches" {
   }
 
   assert {
-    condition     = toset(keys(azurerm_monitor_scheduled_query_rules_alert_v2.main)) == toset(["inconsistent", "key-age", "p95", "refused", "rotation-failed", "rotation-missing", "sequence-failed", "sequence-missing", "throttled", "unsequenced", "unwitnessed"])
-    error_message = "There are alerts for latency, refused calls, throttling, keys, the audit log and witnesses."
+    condition     = toset(keys(azurerm_monitor_scheduled_query_rules_alert_v2.main)) == toset(["inconsistent", "key-age", "log-cap", "not-starting", "p95", "refused", "rotation-failed", "rotation-missing", "sequence-failed", "sequence-missing", "throttled", "unsequenced", "unwitnessed"])
+    error_message = "There are alerts for latency, refused calls, throttling, keys, the audit log, witnesses, starts and the cap of the logs."
   }
 
   assert {
     condition = { for name, alert in azurerm_monitor_scheduled_query_rules_alert_v2.main : name => "${alert.criteria[0].operator} ${alert.criteria[0].threshold}" } == {
       inconsistent     = "GreaterThan 0"
       key-age          = "GreaterThan 62"
+      log-cap          = "GreaterThan 0"
+      not-starting     = "GreaterThan 5"
       p95              = "GreaterThan 2000"
       refused          = "GreaterThan 10"
       rotation-failed  = "GreaterThan 0"
@@ -84,10 +88,28 @@ run "watches" {
 
   assert {
     condition = alltrue([
-      for name, metric in { p95 = "percentile(duration, 95)", refused = "'refused_calls'", throttled = "'database.throttled'", key-age = "'key.age_days'", unwitnessed = "'audit.unwitnessed_age'", inconsistent = "'witness.inconsistent'", rotation-failed = "job-mock-rotation", rotation-missing = "job-mock-rotation", unsequenced = "'audit.unsequenced_age'", sequence-failed = "job-mock-sequence", sequence-missing = "job-mock-sequence" } :
+      for name, metric in { p95 = "percentile(duration, 95)", refused = "'refused_calls'", throttled = "'database.throttled'", key-age = "'key.age_days'", unwitnessed = "'audit.unwitnessed_age'", inconsistent = "'witness.inconsistent'", rotation-failed = "job-mock-rotation", rotation-missing = "job-mock-rotation", unsequenced = "'audit.unsequenced_age'", sequence-failed = "job-mock-sequence", sequence-missing = "job-mock-sequence", log-cap = "OverQuota", not-starting = "'ContainerCrashing'" } :
       strcontains(azurerm_monitor_scheduled_query_rules_alert_v2.main[name].criteria[0].query, metric)
     ])
     error_message = "Alerts query metrics that the services export."
+  }
+
+  assert {
+    condition     = strcontains(azurerm_monitor_scheduled_query_rules_alert_v2.main["rotation-failed"].criteria[0].query, "Log matches regex '^(npm run rotate|") && strcontains(azurerm_monitor_scheduled_query_rules_alert_v2.main["sequence-failed"].criteria[0].query, "Log startswith 'sequence: '")
+    error_message = "A job fails by what it reports, not by any line, such as a warning of the runtime."
+  }
+
+  assert {
+    condition     = !azurerm_log_analytics_workspace.main.local_authentication_enabled && azurerm_log_analytics_workspace.main.daily_quota_gb == 5
+    error_message = "Keys of the workspace open nothing, and its logs have a daily cap."
+  }
+
+  assert {
+    condition = { for name, alert in azurerm_monitor_metric_alert.limits : name => "${join(",", alert.scopes)} ${alert.criteria[0].metric_name} ${alert.criteria[0].operator} ${alert.criteria[0].threshold}" } == {
+      capacity = "${var.gateway.id} Capacity GreaterThan 70"
+      vault    = "${var.vault_id} Availability LessThan 95"
+    }
+    error_message = "There are alerts for the capacity of the gateway and for a vault that does not answer."
   }
 
   assert {

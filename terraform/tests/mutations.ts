@@ -43,7 +43,72 @@ const AFTER_CLIENT_RANGES = `
 
 variable "cors_origins"`
 
+const workflow = changeOf('files', '../.github/workflows/deploy.yml')
+
 const mutations: Mutation[] = [
+  network('index + local.first_27', 'index', 'subnets do not overlap'),
+  refusal(
+    '4 * var.app_scale.max_replicas + 10',
+    'var.app_scale.max_replicas',
+    'the subnet has room for an upgrade'
+  ),
+  workflow(/ARM_USE_OIDC: true\n(?![\s\S]*ARM_USE_OIDC)/, '\n', 'an apply may take longer than a login'),
+  workflow(
+    'if: always() && steps.apply.outcome',
+    'if: steps.apply.outcome',
+    'a job that was stopped closes what it opened'
+  ),
+  workflow(
+    / +az acr update --name "\$REGISTRY" --allow-exports true .*\n/, '', 'the registry may be opened'
+  ),
+  workflow(
+    "if: runner.environment == 'github-hosted'\n        run: |\n          echo",
+    'if: false\n        run: |\n          echo',
+    'what is not tested is said'
+  ),
+  workflow('@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1', '@v7', 'actions are pinned'),
+  files(
+    'state/main.tf',
+    'virtual_network_subnet_ids = var.deployer_subnet_ids',
+    '',
+    'runners in the region of the state reach it'
+  ),
+  files('state/main.tf', 'default_action = "Deny"', 'default_action = "Allow"', 'the state is closed'),
+  files(
+    'witness/app.tf', '"azure-monitor"', '"log-analytics"', 'the witness sends its logs without a key'
+  ),
+  environment(
+    '"ContainerAppSystemLogs"', '"ContainerAppHttpLogs"', 'the platform reports what ends at its start'
+  ),
+  monitor(
+    'main',
+    'local_authentication_enabled = false\n  daily',
+    'local_authentication_enabled = true\n  daily',
+    'the keys of the workspace open nothing'
+  ),
+  monitor(
+    'main',
+    'daily_quota_gb               = var.daily_cap_gb',
+    'daily_quota_gb = -1',
+    'the logs have a cap'
+  ),
+  monitor('alerts', " and Log startswith 'sequence: '", '', 'a warning on stderr is no failure'),
+  monitor('alerts', "'ContainerCrashing', ", '', 'there is an alert for containers that do not start'),
+  monitor(
+    'alerts', 'metric = "Availability"', 'metric = "ServiceApiHit"', 'there is an alert for the vault'
+  ),
+  refusal('var.log_daily_cap_gb >= 0.1', 'var.log_daily_cap_gb >= 0', 'a cap leaves room for logs'),
+  refusal(
+    '!var.runner_enabled || var.nat_gateway_enabled',
+    '!var.runner_enabled || var.name != ""',
+    'a runner has a way out'
+  ),
+  network(
+    'subnet_id      = azurerm_subnet.main["runner"].id',
+    'subnet_id      = azurerm_subnet.main["endpoints"].id',
+    'the way out is for the runner'
+  ),
+  network('["Microsoft.Storage"]', '["Microsoft.KeyVault"]', 'a runner reaches the state'),
   files(
     'terraform.tf',
     '"microsoft.insights"',
@@ -132,8 +197,8 @@ const mutations: Mutation[] = [
     'policies/patient.xml', 'refused"] != ""))', 'refused"] &gt; ""))', 'policies have no references'
   ),
   network(
-    'cidrsubnet(var.address_space, 27 - local.prefix_length, index)',
-    'cidrsubnet(var.address_space, 28 - local.prefix_length, index)',
+    'cidrsubnet(var.address_space, 27 - local.prefix_length, index + local.first_27)',
+    'cidrsubnet(var.address_space, 28 - local.prefix_length, index + local.first_27)',
     'each subnet is a /27'
   ),
   network(
@@ -346,9 +411,9 @@ const mutations: Mutation[] = [
     'the environment has no public access'
   ),
   environment(
-    'logs_destination                   = "log-analytics"',
     'logs_destination                   = "azure-monitor"',
-    'logs go to Log Analytics'
+    'logs_destination                   = "log-analytics"',
+    'logs go to Log Analytics without a key'
   ),
   environment(/name( +)= "\*"/, 'name = "@"', 'all names of the environment lead to it'),
   environment(
@@ -664,6 +729,7 @@ for (const [tests, file, from, to, sentence] of isInstalled ? mutations : []) {
     const copy = join(directory, 'terraform')
     await cp(HERE, copy, { recursive: true, filter: (path) => !/tfstate|\.ts$/.test(path) })
     await symlink(join(ROOT, 'services'), join(directory, 'services'))
+    await cp(join(ROOT, '.github'), join(directory, '.github'), { recursive: true })
     const before = await readFile(join(copy, file), 'utf8')
     const after = typeof from === 'string' ? before.replace(from, () => to) : before.replace(from, to)
     t.not(after, before, `${file} contains the text`)

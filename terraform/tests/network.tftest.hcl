@@ -46,6 +46,7 @@ variables {
   resource_group_name       = "rg-mock"
   runner_enabled            = false
   vault_endpoint_enabled    = false
+  environment_prefix_length = 27
   tags                      = {}
 }
 
@@ -206,8 +207,8 @@ run "options" {
   }
 
   assert {
-    condition     = { for name, subnet in azurerm_subnet.main : name => [for endpoint in subnet.service_endpoint : endpoint.service] if length(subnet.service_endpoint) > 0 } == { gateway = ["Microsoft.KeyVault"] }
-    error_message = "API Management reads the certificate of a custom domain through the firewall of the vault."
+    condition     = { for name, subnet in azurerm_subnet.main : name => [for endpoint in subnet.service_endpoint : endpoint.service] if length(subnet.service_endpoint) > 0 } == { gateway = ["Microsoft.KeyVault"], runner = ["Microsoft.Storage"] }
+    error_message = "API Management reads its certificate through the firewall of the vault, and a runner the state through that of the storage account."
   }
 
   assert {
@@ -221,6 +222,11 @@ run "options" {
   }
 
   assert {
+    condition     = azurerm_subnet_nat_gateway_association.runner["nat"].subnet_id == azurerm_subnet.main["runner"].id
+    error_message = "A runner has a way out."
+  }
+
+  assert {
     condition     = azurerm_subnet.main["runner"].address_prefixes[0] == "10.1.0.96/27" && contains([for rule in azurerm_network_security_group.main["endpoints"].security_rule : rule.source_address_prefix], "10.1.0.96/27")
     error_message = "A runner can reach the vault and the registry."
   }
@@ -228,5 +234,22 @@ run "options" {
   assert {
     condition     = length([for rule in azurerm_network_security_group.main["runner"].security_rule : rule if rule.direction == "Inbound" && rule.access == "Allow"]) == 0
     error_message = "The runner is unreachable."
+  }
+}
+
+run "a_larger_environment" {
+  module {
+    source = "./modules/network"
+  }
+
+  variables {
+    environment_prefix_length = 26
+    nat_gateway_enabled       = true
+    runner_enabled            = true
+  }
+
+  assert {
+    condition     = { for name, subnet in azurerm_subnet.main : name => subnet.address_prefixes[0] } == { environment = "10.1.0.0/26", gateway = "10.1.0.64/27", endpoints = "10.1.0.96/27", runner = "10.1.0.128/27" }
+    error_message = "A larger subnet of the environment moves the others behind it."
   }
 }

@@ -101,6 +101,37 @@ run "regions_on_the_same_addresses" {
   expect_failures = [var.additional_regions]
 }
 
+run "a_runner_without_a_way_out" {
+  command = plan
+
+  variables {
+    runner_enabled = true
+  }
+
+  expect_failures = [var.runner_enabled]
+}
+
+run "more_replicas_than_addresses" {
+  command = plan
+
+  variables {
+    app_scale = { min_replicas = 2, max_replicas = 30, concurrent_requests = 50 }
+  }
+
+  expect_failures = [var.environment_prefix_length]
+}
+
+run "an_environment_larger_than_the_network" {
+  command = plan
+
+  variables {
+    address_space             = "10.64.0.0/25"
+    environment_prefix_length = 25
+  }
+
+  expect_failures = [var.environment_prefix_length]
+}
+
 run "locks_without_a_fixed_deployer" {
   command = plan
 
@@ -199,13 +230,14 @@ run "numbers_that_do_not_go_together" {
     app_container           = { cpu = 0.5, memory = "4Gi" }
     app_scale               = { min_replicas = 3, max_replicas = 2, concurrent_requests = 50 }
     budget                  = { amount = 0 }
+    log_daily_cap_gb        = 0
     database_max_throughput = 1500
     telemetry_sampling      = 20
     default_region          = "gb"
     deletion_grace_days     = 366
   }
 
-  expect_failures = [var.alert_emails, var.alert_thresholds, var.app_container, var.app_scale, var.budget, var.database_max_throughput, var.default_region, var.deletion_grace_days, var.telemetry_sampling]
+  expect_failures = [var.alert_emails, var.alert_thresholds, var.app_container, var.app_scale, var.budget, var.database_max_throughput, var.default_region, var.deletion_grace_days, var.log_daily_cap_gb, var.telemetry_sampling]
 }
 
 run "domains_tokens_and_names_without_their_form" {

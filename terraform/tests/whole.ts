@@ -262,9 +262,10 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
     t.same(sorted(made), sorted(collections))
   })
 
-  t.test('operations on gateway, databases, vault and registry are logged in Log Analytics', async (t) => {
+  t.test('gateway, environments, databases, vault and registry are logged in Log Analytics', async (t) => {
     const targets = [
-      'azurerm_api_management', 'azurerm_cosmosdb_account', 'azurerm_key_vault', 'azurerm_container_registry'
+      'azurerm_api_management', 'azurerm_container_app_environment', 'azurerm_container_registry',
+      'azurerm_cosmosdb_account', 'azurerm_key_vault'
     ].flatMap((type) => of(type).map(({ values }) => values.id))
     const settings = of('azurerm_monitor_diagnostic_setting')
     t.same(settings.map(({ values }) => values.target_resource_id).sort(), targets.sort())

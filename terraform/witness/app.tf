@@ -7,8 +7,7 @@ resource "azurerm_container_app_environment" "main" {
   infrastructure_subnet_id       = azurerm_subnet.environment.id
   internal_load_balancer_enabled = false
   public_network_access          = "Enabled"
-  logs_destination               = "log-analytics"
-  log_analytics_workspace_id     = azurerm_log_analytics_workspace.main.id
+  logs_destination               = "azure-monitor"
   tags                           = local.tags
 
   workload_profile {

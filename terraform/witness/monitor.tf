@@ -29,6 +29,21 @@ resource "azurerm_role_assignment" "publisher" {
   description          = "witness: telemetry"
 }
 
+resource "azurerm_monitor_diagnostic_setting" "environment" {
+  name                           = "log-analytics"
+  target_resource_id             = azurerm_container_app_environment.main.id
+  log_analytics_workspace_id     = azurerm_log_analytics_workspace.main.id
+  log_analytics_destination_type = "Dedicated"
+
+  enabled_log {
+    category = "ContainerAppConsoleLogs"
+  }
+
+  enabled_log {
+    category = "ContainerAppSystemLogs"
+  }
+}
+
 resource "azurerm_monitor_diagnostic_setting" "vault" {
   name                       = "log-analytics"
   target_resource_id         = azurerm_key_vault.main.id

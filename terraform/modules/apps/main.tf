@@ -8,9 +8,9 @@ resource "azurerm_container_app_environment" "main" {
   infrastructure_subnet_id           = var.subnet_id
   internal_load_balancer_enabled     = true
   public_network_access              = "Disabled"
-  logs_destination                   = "log-analytics"
-  log_analytics_workspace_id         = var.log_analytics_workspace_id
-  zone_redundancy_enabled            = var.zone_redundant
+  # The destination log-analytics is legacy (microsoft/azure-container-apps#1812), and needs a key of the workspace
+  logs_destination        = "azure-monitor"
+  zone_redundancy_enabled = var.zone_redundant
   # Also encrypts traffic between apps
   mutual_tls_enabled = true
   tags               = var.tags
@@ -18,6 +18,23 @@ resource "azurerm_container_app_environment" "main" {
   workload_profile {
     name                  = "Consumption"
     workload_profile_type = "Consumption"
+  }
+}
+
+# Console logs of a container that ends right at its start can be missing (microsoft/azure-container-apps#699): the system
+# logs have its end and its exit code, and there is an alert for it
+resource "azurerm_monitor_diagnostic_setting" "main" {
+  name                           = "log-analytics"
+  target_resource_id             = azurerm_container_app_environment.main.id
+  log_analytics_workspace_id     = var.log_analytics_workspace_id
+  log_analytics_destination_type = "Dedicated"
+
+  enabled_log {
+    category = "ContainerAppConsoleLogs"
+  }
+
+  enabled_log {
+    category = "ContainerAppSystemLogs"
   }
 }
 
@@ -57,14 +74,15 @@ module "app" {
   source   = "./app"
   for_each = var.apps
 
-  name                = each.key
-  image               = each.value.image
-  identity_id         = each.value.identity_id
-  external_enabled    = each.value.external_enabled
-  allowed_ranges      = each.value.allowed_ranges
-  container           = each.value.container
-  settings            = merge(each.value.settings, each.key == "patient" ? { AUDIT_URL = local.urls["audit"] } : {})
-  environment_id      = azurerm_container_app_environment.main.id
+  name             = each.key
+  image            = each.value.image
+  identity_id      = each.value.identity_id
+  external_enabled = each.value.external_enabled
+  allowed_ranges   = each.value.allowed_ranges
+  container        = each.value.container
+  settings         = merge(each.value.settings, each.key == "patient" ? { AUDIT_URL = local.urls["audit"] } : {})
+  # The id of the environment, once its logs are kept
+  environment_id      = azurerm_monitor_diagnostic_setting.main.target_resource_id
   registry_server     = var.registry_server
   resource_group_name = var.resource_group_name
   scale               = var.scale
@@ -77,7 +95,7 @@ resource "azurerm_container_app_job" "main" {
   name                         = each.key
   location                     = var.location
   resource_group_name          = var.resource_group_name
-  container_app_environment_id = azurerm_container_app_environment.main.id
+  container_app_environment_id = azurerm_monitor_diagnostic_setting.main.target_resource_id
   workload_profile_name        = "Consumption"
   replica_timeout_in_seconds   = each.value.timeout_in_seconds
   replica_retry_limit          = each.value.retries

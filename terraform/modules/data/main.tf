@@ -119,6 +119,8 @@ resource "azurerm_cosmosdb_mongo_collection" "main" {
   # Cosmos DB counts the expiry time from the last write, not from a field
   default_ttl_seconds = each.value.ttl_seconds
 
+  # The provider demands this index, always sends unique, and reads it back as true. The service refused it for some weeks
+  # of 2024 (hashicorp/terraform-provider-azurerm#24853, closed; #26687); the provider's acceptance tests send true since.
   index {
     keys   = ["_id"]
     unique = true

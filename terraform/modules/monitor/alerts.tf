@@ -75,7 +75,7 @@ locals {
       threshold   = 0
       aggregation = "Count"
       column      = null
-      query       = "ContainerAppConsoleLogs_CL | where ContainerGroupName_s startswith '${var.sequence_job}' and Stream_s == 'stderr'"
+      query       = "ContainerAppConsoleLogs | where ContainerGroupName startswith '${var.sequence_job}' and Stream == 'stderr' and Log startswith 'sequence: '"
     }
     sequence-missing = {
       description = "The job that completes the audit log has not run for two hours."
@@ -87,7 +87,7 @@ locals {
       threshold   = 1
       aggregation = "Count"
       column      = null
-      query       = "ContainerAppConsoleLogs_CL | where ContainerGroupName_s startswith '${var.sequence_job}' and Stream_s == 'stdout'"
+      query       = "ContainerAppConsoleLogs | where ContainerGroupName startswith '${var.sequence_job}' and Stream == 'stdout'"
     }
     unwitnessed = {
       description = "A witness did not cosign records for 15 minutes: it is unavailable, or does not accept the log."
@@ -123,7 +123,34 @@ locals {
       threshold   = 0
       aggregation = "Count"
       column      = null
-      query       = "ContainerAppConsoleLogs_CL | where ContainerGroupName_s startswith '${var.rotation_job}' and Stream_s == 'stderr'"
+      query       = "ContainerAppConsoleLogs | where ContainerGroupName startswith '${var.rotation_job}' and Stream == 'stderr' and Log matches regex '^(npm run rotate|[a-z]+(-[a-z]+)+): '"
+    }
+    # The platform reports them, also where the container itself could write nothing
+    # https://learn.microsoft.com/azure/container-apps/troubleshoot-container-start-failures
+    not-starting = {
+      description = "Containers end at their start, are out of memory, or their image cannot be pulled."
+      severity    = 1
+      frequency   = "PT5M"
+      window      = "PT15M"
+      scope       = azurerm_log_analytics_workspace.main.id
+      operator    = "GreaterThan"
+      threshold   = var.thresholds.not_starting
+      aggregation = "Count"
+      column      = null
+      query       = "ContainerAppSystemLogs | where Reason in~ ('BackOff', 'ContainerBackOff', 'ContainerCrashing', 'ContainerCreateFailure', 'ErrImagePull', 'ImagePullBackOff', 'ImagePullFailure', 'OOMKilled')"
+    }
+    # https://learn.microsoft.com/azure/azure-monitor/logs/daily-cap
+    log-cap = {
+      description = "The daily cap of the logs is reached: until the next day, nothing is logged and no alert that queries logs fires."
+      severity    = 1
+      frequency   = "PT1H"
+      window      = "PT6H"
+      scope       = azurerm_log_analytics_workspace.main.id
+      operator    = "GreaterThan"
+      threshold   = 0
+      aggregation = "Count"
+      column      = null
+      query       = "_LogOperation | where Category =~ 'Ingestion' | where Detail contains 'OverQuota'"
     }
     # Services that are scaled to zero do not report the age of a key
     rotation-missing = {
@@ -136,7 +163,7 @@ locals {
       threshold   = 1
       aggregation = "Count"
       column      = null
-      query       = "ContainerAppConsoleLogs_CL | where ContainerGroupName_s startswith '${var.rotation_job}' and Stream_s == 'stdout'"
+      query       = "ContainerAppConsoleLogs | where ContainerGroupName startswith '${var.rotation_job}' and Stream == 'stdout'"
     }
   }
 }
@@ -202,6 +229,35 @@ resource "azurerm_monitor_metric_alert" "failures" {
       operator = "Include"
       values   = ["5xx"]
     }
+  }
+
+  action {
+    action_group_id = azurerm_monitor_action_group.main.id
+  }
+}
+
+# What limits the whole environment before it fails
+resource "azurerm_monitor_metric_alert" "limits" {
+  for_each = {
+    capacity = { scope = var.gateway.id, namespace = "Microsoft.ApiManagement/service", metric = "Capacity", operator = "GreaterThan", threshold = 70, description = "The gateway is used by more than 70 %: add a unit." }
+    vault    = { scope = var.vault_id, namespace = "Microsoft.KeyVault/vaults", metric = "Availability", operator = "LessThan", threshold = 95, description = "The vault does not answer requests, or throttles them." }
+  }
+
+  name                = "${var.names.alert}-${each.key}"
+  resource_group_name = var.resource_group_name
+  description         = each.value.description
+  scopes              = [each.value.scope]
+  severity            = 2
+  frequency           = "PT5M"
+  window_size         = "PT30M"
+  tags                = var.tags
+
+  criteria {
+    metric_namespace = each.value.namespace
+    metric_name      = each.value.metric
+    aggregation      = "Average"
+    operator         = each.value.operator
+    threshold        = each.value.threshold
   }
 
   action {

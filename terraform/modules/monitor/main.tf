@@ -6,8 +6,9 @@ resource "azurerm_log_analytics_workspace" "main" {
   resource_group_name = var.resource_group_name
   sku                 = "PerGB2018"
   retention_in_days   = var.retention_in_days
-  # The Container Apps environment authenticates with the key of the workspace
-  local_authentication_enabled = true
+  # What sends logs authenticates with Entra ID or is a diagnostic setting, so the keys of the workspace open nothing
+  local_authentication_enabled = false
+  daily_quota_gb               = var.daily_cap_gb
   # Access to a resource does not include its logs, because paths in them contain ids of patients
   allow_resource_only_permissions = false
   tags                            = var.tags

@@ -76,6 +76,18 @@ variable "retention_in_days" {
   nullable    = false
 }
 
+variable "vault_id" {
+  type        = string
+  description = "Id of the vault."
+  nullable    = false
+}
+
+variable "daily_cap_gb" {
+  type        = number
+  description = "Daily cap of the logs, in GB; -1: none."
+  nullable    = false
+}
+
 variable "rotation_job" {
   type        = string
   description = "Name of the job that rotates the keys."
@@ -96,11 +108,12 @@ variable "tags" {
 
 variable "thresholds" {
   type = object({
-    failures  = number
-    p95_ms    = number
-    refused   = number
-    throttled = number
+    failures     = number
+    not_starting = number
+    p95_ms       = number
+    refused      = number
+    throttled    = number
   })
-  description = "Alert thresholds: 5xx responses in 5 minutes, 95th percentile of the response time, and refused calls and throttled commands in 15 minutes."
+  description = "Alert thresholds: 5xx responses in 5 minutes, 95th percentile of the response time, and refused calls, throttled commands and failed starts in 15 minutes."
   nullable    = false
 }

@@ -21,7 +21,7 @@ locals {
       shape  = "timechart"
       source = "microsoft.operationalinsights/workspaces"
       id     = azurerm_log_analytics_workspace.main.id
-      query  = "ContainerAppConsoleLogs_CL | where Log_s has 'Server listening' | summarize starts = count() by bin(TimeGenerated, 15m), ContainerAppName_s"
+      query  = "ContainerAppConsoleLogs | where Log has 'Server listening' | summarize starts = count() by bin(TimeGenerated, 15m), ContainerAppName"
     },
     {
       title  = "Throttled commands"

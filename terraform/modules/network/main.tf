@@ -6,8 +6,15 @@ locals {
   # Addresses depend on the order: append, do not insert
   subnet_order = ["environment", "gateway", "endpoints", "runner"]
 
+  # The first subnet has as many /27 as it needs, each of the others has one
+  first_27 = pow(2, 27 - var.environment_prefix_length) - 1
+
   prefixes = {
-    for index, name in local.subnet_order : name => cidrsubnet(var.address_space, 27 - local.prefix_length, index)
+    for index, name in local.subnet_order : name => (
+      name == "environment"
+      ? cidrsubnet(var.address_space, var.environment_prefix_length - local.prefix_length, 0)
+      : cidrsubnet(var.address_space, 27 - local.prefix_length, index + local.first_27)
+    )
     if name != "runner" || var.runner_enabled
   }
 
@@ -49,9 +56,13 @@ resource "azurerm_subnet" "main" {
   # The security rules below also apply to private endpoints
   private_endpoint_network_policies = "Enabled"
 
-  # API Management reads the certificate of a custom domain through the firewall of the vault
+  # API Management reads the certificate of a custom domain through the firewall of the vault, and a runner reads the
+  # state through that of its storage account
   dynamic "service_endpoint" {
-    for_each = each.key == "gateway" && var.vault_endpoint_enabled ? ["Microsoft.KeyVault"] : []
+    for_each = concat(
+      each.key == "gateway" && var.vault_endpoint_enabled ? ["Microsoft.KeyVault"] : [],
+      each.key == "runner" ? ["Microsoft.Storage"] : [],
+    )
 
     content {
       service = service_endpoint.value
@@ -159,4 +170,13 @@ resource "azurerm_subnet_nat_gateway_association" "environment" {
 
   nat_gateway_id = each.value.id
   subnet_id      = azurerm_subnet.main["environment"].id
+}
+
+# Its way out: new subnets have none of their own
+# https://learn.microsoft.com/azure/virtual-network/ip-services/default-outbound-access
+resource "azurerm_subnet_nat_gateway_association" "runner" {
+  for_each = { for name, gateway in azurerm_nat_gateway.main : name => gateway if var.runner_enabled }
+
+  nat_gateway_id = each.value.id
+  subnet_id      = azurerm_subnet.main["runner"].id
 }

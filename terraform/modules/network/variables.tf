@@ -97,6 +97,12 @@ variable "vault_endpoint_enabled" {
   nullable    = false
 }
 
+variable "environment_prefix_length" {
+  type        = number
+  description = "Prefix length of the subnet of the Container Apps environment, which cannot be changed later."
+  nullable    = false
+}
+
 variable "witnesses_enabled" {
   type        = bool
   description = "Whether the audit service calls witnesses on the Internet."
