@@ -52,8 +52,9 @@ export const environments: Environment[] = [
     name: 'state',
     root: 'terraform/state',
     variables: `storage_account_name = "stpatientsstate"
+deployer_object_ids = ["${DEPLOYER}"]
 deployer_ip_ranges = ["203.0.113.10"]
-${DEPLOYED_BY}`
+`
   },
   {
     name: 'witness',
