@@ -54,6 +54,7 @@ export class Store {
     this.#resources.set(id.toLowerCase(), resource)
     if (owner) this.#brought.set(owner.toLowerCase(), id)
     this.#complete[type.toLowerCase()]?.(resource, this)
+    if (DISPLAYED.test(type)) resource.location = REGIONS[resource.location ?? ''] ?? resource.location
     return resource
   }
 
@@ -87,6 +88,10 @@ export class Store {
     })
   }
 }
+
+/** Services that answer with the name of a region for people. */
+const DISPLAYED = /^Microsoft\.(ApiManagement\/service|App\/\w+|DocumentDB\/\w+)$/
+const REGIONS: Record<string, string> = { northeurope: 'North Europe', westeurope: 'West Europe' }
 
 /** Whether the resource `id` is `other` or within it. */
 export function isWithin (id: string, other: string) {

@@ -1,6 +1,6 @@
 import { CLIENT, DEPLOYER, SUBSCRIPTION, TENANT, uuidOf } from './ids.ts'
 import type { Answer, Request, Response } from './proxy.ts'
-import { isResource, isWithin, notFound, refuse, Store, typeOf } from './store.ts'
+import { isResource, isWithin, notFound, refuse, Store, typeOf, type Resource } from './store.ts'
 import { actions, complete } from './types.ts'
 import { Vaults } from './vaults.ts'
 
@@ -51,6 +51,11 @@ export class Subscription {
   #put (path: string, body: object): Response {
     const refusal = this.#refusalOf(path)
     if (refusal) return refusal
+    const deleted = this.#softDeleted(path, body as Resource)
+    if (deleted && !isRecovery(body as Resource)) {
+      return refuse(409, 'AlreadyExists', `${path} exists in a deleted state`)
+    }
+    if (deleted) this.store.delete(deleted.id)
     const { loggerId } = (body as { properties?: { loggerId?: string } }).properties ?? {}
     if (loggerId && !this.store.get(loggerId)) {
       return refuse(400, 'ValidationError', `${loggerId} does not exist`)
@@ -89,7 +94,21 @@ export class Subscription {
         isWithin(path, id.slice(0, id.lastIndexOf('/providers/'))) || isWithin(id, path)
       ))
     if (lock) return refuse(409, 'ScopeLocked', `${path} cannot be deleted because of ${lock.id}`)
-    return { status: this.store.delete(path) ? 200 : 204 }
+    const resource = this.store.get(path)
+    this.store.delete(path)
+    const deletedId = resource && deletedIdOf(resource)
+    if (deletedId) {
+      const properties = { vaultId: resource.id, serviceId: resource.id, location: resource.location }
+      this.store.put(deletedId, { location: resource.location, properties })
+    }
+    // Cosmos DB answers a deletion without a body
+    return { status: resource && !resource.type.startsWith('Microsoft.DocumentDB/') ? 200 : 204 }
+  }
+
+  /** What a deletion has left of the vault or gateway with this id. */
+  #softDeleted (path: string, { location }: Resource) {
+    const id = deletedIdOf({ type: typeOf(path), name: path.split('/').at(-1)!, location })
+    return id ? this.store.get(id) : undefined
   }
 
   #act (request: Request): Response {
@@ -151,6 +170,22 @@ function parentOf (path: string) {
   const own = segments.length % 2 === 1 ? 2 : 1
   if (segments.length > 3) return `${scope}/providers/${segments.slice(0, -own).join('/')}`
   return /\/providers\//i.test(scope) ? scope : undefined
+}
+
+/** Types whose resources can be recovered after their deletion, by type in lower case. */
+const SOFT_DELETED: Record<string, string> = {
+  'microsoft.apimanagement/service': 'Microsoft.ApiManagement/locations/REGION/deletedServices',
+  'microsoft.keyvault/vaults': 'Microsoft.KeyVault/locations/REGION/deletedVaults'
+}
+
+function deletedIdOf ({ type, name, location = '' }: Pick<Resource, 'type' | 'name' | 'location'>) {
+  const collection = SOFT_DELETED[type.toLowerCase()]
+  const region = location.toLowerCase().replaceAll(' ', '')
+  return collection && `${ROOT}/providers/${collection.replace('REGION', region)}/${name}`
+}
+
+function isRecovery ({ properties = {} }: Resource) {
+  return properties.restore === true || properties.createMode === 'recover'
 }
 
 /** The definitions of roles: every name that is asked for has one. */

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { uuidOf } from './ids.ts'
 import type { Request, Response } from './proxy.ts'
 import { refuse } from './store.ts'
@@ -23,6 +24,9 @@ export class Vaults {
     if (path === '/certificates/contacts') return refuse(404, 'ContactsNotFound', 'not found')
     if (kind === 'deletedsecrets' || kind === 'deletedkeys') return this.#answerDeleted(method, place, rest)
     if (kind !== 'secrets' && kind !== 'keys') return undefined
+    if (method === 'PUT' && this.#deleted.has(place.replace(/\/(secrets|keys)\//, '/deleted$1/'))) {
+      return refuse(409, 'Conflict', 'it is deleted but can be recovered')
+    }
     if (method === 'PUT' && kind === 'secrets') return { status: 200, body: this.#set(place, body as object) }
     if (method === 'POST' && rest === 'create') {
       return { status: 200, body: this.#createKey(place, body as object) }
@@ -43,9 +47,11 @@ export class Vaults {
   }
 
   #createKey (place: string, body: object) {
-    const { kty, key_ops: operations, attributes, tags } = body as Record<string, object>
+    const { kty, key_ops: operations, key_size: bits, attributes, tags } = body as Record<string, object>
     const kid = this.#idOf(place)
-    const key = { kid, kty, key_ops: operations, n: 'AQAB', e: 'AQAB' }
+    // The provider takes the size of a key from its modulus
+    const n = randomBytes(Number(bits) / 8).toString('base64url')
+    const key = { kid, kty, key_ops: operations, n, e: 'AQAB' }
     const item = { key, tags, attributes: { ...attributes, ...this.#dates() } }
     this.#items.set(place, item)
     return item
