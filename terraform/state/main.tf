@@ -95,5 +95,6 @@ resource "azurerm_management_lock" "main" {
   lock_level = "CanNotDelete"
   notes      = "Without its state an environment cannot be changed."
 
-  depends_on = [azurerm_storage_container.main]
+  # Role assignments are within its scope: a destruction removes the lock first
+  depends_on = [azurerm_storage_container.main, azurerm_role_assignment.deployer]
 }

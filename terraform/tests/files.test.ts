@@ -6,10 +6,9 @@ import t from 'tap'
 const directory = resolve(process.env.TERRAFORM_DIR ?? join(import.meta.dirname, '..'))
 const read = (file: string) => readFileSync(join(directory, file), 'utf8')
 
-t.test('registers the resource providers, as Resource Manager spells them', async (t) => {
-  const [, list = ''] = /resource_providers_to_register = \[([^\]]*)\]/.exec(read('terraform.tf')) ?? []
-  // azurerm compares with case: internal/resourceproviders/required.go has the spelling of each
-  t.same(Array.from(list.matchAll(/"([^"]+)"/g), ([, name]) => name), [
+// azurerm compares with case: internal/resourceproviders/required.go has the spelling of each
+const registered = {
+  'terraform.tf': [
     'Microsoft.AlertsManagement',
     'Microsoft.ApiManagement',
     'Microsoft.App',
@@ -21,7 +20,31 @@ t.test('registers the resource providers, as Resource Manager spells them', asyn
     'Microsoft.Network',
     'Microsoft.OperationalInsights',
     'microsoft.insights'
-  ])
+  ],
+  'state/main.tf': ['Microsoft.Storage'],
+  'witness/main.tf': [
+    'Microsoft.AlertsManagement',
+    'Microsoft.App',
+    'Microsoft.ContainerService',
+    'Microsoft.KeyVault',
+    'Microsoft.ManagedIdentity',
+    'Microsoft.Network',
+    'Microsoft.OperationalInsights',
+    'Microsoft.Storage',
+    'microsoft.insights'
+  ]
+}
+
+for (const [file, names] of Object.entries(registered)) {
+  t.test(`${file} registers its resource providers, as Resource Manager spells them`, async (t) => {
+    const [, list = ''] = /resource_providers_to_register += \[([^\]]*)\]/.exec(read(file)) ?? []
+    t.same(Array.from(list.matchAll(/"([^"]+)"/g), ([, name]) => name), names)
+  })
+}
+
+t.test('the storage of states loses its lock before the role assignments within it', async (t) => {
+  const [, lock = ''] = /resource "azurerm_management_lock"[^{]*\{([\s\S]*?)\n\}/.exec(read('state/main.tf')) ?? []
+  t.match(lock, /depends_on = \[.*azurerm_role_assignment\.deployer/)
 })
 
 t.test('a budget keeps the month in which it began', async (t) => {

@@ -16,18 +16,24 @@ terraform {
 
 provider "azurerm" {
   resource_provider_registrations = "none"
+  # Spelled as Resource Manager spells them, and as many as ../terraform.tf needs for the same reasons
   resource_providers_to_register = [
+    "Microsoft.AlertsManagement",
     "Microsoft.App",
-    "Microsoft.Insights",
+    "Microsoft.ContainerService",
     "Microsoft.KeyVault",
     "Microsoft.ManagedIdentity",
     "Microsoft.Network",
     "Microsoft.OperationalInsights",
     "Microsoft.Storage",
+    "microsoft.insights",
   ]
   storage_use_azuread = true
 
   features {
+    application_insights {
+      disable_generated_rule = true
+    }
     key_vault {
       purge_soft_delete_on_destroy    = false
       recover_soft_deleted_key_vaults = true
