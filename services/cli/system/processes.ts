@@ -128,10 +128,12 @@ export function processesOf (system: System): Record<Name, Definition> {
 
 /** The settings of the audit service that concern the log and questions. */
 export function registerSettings (system: System) {
-  const { config: { LOG_ORIGIN, QUERY_MAX_DAYS, WITNESSES }, publicKeys } = system
+  const { config: { LOG_ORIGIN, QUERY_MAX_DAYS, USUAL_HOURS, TIME_ZONE, WITNESSES }, publicKeys } = system
   return {
     LOG_ORIGIN,
     QUERY_MAX_DAYS: String(QUERY_MAX_DAYS),
+    USUAL_HOURS,
+    TIME_ZONE,
     WITNESSES: `${publicKeys?.witness} ${urlOf(system, 'witness')} ${WITNESSES}`
   }
 }
