@@ -20,8 +20,10 @@ import { Records } from './queries/records.ts'
 import { recordRoutes } from './routes.ts'
 import { Answers } from './routes/answers.ts'
 import { queryRoutes } from './routes/queries.ts'
-import { questionRecorder } from './routes/questions.ts'
+import { findingRoutes } from './routes/findings.ts'
+import { actionRecorder, questionRecorder } from './routes/questions.ts'
 import { statisticsRoutes } from './routes/statistics.ts'
+import { watchedPatientRoutes } from './routes/watched-patients.ts'
 import { reviewIndexes } from './review/documents.ts'
 import { Review } from './review/review.ts'
 
@@ -32,8 +34,8 @@ interface BuildOptions {
 }
 
 /**
- * The audit service: POST /audit stores a record, and responds once the record is durable. GET routes answer
- * questions, and require another host key, which opens nothing else.
+ * The audit service: POST /audit stores a record, and responds once the record is durable. Auditors ask and
+ * review with another host key, which opens nothing else.
  */
 export async function buildApp (config: Config, { logStream, onRoute }: BuildOptions = {}) {
   const app = createService('audit', config, logStream)
@@ -54,7 +56,7 @@ export async function buildApp (config: Config, { logStream, onRoute }: BuildOpt
     log: app.log,
     onBatch: () => review.wake()
   })
-  const review = new Review(log.store, app.log)
+  const review = new Review(log.store, app.log, config.usualHours)
   const { sequencer } = log
   const register = new Register(app.database, app.log, (...block) => sequencer.stored(...block))
   const witnesses = new Witnesses({ witnesses: config.witnesses, log: log.witnessed, logger: app.log })
@@ -72,7 +74,7 @@ export async function buildApp (config: Config, { logStream, onRoute }: BuildOpt
   app.register(async (guarded) => {
     await guarded.register(guard, {
       config,
-      key: (request) => isQuestion(request) ? queryKey : hostKey,
+      key: (request) => isOfAuditor(request) ? queryKey : hostKey,
       record (refusal, headers) {
         return register.append({ sourceSystemName: 'audit', ...refusal }, traceId(headers))
       }
@@ -83,14 +85,19 @@ export async function buildApp (config: Config, { logStream, onRoute }: BuildOpt
       // Records are sent as they were stored. The schemas of responses describe them in the API's description
       queries.setSerializerCompiler(() => JSON.stringify)
       const records = new Records(app.database)
+      const keys = sealingKeys(queryKey)
       const record = questionRecorder(register)
+      const act = actionRecorder(register)
+      const { findings, watchedPatients } = review.evaluator
       queries.register(queryRoutes, {
         records,
-        answers: new Answers(records, sealingKeys(queryKey)),
+        answers: new Answers(records, keys),
         record,
         maxDays: config.QUERY_MAX_DAYS
       })
       queries.register(logRoutes, { log, record })
+      queries.register(findingRoutes, { findings, keys, record, act })
+      queries.register(watchedPatientRoutes, { watchedPatients, record, act })
       queries.register(statisticsRoutes, { store: log.store, review, record, maxDays: config.QUERY_MAX_DAYS })
       queries.register(evidenceRoutes, {
         records,
@@ -105,9 +112,19 @@ export async function buildApp (config: Config, { logStream, onRoute }: BuildOpt
   return app
 }
 
-/** GET requires the query key, even for what is no route; the operator's /keys has the key of the service. */
-function isQuestion ({ method, routeOptions: { url } }: FastifyRequest) {
-  return method === 'GET' && url !== '/keys'
+/** The routes with which auditors change something. */
+const CHANGES = new Set([
+  'PATCH /audit/findings/:findingId',
+  'PUT /audit/watched-patients/:patientId',
+  'DELETE /audit/watched-patients/:patientId'
+])
+
+/**
+ * GET requires the query key, even for what is no route, and so do the changes of auditors; the operator's
+ * /keys has the key of the service.
+ */
+function isOfAuditor ({ method, routeOptions: { url } }: FastifyRequest) {
+  return method === 'GET' ? url !== '/keys' : CHANGES.has(`${method} ${url}`)
 }
 
 /** Cursors are sealed with keys derived from the query key: a rotation ends them with its grace period. */

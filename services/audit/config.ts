@@ -1,11 +1,12 @@
 import { fileURLToPath } from 'node:url'
 import { AllowListSettings } from '#common/guard/allow-list.ts'
 import {
-  DrainSettings, loadWithSecrets, RegisterSettings, ServerSettings, TelemetrySettings
+  DrainSettings, loadWithSecrets, RegisterSettings, ServerSettings, SettingsError, TelemetrySettings
 } from '#common/config.ts'
 import { databaseName } from '#common/database.ts'
 import { Type } from 'typebox'
 import { parseWitnesses } from './log/witnesses.ts'
+import { UsualHours } from './review/usual-hours.ts'
 
 const CHECK_PROOF_DIR = fileURLToPath(new URL('../../docs/check-proof', import.meta.url))
 
@@ -32,5 +33,14 @@ export type Config = ReturnType<typeof loadConfig>
 /** @throws {SettingsError} */
 export function loadConfig (env: NodeJS.ProcessEnv) {
   const settings = loadWithSecrets(Settings, secrets, env)
-  return { ...settings, witnesses: parseWitnesses(settings.WITNESSES) }
+  return { ...settings, witnesses: parseWitnesses(settings.WITNESSES), usualHours: usualHoursOf(settings) }
+}
+
+/** @throws {SettingsError} there is no such time zone */
+function usualHoursOf ({ USUAL_HOURS, TIME_ZONE }: Record<'USUAL_HOURS' | 'TIME_ZONE', string>) {
+  try {
+    return new UsualHours(USUAL_HOURS, TIME_ZONE)
+  } catch {
+    throw new SettingsError('TIME_ZONE is no time zone of the IANA database')
+  }
 }

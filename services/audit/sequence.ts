@@ -46,7 +46,7 @@ export async function sequence (config: Config, options: SequenceOptions = {}) {
     const log = new TransparencyLog({ database: app.database, key, origin: config.LOG_ORIGIN, log: app.log })
     const adopted = options.adoptUnlinked ? await adoptUnlinked(log.store) : 0
     await log.sequencer.sweep()
-    await new Review(log.store, app.log).follow()
+    await new Review(log.store, app.log, config.usualHours).follow()
     const last = await log.store.lastBatch()
     const witnesses = new Witnesses({ witnesses: config.witnesses, log: log.witnessed, logger: app.log })
     const unwitnessed = await witnesses.submitOnce().finally(() => witnesses.close())

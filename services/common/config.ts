@@ -20,6 +20,12 @@ export const RegisterSettings = {
   LOG_ORIGIN: Type.String({ default: LOG_ORIGIN, pattern: '^[^\\s+]{1,256}$' }),
   /** The longest range of dates that one query may have. */
   QUERY_MAX_DAYS: Type.Integer({ default: 31, minimum: 1, maximum: 3_660 }),
+  /** The hours of the day in which the review expects people at work; outside of them it is night. */
+  USUAL_HOURS: Type.String({
+    default: '06:00-22:00', pattern: '^([01]\\d|2[0-3]):[0-5]\\d-([01]\\d|2[0-3]):[0-5]\\d$'
+  }),
+  /** The time zone of these hours, a name of the IANA database. */
+  TIME_ZONE: Type.String({ default: 'UTC', minLength: 1 }),
   /** Pairs of the public key and the URL of a witness. */
   WITNESSES: Type.String({ default: '' })
 }

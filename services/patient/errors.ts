@@ -13,7 +13,6 @@ export const VersionNotFound = createError('VERSION_NOT_FOUND', 'There is no suc
 export const TransferInProgress = createError(
   'TRANSFER_IN_PROGRESS', 'A move or merge of the same patient or test result is still in progress', 409
 )
-export const InvalidPrecondition = createError<[string]>('INVALID_PRECONDITION', '%s', 400)
 export const InvalidIdempotencyKey =
   createError('INVALID_IDEMPOTENCY_KEY', 'Idempotency-Key must be 1 to 255 visible ASCII characters', 400)
 export const IdempotencyKeyReused =

@@ -208,7 +208,7 @@ const mutations = [
       'secret.validVersions().at(-1)!.value.seal(text, context)']
   ]),
 
-  ...of('patient/preconditions.ts', 'patient/test/preconditions.test.ts', [
+  ...of('common/http/preconditions.ts', 'common/test/preconditions.test.ts', [
     ['If-Match names the versions', 'tags.includes(version)', 'tags.length > 0'],
     ['If-Match is a condition', '!matches(ifMatch, version)', 'false'],
     ['If-None-Match is a condition', '!matches(ifNoneMatch, version)', 'true'],

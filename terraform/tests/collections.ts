@@ -22,6 +22,9 @@ export const collections: Record<string, Record<string, Collection>> = {
     // Found by their ids alone, or read whole
     tiles: { indexes: [] },
     [reviewCollections.review]: { indexes: [] },
+    [reviewCollections.activities]: { indexes: [] },
+    [reviewCollections.contacts]: { indexes: [] },
+    [reviewCollections.watchedPatients]: { indexes: [] },
     archives: { indexes: [] },
     holds: { indexes: [] }
   },

@@ -2,9 +2,9 @@ import type { Database } from '#common/database.ts'
 import { isDuplicateKey } from '#common/database-errors.ts'
 import type { StoredRecord } from '#common/audit-record.ts'
 import { reviewCollections, type CounterDocument, type EntryBatch } from './documents.ts'
+import { inParallel } from './in-parallel.ts'
 
 const PAGE_COUNTERS = 1_000
-const CONCURRENT_UPDATES = 8
 export const HOUR_MS = 3_600_000
 
 /** The start of the hour of a date, as the ids of counters begin: 2026-11-28T13. */
@@ -46,17 +46,11 @@ export class Counters {
       increments[name] = (increments[name] ?? 0) + 1
       increments.total!++
     }
-    const rest = [...counters]
-    const worker = async () => {
-      for (let next; (next = rest.pop());) {
-        const [_id, { actor, increments }] = next
-        const update = {
-          $inc: increments, $set: { upTo: end }, ...(actor !== undefined && { $setOnInsert: { actor } })
-        }
-        await this.#updateOnce({ _id, _shardKey: _id, upTo: { $lte: start } }, update)
-      }
-    }
-    await Promise.all(Array.from({ length: CONCURRENT_UPDATES }, worker))
+    await inParallel(counters, async ([_id, { actor, increments }]) => {
+      const inserted = actor !== undefined && { $setOnInsert: { actor } }
+      const update = { $inc: increments, $set: { upTo: end }, ...inserted }
+      await this.#updateOnce({ _id, _shardKey: _id, upTo: { $lte: start } }, update)
+    })
   }
 
   /** The counters of the hours from `from` to before `to`, of one actor or of all, in the order of hours. */

@@ -4,8 +4,10 @@ import { DatabaseUnavailable } from '#common/http/problems.ts'
 import { runInOperations } from '#common/telemetry/operation.ts'
 import type { LogStore } from '../log/store.ts'
 import { Counters } from './counters.ts'
+import { Evaluator } from './evaluator.ts'
 import { entriesOf } from './entries.ts'
 import { ReviewPosition } from './position.ts'
+import type { UsualHours } from './usual-hours.ts'
 
 /** How often a replica looks for what others sequenced before they were killed. */
 const POLL_MS = 2_000
@@ -25,17 +27,19 @@ const FAILED_MS = 1_000
 export class Review {
   readonly counters: Counters
   readonly position: ReviewPosition
+  readonly evaluator: Evaluator
   #store: LogStore
   #log: FastifyBaseLogger
   #running: Promise<void> | undefined
   #stopping = new AbortController()
   #woken = Promise.withResolvers<void>()
 
-  constructor (store: LogStore, log: FastifyBaseLogger) {
+  constructor (store: LogStore, log: FastifyBaseLogger, usualHours: UsualHours) {
     this.#store = store
     this.#log = log
     this.counters = new Counters(store.database)
     this.position = new ReviewPosition(store.database)
+    this.evaluator = new Evaluator(store.database, this.counters, usualHours)
   }
 
   /** Starts to follow the log, once the database answers. */
@@ -59,11 +63,11 @@ export class Review {
   /** Follows the log to its end. @throws {DatabaseUnavailable | LogDamaged} */
   async follow () {
     const size = await this.#store.size()
-    let { position } = await this.position.read(size)
+    let { position, findingsFrom } = await this.position.read(size)
     while (position < size && !this.#stopping.signal.aborted) {
       if (await this.position.acquire()) {
         position = (await this.position.read(size)).position
-        await this.#followFrom(position)
+        await this.#followFrom(position, findingsFrom)
         await this.position.release()
       } else {
         await this.#pause(RETRY_MS)
@@ -72,9 +76,10 @@ export class Review {
     }
   }
 
-  async #followFrom (position: number) {
+  async #followFrom (position: number, findingsFrom: number) {
     for await (const batch of this.#store.batchesFrom(position)) {
       const entries = await entriesOf(this.#store, batch)
+      await this.evaluator.evaluate(entries, findingsFrom)
       await this.counters.count(entries)
       if (this.#stopping.signal.aborted) return
       if (!await this.position.advance(batch._id, entries.end)) return

@@ -2,6 +2,7 @@ import { buildApp } from '../../audit/app.ts'
 import { loadConfig } from '../../audit/config.ts'
 import { ActorSummary, Statistics, StoredAuditRecord } from '../../audit/routes/schemas.ts'
 import type { Api } from './document.ts'
+import { FindingPatch, FindingView, WatchedPatientView } from '../../audit/routes/review-schemas.ts'
 import { GatewayError, gatewayInfo, gatewayResponseHeaders, gatewayResponses } from './gateway.ts'
 
 // The service neither listens nor connects while its routes are read
@@ -19,6 +20,7 @@ const TAGS: Record<string, string> = { audit: 'records', patient: 'patients', lo
 
 /** Nothing in them is about anybody, so who reads them is not recorded. */
 const LOG = ['load-checkpoint', 'load-log-keys', 'load-tile']
+const WITH_ETAG = ['load-finding', 'review-finding']
 
 /** The audit register, as auditors see it through the gateway. The routes that store records are left out. */
 export const auditApi: Api = {
@@ -41,27 +43,48 @@ export const auditApi: Api = {
     ]
   },
   tagOf: (url) => TAGS[url.split('/')[1]!],
-  schemas: { AuditRecord: StoredAuditRecord, ActorSummary, Statistics, GatewayError },
+  schemas: {
+    AuditRecord: StoredAuditRecord,
+    ActorSummary,
+    Statistics,
+    Finding: FindingView,
+    FindingPatch,
+    WatchedPatient: WatchedPatientView,
+    GatewayError
+  },
   problems: [],
   responses: gatewayResponses,
   requestHeaders: {
-    'X-On-Behalf-Of': {
+    'If-Match': {
       statuses: [200],
+      operations: ['review-finding'],
+      description: 'The ETag of the finding that the change is for',
+      example: '"3"'
+    },
+    'X-On-Behalf-Of': {
+      statuses: [200, 204],
       except: LOG,
       description: 'The person for whom the question is asked',
       example: 'reviewer-17'
     },
     'X-Purpose-Of-Use': {
-      statuses: [200],
+      statuses: [200, 204],
       except: LOG,
       description: 'Why it is asked, a code of the HL7 v3 value set PurposeOfUse',
       example: 'HCOMPL'
     }
   },
   responseHeaders: {
+    ETag: {
+      statuses: [200],
+      operations: WITH_ETAG,
+      description: 'The version of the finding',
+      example: '"3"'
+    },
     Link: {
       statuses: [200],
       pages: true,
+      except: ['list-watched-patients'],
       description: 'The next page, if there is one (RFC 8288)',
       example: '</audit?id=…&sort=-createdDate&cursor=…>; rel="next"'
     },

@@ -152,10 +152,12 @@ function portalSettings (system: System): NodeJS.ProcessEnv {
 
 /** The settings of the audit service that concern the log and questions. */
 export function registerSettings (system: System) {
-  const { config: { LOG_ORIGIN, QUERY_MAX_DAYS, WITNESSES }, publicKeys } = system
+  const { config: { LOG_ORIGIN, QUERY_MAX_DAYS, USUAL_HOURS, TIME_ZONE, WITNESSES }, publicKeys } = system
   return {
     LOG_ORIGIN,
     QUERY_MAX_DAYS: String(QUERY_MAX_DAYS),
+    USUAL_HOURS,
+    TIME_ZONE,
     WITNESSES: `${publicKeys?.witness} ${urlOf(system, 'witness')} ${WITNESSES}`
   }
 }

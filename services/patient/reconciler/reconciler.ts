@@ -1,6 +1,7 @@
-import { hash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
+import { derivedUuid } from '#common/derived-uuid.ts'
 import type { AuditClient, ReconciledEntry } from '../audit-client.ts'
 import type { Sweep } from '../life/sweep.ts'
 import type { Replica, Replicas } from '../repositories/replicas.ts'
@@ -139,10 +140,7 @@ function outcomeOf (found: Found[]): Found {
   return (['in progress', 'success'] as const).find((one) => found.includes(one)) ?? 'failure'
 }
 
-/** A UUID (version 8) that each process makes alike, so that an outcome is recorded once. */
+/** The same for each process, so that an outcome is recorded once. */
 export function recordId (attempt: string, outcome: string) {
-  const hex = hash('sha256', `${outcome} of ${attempt}`)
-  const variant = (8 + parseInt(hex[16]!, 16) % 4).toString(16)
-  const parts = [hex.slice(0, 8), hex.slice(8, 12), `8${hex.slice(13, 16)}`, variant + hex.slice(17, 20)]
-  return [...parts, hex.slice(20, 32)].join('-')
+  return derivedUuid(`${outcome} of ${attempt}`)
 }

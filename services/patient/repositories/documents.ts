@@ -1,6 +1,6 @@
 import { BSON, type Collection, type Document, type Filter } from 'mongodb'
 import type { Database } from '#common/database.ts'
-import { allows, type Precondition } from '../preconditions.ts'
+import { allows, type Precondition } from '#common/http/preconditions.ts'
 
 /** The properties that every stored document has. */
 export interface Stored {

@@ -1,7 +1,7 @@
 import { BSON, type Filter } from 'mongodb'
 import type { Database, Index } from '#common/database.ts'
 import { invalid, PatientExists, PatientNotFound, PatientStale } from '../errors.ts'
-import type { Precondition } from '../preconditions.ts'
+import type { Precondition } from '#common/http/preconditions.ts'
 import type { PatientDetails } from '../schemas/patient.ts'
 import type { KeyMaker, SearchKeys } from '../search/keys.ts'
 import { Documents, keyOf, type History, type Key, type Stored } from './documents.ts'

@@ -4,13 +4,14 @@ import { read, write } from '../interactions.ts'
 import type { DataKeys } from '../data-key.ts'
 import type { Deletion } from '../life/deletion.ts'
 import {
-  InvalidCursor, InvalidIfNoneExist, InvalidPrecondition, PatientExists, PatientNotFound, PatientStale,
+  InvalidCursor, InvalidIfNoneExist, PatientExists, PatientNotFound, PatientStale,
   SeveralPatients
 } from '../errors.ts'
 import { createUnlessThere } from '../conditional-create.ts'
 import { createOnce, creationProblems } from '../idempotency.ts'
 import { merge } from '../merge-patch.ts'
-import { precondition } from '../preconditions.ts'
+import { precondition } from '#common/http/preconditions.ts'
+import { InvalidPrecondition } from '#common/http/problems.ts'
 import type { Claims } from '../repositories/claims.ts'
 import type { PageMemory } from '../repositories/page-memory.ts'
 import { detailsOf } from '../repositories/documents.ts'

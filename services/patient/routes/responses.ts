@@ -3,7 +3,7 @@ import { Type } from 'typebox'
 import { Problem } from '#common/http/problems.ts'
 import { exposed } from '../digits.ts'
 import { invalid } from '../errors.ts'
-import { entityTag, notModified } from '../preconditions.ts'
+import { entityTag, notModified } from '#common/http/preconditions.ts'
 import type { Stored } from '../repositories/documents.ts'
 
 export const problemResponses = { '4xx': Problem, '5xx': Problem }

@@ -2,12 +2,13 @@ import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { read, write } from '../interactions.ts'
 import {
-  invalid, InvalidCursor, InvalidPrecondition, PatientNotFound, TestExists, TestNotFound, TestStale
+  invalid, InvalidCursor, PatientNotFound, TestExists, TestNotFound, TestStale
 } from '../errors.ts'
 import { createOnce, creationProblems } from '../idempotency.ts'
 import { exposed } from '../digits.ts'
 import { merge } from '../merge-patch.ts'
-import { precondition } from '../preconditions.ts'
+import { precondition } from '#common/http/preconditions.ts'
+import { InvalidPrecondition } from '#common/http/problems.ts'
 import { detailsOf } from '../repositories/documents.ts'
 import { patientKey } from '../repositories/patients.ts'
 import {

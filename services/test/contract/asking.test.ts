@@ -18,6 +18,7 @@ const other = await api.create()
 const [load, otherLoad] = [await api.get(path), await api.get(other.path)]
 const { id: recordId } = (await api.recordsOf(load))[0]!
 
+const FINDING_MS = 10_000
 const asAuditor = { 'ocp-apim-subscription-key': system.auditorKey }
 const KEY_REFUSED = {
   statusCode: 401,
@@ -27,10 +28,21 @@ const KEY_REFUSED = {
 
 type Headers = Record<string, string>
 type Method = Operation['method']
-type Call = [method: Method, path: string]
+type Call = [method: Method, path: string, content?: { body: object, headers?: Headers }]
 
 const isOfRegister = ({ api, name }: Operation) =>
   api === 'audit' || api === 'log' || OF_REGISTER.includes(name)
+const breakingGlass = await api.get(path, {
+  'x-purpose-of-use': 'BTG', 'x-purpose-reason': 'Unconscious on arrival'
+})
+/** The finding that the last access led to. */
+const finding = await findingAbout(id)
+
+/** Good bodies and headers, by operation. */
+const contents: Record<string, { body: object, headers?: Headers }> = {
+  'review-finding': { body: { state: 'under-review' }, headers: { 'if-match': '*' } },
+  'watch-patient': { body: {} }
+}
 /** A good call of each operation of the register, with the record of `load` or about its patient. */
 const questions = operations.filter(isOfRegister).map(callOf)
 const patientCalls = operations
@@ -40,23 +52,51 @@ const patientCalls = operations
 function callOf ({ name, method, path }: Operation): Call {
   const version = load.headers.etag!.slice(1, -1)
   const parameters: Record<string, string> =
-    { patientId: id, testId, version, id: recordId, actor: 'local-client', '*': '0/000.p/1' }
+    {
+      patientId: id,
+      testId,
+      version,
+      id: recordId,
+      actor: 'local-client',
+      findingId: finding,
+      '*': '0/000.p/1'
+    }
   const target = path.replace(/:(\w+)|\*/g, (all, parameter) => parameters[parameter ?? all]!)
   const hour = (from: number) => new Date(Date.now() + from * 3_600_000).toISOString()
   if (['search-records', 'load-evidence'].includes(name)) {
     return [method, `${target}?operationId=${load.trace}`]
   }
   const needsRange = name === 'load-actor-summary' || name === 'load-statistics'
-  return [method, needsRange ? `${target}?from=${hour(-1)}&to=${hour(1)}` : target]
+  return [method, needsRange ? `${target}?from=${hour(-1)}&to=${hour(1)}` : target, contents[name]]
 }
 
 /** Refused as API Management refuses the key of another product, and nothing is recorded or disclosed. */
-async function isRefused (t: Test, [method, path]: Call, headers: Headers) {
-  const body = method === 'GET' ? undefined : {}
-  const answer = await api.call(method, path, { headers, body })
+async function isRefused (t: Test, [method, path, content]: Call, headers: Headers) {
+  const body = method === 'GET' || method === 'DELETE' ? undefined : content?.body ?? {}
+  const answer = await api.call(method, path, { headers: { ...content?.headers, ...headers }, body })
   t.equal(answer.status, 401, `${method} ${path}`)
   t.strictSame(answer.body, KEY_REFUSED)
   t.strictSame(await api.recordsOf(answer), [])
+}
+
+/** The id of the finding about a patient, which is there within 10 s of the record. */
+async function findingAbout (patientId: string): Promise<string> {
+  const started = Date.now()
+  for (;;) {
+    const { body } = await api.get(`/audit/findings?patientId=${patientId}`, asAuditor)
+    const took = Date.now() - started
+    if (body.length > 0) {
+      test('a finding is there within 10 s of its record', async (t) => {
+        t.comment(`the finding was there after ${took} ms`)
+        t.ok(took < FINDING_MS, `after ${took} ms`)
+        const records = await api.recordsOf(breakingGlass)
+        t.match(body, [{ rule: 'break-the-glass', records: [records[0]!.id], patientId, state: 'new' }])
+      })
+      return body[0].id
+    }
+    if (took > 6 * FINDING_MS) throw new Error('there is no finding')
+    await sleep(100)
+  }
 }
 
 /** The answer once the log has the record, which takes a second or two. */
@@ -69,12 +109,15 @@ async function sequenced (ask: () => Promise<Answer>) {
 
 test('an auditor asks every question, each of which is recorded', async (t) => {
   t.ok(questions.length >= 5)
-  for (const [method, path] of questions) {
-    const answer = await sequenced(() => api.call(method, path, { headers: asAuditor }))
-    t.equal(answer.status, 200, path)
+  for (const [method, path, content] of questions) {
+    const headers = { ...asAuditor, ...content?.headers }
+    const answer = await sequenced(() => api.call(method, path, { headers, body: content?.body }))
+    t.equal(answer.status, method === 'DELETE' ? 204 : 200, `${method} ${path}`)
     const records = await api.recordsOf(answer)
     if (path.startsWith('/log/')) t.strictSame(records, [], 'who reads the log is not recorded')
-    else t.match(records, [{ actor: 'local-auditor', resource: { type: 'audit-record' } }], path)
+    else t.match(records[0], { actor: 'local-auditor', resource: { type: 'audit-record' } }, path)
+    const outcomes = records.flatMap(({ outcome }) => outcome ?? [])
+    if (method !== 'GET') t.strictSame(outcomes, ['success'], `${path} is recorded with its outcome`)
   }
   const found = await api.get(`/audit?operationId=${load.trace}`, asAuditor)
   t.match(found.body, [{ id: recordId, actor: 'local-client', resource: { operation: 'load', id } }])
@@ -116,10 +159,17 @@ test('the query key stores nothing, and the host key asks nothing', async (t) =>
     t.ok((await call('POST', path, hostKey, content)).statusCode < 300, `${path} with the host key`)
   }
   t.equal((await api.records({}, ({ sourceSystemName }) => sourceSystemName === marked)).length, 2)
-  for (const [method, path] of questions) {
-    const { statusCode, body } = await call(method, path, hostKey)
+  for (const [method, path, content] of questions) {
+    const { statusCode, body } = await call(method, path, hostKey, content?.body)
     t.equal(statusCode, 401, path)
     t.equal(body.code, 'HOST_KEY_REFUSED')
+  }
+  for (const method of ['POST', 'PATCH', 'PUT', 'DELETE'] as const) {
+    for (const path of ['/audit/findings', '/audit/watched-patients', `/audit/${recordId}`, '/audit/none']) {
+      const { statusCode, body } = await call(method, path, queryKey, record)
+      t.equal(statusCode, 401, `${method} ${path}`)
+      t.equal(body.code, 'HOST_KEY_REFUSED')
+    }
   }
   t.equal((await call('GET', `/audit/${recordId}`, queryKey)).statusCode, 200)
 })

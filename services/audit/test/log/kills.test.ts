@@ -1,20 +1,11 @@
-import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer, type AddressInfo } from 'node:net'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
-import { test, type Test } from 'tap'
+import { test } from 'tap'
 import { mongo } from '../../../common/test/mongo.ts'
-import { audit, hostKey, logKey, queryKey, record } from '../app.ts'
+import { audit, hostKey, record } from '../app.ts'
+import { startReplica as start } from '../process.ts'
 import { checkLog, sequenced } from './log.ts'
 
-const MAIN = fileURLToPath(new URL('../../main.ts', import.meta.url))
 const ROUNDS = 5
-
-interface Replica {
-  process: ChildProcess
-  url: string
-}
 
 test('replicas that are killed under load leave one log with every record once', async (t) => {
   const database = await mongo(t)
@@ -45,33 +36,6 @@ test('replicas that are killed under load leave one log with every record once',
   t.same(new Set(ids), new Set(stored))
   t.same([...acknowledged].filter((id) => !ids.includes(id)), [])
 })
-
-async function start (t: Test, { connection, db }: Awaited<ReturnType<typeof mongo>>): Promise<Replica> {
-  const server = createServer()
-  await once(server.listen(0, '127.0.0.1'), 'listening')
-  const { port } = server.address() as AddressInfo
-  await once(server.close(), 'close')
-  const child = spawn(process.execPath, [MAIN], {
-    env: {
-      PORT: String(port),
-      HOST: '127.0.0.1',
-      ALLOWED_CALLERS: '127.0.0.1/32',
-      CALLER_ADDRESS: 'peer',
-      AUDIT_HOST_KEY: hostKey,
-      AUDIT_QUERY_KEY: queryKey,
-      AUDIT_LOG_KEY: logKey,
-      AUDIT_DB_CONNECTION: connection,
-      DATABASE_NAME: db.databaseName
-    },
-    stdio: ['ignore', 'pipe', 'inherit']
-  })
-  t.teardown(() => child.kill('SIGKILL'))
-  for await (const line of createInterface(child.stdout!)) {
-    if (line.includes('"msg":"listening"')) break
-  }
-  child.stdout!.resume()
-  return { process: child, url: `http://127.0.0.1:${port}` }
-}
 
 /** Posts records until `target` are acknowledged by all replicas together, or this one ends. */
 async function post (url: string, acknowledged: Set<string>, target: number) {

@@ -1,5 +1,5 @@
 import { test } from 'tap'
-import { allows, notModified, precondition } from '../preconditions.ts'
+import { allows, notModified, precondition } from '../http/preconditions.ts'
 
 test('If-Match allows the versions it names, compared strongly', async (t) => {
   const writes = (ifMatch: string) => allows(precondition({ 'if-match': ifMatch }), 'v1')

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import { InvalidPrecondition } from './errors.ts'
+import { InvalidPrecondition } from './problems.ts'
 
 /** The versions that a conditional request names: any, or those of its entity tags. */
 type Tags = '*' | string[]

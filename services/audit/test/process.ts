@@ -1,0 +1,45 @@
+import { spawn, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import type { Test } from 'tap'
+import type { mongo } from '../../common/test/mongo.ts'
+import { hostKey, logKey, queryKey } from './app.ts'
+
+const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url))
+
+export interface Replica {
+  process: ChildProcess
+  url: string
+}
+
+/** A replica of the audit service as a process of its own, which listens. */
+export async function startReplica (
+  t: Test, { connection, db }: Awaited<ReturnType<typeof mongo>>
+): Promise<Replica> {
+  const server = createServer()
+  await once(server.listen(0, '127.0.0.1'), 'listening')
+  const { port } = server.address() as AddressInfo
+  await once(server.close(), 'close')
+  const child = spawn(process.execPath, [MAIN], {
+    env: {
+      PORT: String(port),
+      HOST: '127.0.0.1',
+      ALLOWED_CALLERS: '127.0.0.1/32',
+      CALLER_ADDRESS: 'peer',
+      AUDIT_HOST_KEY: hostKey,
+      AUDIT_QUERY_KEY: queryKey,
+      AUDIT_LOG_KEY: logKey,
+      AUDIT_DB_CONNECTION: connection,
+      DATABASE_NAME: db.databaseName
+    },
+    stdio: ['ignore', 'pipe', 'inherit']
+  })
+  t.teardown(() => child.kill('SIGKILL'))
+  for await (const line of createInterface(child.stdout!)) {
+    if (line.includes('"msg":"listening"')) break
+  }
+  child.stdout!.resume()
+  return { process: child, url: `http://127.0.0.1:${port}` }
+}
