@@ -130,6 +130,7 @@ module "vault" {
   secrets                      = local.secrets
   secret_values                = merge(var.secret_values, { for service, connection in module.data.connection_strings : "${service}-db-connection" => connection })
   foreign_secrets              = local.foreign_secrets
+  locked_after                 = module.gateway.certificate_role_ids
   certificate_enabled          = var.custom_domain != null
   customer_managed_key_enabled = var.customer_managed_key_enabled
   delete_lock_enabled          = var.delete_lock_enabled

@@ -12,3 +12,8 @@ output "url" {
   description = "Address of the gateway, without a trailing slash."
   value       = try(var.custom_domain.bound, false) ? "https://${var.custom_domain.host_name}" : azurerm_api_management.main.gateway_url
 }
+
+output "certificate_role_ids" {
+  description = "Ids of the role assignments with which the gateway reads its certificate."
+  value       = [for role in azurerm_role_assignment.certificate : role.id]
+}

@@ -154,6 +154,7 @@ resource "azurerm_management_lock" "main" {
 
   # Locks are created last and destroyed first
   depends_on = [
+    var.locked_after,
     azurerm_monitor_diagnostic_setting.main,
     azurerm_private_endpoint.main,
     azurerm_role_assignment.databases_key,

@@ -43,6 +43,12 @@ variable "deployer_object_id" {
   nullable    = false
 }
 
+variable "locked_after" {
+  type        = list(string)
+  description = "Ids of resources in the vault that other modules make: a lock would keep them from being deleted."
+  default     = []
+}
+
 variable "foreign_secrets" {
   type = map(object({
     identity = string

@@ -66,11 +66,14 @@ const commands: Record<number, Document[]> = {
       { partialFilterExpression: { a: 1 } }, { sparse: true }, { v: 2 }
     ].map((index) => ({ createIndexes: 'things', indexes: [{ key: { a: 1 }, name: 'x', ...index }] })),
     ...[
-      [], [{ $match: {} }], [{ $limit: 1 }, { $match: {} }], [{ $match: {} }, { $match: {} }],
+      [{ $limit: 1 }, { $match: {} }], [{ $match: {} }, { $match: {} }], [{ $limit: 1 }, { $sort: { a: 1 } }],
+      [{ $project: { a: 1 } }, { $match: {} }], [{ $sort: { a: 1 } }, { $group: { _id: 1, n: { $sum: 1 } } }],
       ...[
         { $addFields: { b: 1 } }, { $bucket: {} }, { $changeStream: {} }, { $count: 'n' }, { $facet: {} },
-        { $lookup: {} }, { $merge: 'x' }, { $out: 'x' }, { $project: { a: 1 } }, { $replaceRoot: {} },
-        { $sample: {} }, { $set: { b: 1 } }, { $sort: { a: 1 } }, { $unionWith: 'x' }, { $unset: 'a' },
+        { $lookup: {} }, { $merge: 'x' }, { $out: 'x' }, { $replaceRoot: {} },
+        { $project: { a: { $add: [1, 2] } } }, { $project: { a: { $filter: { input: '$l', cond: { $gt: ['$$this', 1] } } } } },
+        { $sample: {} }, { $set: { b: 1 } },
+        { $sort: { a: { $meta: 'textScore' } } }, { $unionWith: 'x' }, { $unset: 'a' },
         { $unwind: '$a' }, { $group: { _id: '$a', n: { $sum: 1 } } }, { $group: { _id: { a: '$a' } } },
         { $group: { _id: null, n: { $avg: '$a' } } }, { $group: { _id: null, n: { $sum: '$a' } } },
         { $group: { _id: null, n: { $sum: 1 }, m: { $sum: 1 } } }
