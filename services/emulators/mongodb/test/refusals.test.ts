@@ -71,7 +71,8 @@ const commands: Record<number, Document[]> = {
       ...[
         { $addFields: { b: 1 } }, { $bucket: {} }, { $changeStream: {} }, { $count: 'n' }, { $facet: {} },
         { $lookup: {} }, { $merge: 'x' }, { $out: 'x' }, { $replaceRoot: {} },
-        { $project: { a: { $add: [1, 2] } } }, { $project: { a: { $filter: { input: '$l', cond: { $gt: ['$$this', 1] } } } } },
+        { $project: { a: { $add: [1, 2] } } },
+        { $project: { a: { $filter: { input: '$l', cond: { $gt: ['$$this', 1] } } } } },
         { $sample: {} }, { $set: { b: 1 } },
         { $sort: { a: { $meta: 'textScore' } } }, { $unionWith: 'x' }, { $unset: 'a' },
         { $unwind: '$a' }, { $group: { _id: '$a', n: { $sum: 1 } } }, { $group: { _id: { a: '$a' } } },
