@@ -172,6 +172,52 @@ t.test('plots what the register counted, and downloads evidence and an accountin
   t.strictSame(complaints, [])
 })
 
+/** Loads a new patient for an emergency. Fulfilled with the id of the patient. */
+async function breakTheGlass () {
+  const headers = { 'ocp-apim-subscription-key': system.subscriptionKey, 'content-type': 'application/json' }
+  const body = JSON.stringify({ lastName: 'Lovelace', gender: 'female' })
+  const created = await fetch(`${system.baseUrl}/patient`, { method: 'POST', headers, body })
+  const { id } = await created.json() as { id: string }
+  const why = { 'x-purpose-of-use': 'BTG', 'x-purpose-reason': 'Unconscious on arrival' }
+  await fetch(`${system.baseUrl}/patient/${id}`, { headers: { ...headers, ...why } })
+  return id
+}
+
+t.test('reviews a finding from new to closed, and watches a patient', async (t) => {
+  const { page, complaints, close } = await signedIn()
+  t.teardown(close)
+  const patientId = await breakTheGlass()
+  await page.getByRole('link', { name: 'Findings', exact: true }).first().click()
+  await page.getByLabel('Rule').selectOption({ label: 'Break the glass' })
+  await page.getByLabel('Patient', { exact: true }).fill(patientId)
+  await page.getByRole('button', { name: 'Show' }).click()
+  await page.waitForURL(`**patientId=${patientId}**`)
+  const rows = page.getByRole('table', { name: /^Findings/ }).locator('tbody tr')
+  // Rules look at a record a moment after it is stored
+  for (let i = 0; i < 100 && !await rows.first().isVisible(); i++) await page.reload()
+  t.match(await rows.allInnerTexts(), [/Break the glass[^]*new$/])
+  await page.screenshot({ path: browser.artefact('findings.png') })
+
+  await rows.getByRole('link').first().click()
+  await page.getByRole('button', { name: 'Start the review' }).click()
+  await page.getByLabel('Reason').fill('Seen in the emergency room')
+  await page.getByRole('button', { name: 'Close' }).click()
+  await page.getByRole('button', { name: 'Reopen' }).waitFor()
+  const history = page.locator('section', { has: page.getByRole('heading', { name: 'History' }) })
+  t.match(await history.locator('tbody tr').allInnerTexts(), [
+    /closed[^]*reviewer-17[^]*Seen in the emergency room/, /under review[^]*reviewer-17/
+  ])
+  t.same(await barriers(page), [])
+
+  await page.goto(`${base}/findings`)
+  await page.getByLabel('Patient id').last().fill(patientId)
+  await page.getByRole('button', { name: 'Watch', exact: true }).click()
+  await page.getByRole('button', { name: `Stop watching ${patientId}` }).click()
+  await page.getByRole('button', { name: `Stop watching ${patientId}` }).waitFor({ state: 'detached' })
+  t.same(await barriers(page), [])
+  t.strictSame(complaints, [])
+})
+
 t.test('shows the state of the log', async (t) => {
   const { page, complaints, close } = await signedIn()
   t.teardown(close)
@@ -205,7 +251,7 @@ for (const view of views) {
     await check('overview')
     // Of a short time, since axe looks at every cell
     const from = new Date(Date.now() - 36 * 60 * 60 * 1_000).toISOString().slice(0, 16)
-    for (const what of ['records', 'integrity', `patients/${PATIENT}?from=${from}`]) {
+    for (const what of ['records', 'findings', 'integrity', `patients/${PATIENT}?from=${from}`]) {
       await page.goto(`${base}/${what}`)
       await check(what.split('/')[0]!)
     }

@@ -64,7 +64,7 @@ test('the key may come in the query, and the service never sees it', async (t) =
 
 test('no such operation is a 404', async (t) => {
   const missing = [
-    ['GET', '/'], ['GET', '/patients'], ['GET', '/health'], ['GET', '/health/ready'], ['POST', '/audit'],
+    ['POST', '/'], ['GET', '/patients'], ['GET', '/health'], ['GET', '/health/ready'], ['POST', '/audit'],
     ['POST', '/api/auditrecord'], ['GET', '/patient'], ['DELETE', '/patient'], ['PUT', '/patient/'],
     ['POST', path], ['DELETE', `${path}/tests`], ['POST', testPath], ['GET', `${testPath}/x`],
     ['POST', '/echo/resource']
@@ -74,6 +74,8 @@ test('no such operation is a 404', async (t) => {
     t.equal(status, 404, `${method} ${at}`)
     t.strictSame(body, { statusCode: 404, message: 'Resource not found' })
   }
+  // The portal of a local gateway
+  t.match((await api.get('/')).headers, { 'content-type': /^text\/html/ })
   t.equal((await api.get('/status-0123456789abcdef', { 'ocp-apim-subscription-key': undefined })).status, 200)
 })
 
