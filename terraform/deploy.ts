@@ -9,11 +9,13 @@ import {
 import { Environment } from './deploy/environment.ts'
 import { buildImages, IMAGES } from './deploy/images.ts'
 import { initialise, StateAccess, storageOf } from './deploy/state.ts'
+import { liveRevisions, waitForCandidates } from './deploy/upgrade.ts'
 
 const HERE = import.meta.dirname
 const KEYS = ['patient-host-key', 'audit-host-key', 'audit-log-key', 'audit-query-key', 'patient-data-key']
 const APIM_VERSION = '2024-05-01'
 const VAULT_ATTEMPTS = 40
+const READY_ATTEMPTS = 20
 const WAIT_MS = Number(process.env.DEPLOY_WAIT_MS ?? 15_000)
 const ADDRESS_URL = 'https://api.ipify.org'
 const OUTPUTS = ['registry_name', 'gateway_url']
@@ -21,7 +23,8 @@ const OUTPUTS = ['registry_name', 'gateway_url']
 const USAGE = `Creates or updates an environment in Azure. Shows each change and asks, except with --yes.
 
 npm run deploy -- ENVIRONMENT [--yes] [--inside] [--images JSON] [--untried] [--unlock]
-                              [--outputs FILE] [--registry | --plan | --destroy | --close]
+                              [--upgrade PERCENT] [--outputs FILE]
+                              [--registry | --plan | --destroy | --close]
 
   ENVIRONMENT    a file of terraform/environments, without its extension
   --yes          does not ask
@@ -30,6 +33,10 @@ npm run deploy -- ENVIRONMENT [--yes] [--inside] [--images JSON] [--untried] [--
                  {"patient": "<registry>/patient@sha256:…", "audit": …, "rotation": …}
   --untried      skips the smoke test, which needs this machine's address in client_ip_ranges
   --unlock       lifts the delete locks for this deployment, for example to replace a role assignment
+  --upgrade PERCENT
+                 keeps the version in use beside the new one, which gets this percentage of the calls:
+                 0 creates it and waits until it is ready, 1 to 100 move calls, and 0 moves them back.
+                 Needs --images, the same each time. A deployment without --upgrade ends the old version
   --outputs FILE appends ${OUTPUTS.join(' and ')} to a file, as name=value
   --registry     creates only the registry and its dependencies, for images that are pushed by other means
   --plan         shows the changes, based on the state, and changes nothing
@@ -80,6 +87,7 @@ function readArguments () {
       images: { type: 'string' },
       untried: { type: 'boolean' },
       unlock: { type: 'boolean' },
+      upgrade: { type: 'string' },
       outputs: { type: 'string' },
       registry: { type: 'boolean' },
       plan: { type: 'boolean' },
@@ -93,6 +101,11 @@ function readArguments () {
   if (!help && (!name || rest.length > 0 || actions.length > 1)) {
     const problem = 'name one environment and at most one of --registry, --plan, --destroy and --close'
     throw new DeployError(`${problem}\n\n${USAGE}`)
+  }
+  const { upgrade, images } = options
+  const isPercentage = upgrade === undefined || /^(\d\d?|100)$/.test(upgrade)
+  if (!isPercentage || (upgrade && (!images || actions.length > 0))) {
+    throw new DeployError('--upgrade needs a percentage from 0 to 100, and --images')
   }
   const variables = `environments/${name}.tfvars`
   if (name && !existsSync(join(HERE, variables))) throw new DeployError(`there is no terraform/${variables}`)
@@ -121,6 +134,7 @@ async function change (environment: Environment, options: Options, ranges: strin
     if (await environment.reopenDoors(ranges)) await waitForVault(environment)
     return environment.destroy(ranges)
   }
+  const upgrade = options.upgrade ? await startUpgrade(environment, Number(options.upgrade)) : undefined
   await createRole(environment)
   await environment.openDoors(ranges)
   if (!options.images) {
@@ -131,7 +145,18 @@ async function change (environment: Environment, options: Options, ranges: strin
   await waitForVault(environment)
   await environment.applyAll(ranges)
   await environment.closeDoors()
+  await upgrade?.finish()
   if (!options.untried) await smokeTest(environment)
+}
+
+/** Names the revisions that stay live, and moves no call to a candidate that is not ready. */
+async function startUpgrade (environment: Environment, percentage: number) {
+  const groups = await environment.outputMap('resource_groups')
+  const live = await liveRevisions(groups)
+  const ready = (attempts: number) => waitForCandidates(groups, live, attempts, WAIT_MS)
+  if (percentage > 0) await ready(1)
+  process.env.TF_VAR_upgrade = JSON.stringify({ live, percentage })
+  return { finish: () => ready(READY_ATTEMPTS) }
 }
 
 /** Runs all steps, also after one that failed. */

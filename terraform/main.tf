@@ -174,6 +174,7 @@ module "apps" {
   apps                       = local.apps[each.key]
   jobs                       = each.key == "primary" ? local.jobs : {}
   scale                      = var.app_scale
+  upgrade                    = var.upgrade == null ? null : { live = var.upgrade.live[each.key], percentage = var.upgrade.percentage }
   log_analytics_workspace_id = module.monitor.workspace_id
   zone_redundant             = var.zone_redundant
   tags                       = local.tags

@@ -661,6 +661,29 @@ variable "telemetry_sampling" {
   }
 }
 
+variable "upgrade" {
+  type = object({
+    live       = map(map(string))
+    percentage = number
+  })
+  description = "While an upgrade runs: suffix of the revision that stays, by region and app, and the percentage of the traffic that the new revisions get; npm run deploy -- ENVIRONMENT --upgrade PERCENT sets it."
+  default     = null
+
+  validation {
+    condition     = var.upgrade == null || try(var.upgrade.percentage >= 0 && var.upgrade.percentage <= 100 && floor(var.upgrade.percentage) == var.upgrade.percentage, false)
+    error_message = "The percentage must be an integer from 0 to 100."
+  }
+
+  validation {
+    condition = var.upgrade == null || try(alltrue([
+      for region in concat(["primary"], keys(var.additional_regions)) : alltrue([
+        for app in ["audit", "patient"] : can(regex("^[a-z0-9]([a-z0-9-]*[a-z0-9])?$", var.upgrade.live[region][app]))
+      ])
+    ]), false)
+    error_message = "Each region needs the suffix of a revision of patient and of audit."
+  }
+}
+
 variable "vault_sku" {
   type        = string
   description = "standard, or premium with hardware security modules."

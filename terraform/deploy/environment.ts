@@ -132,6 +132,11 @@ export class Environment {
     return outputOf('terraform', `-chdir=${this.#directory}`, 'output', '-raw', name)
   }
 
+  /** An output that is a map of strings. */
+  async outputMap (name: string): Promise<Record<string, string>> {
+    return JSON.parse(await outputOf('terraform', `-chdir=${this.#directory}`, 'output', '-json', name))
+  }
+
   async #change (change: Change) {
     await this.#apply(change, this.#agreed)
   }

@@ -167,7 +167,7 @@ run "patient" {
   }
 
   assert {
-    condition     = azurerm_container_app.main.ingress[0].traffic_weight[0].latest_revision && azurerm_container_app.main.ingress[0].traffic_weight[0].percentage == 100
+    condition     = length(azurerm_container_app.main.ingress[0].traffic_weight) == 1 && azurerm_container_app.main.ingress[0].traffic_weight[0].latest_revision && azurerm_container_app.main.ingress[0].traffic_weight[0].percentage == 100
     error_message = "All traffic goes to the newest revision."
   }
 
@@ -210,6 +210,57 @@ run "patient" {
     condition     = azurerm_container_app.main.template[0].termination_grace_period_seconds == 30
     error_message = "A replica has time to finish its requests."
   }
+}
+
+run "an_upgrade" {
+  module {
+    source = "./modules/apps/app"
+  }
+
+  variables {
+    name              = "patient"
+    environment_id    = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.App/managedEnvironments/cae-mock"
+    image             = var.apps.patient.image
+    identity_id       = var.apps.patient.identity_id
+    external_enabled  = true
+    allowed_ranges    = ["10.1.0.32/27"]
+    container         = { cpu = 0.5, memory = "1Gi" }
+    settings          = {}
+    live_revision     = "abc1234"
+    newest_percentage = 10
+  }
+
+  assert {
+    condition     = azurerm_container_app.main.revision_mode == "Multiple" && azurerm_container_app.main.max_inactive_revisions >= 2
+    error_message = "During an upgrade, the revision in use stays active."
+  }
+
+  assert {
+    condition     = [for weight in azurerm_container_app.main.ingress[0].traffic_weight : "${weight.label} ${weight.latest_revision == true ? "newest" : coalesce(weight.revision_suffix, "none")} ${weight.percentage}"] == ["live abc1234 90", "candidate newest 10"]
+    error_message = "The newest revision gets its percentage, and the named one the rest."
+  }
+}
+
+run "less_than_all_traffic_outside_of_an_upgrade" {
+  command = plan
+
+  module {
+    source = "./modules/apps/app"
+  }
+
+  variables {
+    name              = "patient"
+    environment_id    = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.App/managedEnvironments/cae-mock"
+    image             = var.apps.patient.image
+    identity_id       = var.apps.patient.identity_id
+    external_enabled  = true
+    allowed_ranges    = ["10.1.0.32/27"]
+    container         = { cpu = 0.5, memory = "1Gi" }
+    settings          = {}
+    newest_percentage = 10
+  }
+
+  expect_failures = [var.newest_percentage]
 }
 
 run "a_setting_with_a_credential_is_refused" {

@@ -33,6 +33,10 @@ const COMMANDS = {
   "role definition list"*) echo "$ROLE_EXISTS" ;;
   "storage account network-rule list"*) echo "$ADMITTED" ;;
   *listSecrets*) echo the-subscription-key ;;
+  "containerapp show --name audit "*latestRevisionName*) printf 'audit--new\n%s\n' "$AUDIT_READY" ;;
+  "containerapp show --name patient "*latestRevisionName*) printf 'patient--new\npatient--new\n' ;;
+  "containerapp show --name audit "*) echo audit--a1 ;;
+  "containerapp show --name patient "*) echo "$PATIENT_LIVE" ;;
   "containerapp logs show --name audit"*)
     echo '2026-01-01T00:00:00Z {"level":20,"msg":"calls come from this address","address":"100.100.0.9"}'
     echo '2026-01-01T00:00:00Z {"msg":"calls refused","lack":"caller-address","address":"100.100.0.7"}' ;;
@@ -49,11 +53,13 @@ done`,
   *"output -raw registry_login_server") printf %s cr.azurecr.io ;;
   *"output -raw key_vault_name") printf %s kv ;;
   *"output -raw registry_name") printf %s cr ;;
+  *"output -json resource_groups") echo '{"primary":"rg","northeurope":"rg-2"}' ;;
   *"output -raw resource_group") printf %s rg ;;
   *"state list") printf '%s\\n' $STATE ;;
   *" plan "*-out=*)
     for argument; do case "$argument" in -out=*) echo "$*" > "\${argument#-out=}" ;; esac; done
-    echo "images $TF_VAR_images" >> "$RECORDS"; echo "secrets $TF_VAR_secret_values" >> "$RECORDS"
+    echo "images $TF_VAR_images" >> "$RECORDS"; echo "upgrade $TF_VAR_upgrade" >> "$RECORDS"
+    echo "secrets $TF_VAR_secret_values" >> "$RECORDS"
     exit "$PLANS" ;;
   *" apply "*)
     for argument; do :; done
@@ -99,6 +105,8 @@ export async function runScript (
       FAILS_NTH: '1',
       HANG_AT: '',
       RESTORED: 'a\\nb\\n',
+      PATIENT_LIVE: 'patient--p1',
+      AUDIT_READY: 'audit--new',
       PLANS: '2',
       ROLE_EXISTS: 'yes',
       STATE: DOORS,

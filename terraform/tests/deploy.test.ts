@@ -262,6 +262,57 @@ t.test('skips the smoke test with --untried', async (t) => {
   t.notMatch(output, 'POST')
 })
 
+t.test('creates new revisions without calls, and waits until they are ready', async (t) => {
+  const args = ['prod', '--yes', '--images', IMAGES, '--upgrade', '0']
+  const { status, output, calls, records } = await deploy(t, args, { env: await gateway(t) })
+  t.equal(status, 0, output)
+  const upgrade = records.find((line) => line.startsWith('upgrade '))!
+  t.same(JSON.parse(upgrade.slice('upgrade '.length)), {
+    live: { primary: { patient: 'p1', audit: 'a1' }, northeurope: { patient: 'p1', audit: 'a1' } },
+    percentage: 0
+  })
+  const isCheck = (call: string) => call.includes('latestRevisionName')
+  const checks = calls.flatMap((call, index) => isCheck(call) ? [index] : [])
+  t.equal(checks.length, 4, 'both apps in both regions')
+  t.ok(checks[0]! > calls.findLastIndex((call) => call.includes(' apply ')), 'after everything is closed')
+  const smoke = calls.findIndex((call) => call.includes('subscriptions/smoke'))
+  t.ok(checks[3]! < smoke, 'then comes the smoke test')
+  const unready = await deploy(t, args, { env: { AUDIT_READY: 'audit--a1' } })
+  t.equal(unready.status, 1)
+  t.match(unready.output, 'audit in rg has no new revision that is ready')
+  t.notMatch(unready.output, 'POST', 'and there is no smoke test')
+  t.same(leftOpen(unready), [])
+})
+
+t.test('moves calls only to new revisions that are ready', async (t) => {
+  const args = ['prod', '--yes', '--untried', '--images', IMAGES, '--upgrade', '10']
+  const { status, records } = await deploy(t, args)
+  t.equal(status, 0)
+  t.ok(records.some((line) => line.startsWith('upgrade ') && line.endsWith('"percentage":10}')))
+  const [old, same] = [{ AUDIT_READY: 'audit--a1' }, { PATIENT_LIVE: 'patient--new' }]
+  for (const env of [old, same] as Array<Record<string, string>>) {
+    const refused = await deploy(t, args, { env })
+    t.same([refused.status, applied(refused.records)], [1, []], 'nothing is applied')
+    t.match(refused.output, 'has no new revision that is ready')
+  }
+  const none = await deploy(t, args, { env: { PATIENT_LIVE: '' } })
+  t.same([none.status, applied(none.records)], [1, []])
+})
+
+t.test('ends an upgrade by a deployment without one', async (t) => {
+  const { records } = await deploy(t, ['prod', '--yes', '--untried', '--images', IMAGES])
+  const upgrades = records.filter((line) => line.startsWith('upgrade '))
+  t.ok(upgrades.length > 0 && upgrades.every((line) => line === 'upgrade '))
+})
+
+t.test('refuses an upgrade without images, or to more than all calls', async (t) => {
+  for (const args of [['--upgrade', '0'], ['--upgrade', '101', '--images', IMAGES], ['--upgrade', '']]) {
+    const { status, output, calls } = await deploy(t, ['prod', '--yes', ...args])
+    t.same([status, calls], [1, []], args.join(' '))
+    t.match(output, '--upgrade needs a percentage from 0 to 100, and --images')
+  }
+})
+
 t.test('refuses an unknown environment', async (t) => {
   const { status, output, calls } = await deploy(t, ['nowhere'])
   t.same([status, calls], [1, []])

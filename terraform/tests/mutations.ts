@@ -394,6 +394,12 @@ const mutations: Mutation[] = [
     'the gateway reaches both apps'
   ),
   app('latest_revision = true', 'latest_revision = false', 'the newest revision has the traffic'),
+  app('? "Single" : "Multiple"', '? "Single" : "Single"', 'an upgrade keeps the revision in use'),
+  app('100 - var.newest_percentage', '100', 'an upgrade divides the traffic'),
+  app(/label( +)= "live"/, 'label$1= "old"', 'the revision in use has the label that scripts look for'),
+  ['apps', 'modules/apps/app/variables.tf', '== 100', '<= 100', 'no call is lost outside of upgrades'],
+  refusal('var.upgrade.percentage <= 100', 'var.upgrade.percentage <= 200', 'a percentage ends at 100'),
+  refusal('for app in ["audit", "patient"] : can', 'for app in ["patient"] : can', 'both apps are upgraded'),
   app(
     'termination_grace_period_seconds = 30',
     'termination_grace_period_seconds = 5',

@@ -266,3 +266,23 @@ run "an_origin_with_a_plus_and_periods_that_cron_does_not_have" {
 
   expect_failures = [var.log_origin, var.query_max_days, var.sequence_minutes]
 }
+
+run "an_upgrade_to_more_than_all" {
+  command = plan
+
+  variables {
+    upgrade = { live = { primary = { patient = "abc1234", audit = "def5678" } }, percentage = 101 }
+  }
+
+  expect_failures = [var.upgrade]
+}
+
+run "an_upgrade_of_one_app" {
+  command = plan
+
+  variables {
+    upgrade = { live = { primary = { patient = "abc1234" } }, percentage = 0 }
+  }
+
+  expect_failures = [var.upgrade]
+}

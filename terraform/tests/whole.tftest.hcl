@@ -235,6 +235,7 @@ run "everything" {
     runner_enabled               = true
     tags                         = { owner = "mock" }
     telemetry_sampling           = 0.25
+    upgrade                      = { live = { primary = { patient = "p1", audit = "a1" }, northeurope = { patient = "p2", audit = "a2" } }, percentage = 10 }
     vault_sku                    = "premium"
     zone_redundant               = true
   }

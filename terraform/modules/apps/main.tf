@@ -83,6 +83,8 @@ module "app" {
   settings         = merge(each.value.settings, each.key == "patient" ? { AUDIT_URL = local.urls["audit"] } : {})
   # The id of the environment, once its logs are kept
   environment_id      = azurerm_monitor_diagnostic_setting.main.target_resource_id
+  live_revision       = var.upgrade == null ? null : var.upgrade.live[each.key]
+  newest_percentage   = var.upgrade == null ? 100 : var.upgrade.percentage
   registry_server     = var.registry_server
   resource_group_name = var.resource_group_name
   scale               = var.scale

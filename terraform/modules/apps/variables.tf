@@ -90,6 +90,16 @@ variable "tags" {
   nullable    = false
 }
 
+variable "upgrade" {
+  type = object({
+    # Suffix of the revision that stays, by app
+    live       = map(string)
+    percentage = number
+  })
+  description = "Revisions that stay during an upgrade, and the percentage of the traffic that their successors get."
+  default     = null
+}
+
 variable "virtual_network_id" {
   type        = string
   description = "Virtual network that resolves the names of the environment."

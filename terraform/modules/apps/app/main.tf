@@ -9,9 +9,10 @@ resource "azurerm_container_app" "main" {
   resource_group_name          = var.resource_group_name
   container_app_environment_id = var.environment_id
   workload_profile_name        = "Consumption"
-  revision_mode                = "Single"
-  max_inactive_revisions       = 5
-  tags                         = var.tags
+  # While an upgrade runs, two revisions are active
+  revision_mode          = var.live_revision == null ? "Single" : "Multiple"
+  max_inactive_revisions = 5
+  tags                   = var.tags
 
   identity {
     type         = "UserAssigned"
@@ -29,9 +30,22 @@ resource "azurerm_container_app" "main" {
     target_port                = local.port
     transport                  = "http"
 
+    # A named revision keeps its traffic when a newer one is created
+    # https://learn.microsoft.com/azure/container-apps/blue-green-deployment
+    dynamic "traffic_weight" {
+      for_each = var.live_revision == null ? [] : [var.live_revision]
+
+      content {
+        label           = "live"
+        revision_suffix = traffic_weight.value
+        percentage      = 100 - var.newest_percentage
+      }
+    }
+
     traffic_weight {
+      label           = var.live_revision == null ? null : "candidate"
       latest_revision = true
-      percentage      = 100
+      percentage      = var.newest_percentage
     }
 
     dynamic "ip_security_restriction" {

@@ -42,10 +42,28 @@ variable "image" {
   nullable    = false
 }
 
+variable "live_revision" {
+  type        = string
+  description = "Suffix of the revision that stays beside the newest one during an upgrade; null outside of upgrades."
+  default     = null
+}
+
 variable "name" {
   type        = string
   description = "Name of the app, and of its host in the domain of the environment."
   nullable    = false
+}
+
+variable "newest_percentage" {
+  type        = number
+  description = "Percentage of the traffic that the newest revision gets: 100 outside of upgrades."
+  nullable    = false
+  default     = 100
+
+  validation {
+    condition     = var.live_revision != null || var.newest_percentage == 100
+    error_message = "Outside of upgrades, the newest revision gets all traffic."
+  }
 }
 
 variable "registry_server" {
