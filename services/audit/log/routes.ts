@@ -41,13 +41,18 @@ export const logRoutes: FastifyPluginAsyncTypebox<{ log: TransparencyLog, record
       schema: {
         operationId: 'load-checkpoint',
         summary: 'Load the newest checkpoint',
-        description: 'Returns the signed root of the log, as tlog-checkpoint has it.',
+        description: 'Returns the signed root of the log, as tlog-checkpoint has it. With `witnessed`, that of ' +
+          'the newest checkpoint that every witness has cosigned.',
+        querystring: Type.Object({
+          witnessed: Type.Optional(Type.Literal('true', { description: 'Leaves out what is not witnessed yet' }))
+        }),
         response: problems,
         contents: NOTE,
         problems: [LogPartNotFound]
       }
-    }, async (_request, reply) => {
-      const newest = await log.checkpoints.newestCheckpoint()
+    }, async ({ query: { witnessed } }, reply) => {
+      const { checkpoints } = log
+      const newest = await (witnessed ? checkpoints.newestWitnessed() : checkpoints.newestCheckpoint())
       if (!newest) throw new LogPartNotFound()
       reply.type(TEXT).header('cache-control', 'no-cache')
       return checkpointNote(newest)

@@ -83,8 +83,14 @@ ${idForm({
 })}</section>`
 }
 
+/** Why a change was refused, and the reason that was typed. */
+export interface Refused {
+  problem: string
+  reason: string
+}
+
 /** One finding, with what a reviewer can do and what was done. */
-export function findingPage (session: Session, finding: Finding, etag: string, problem?: string) {
+export function findingPage (session: Session, finding: Finding, etag: string, refused?: Refused) {
   const { id, rule, date, actor, onBehalfOf, patientId, records, state, history } = finding
   return page(session, {
     title: 'Finding',
@@ -98,7 +104,7 @@ export function findingPage (session: Session, finding: Finding, etag: string, p
       ['On behalf of', onBehalfOf],
       ['Patient', patientId && idLink('patients', patientId)]
     ])}</dl>
-${reviewForm(finding, etag, problem)}
+${reviewForm(finding, etag, refused)}
 <section><h2>Records <span class="count">${number(finding.count)}</span></h2>
 <ul class="disclosed">${records.map((record) => html`<li>${idLink('records', record)}</li>`)}</ul>
 ${andMore(finding.count - records.length)}</section>
@@ -109,7 +115,8 @@ ${history.length === 0
   })
 }
 
-function reviewForm ({ id, state }: Finding, etag: string, problem: string | undefined) {
+function reviewForm ({ id, state }: Finding, etag: string, refused: Refused | undefined) {
+  const { problem, reason } = refused ?? {}
   const { state: next, label, needsReason } = CHANGES[state]
   return html`<form class="form" method="post" action="${BASE}/findings/${encodeURIComponent(id)}">
 <input type="hidden" name="etag" value="${etag}"><input type="hidden" name="state" value="${next}">
@@ -117,7 +124,7 @@ ${problem && html`<div class="notice bad" id="problem" role="alert"><p>${problem
 ${needsReason && html`<label for="reason">Reason
 <span class="hint">10 to 500 characters, without data of patients</span>
 <textarea id="reason" name="reason" rows="3" minlength="10" maxlength="500" required
-${problem && html` aria-describedby="problem"`}></textarea></label>`}
+${problem && html` aria-describedby="problem"`}>${reason}</textarea></label>`}
 <div class="actions"><button class="primary">${label}</button></div></form>`
 }
 

@@ -4,7 +4,7 @@ import type { Finding } from '../findings.ts'
 import type { Session } from '../session.ts'
 import { findingsTable } from './findings.ts'
 import { idForm } from './forms.ts'
-import type { LogState } from './integrity.ts'
+import { isBehind, witnessedAt, type LogState } from './integrity.ts'
 import { BASE, page } from './layout.ts'
 
 export interface HomeView {
@@ -43,13 +43,12 @@ function newFindings (findings: Finding[]) {
 <div class="actions"><a class="button" href="${BASE}/findings?state=new">All new findings</a></div>`
 }
 
-function logState ({ checkpoint }: LogState): Html {
+function logState ({ checkpoint, witnessed }: LogState): Html {
   if (!checkpoint) return html`<p class="faint">No checkpoint yet.</p>`
-  const { size, cosignatures } = checkpoint
-  const names = cosignatures.map(({ name }) => name).join(', ')
-  const newest = Math.max(...cosignatures.map(({ time }) => time ?? 0))
-  const state = cosignatures.length === 0
+  const state = isBehind(checkpoint, witnessed)
     ? html`<span class="badge bad">not witnessed</span>`
-    : html`<span class="badge good">witnessed</span> by ${names}, ${dateTime(newest)} UTC`
-  return html`<p>${count(size, 'record')} in the log, ${state}. <a href="${BASE}/integrity">Integrity</a></p>`
+    : html`<span class="badge good">witnessed</span>`
+  const last = witnessed && html` by ${witnessed.cosignatures.map(({ name }) => name).join(', ')}, last at
+${dateTime(witnessedAt(witnessed))} UTC`
+  return html`<p>${count(checkpoint.size, 'record')} in the log, ${state}${last}. <a href="${BASE}/integrity">Integrity</a></p>`
 }

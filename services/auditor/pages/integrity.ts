@@ -11,6 +11,8 @@ import { download, progress } from './parts.ts'
 export interface LogState {
   /** Undefined before the first checkpoint. */
   checkpoint?: CheckpointView
+  /** The newest checkpoint that every witness has cosigned. */
+  witnessed?: CheckpointView
   keys: KnownKey[]
 }
 
@@ -35,8 +37,9 @@ ${progress}`
 const noCheckpoint = html`<div class="empty"><p><strong>There is no checkpoint yet.</strong></p>
 <p>The log signs the first one a second or so after the first record.</p></div>`
 
-function logSections ({ checkpoint, keys }: LogState) {
+function logSections ({ checkpoint, witnessed, keys }: LogState) {
   return html`${checkpoint ? checkpointSection(checkpoint) : noCheckpoint}
+${checkpoint && witnessSection(checkpoint, witnessed)}
 <section><h2>Keys of the log <span class="count">${number(keys.length)}</span></h2>
 ${table({
   caption: 'Each key but the first is signed by a key before it, so that checks need the first one only.',
@@ -56,7 +59,33 @@ const successions: Record<KnownKey['succession'], Html> = {
   unsigned: html`<span class="badge bad">no key before it has signed it</span>`
 }
 
-function checkpointSection ({ origin, size, root, signatures, cosignatures }: CheckpointView) {
+/** Longer than a witness that answers takes for each new checkpoint, in ms. */
+const WITNESS_MS = 60_000
+
+/** When the last witness cosigned, in ms since 1970. */
+export function witnessedAt ({ cosignatures }: CheckpointView) {
+  return Math.max(...cosignatures.map(({ time }) => time ?? 0))
+}
+
+/** Whether no witness has cosigned what the log has had for a while. */
+export function isBehind (checkpoint: CheckpointView, witnessed: CheckpointView | undefined) {
+  if (!witnessed) return true
+  return witnessed.size < checkpoint.size && Date.now() - witnessedAt(witnessed) > WITNESS_MS
+}
+
+function witnessSection (checkpoint: CheckpointView, witnessed: CheckpointView | undefined) {
+  const behind = isBehind(checkpoint, witnessed) && html`<div class="notice bad"><p>${witnessed
+    ? html`No witness has cosigned a checkpoint since ${dateTime(witnessedAt(witnessed))} UTC.`
+    : html`No witness has cosigned a checkpoint yet.`}
+A witness does within seconds. If this stays so, tell the operator: of newer records only the log itself says
+that none was removed.</p></div>`
+  return html`<section><h2>Witnesses</h2>${behind}
+${witnessed && html`<p>The first ${count(witnessed.size, 'record is', 'records are')} witnessed. A record is
+a few seconds after it is stored.</p>
+${signatureTable('Cosigned by witnesses', witnessed.cosignatures)}`}</section>`
+}
+
+function checkpointSection ({ origin, size, root, signatures }: CheckpointView) {
   return html`<section><h2>Newest checkpoint</h2>
 <p>${count(size, 'record is', 'records are')} in the log. A change or a removal of any of them would
 contradict this checkpoint, which others hold too.</p>
@@ -65,12 +94,7 @@ contradict this checkpoint, which others hold too.</p>
     ['Records', number(size)],
     ['Root', html`<span class="id">${root}</span>`]
   ])}</dl>
-${signatureTable('Signed by the log', signatures)}
-${cosignatures.length === 0
-  ? html`<div class="notice bad"><p>No witness has cosigned this checkpoint yet. A witness does within
-seconds. If this stays so, tell the operator:
-until then only the log itself says that nothing was removed.</p></div>`
-  : signatureTable('Cosigned by witnesses', cosignatures)}</section>`
+${signatureTable('Signed by the log', signatures)}</section>`
 }
 
 function signatureTable (caption: string, signatures: CheckpointSignature[]) {

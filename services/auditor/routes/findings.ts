@@ -2,7 +2,7 @@ import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
 import { GatewayError, InvalidForm } from '../errors.ts'
 import { STATES, type Finding } from '../findings.ts'
 import { isUuid } from '../names.ts'
-import { findingPage, findingsPage, type FindingFilter } from '../pages/findings.ts'
+import { findingPage, findingsPage, type FindingFilter, type Refused } from '../pages/findings.ts'
 import { BASE } from '../pages/layout.ts'
 import { parameter } from '../questions.ts'
 import { nextPage, orProblem, sendPage, sessionIn, type Parts, type Query } from './parts.ts'
@@ -44,13 +44,14 @@ export const findingRoutes: FastifyPluginAsync<Parts> = async (app, { gateway })
     try {
       await gateway.text(request, sessionIn(request), pathOf(id), {
         method: 'PATCH',
-        body: { state, ...(reason.trim() && { reason: reason.trim() }) },
+        // One line, as the register stores reasons
+        body: { state, ...(oneLine(reason) && { reason: oneLine(reason) }) },
         headers: { 'if-match': etag }
       })
     } catch (error) {
       // Somebody else has changed it, or the reason is too short: what is there now, and why
       if (!(error instanceof GatewayError) || ![400, 409, 412].includes(error.statusCode)) throw error
-      return showFinding(request, reply.code(error.statusCode), id, problemOf(error))
+      return showFinding(request, reply.code(error.statusCode), id, { problem: problemOf(error), reason })
     }
     return reply.redirect(`${BASE}/findings/${encodeURIComponent(id)}`, 303)
   })
@@ -70,17 +71,20 @@ export const findingRoutes: FastifyPluginAsync<Parts> = async (app, { gateway })
     return watched.map(({ patientId }) => patientId)
   }
 
-  async function showFinding (request: FastifyRequest, reply: FastifyReply, id: string, problem?: string) {
+  async function showFinding (request: FastifyRequest, reply: FastifyReply, id: string, refused?: Refused) {
     const session = sessionIn(request)
     const { headers, body } = await gateway.ask(request, session, pathOf(id))
     const finding = await body.json() as Finding
-    return sendPage(reply, findingPage(session, finding, String(headers.etag ?? ''), problem))
+    return sendPage(reply, findingPage(session, finding, String(headers.etag ?? ''), refused))
   }
 }
 
 const pathOf = (id: string) => `/audit/findings/${encodeURIComponent(id)}`
 
+const oneLine = (text: string) => text.trim().replace(/\s+/g, ' ')
+
 function problemOf ({ statusCode, detail }: GatewayError) {
   if (statusCode === 412) return 'Somebody else has changed this finding meanwhile. This is how it is now.'
+  if (statusCode === 400) return 'The reason must have 10 to 500 characters, and no control characters.'
   return detail || 'The register refuses this change.'
 }

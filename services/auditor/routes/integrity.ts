@@ -58,16 +58,22 @@ export const integrityRoutes: FastifyPluginAsync<Parts> = async (app, { gateway,
 
   async function logState (request: FastifyRequest): Promise<LogState> {
     const session = sessionIn(request)
-    const [{ keys, verifiers }, checkpoint] = await Promise.all([
-      logKeys(gateway, request, session), newestCheckpoint(request, session)
+    const [{ keys, verifiers }, checkpoint, witnessed] = await Promise.all([
+      logKeys(gateway, request, session),
+      newestCheckpoint(request, session),
+      newestCheckpoint(request, session, { witnessed: 'true' })
     ])
-    if (checkpoint === undefined) return { keys }
-    return { keys, checkpoint: checkpointOf(checkpoint, [...verifiers, ...witnessKeys]) }
+    const known = [...verifiers, ...witnessKeys]
+    return {
+      keys,
+      ...(checkpoint !== undefined && { checkpoint: checkpointOf(checkpoint, known) }),
+      ...(witnessed !== undefined && { witnessed: checkpointOf(witnessed, known) })
+    }
   }
 
-  async function newestCheckpoint (request: FastifyRequest, session: Session) {
+  async function newestCheckpoint (request: FastifyRequest, session: Session, query?: Record<string, string>) {
     try {
-      return await gateway.text(request, session, '/log/checkpoint', TEXT)
+      return await gateway.text(request, session, '/log/checkpoint', { ...TEXT, ...(query && { query }) })
     } catch (error) {
       if (error instanceof GatewayError && error.statusCode === 404) return undefined
       throw error

@@ -49,7 +49,8 @@ async function send (form) {
     response = await fetch(request.url, request.options)
     body = await response.blob()
   } catch {
-    shown.replaceChildren(element('p', 'The gateway cannot be reached.', 'bad'))
+    const problem = 'No answer: the gateway is away, or a header has characters that no header can have.'
+    shown.replaceChildren(element('p', problem, 'bad'))
     return
   }
   const ms = Math.round(performance.now() - began)
