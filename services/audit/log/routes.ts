@@ -41,10 +41,12 @@ export const logRoutes: FastifyPluginAsyncTypebox<{ log: TransparencyLog, record
       schema: {
         operationId: 'load-checkpoint',
         summary: 'Load the newest checkpoint',
-        description: 'Returns the signed root of the log, as tlog-checkpoint has it. With `witnessed`, that of ' +
-          'the newest checkpoint that every witness has cosigned.',
+        description: 'Returns the signed root of the log, as tlog-checkpoint has it. With `witnessed`, ' +
+          'that of the newest checkpoint that every witness has cosigned.',
         querystring: Type.Object({
-          witnessed: Type.Optional(Type.Literal('true', { description: 'Leaves out what is not witnessed yet' }))
+          witnessed: Type.Optional(
+            Type.Literal('true', { description: 'Leaves out what is not witnessed yet' })
+          )
         }),
         response: problems,
         contents: NOTE,

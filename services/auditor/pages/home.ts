@@ -50,5 +50,6 @@ function logState ({ checkpoint, witnessed }: LogState): Html {
     : html`<span class="badge good">witnessed</span>`
   const last = witnessed && html` by ${witnessed.cosignatures.map(({ name }) => name).join(', ')}, last at
 ${dateTime(witnessedAt(witnessed))} UTC`
-  return html`<p>${count(checkpoint.size, 'record')} in the log, ${state}${last}. <a href="${BASE}/integrity">Integrity</a></p>`
+  return html`<p>${count(checkpoint.size, 'record')} in the log, ${state}${last}.
+<a href="${BASE}/integrity">Integrity</a></p>`
 }

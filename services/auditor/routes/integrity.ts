@@ -71,7 +71,7 @@ export const integrityRoutes: FastifyPluginAsync<Parts> = async (app, { gateway,
     }
   }
 
-  async function newestCheckpoint (request: FastifyRequest, session: Session, query?: Record<string, string>) {
+  async function newestCheckpoint (request: FastifyRequest, session: Session, query?: { witnessed: 'true' }) {
     try {
       return await gateway.text(request, session, '/log/checkpoint', { ...TEXT, ...(query && { query }) })
     } catch (error) {
