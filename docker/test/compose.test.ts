@@ -346,13 +346,18 @@ t.test('all replicas handle requests, and stopping one loses neither requests no
     return logs.split('\n').filter((line) => line.includes('"msg":"request"')).length
   }
   const replicas = [['patient', 1], ['patient', 2], ['patient', 3], ['audit', 1], ['audit', 2]] as const
-  await sleep(2_000)
   const handled = () => Promise.all(replicas.map(([name, i]) => requests(name, i)))
-  const before = await handled()
+  const total = (counts: number[]) => counts.reduce((sum, count) => sum + count)
 
   const load = startLoad(system)
-  await sleep(5_000)
-  const counts = (await handled()).map((count, i) => count - before[i]!)
+  // From when the ingresses know all of them
+  let before = await handled()
+  while (Math.min(...before) === 0) before = await handled()
+  let counts: number[]
+  do {
+    await sleep(500)
+    counts = (await handled()).map((count, i) => count - before[i]!)
+  } while (total(counts) < 300)
   t.comment('requests', Object.fromEntries(replicas.map((replica, i) => [replica.join('-'), counts[i]!])))
   for (const [first, last] of [[0, 3], [3, 5]] as const) {
     const group = counts.slice(first, last)
