@@ -20,7 +20,8 @@ t.test('docker compose watch restarts a service whose route is edited', async (t
   const root = mkdtempSync(join(tmpdir(), 'watched-'))
   t.teardown(() => rmSync(root, { recursive: true }))
   const files = ['compose.yaml', '.dockerignore', 'package.json', 'package-lock.json', 'tsconfig.json']
-  for (const name of [...files, 'docker', 'docs/check-proof', 'services', 'terraform/policies']) {
+  const docs = ['docs/check-proof', 'docs/quick-start']
+  for (const name of [...files, 'docker', ...docs, 'services', 'terraform/policies']) {
     cpSync(new URL(`../../${name}`, import.meta.url), join(root, name), { recursive: true })
   }
   const { options, baseUrl, subscriptionKey } = await startSystem(t, {
