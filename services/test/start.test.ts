@@ -276,6 +276,7 @@ t.test('a system that ends and starts again', async (t) => {
     t.match(printed, `\nAuditor's page: ${first.baseUrl}/auditor\n`)
     t.match(printed, `\nMonitor: ${first.run.monitor!.url}/\n`)
     t.match(printed, `\nSubscription key of an auditor: ${first.auditorKey}\n`)
+    t.match(printed, `\nAudit register: LOCAL_DIR='${dir}' npm run register -- --follow\n`)
     // A busy machine adds reminders
     t.ok(printed.split('\n').filter((line) => !line.includes('is not ready after')).length < 30)
   })

@@ -10,8 +10,8 @@ export const queryKey = 'audit-query-key-of-the-test'
 /** The seed of the log's key. */
 export const logKey = Buffer.alloc(32, 'k').toString('base64url')
 
-export const configOf = (connection: string, databaseName: string) => loadConfig({
-  LOG_LEVEL: 'trace',
+/** The settings of an audit service, as its process gets them. */
+export const settingsOf = (connection: string, databaseName: string) => ({
   ALLOWED_CALLERS: '127.0.0.1/32',
   CALLER_ADDRESS: 'peer',
   AUDIT_HOST_KEY: hostKey,
@@ -20,6 +20,9 @@ export const configOf = (connection: string, databaseName: string) => loadConfig
   AUDIT_DB_CONNECTION: connection,
   DATABASE_NAME: databaseName
 })
+
+export const configOf = (connection: string, databaseName: string) =>
+  loadConfig({ LOG_LEVEL: 'trace', ...settingsOf(connection, databaseName) })
 
 /** The audit service with a database of its own. */
 export async function audit (t: Test, database?: Awaited<ReturnType<typeof mongo>>) {

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 import type { mongo } from '../../common/test/mongo.ts'
-import { hostKey, logKey, queryKey } from './app.ts'
+import { settingsOf } from './app.ts'
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url))
 
@@ -23,17 +23,7 @@ export async function startReplica (
   const { port } = server.address() as AddressInfo
   await once(server.close(), 'close')
   const child = spawn(process.execPath, [MAIN], {
-    env: {
-      PORT: String(port),
-      HOST: '127.0.0.1',
-      ALLOWED_CALLERS: '127.0.0.1/32',
-      CALLER_ADDRESS: 'peer',
-      AUDIT_HOST_KEY: hostKey,
-      AUDIT_QUERY_KEY: queryKey,
-      AUDIT_LOG_KEY: logKey,
-      AUDIT_DB_CONNECTION: connection,
-      DATABASE_NAME: db.databaseName
-    },
+    env: { PORT: String(port), HOST: '127.0.0.1', ...settingsOf(connection, db.databaseName) },
     stdio: ['ignore', 'pipe', 'inherit']
   })
   t.teardown(() => child.kill('SIGKILL'))

@@ -1,3 +1,4 @@
+import { DEFAULT_LOCAL_DIR } from './config.ts'
 import { urlOf, type System } from './processes.ts'
 import type { Provisioned } from './provision.ts'
 
@@ -7,6 +8,8 @@ export function banner (system: System, { keys, publicKeys: { witness } }: Provi
   const header = quote(`Ocp-Apim-Subscription-Key: ${keys.client}`)
   const name = { firstName: 'Ada', lastName: 'Lovelace' }
   const patient = { ...name, gender: 'female', dateOfBirth: '1915-12-10', postCode: 'W1S4' }
+  const { LOCAL_DIR } = system.config
+  const elsewhere = LOCAL_DIR === DEFAULT_LOCAL_DIR ? '' : `LOCAL_DIR=${quote(LOCAL_DIR)} `
   return `
 Ready at ${baseUrl}
 Portal: ${baseUrl}/
@@ -15,7 +18,7 @@ ${system.monitored ? `Monitor: ${urlOf(system, 'monitor')}/\n` : ''}\
 Subscription key: ${keys.client}
 Subscription key of an auditor: ${keys.auditor}
 Public key of the witness: ${witness}
-Audit register: npm run register -- --follow
+Audit register: ${elsewhere}npm run register -- --follow
 Logs: ${system.path('logs')}
 
 Store a patient, then find it:

@@ -6,6 +6,9 @@ import {
 } from '#common/config.ts'
 import { ScaleSettings } from '../../emulators/ingress/config.ts'
 
+/** Where data, the vault, the witness and logs are stored, and where commands look for them. */
+export const DEFAULT_LOCAL_DIR = resolve(import.meta.dirname, '../../../.local')
+
 const Settings = Type.Object({
   /** The port of the gateway on 127.0.0.1; 0 selects a free port. */
   PORT: ServerSettings.PORT,
@@ -39,7 +42,7 @@ const Settings = Type.Object({
   /** The directory of the services' bundles (docker/bundle.ts), which run instead of their sources. */
   BUNDLE_DIR: Type.Optional(Type.String({ minLength: 1 })),
   /** The directory of keys and data. */
-  LOCAL_DIR: Type.String({ default: resolve(import.meta.dirname, '../../../.local') })
+  LOCAL_DIR: Type.String({ default: DEFAULT_LOCAL_DIR })
 })
 
 export type Config = Static<typeof Settings>
