@@ -130,7 +130,7 @@ t.test('rotation rotates every key beside the load', async (t) => {
   const { code, stdout, stderr, summary } = await k6('rotation', { RATE: '10', DURATION: '12s' })
   t.equal(code, 0, stderr)
   allHeld(t, summary())
-  t.match(stdout, /^[2-9] rotations of [69] secrets/m)
+  t.match(stdout, /^[2-9] rotations of (7|10) secrets/m)
   t.ok(passes(summary())['create again with the same Idempotency-Key: 201 with the same patient']! > 0)
 })
 
