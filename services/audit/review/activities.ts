@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import type { Database } from '#common/database.ts'
 import { isDuplicateKey } from '#common/database-errors.ts'
 import { reviewCollections, type Activity, type EntryBatch } from './documents.ts'
-import { inParallel } from './in-parallel.ts'
+import { inParallel } from '#common/in-parallel.ts'
 
 const PAGE_IDS = 200
 

@@ -2,7 +2,7 @@ import type { Database } from '#common/database.ts'
 import { isDuplicateKey } from '#common/database-errors.ts'
 import type { StoredRecord } from '#common/audit-record.ts'
 import { reviewCollections, type CounterDocument, type EntryBatch } from './documents.ts'
-import { inParallel } from './in-parallel.ts'
+import { inParallel } from '#common/in-parallel.ts'
 
 const PAGE_COUNTERS = 1_000
 export const HOUR_MS = 3_600_000

@@ -1,4 +1,5 @@
 import { violations, type Violation } from '#common/http/validation.ts'
+import { inParallel } from '#common/in-parallel.ts'
 import { NewPatient } from '../../patient/schemas/patient.ts'
 import { NewTest } from '../../patient/schemas/test-result.ts'
 import { normalise } from '../../patient/text.ts'
@@ -25,8 +26,9 @@ interface Storing {
 
 /** Stores what waits in the stage: patients first, then reports with their observations, then the rest. */
 export async function storeAll (stage: Stage, storing: Storing) {
+  const { concurrency: limit, signal } = storing
   for (const prepare of [preparePatients, prepareReports, prepareObservations, prepareSingleObservations]) {
-    await inParallel(prepare(stage), storing, (one) => storeOne(stage, one, storing))
+    await inParallel(prepare(stage), (one) => storeOne(stage, one, storing), { limit, signal })
   }
 }
 
@@ -93,28 +95,6 @@ async function createTest (stage: Stage, one: Prepared, patient: Staged, { creat
 
 function idempotencyKey ({ salt }: Stage, source: string, { type, id }: Staged, content: string) {
   return { 'idempotency-key': keyOf(source, ...(salt ? [salt] : []), type, id, content) }
-}
-
-/** Works on `concurrency` items at a time, until all are done, one fails or the signal comes. */
-async function inParallel<T> (
-  items: Generator<T>, { concurrency, signal }: Storing, work: (item: T) => Promise<void>
-) {
-  let failed = false
-  const worker = async () => {
-    while (!failed && !signal.aborted) {
-      const { value, done } = items.next()
-      if (done) return
-      try {
-        await work(value)
-      } catch (error) {
-        failed = true
-        throw error
-      }
-    }
-  }
-  const results = await Promise.allSettled(Array.from({ length: concurrency }, worker))
-  const failure = results.find(({ status }) => status === 'rejected')
-  if (failure) throw (failure as PromiseRejectedResult).reason
 }
 
 const MAX_BODY = 2 ** 20

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startDeadline } from '#common/database.ts'
+import { inParallel } from '#common/in-parallel.ts'
 import { isLive, patientKey, type Patients, type StoredPatient } from '../repositories/patients.ts'
 import type { TestResults } from '../repositories/test-results.ts'
 import {
@@ -148,7 +149,7 @@ export class Merges {
       ...open.map((move) => () => this.#moves.resume(move)),
       ...documents.map((test) => () => this.#moves.begin(test, to, records, true))
     ]
-    const isMoved = await inParallel(CONCURRENT_MOVES, left)
+    const isMoved = await inParallel(left, (task) => task(), { limit: CONCURRENT_MOVES })
     // Another request moves one of them
     if (isMoved.includes(false)) await sleep(POLL_MS)
     return left.length > 0
@@ -159,21 +160,3 @@ const untilLate = (finished: Promise<void>) =>
   Promise.race([finished, sleep(TESTS_MS, undefined, { ref: false })])
 
 const isRefusal = (error: unknown) => (error as { statusCode?: number }).statusCode! < 500
-
-/** Runs tasks, `limit` at a time. After one fails no other is started, and the running ones are awaited. */
-async function inParallel<T> (limit: number, tasks: Array<() => Promise<T>>) {
-  const results: T[] = []
-  const left = tasks.values()
-  let isFailed = false
-  const workers = Array.from({ length: limit }, async () => {
-    try {
-      for (const task of left) if (!isFailed) results.push(await task())
-    } catch (error) {
-      isFailed = true
-      throw error
-    }
-  })
-  const failed = (await Promise.allSettled(workers)).find(({ status }) => status === 'rejected')
-  if (failed) throw (failed as PromiseRejectedResult).reason
-  return results
-}

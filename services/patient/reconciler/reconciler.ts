@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import { derivedUuid } from '#common/derived-uuid.ts'
+import { inParallel } from '#common/in-parallel.ts'
 import type { AuditClient, ReconciledEntry } from '../audit-client.ts'
 import type { Sweep } from '../life/sweep.ts'
 import type { Replica, Replicas } from '../repositories/replicas.ts'
@@ -63,15 +64,20 @@ export class Reconciler {
   }
 
   async #look () {
-    const { replicas, heartbeat } = this.#parts
+    const { replicas, heartbeat, sweep } = this.#parts
     const all = await replicas.all()
     const ids = new Set(all.map(({ _id }) => _id))
     for (const id of this.#seen.keys()) if (!ids.has(id)) this.#seen.delete(id)
-    for (const replica of all) {
-      if (heartbeat.has(replica._id) || !this.#hasEnded(replica)) continue
+    const ended = all.filter((replica) => !heartbeat.has(replica._id) && this.#hasEnded(replica))
+    if (ended.length === 0) return
+    // Moves and merges are finished or given up first
+    await sweep.run()
+    for (const replica of ended) {
       this.#seen.delete(replica._id)
       if (await replicas.take(replica, this.#id)) await this.#takeOver(replica)
     }
+    // However long this took, the database was available, and others could beat
+    for (const sighting of this.#seen.values()) sighting.last = performance.now()
   }
 
   #hasEnded ({ _id, beats, takenBy }: Replica) {
@@ -86,9 +92,7 @@ export class Reconciler {
   }
 
   async #takeOver (replica: Replica) {
-    const { replicas, sweep } = this.#parts
-    // Moves and merges are finished or given up first
-    await sweep.run()
+    const { replicas } = this.#parts
     const found = { success: 0, failure: 0, 'in progress': 0 }
     for (let isMore = true; isMore && found['in progress'] === 0 && !this.#closing.signal.aborted;) {
       isMore = await this.#reconcile(replica, found)
@@ -105,17 +109,17 @@ export class Reconciler {
     const requests = Object.values(Object.groupBy(attempts, requestOf))
     // The attempts of the last request may not all be among these
     if (more && requests.length > 1) requests.pop()
-    for (const request of requests as OpenAttempt[][]) {
+    await inParallel(requests as OpenAttempt[][], async (request) => {
       const found = await Promise.all(
         request.map(async (attempt) => ({ attempt, found: await find(attempt) }))
       )
       const outcome = outcomeOf(found.map(({ found }) => found))
       counts[outcome] += request.length
-      if (outcome === 'in progress') continue
+      if (outcome === 'in progress') return
       // Those that show the outcome come last: until then, they show that of the others
       found.sort((a, b) => Number(a.found === 'success') - Number(b.found === 'success'))
       for (const { attempt } of found) await this.#record(attempt, outcome)
-    }
+    }, { signal: this.#closing.signal })
     return more
   }
 
