@@ -178,19 +178,23 @@ function brokenLog (chains: Map<string, number[]>, batches: Document[]) {
 /** (e) Every attempt has its outcome: a record of it, or what it has done. */
 function openAttempts (stored: Stored, { known, succeeded }: Journal) {
   const { patients, tests, versions, transfers, claims, records } = stored
-  const documents = [...patients, ...tests, ...versions]
+  const applied = new Set<string>([...patients, ...tests, ...versions].map(({ _audit }) => _audit))
   const done = new Set<string>([
-    ...documents.map(({ _audit }) => _audit),
+    ...applied,
     ...transfers.flatMap(({ records: { from, to } }) => [from, to]),
     ...claims.map(({ audit }) => audit)
   ])
   for (const { attemptOf, outcome } of records) if (attemptOf && outcome) done.add(attemptOf)
+  // The two records of a merge have one outcome, and the patient that stays need not be changed by it
+  const merges = records.filter(({ id, resource }) => resource.operation === 'merge' && applied.has(id))
+  const merged = new Set(merges.map(({ operationId }) => operationId))
   const live = new Set([...patients, ...tests].filter(isLive).map(({ _id }) => _id))
   const knownIds = new Set(known.map(({ id }) => id))
 
   const open = records.filter(({ id, resource, operationId, attemptOf, ...record }) => {
     if (!isAttempt({ resource, ...record }) || succeeded.has(operationId)) return false
     if (done.has(id) || done.has(attemptOf!)) return false
+    if (resource.operation === 'merge' && merged.has(operationId)) return false
     // What is gone has taken its versions with it
     if (resource.operation !== 'create') return live.has(resource.id!)
     return !knownIds.has(resource.id!)
