@@ -2,9 +2,10 @@ import { globSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 
-// Runs each test file by node alone, JOBS of them at a time, and reports on all of them: `npm test`. What
-// tap's own runner loads into each test, to find the source files that it covers, takes a quarter of the CPU
-// time. `unit` leaves out the files that start systems or processes; JOBS is 2 by default.
+// Runs all test files, JOBS processes at a time, and reports on them: `npm test`. Files that start processes
+// or systems have a process each, without what tap's own runner loads into it to find the source files that
+// it covers, which takes a quarter of the CPU time; the others share processes. `unit` runs these alone, and
+// `systems` all but these. JOBS is 2 by default.
 
 const TIMEOUT_S = 900
 /** Files that start no process run together, so many in one process. */
@@ -17,7 +18,7 @@ const files = globSync(['services/**/test/**/*.test.ts', 'k6/runner/test/*.test.
 })
 const STARTS_SYSTEMS = /^services\/(test|rotation|emulators\/(ingress|vault)|.*\/test\/browser|.*\/monitor\/test\/register)/
 /** Their tests start, and often kill, processes. */
-const STARTS_PROCESSES = /\/(archive|command|host-key|kills|processes|reconciler|run-service|server|stores)\.test\.ts$/
+const STARTS_PROCESSES = /\/(archive|command|gateway\/test\/host-key|kills|processes|reconciler|run-service|server|stores)\.test\.ts$/
 const unit = files.filter((file) => !STARTS_SYSTEMS.test(file) && !STARTS_PROCESSES.test(file)).sort()
 /** The longest first, so that no core is idle at the end. */
 const others = [
@@ -44,9 +45,11 @@ function run (name: string, args: string[], env: NodeJS.ProcessEnv = {}) {
 
 t.jobs = Number(process.env.JOBS ?? 2)
 t.setTimeout(0)
-if (process.argv[2] !== 'unit') for (const file of others) run(file, [file])
-for (let i = 0; i < unit.length; i += BATCH) {
-  const batch = unit.slice(i, i + BATCH)
+const [, , part] = process.argv
+for (const file of part === 'unit' ? [] : others) run(file, [file])
+const together = part === 'systems' ? [] : unit
+for (let i = 0; i < together.length; i += BATCH) {
+  const batch = together.slice(i, i + BATCH)
   const name = `${batch[0]} to ${batch.at(-1)}`
   run(name, ['--import', HOOKS, BATCH_FILE], { TEST_FILES: batch.join() })
 }
