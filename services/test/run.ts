@@ -4,12 +4,10 @@ import t from 'tap'
 
 // Runs all test files, JOBS processes at a time, and reports on them: `npm test`. Files that start processes
 // or systems have a process each, without what tap's own runner loads into it to find the source files that
-// it covers, which takes a quarter of the CPU time; the others share processes. `unit` runs these alone, and
-// `systems` all but these. JOBS is 2 by default.
+// it covers, which takes a quarter of the CPU time; the others share processes. `unit` runs those that start
+// no process and are not long, `systems` the others. JOBS is 2 by default.
 
 const TIMEOUT_S = 900
-/** Files that start no process run together, so many in one process. */
-const BATCH = 8
 const HOOKS = join(import.meta.dirname, 'runner/hooks.ts')
 const BATCH_FILE = join(import.meta.dirname, 'runner/batch.ts')
 /** The files of services/test/contract run together: services/test/contract*.test.ts import them. */
@@ -19,11 +17,20 @@ const files = globSync(['services/**/test/**/*.test.ts', 'k6/runner/test/*.test.
 const STARTS_SYSTEMS = /^services\/(test|rotation|emulators\/(ingress|vault)|.*\/test\/browser|.*\/monitor\/test\/register)/
 /** Their tests start, and often kill, processes. */
 const STARTS_PROCESSES = /\/(archive|command|gateway\/test\/host-key|kills|processes|reconciler|run-service|server|stores)\.test\.ts$/
-const unit = files.filter((file) => !STARTS_SYSTEMS.test(file) && !STARTS_PROCESSES.test(file)).sort()
-/** The longest first, so that no core is idle at the end. */
-const others = [
-  ...files.filter((file) => STARTS_SYSTEMS.test(file)), ...files.filter((file) => STARTS_PROCESSES.test(file))
-]
+/** They take more than some seconds each. */
+const IS_LONG = new RegExp(`^services/(${[
+  'audit/test/(evidence/routes|log/sequencer|register|streams)',
+  'cli/register/test/(running|verify)',
+  'emulators/(gateway/test/policies|mongodb/test/(fairness|index))',
+  'patient/test/(merge|move)'
+].join('|')})\\.test\\.ts$`)
+
+function kindOf (file: string) {
+  if (STARTS_SYSTEMS.test(file)) return 'systems'
+  if (STARTS_PROCESSES.test(file)) return 'processes'
+  return IS_LONG.test(file) ? 'long' : 'unit'
+}
+const { systems = [], processes = [], long = [], unit = [] } = Object.groupBy(files.sort(), kindOf)
 
 /** Memory where there is enough, since databases wait for the disk after each write. */
 function temporaryDirectory () {
@@ -46,10 +53,18 @@ function run (name: string, args: string[], env: NodeJS.ProcessEnv = {}) {
 t.jobs = Number(process.env.JOBS ?? 2)
 t.setTimeout(0)
 const [, , part] = process.argv
-for (const file of part === 'unit' ? [] : others) run(file, [file])
-const together = part === 'systems' ? [] : unit
-for (let i = 0; i < together.length; i += BATCH) {
-  const batch = together.slice(i, i + BATCH)
-  const name = `${batch[0]} to ${batch.at(-1)}`
-  run(name, ['--import', HOOKS, BATCH_FILE], { TEST_FILES: batch.join() })
+// The longest first, so that no core is idle at the end
+if (part !== 'unit') {
+  for (const file of [...systems, ...processes]) run(file, [file])
+  runTogether(long, 4)
+}
+if (part !== 'systems') runTogether(unit, 8)
+
+/** Runs so many files in one process. */
+function runTogether (files: string[], size: number) {
+  for (let i = 0; i < files.length; i += size) {
+    const batch = files.slice(i, i + size)
+    const name = `${batch[0]} to ${batch.at(-1)}`
+    run(name, ['--import', HOOKS, BATCH_FILE], { TEST_FILES: batch.join() })
+  }
 }
