@@ -241,6 +241,8 @@ async function copy (t: Test) {
   t.teardown(() => rm(root, { recursive: true, force: true }))
   await cp(join(ROOT, 'services'), join(root, 'services'), { recursive: true })
   await cp(join(ROOT, 'package.json'), join(root, 'package.json'))
+  // What evidence holds of it
+  await cp(join(ROOT, 'docs'), join(root, 'docs'), { recursive: true })
   await symlink(join(ROOT, 'node_modules'), join(root, 'node_modules'))
   return root
 }

@@ -1,24 +1,70 @@
-import { globSync } from 'node:fs'
+import { globSync, statfsSync } from 'node:fs'
+import { join } from 'node:path'
 import t from 'tap'
 
-// Runs each test file by node alone, JOBS of them at a time, and reports on all of them: `npm test`. What
-// tap's own runner loads into each test, to find the source files that it covers, takes a quarter of the CPU
-// time. `unit` leaves out the files that start systems; JOBS is 2 by default.
+// Runs all test files, JOBS processes at a time, and reports on them: `npm test`. Files that start processes
+// or systems have a process each, without what tap's own runner loads into it to find the source files that
+// it covers, which takes a quarter of the CPU time; the others share processes. `unit` runs those that start
+// no process and are not long, `systems` the others. JOBS is 2 by default.
 
-const TIMEOUT_S = 600
+const TIMEOUT_S = 900
+const HOOKS = join(import.meta.dirname, 'runner/hooks.ts')
+const BATCH_FILE = join(import.meta.dirname, 'runner/batch.ts')
 /** The files of services/test/contract run together: services/test/contract*.test.ts import them. */
 const files = globSync(['services/**/test/**/*.test.ts', 'k6/runner/test/*.test.ts'], {
   exclude: ['services/test/contract/**']
 })
 const STARTS_SYSTEMS = /^services\/(test|rotation|emulators\/(ingress|vault)|.*\/test\/browser|.*\/monitor\/test\/register)/
-const unit = files.filter((file) => !STARTS_SYSTEMS.test(file))
-/** The longest first, so that no core is idle at the end. */
-const whole = [...files.filter((file) => STARTS_SYSTEMS.test(file)), ...unit]
+/** Their tests start, and often kill, processes. */
+const STARTS_PROCESSES = /\/(archive|command|gateway\/test\/host-key|kills|processes|reconciler|run-service|server|stores)\.test\.ts$/
+/** They take more than some seconds each. */
+const IS_LONG = new RegExp(`^services/(${[
+  'audit/test/(evidence/routes|log/sequencer|register|streams)',
+  'cli/register/test/(running|verify)',
+  'emulators/(gateway/test/policies|mongodb/test/(fairness|index))',
+  'patient/test/(merge|move)'
+].join('|')})\\.test\\.ts$`)
+
+function kindOf (file: string) {
+  if (STARTS_SYSTEMS.test(file)) return 'systems'
+  if (STARTS_PROCESSES.test(file)) return 'processes'
+  return IS_LONG.test(file) ? 'long' : 'unit'
+}
+const { systems = [], processes = [], long = [], unit = [] } = Object.groupBy(files.sort(), kindOf)
+
+/** Memory where there is enough, since databases wait for the disk after each write. */
+function temporaryDirectory () {
+  try {
+    const { bavail, bsize } = statfsSync('/dev/shm')
+    if (bavail * bsize >= 4 * 2 ** 30) return { TMPDIR: '/dev/shm' }
+  } catch {}
+  return {}
+}
+
+function run (name: string, args: string[], env: NodeJS.ProcessEnv = {}) {
+  const { NODE_OPTIONS: _, ...rest } = process.env
+  t.spawn(process.execPath, ['--enable-source-maps', ...args], {
+    buffered: true,
+    timeout: TIMEOUT_S * 1_000,
+    env: { ...rest, TAP_TIMEOUT: String(TIMEOUT_S), ...temporaryDirectory(), ...env }
+  }, name)
+}
 
 t.jobs = Number(process.env.JOBS ?? 2)
 t.setTimeout(0)
-for (const file of process.argv[2] === 'unit' ? unit : whole) {
-  const node = [process.execPath, '--enable-source-maps', file]
-  const options = { buffered: true, timeout: TIMEOUT_S * 1_000 }
-  t.spawn('env', ['-u', 'NODE_OPTIONS', `TAP_TIMEOUT=${TIMEOUT_S}`, ...node], options, file)
+const [, , part] = process.argv
+// The longest first, so that no core is idle at the end
+if (part !== 'unit') {
+  for (const file of [...systems, ...processes]) run(file, [file])
+  runTogether(long, 4)
+}
+if (part !== 'systems') runTogether(unit, 8)
+
+/** Runs so many files in one process. */
+function runTogether (files: string[], size: number) {
+  for (let i = 0; i < files.length; i += size) {
+    const batch = files.slice(i, i + size)
+    const name = `${batch[0]} to ${batch.at(-1)}`
+    run(name, ['--import', HOOKS, BATCH_FILE], { TEST_FILES: batch.join() })
+  }
 }

@@ -7,6 +7,7 @@ import type { Test } from 'tap'
 import type { mongo } from '../../common/test/mongo.ts'
 import { settingsOf } from './app.ts'
 
+const { NODE_COMPILE_CACHE } = process.env
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url))
 
 export interface Replica {
@@ -23,7 +24,9 @@ export async function startReplica (
   const { port } = server.address() as AddressInfo
   await once(server.close(), 'close')
   const child = spawn(process.execPath, [MAIN], {
-    env: { PORT: String(port), HOST: '127.0.0.1', ...settingsOf(connection, db.databaseName) },
+    env: {
+      NODE_COMPILE_CACHE, PORT: String(port), HOST: '127.0.0.1', ...settingsOf(connection, db.databaseName)
+    },
     stdio: ['ignore', 'pipe', 'inherit']
   })
   t.teardown(() => child.kill('SIGKILL'))

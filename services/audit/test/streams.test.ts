@@ -15,21 +15,25 @@ const range = 'from=2026-03-01T00:00:00Z&to=2026-03-02T00:00:00Z'
 
 type Service = Awaited<ReturnType<typeof audit>>
 
-/** Stores `count` blocks of 100 records each, one after the other. */
+const BLOCK = 20
+/** Makes 300 blocks more than sockets and streams hold. */
+const REASON = 'x'.repeat(1_000)
+
+/** Stores `count` blocks of 20 records each, one after the other. */
 async function storeBlocks ({ db }: Service, count: number, more: Partial<StoredRecord> = {}) {
   const chain = randomUUID()
   const blocks = Array.from({ length: count }, (_, i): Block => {
-    const records = Array.from({ length: 100 }, (_, j): StoredRecord => ({
+    const records = Array.from({ length: BLOCK }, (_, j): StoredRecord => ({
       id: randomUUID(),
-      seq: i * 100 + j + 1,
-      createdDate: new Date(START + i * 100 + j),
+      seq: i * BLOCK + j + 1,
+      createdDate: new Date(START + i * BLOCK + j),
       operationId: '0af7651916cd43dd8448eb211c80319c',
       sourceSystemName: 'patient',
       resource: { type: 'patient', id: `patient-${j}`, operation: 'load' },
       actor: 'ward-7',
       ...more
     }))
-    const firstSeq = i * 100 + 1
+    const firstSeq = i * BLOCK + 1
     const [from, to] = [records[0]!.createdDate, records.at(-1)!.createdDate]
     return { _id: `${chain}:${firstSeq}`, _shardKey: chain, chain, firstSeq, from, to, records }
   })
@@ -71,17 +75,16 @@ test('CSV quotes what a spreadsheet would take for a formula', async (t) => {
   t.match(headers['content-type'], 'text/csv')
   const [names, ...rows] = body.trimEnd().split('\r\n')
   t.match(names, /^id,createdDate,operationId,sourceSystemName,actor,/)
-  t.equal(rows.length, values.length * 100)
+  t.equal(rows.length, values.length * BLOCK)
   const cells = ['"\'=1+1"', '"\'+1"', '"\'-1"', '"\'@x"', '"\'\tx"', '"a,b"', '"say ""a"""', 'plain']
   for (const cell of cells) {
-    t.equal(rows.filter((row) => row.includes(`,patient,${cell},,`)).length, 100, cell)
+    t.equal(rows.filter((row) => row.includes(`,patient,${cell},,`)).length, BLOCK, cell)
   }
 })
 
 test('no more is read from the database than a client takes', async (t) => {
   const service = await audit(t)
-  // More than sockets and streams hold
-  await storeBlocks(service, 300, { reason: 'x'.repeat(200) })
+  await storeBlocks(service, 300, { reason: REASON })
   let finds = 0
   const db = service.app.database
   const { collection } = db
@@ -113,7 +116,7 @@ test('no more is read from the database than a client takes', async (t) => {
 
 test('only the wanted records of a block leave the database, and no cursor stays open', async (t) => {
   const service = await audit(t)
-  await storeBlocks(service, 300, { reason: 'x'.repeat(200) })
+  await storeBlocks(service, 300, { reason: REASON })
   const { collection } = service.app.database
   let received = 0
   service.app.database.collection = (name) => {
@@ -139,7 +142,7 @@ test('only the wanted records of a block leave the database, and no cursor stays
     const url = `/audit?${range}&id=patient-7&actor=ward-7&sort=${sort}`
     const lines = (await service.get(url, { accept: 'application/x-ndjson' })).body.trimEnd().split('\n')
     t.equal(lines.length, 300)
-    t.equal(received, 300, 'one of a hundred')
+    t.equal(received, 300, 'one of twenty')
   }
   const response = await open(service, `/audit?${range}`, 'application/x-ndjson')
   await once(response, 'readable')
@@ -152,7 +155,7 @@ const embeddedOnly = hasFailPoints ? {} : { skip: 'needs fail points' }
 
 test('a failure in the middle ends the connection', embeddedOnly, async (t) => {
   const service = await audit(t)
-  await storeBlocks(service, 300, { reason: 'x'.repeat(200) })
+  await storeBlocks(service, 300, { reason: REASON })
   const response = await open(service, `/audit?${range}`, 'application/x-ndjson')
   t.equal(response.statusCode, 200)
   await service.failCommand('alwaysOn', { failCommands: ['aggregate'], errorCode: 2 })

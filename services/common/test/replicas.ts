@@ -3,11 +3,14 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
 
+const { NODE_COMPILE_CACHE } = process.env
 const REPLICA = fileURLToPath(import.meta.resolve('./replica.ts'))
 
 /** Starts a replica, or the service of another `module`, as a process and waits until it listens. */
 export async function startReplica (t: Test, settings: NodeJS.ProcessEnv, module = REPLICA) {
-  const replica = spawn(process.execPath, [module], { env: settings, stdio: ['ignore', 'pipe', 'inherit'] })
+  const replica = spawn(process.execPath, [module], {
+    env: { NODE_COMPILE_CACHE, ...settings }, stdio: ['ignore', 'pipe', 'inherit']
+  })
   const ended = once(replica, 'exit')
   t.teardown(() => { replica.kill('SIGKILL') })
   let log = ''

@@ -10,19 +10,24 @@ interface Interruption {
 }
 
 const COMMANDS = ['find', 'insert', 'update', 'delete']
+/** Every command with FULL=1, else every third: each interrupts the same code somewhere else. */
+const STEP = process.env.FULL ? 1 : 3
+/** How often what may happen in any order is raced. */
+export const ROUNDS = process.env.FULL ? 15 : 5
 /** An error that is not retried. */
 const OPERATION_FAILED = 96
 
 /**
- * Has the database refuse all commands from the first one of `request` on, then from the second one on, and
- * so on until the request needs no more, as if its process had ended between two commands. Each time, a sweep
- * follows, as after a restart, and then `check`. Returns in how many places the request was interrupted.
+ * Has the database refuse all commands from the first one of `request` on, then from a later one on, and so
+ * on until the request needs no more, as if its process had ended between two commands. Each time, a sweep
+ * follows, as after a restart, and then `check`. Returns how many commands the request needs, or up to two
+ * more.
  */
 export async function interruptEverywhere (
   { app, db, failCommand }: Pick<Running, 'app' | 'db' | 'failCommand'>,
   prepare: () => Promise<Interruption>
 ) {
-  for (let commands = 0; ; commands++) {
+  for (let commands = 0; ; commands += STEP) {
     const { request, check } = await prepare()
     const before = await entered('off')
     await failCommand({ skip: commands }, { failCommands: COMMANDS, errorCode: OPERATION_FAILED })

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'tap'
 import { hasFailPoints } from '../../common/test/mongo.ts'
 import { ada, observation, patient, unknownId } from './app.ts'
-import { allMoved, interruptEverywhere, twoPatients } from './interrupted.ts'
+import { allMoved, interruptEverywhere, ROUNDS, twoPatients } from './interrupted.ts'
 
 const embeddedOnly = hasFailPoints ? {} : { skip: 'needs fail points' }
 
@@ -192,7 +192,7 @@ test('a merge that is interrupted anywhere neither loses nor doubles anything', 
 test('a test result that is created during a merge is stored once or refused', async (t) => {
   const running = await patient(t)
   const { app, call, db } = running
-  for (let round = 0; round < 15; round++) {
+  for (let round = 0; round < ROUNDS; round++) {
     const { from, to, tests } = await twoPatients(t, 1, running)
     const creates = Array.from({ length: 4 }, async (_, i) => {
       await sleep(i)
@@ -211,7 +211,7 @@ test('a test result that is created during a merge is stored once or refused', a
 test('two patients that are merged into each other at once are not both lost', async (t) => {
   const running = await patient(t)
   const { app, call, db } = running
-  for (let round = 0; round < 15; round++) {
+  for (let round = 0; round < ROUNDS; round++) {
     const { from, to, tests } = await twoPatients(t, 1, running)
     const answers = await Promise.all([merging(running, from, to), merging(running, to, from)])
     await app.sweep.run()
@@ -228,7 +228,7 @@ test('two patients that are merged into each other at once are not both lost', a
 test('a merge, moves and changes at once lose nothing', async (t) => {
   const running = await patient(t)
   const { app, call } = running
-  for (let round = 0; round < 8; round++) {
+  for (let round = 0; round < ROUNDS; round++) {
     const { from, to, tests } = await twoPatients(t, 3, running)
     const other = await twoPatients(t, 1, running)
     await Promise.all([

@@ -1,7 +1,7 @@
 import { test } from 'tap'
 import { hasFailPoints } from '../../common/test/mongo.ts'
 import { ada, observation, patient, unknownId } from './app.ts'
-import { interruptEverywhere, twoPatients } from './interrupted.ts'
+import { interruptEverywhere, ROUNDS, twoPatients } from './interrupted.ts'
 
 const embeddedOnly = hasFailPoints ? {} : { skip: 'needs fail points' }
 
@@ -140,7 +140,7 @@ test('a repeat finishes an interrupted move', embeddedOnly, async (t) => {
 test('a test result that moves while it is changed or deleted is never lost or doubled', async (t) => {
   const running = await patient(t)
   const { call, db } = running
-  for (let round = 0; round < 15; round++) {
+  for (let round = 0; round < ROUNDS; round++) {
     const { to, tests: [result] } = await twoPatients(t, 1, running)
     const { id, path } = result!
     const [moved, changed] = await Promise.all([
@@ -165,7 +165,7 @@ test('a test result that moves while it is changed or deleted is never lost or d
 test('of two moves at once to different patients one wins', async (t) => {
   const running = await patient(t)
   const { call, db } = running
-  for (let round = 0; round < 15; round++) {
+  for (let round = 0; round < ROUNDS; round++) {
     const { to, tests: [result] } = await twoPatients(t, 1, running)
     const other = (await call('POST', '/patient', ada)).json().id as string
     const { id, path } = result!
@@ -191,7 +191,7 @@ test('what was moved away stays when its first patient is deleted', async (t) =>
 test('a move to a patient who is deleted meanwhile leaves nothing of it', async (t) => {
   const running = await patient(t)
   const { app, call, db } = running
-  for (let round = 0; round < 15; round++) {
+  for (let round = 0; round < ROUNDS; round++) {
     const { to, tests: [result] } = await twoPatients(t, 1, running)
     await Promise.all([
       call('POST', `${result!.path}/move`, { patientId: to }),

@@ -221,6 +221,14 @@ interface Subject {
   etag: string
 }
 
+/** Does `work` for 0 … count - 1, at most so many at once: a busy machine answers too many with 503. */
+export async function inParallel (count: number, atOnce: number, work: (i: number) => Promise<unknown>) {
+  let next = 0
+  await Promise.all(Array.from({ length: atOnce }, async () => {
+    while (next < count) await work(next++)
+  }))
+}
+
 /** Every kind of request, each good, about one patient and one of its test results. */
 export function requestsAbout (api: Api, { patient, path, etag }: Subject, testPath: string) {
   const requests: Record<string, () => Promise<Answer>> = {

@@ -7,6 +7,7 @@ import { clientIdOf, type Identity } from '../../cli/system/identity.ts'
 import { identityFile } from '../../cli/system/state.ts'
 import { OF_REGISTER, operations, type Operation } from '../../emulators/gateway/operations.ts'
 import { secret, startApi, testLogs, unknownId, type Answer } from './api.ts'
+import type { AuditRecord } from './stores.ts'
 
 // Who may ask the register, and who may not
 
@@ -151,6 +152,7 @@ test('the query key stores nothing, and the host key asks nothing', async (t) =>
   const { 'audit-host-key': hostKey, 'audit-query-key': queryKey } = system.keys
   const record = { sourceSystemName: marked, resource: { type: 'patient', operation: 'load' } }
   const attempts = { replica: unknownId(), from: new Date().toISOString() }
+  const ofMarked = ({ sourceSystemName }: AuditRecord) => sourceSystemName === marked
   const stores = [['/audit', record], ['/api/auditrecord', record], ['/audit/attempts', attempts]] as const
   for (const [path, content] of stores) {
     const { statusCode, body } = await call('POST', path, queryKey, content)
@@ -158,7 +160,7 @@ test('the query key stores nothing, and the host key asks nothing', async (t) =>
     t.equal(body.code, 'HOST_KEY_REFUSED')
     t.ok((await call('POST', path, hostKey, content)).statusCode < 300, `${path} with the host key`)
   }
-  t.equal((await api.records({}, ({ sourceSystemName }) => sourceSystemName === marked)).length, 2)
+  t.equal((await api.records({ 'records.sourceSystemName': marked }, ofMarked)).length, 2)
   for (const [method, path, content] of questions) {
     const { statusCode, body } = await call(method, path, hostKey, content?.body)
     t.equal(statusCode, 401, path)

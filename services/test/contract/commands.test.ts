@@ -2,7 +2,9 @@ import { readFile } from 'node:fs/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Document } from 'mongodb'
 import { test } from 'tap'
-import { isProblem, newPatient, newTest, secret, startApi, testLogs, unknownId, type Answer } from './api.ts'
+import {
+  inParallel, isProblem, newPatient, newTest, secret, startApi, testLogs, unknownId, type Answer
+} from './api.ts'
 import { inTurn, on, type Fate } from './wire.ts'
 
 const api = await startApi({ wired: true })
@@ -58,7 +60,7 @@ function withoutCosmosOnly (indexes: string[][]) {
 }
 
 test('each criterion by each sort, and each next page, is answered from an index', async (t) => {
-  await Promise.all(Array.from({ length: 60 }, () => api.create()))
+  await inParallel(60, 16, () => api.create())
   const { patient } = await api.create({ dateOfBirth: '1980-02-03' })
   const details = { ...patient, id: undefined, lastUpdated: undefined } as object
   for (let i = 0; i < 2; i++) await api.create(details)

@@ -1,20 +1,18 @@
 import { randomInt } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { test } from 'tap'
-import { dateOfBirth, isProblem, newPatient, secret, startApi, testLogs, type Answer } from './api.ts'
+import {
+  dateOfBirth, inParallel, isProblem, newPatient, secret, startApi, testLogs, type Answer
+} from './api.ts'
 
 const api = await startApi()
 
 const COUNT = process.env.FULL ? 10_000 : 300
+const AT_ONCE = 16
+/** Between the writes of a client, so that they slow no walk down. */
+const PAUSE_MS = 20
 const FIELDS = ['id', 'lastName', 'dateOfBirth', 'lastUpdated']
 const SORTS = FIELDS.flatMap((field) => [field, `-${field}`])
-
-/** Does `work` for 0 … count - 1, so many at once. */
-async function inParallel (count: number, atOnce: number, work: (i: number) => Promise<unknown>) {
-  let next = 0
-  await Promise.all(Array.from({ length: atOnce }, async () => {
-    while (next < count) await work(next++)
-  }))
-}
 
 const nextOf = ({ headers }: Answer) => /^<(\/[^>]+)>; rel="next"$/.exec(headers.link ?? '')?.[1]
 const cursorOf = (answer: Answer) => new URL(nextOf(answer)!, 'http://x').searchParams.get('cursor')!
@@ -38,7 +36,7 @@ const toChange: string[] = []
 const toDelete: string[] = []
 
 test(`${COUNT} patients are stored, many with the same sort values`, async (t) => {
-  await inParallel(COUNT, 32, async (i) => {
+  await inParallel(COUNT, AT_ONCE, async (i) => {
     const lastName = [undefined, common, `${common}${i % 20}`, secret()][i % 4]
     const born = i % 2 ? '1980-01' : dateOfBirth()
     const { patient, path } = await api.create({ insuranceNumber, lastName, dateOfBirth: born })
@@ -57,7 +55,7 @@ test('a walk during writes returns each unchanged patient exactly once, by every
     return { lastName, dateOfBirth: dateOfBirth() }
   }
   const writers = Array.from({ length: 3 }, async () => {
-    while (!walking.signal.aborted) {
+    for (; !walking.signal.aborted; await sleep(PAUSE_MS)) {
       const { lastName, ...rest } = changes()
       await api.create({ insuranceNumber, lastName: lastName ?? undefined, ...rest })
       written.inserted++
@@ -224,7 +222,7 @@ test('the test results of a patient page the same way', async (t) => {
   isProblem(t, await api.get(`${path}/tests?cursor=${cursor}`, api.asReader), 400, 'INVALID_CURSOR')
   isProblem(t, await api.get(`${path}/tests?sort=-id&cursor=${cursor}`), 400, 'INVALID_CURSOR')
   t.equal((await api.get(`/patient/${path.slice(9).toUpperCase()}/tests?cursor=${cursor}`)).body.length, 18)
-  await Promise.all(Array.from({ length: 80 }, () => api.createTest(path)))
+  await inParallel(80, AT_ONCE, () => api.createTest(path))
   t.equal((await api.get(`${path}/tests`)).body.length, 100, 'a page has 100')
   t.equal((await api.get(`${path}/tests?limit=200`)).body.length, 105)
 })

@@ -1,6 +1,6 @@
 import { test } from 'tap'
 import {
-  dateOfBirth, isProblem, newPatient, secret, secretNumber, startApi, testLogs, unknownId
+  dateOfBirth, inParallel, isProblem, newPatient, secret, secretNumber, startApi, testLogs, unknownId
 } from './api.ts'
 
 const api = await startApi()
@@ -169,7 +169,7 @@ test('the results are sorted as asked, a missing lastName as empty, by id among 
 
 test('a page has 100 patients unless limit says otherwise, and 200 at most', async (t) => {
   const insuranceNumber = secret()
-  await Promise.all(Array.from({ length: 201 }, () => api.create({ insuranceNumber })))
+  await inParallel(201, 16, () => api.create({ insuranceNumber }))
   t.equal((await api.search({ insuranceNumber })).body.length, 100)
   t.equal((await api.search({ insuranceNumber }, '?limit=7')).body.length, 7)
   const { body, headers } = await api.search({ insuranceNumber }, '?limit=200')

@@ -9,7 +9,7 @@ import { startReplica } from '../process.ts'
 import { emergency, findingsOf, reviewed, type Service } from './service.ts'
 
 const embeddedOnly = hasFailPoints ? {} : { skip: 'needs fail points' }
-const KILLS = 4
+const KILLS = process.env.FULL ? 4 : 2
 /** What a batch leads to takes about as many writes. */
 const WRITES = 9
 /** More records than a finding names, in one of them. */

@@ -16,6 +16,8 @@ import { registerOf, verifyRegister } from '../verify/verify.ts'
 import { ORIGIN, writeLog } from './written-log.ts'
 
 const RECORDS = 600
+/** The steps are the same for fewer records. */
+const KILLED_RECORDS = 150
 const KILLED = fileURLToPath(import.meta.resolve('./archive-killed.ts'))
 const run = promisify(execFile)
 const signer = signerOf(ORIGIN, randomBytes(32))
@@ -34,14 +36,14 @@ t.test('a directory that cannot be made ends the command with one line', async (
 })
 
 /** A register whose records are a day old, and a directory for its archive. */
-async function written (t: Test) {
+async function written (t: Test, records = RECORDS) {
   const db = client.db(`test-${randomUUID()}`)
   const dir = await mkdtemp(join(tmpdir(), 'archive-'))
   t.teardown(async () => {
     await db.dropDatabase()
     await rm(dir, { recursive: true })
   })
-  await writeLog(db, { records: RECORDS, blockRecords: 10, batchBlocks: 5, chains: 3, signer, witness })
+  await writeLog(db, { records, blockRecords: 10, batchBlocks: 5, chains: 3, signer, witness })
   const blocks = db.collection<Block>('blocks')
   const stored = async () => (await blocks.find().toArray()).flatMap(({ records }) => records)
   return {
@@ -150,12 +152,12 @@ t.test('a file that does not prove its records removes none', async (t) => {
 
 t.test('killed before any step and run again, it loses nothing and doubles nothing', async (t) => {
   const steps = await (async () => {
-    const { db, dir } = await written(t)
+    const { db, dir } = await written(t, KILLED_RECORDS)
     return Number((await run(process.execPath, [KILLED, connection, db.databaseName, dir])).stdout)
   })()
   t.ok(steps >= 6, `${steps} steps`)
   for (let step = 1; step <= steps; step++) {
-    const { db, dir, stored, removals, archived, found } = await written(t)
+    const { db, dir, stored, removals, archived, found } = await written(t, KILLED_RECORDS)
     const ids = await stored()
     const killed = run(process.execPath, [KILLED, connection, db.databaseName, dir, String(step)])
     t.match(await killed.catch((error) => error), { signal: 'SIGKILL' })

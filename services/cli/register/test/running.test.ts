@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Db } from 'mongodb'
 import t from 'tap'
 import { mongo } from '../../../common/test/mongo.ts'
@@ -17,6 +18,8 @@ t.setTimeout(600_000)
 
 const CLIENTS = 8
 const ROUNDS = 10
+/** Between two records of a client, so that verifying them does not take ever longer. */
+const PAUSE_MS = 20
 const witness = cosignerOf('example.org/witness', randomBytes(32))
 const witnesses = [parseVerifierKey(witness.vkey)]
 
@@ -49,6 +52,7 @@ t.test('a register in use has no finding, nor one whose replicas have ended', as
     for (; !posting.signal.aborted; posted++) {
       const { statusCode } = await replicas[i % 2]!.post(record({ actor: `client-${i}` }))
       if (statusCode !== 201) throw new Error(`answer ${statusCode}`)
+      await sleep(PAUSE_MS)
     }
   })
 
@@ -67,10 +71,12 @@ t.test('a register in use has no finding, nor one whose replicas have ended', as
   for (const { app } of replicas) await app.close()
 
   const { all, summary } = await findingsIn(db, { kept, archive: dir, graceMs: 0 })
-  // Nobody sequences the record of the removal any more
-  t.match(all, [/^not sequenced: record 1 of chain /])
-  t.equal(summary.size, posted)
-  t.equal(summary.waiting, 1)
+  // The record of the removal, unless it was sequenced before the replicas ended
+  const waiting = posted + 1 - summary.size
+  t.ok([0, 1].includes(waiting), `${waiting}`)
+  t.equal(summary.waiting, waiting)
+  t.match(all, Array(waiting).fill(/^not sequenced: record 1 of chain /))
+  t.equal(all.length, waiting)
   const again = await audit(t, database)
   await sequenced(db, posted + 1)
   t.strictSame((await findingsIn(db, { kept, archive: dir, graceMs: 0 })).all, [])

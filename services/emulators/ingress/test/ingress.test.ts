@@ -136,7 +136,7 @@ t.test('replicas that are told to end, one after another under load, cost no req
     await has(2)
     const [leaving] = await replicas()
     process.kill(leaving!, 'SIGTERM')
-    while ((await replicas()).includes(leaving!)) await sleep(20)
+    while ((await replicas()).includes(leaving!)) await sleep(100)
     const until = answered.count + 50
     while (answered.count < until) await sleep(5)
   }

@@ -11,6 +11,8 @@ import { Pool, type Dispatcher } from 'undici'
 import { accepts, freePorts } from '../../processes/probes.ts'
 import { isAlive } from '../../../test/system.ts'
 
+/** How often ps is run, which takes as long as some requests. */
+const PS_MS = 100
 const MAIN = fileURLToPath(import.meta.resolve('../main.ts'))
 const SERVICE = fileURLToPath(import.meta.resolve('./service.ts'))
 const ORPHAN = import.meta.resolve('../../processes/orphan.ts')
@@ -76,7 +78,7 @@ export async function startIngress (t: Test, settings: NodeJS.ProcessEnv = {}) {
     logs: () => log,
     /** Waits until it has started so many, and they run. */
     async has (count: number) {
-      while ((await replicas()).length !== count) await sleep(20)
+      while ((await replicas()).length !== count) await sleep(PS_MS)
     },
     /** Waits until it has found so many ready, in all. */
     async ready (count: number) {

@@ -62,6 +62,7 @@ export async function failure (run: Promise<unknown>): Promise<ServerError> {
   throw new Error('no error came')
 }
 
+const { PATH, NODE_COMPILE_CACHE } = process.env
 const main = join(import.meta.dirname, '..', 'main.ts')
 
 export interface Running {
@@ -76,7 +77,7 @@ export interface Running {
 export async function run (t: Test, env: Record<string, string>): Promise<Running> {
   const child = spawn(
     process.execPath, [main],
-    { env: { PATH: process.env.PATH, PORT: '0', AUTHORIZATION: 'disabled', ...env } }
+    { env: { PATH, NODE_COMPILE_CACHE, PORT: '0', AUTHORIZATION: 'disabled', ...env } }
   )
   t.teardown(() => child.kill('SIGKILL'))
   const out: string[] = []

@@ -18,6 +18,7 @@ async function startAudit (t: Test, { url, headers, ca }: Vault, more: NodeJS.Pr
   const [port] = await freePorts()
   const service = spawn(process.execPath, [...PRELOADS, MAIN], {
     env: {
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
       HOST: '127.0.0.1',
       PORT: String(port),
       ALLOWED_CALLERS: '127.0.0.1/32',

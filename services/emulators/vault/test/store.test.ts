@@ -11,6 +11,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
+import { loadConfig } from '../config.ts'
 import { openStore, readSecrets, type Secret } from '../store.ts'
 import { access, runVault, startVault, vaultDir, type VaultDir } from './vault.ts'
 
@@ -189,12 +190,14 @@ t.test('what it cannot start from stops it with one line', async (t) => {
     const key = readFileSync(UNSEAL_KEY_FILE)
     writeFileSync(UNSEAL_KEY_FILE, Buffer.alloc(32, 7).toString('base64url'))
     await refuses(t, dir, /secrets\.sealed is damaged, or was sealed with another key$/m)
+    const open = () => openStore({ dataDir: DATA_DIR, unsealKeyFile: UNSEAL_KEY_FILE })
+    const isRefused = (message: RegExp) => t.throws(open, { name: 'SettingsError', message })
     for (const damaged of ['', '{', 'x'.repeat(42), 'not a key']) {
       writeFileSync(UNSEAL_KEY_FILE, damaged)
-      await refuses(t, dir, /unseal-key is damaged/)
+      isRefused(/unseal-key is damaged/)
     }
     rmSync(UNSEAL_KEY_FILE)
-    await refuses(t, dir, /unseal-key, the unseal key, cannot be read \(ENOENT\)/)
+    isRefused(/unseal-key, the unseal key, cannot be read \(ENOENT\)/)
     t.throws(() => statSync(UNSEAL_KEY_FILE), { code: 'ENOENT' }, 'no other is made in its place')
     writeFileSync(UNSEAL_KEY_FILE, key, { mode: 0o600 })
   })
@@ -227,20 +230,19 @@ t.test('what it cannot start from stops it with one line', async (t) => {
 
   t.test('wrong settings', async (t) => {
     await refuses(t, dir, /^Settings: .*DATA_DIR is missing/, { DATA_DIR: '' })
-    await refuses(t, dir, /^Settings: TLS_CERT_FILE and TLS_KEY_FILE cannot be used/, {
-      TLS_KEY_FILE: join(dir.dir, 'none')
-    })
+    const isRefused = (message: RegExp, more: NodeJS.ProcessEnv = {}) => t.throws(
+      () => loadConfig({ ...dir.settings, ...more }), { name: 'SettingsError', message })
+    isRefused(/^Settings: TLS_CERT_FILE and TLS_KEY_FILE cannot be used/, { TLS_KEY_FILE: join(dir.dir, 'none') })
     writeFileSync(IDENTITIES_FILE, JSON.stringify({ nobody: '0'.repeat(64) }))
-    await refuses(t, dir, /identities\.json: access\.json does not name nobody/)
+    isRefused(/identities\.json: access\.json does not name nobody/)
     writeFileSync(IDENTITIES_FILE, JSON.stringify({ gateway: 'x' }))
-    await refuses(t, dir, /identities\.json: #\/gateway /)
+    isRefused(/identities\.json: #\/gateway /)
     writeFileSync(IDENTITIES_FILE, '[]')
-    await refuses(t, dir, /identities\.json: # must be object/)
+    isRefused(/identities\.json: # must be object/)
     writeFileSync(IDENTITIES_FILE, '{')
-    await refuses(t, dir, /identities\.json is not JSON$/m)
-    await refuses(t, dir, /identities\.none cannot be read \(ENOENT\)$/m, {
-      IDENTITIES_FILE: join(dir.dir, 'identities.none')
-    })
+    isRefused(/identities\.json is not JSON$/)
+    const none = { IDENTITIES_FILE: join(dir.dir, 'identities.none') }
+    isRefused(/identities\.none cannot be read \(ENOENT\)$/, none)
   })
 })
 

@@ -12,6 +12,7 @@ import { makeCertificates } from '../../../cli/system/certificates.ts'
 import { freePorts } from '../../processes/probes.ts'
 import type { Failure } from './client.ts'
 
+const { NODE_COMPILE_CACHE } = process.env
 const MAIN = fileURLToPath(import.meta.resolve('../main.ts'))
 const CLIENT = fileURLToPath(import.meta.resolve('./client.ts'))
 const LOCALHOST = import.meta.resolve('../../processes/localhost.ts')
@@ -51,7 +52,7 @@ export type VaultDir = Awaited<ReturnType<typeof vaultDir>>
 /** Runs main.ts and waits until it listens or has ended. */
 export async function runVault (t: Test, { settings }: VaultDir, more: NodeJS.ProcessEnv = {}) {
   const vault = spawn(process.execPath, ['--import', ORPHAN, MAIN], {
-    env: { ...settings, ...more },
+    env: { NODE_COMPILE_CACHE, ...settings, ...more },
     stdio: ['ignore', 'pipe', 'pipe', 'ipc']
   })
   const ended = once(vault, 'close')
@@ -135,6 +136,7 @@ export function sdk (t: Test, { url, headers, ca }: Vault, identity: string, mor
     execArgv: ['--import', LOCALHOST],
     serialization: 'advanced',
     env: {
+      NODE_COMPILE_CACHE,
       KEY_VAULT_URI: url,
       AZURE_CLIENT_ID: access[identity]!.clientId,
       IDENTITY_ENDPOINT: `${url}/msi/token`,

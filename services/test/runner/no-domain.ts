@@ -1,0 +1,4 @@
+/** Stands for async-hook-domain, whose errors then end the process. */
+export class Domain {
+  destroy () {}
+}
