@@ -4,8 +4,8 @@ import t from 'tap'
 
 // Runs all test files, JOBS processes at a time, and reports on them: `npm test`. Files that start processes
 // or systems have a process each, without what tap's own runner loads into it to find the source files that
-// it covers, which takes a quarter of the CPU time; the others share processes. `unit` runs those that start
-// no process and are not long, `systems` the others. JOBS is 2 by default.
+// it covers, which takes a quarter of the CPU time; the others share processes. `unit` runs only those that
+// start no process and are not long. JOBS is 2 by default.
 
 const TIMEOUT_S = 900
 const HOOKS = join(import.meta.dirname, 'runner/hooks.ts')
@@ -52,13 +52,12 @@ function run (name: string, args: string[], env: NodeJS.ProcessEnv = {}) {
 
 t.jobs = Number(process.env.JOBS ?? 2)
 t.setTimeout(0)
-const [, , part] = process.argv
 // The longest first, so that no core is idle at the end
-if (part !== 'unit') {
+if (process.argv[2] !== 'unit') {
   for (const file of [...systems, ...processes]) run(file, [file])
   runTogether(long, 4)
 }
-if (part !== 'systems') runTogether(unit, 8)
+runTogether(unit, 8)
 
 /** Runs so many files in one process. */
 function runTogether (files: string[], size: number) {
