@@ -27,7 +27,9 @@ export async function readStored (patient: Db, audit: Db): Promise<Stored> {
   const blocks = await audit.collection<Block>('blocks').find().toArray()
   const batches = await audit.collection('batches').find().sort({ _id: 1 }).toArray()
   const records = blocks.flatMap((block) => block.records)
-  const recordById = new Map(records.map((record) => [record.id, record]))
+  // Of a record that is stored again, the earliest counts
+  const byDate = records.toSorted((a, b) => b.createdDate.getTime() - a.createdDate.getTime())
+  const recordById = new Map(byDate.map((record) => [record.id, record]))
   return { patients, tests, versions, transfers, claims, blocks, batches, records, recordById }
 }
 
