@@ -22,6 +22,16 @@ locals {
     }
   }
 
+  context = { location = var.location, resource_group_name = local.group, tags = local.tags }
+  # Beside it, where diagnostics go. The workspace itself is created in the first.
+  monitored_context = merge(local.context, { workspace_id = module.monitor.workspace_id })
+
+  dns_zones = {
+    database = local.database.zone
+    registry = "privatelink.azurecr.io"
+    vault    = "privatelink.vaultcore.azure.net"
+  }
+
   database = {
     zone = var.database_kind == "vcore" ? "privatelink.mongocluster.cosmos.azure.com" : "privatelink.mongo.cosmos.azure.com"
     port = var.database_kind == "vcore" ? 10260 : 10255
@@ -49,40 +59,46 @@ module "network" {
   source   = "./modules/network"
   for_each = local.regions
 
-  names                     = local.names.network[each.key]
-  location                  = each.value.location
-  resource_group_name       = azurerm_resource_group.main[each.key].name
-  address_space             = each.value.address_space
-  availability_test_enabled = var.availability_test_enabled
-  client_ip_ranges          = var.client_ip_ranges
-  load_test_enabled         = var.load_test != null && each.key == "primary"
-  database_port             = local.database.port
-  database_zone             = local.database.zone
-  vault_endpoint_enabled    = var.custom_domain != null
-  environment_prefix_length = var.environment_prefix_length
-  ddos_protection_plan_id   = one([for plan in azurerm_network_ddos_protection_plan.main : plan.id])
-  multiple_regions          = length(local.regions) > 1
-  nat_gateway_enabled       = var.nat_gateway_enabled
-  runner_enabled            = var.runner_enabled
-  witnesses_enabled         = length(var.witnesses) > 0
-  tags                      = local.tags
+  names                   = local.names.network[each.key]
+  context                 = { location = each.value.location, resource_group_name = azurerm_resource_group.main[each.key].name, tags = local.tags }
+  existing                = try(var.existing.networks[each.key], {})
+  address_space           = each.value.address_space
+  database_port           = local.database.port
+  ddos_protection_plan_id = one([for plan in azurerm_network_ddos_protection_plan.main : plan.id])
+  dns_zones               = local.dns_zones
+
+  callers = {
+    ip_ranges         = var.client_ip_ranges
+    availability_test = var.availability_test_enabled
+    load_test         = var.load_test != null && each.key == "primary"
+    traffic_manager   = length(local.regions) > 1
+  }
+
+  egress = {
+    nat_gateway = var.nat_gateway_enabled
+    witnesses   = length(var.witnesses) > 0
+  }
+
+  subnets = {
+    environment_prefix_length = var.environment_prefix_length
+    runner                    = var.runner_enabled
+    vault_endpoint            = var.custom_domain != null
+  }
 }
 
 module "identity" {
   source = "./modules/identity"
 
-  names               = local.names.identities
-  location            = var.location
-  resource_group_name = local.group
-  tags                = local.tags
+  names   = local.names.identities
+  context = local.context
 }
 
 module "monitor" {
   source = "./modules/monitor"
 
   names                     = local.names.monitor
-  location                  = var.location
-  resource_group_name       = local.group
+  context                   = local.context
+  existing_id               = var.existing.workspace_id
   resource_group_ids        = { for region, group in azurerm_resource_group.main : region => group.id }
   retention_in_days         = var.log_retention_days
   daily_cap_gb              = var.log_daily_cap_gb
@@ -96,30 +112,27 @@ module "monitor" {
   key_rotation_days         = var.key_rotation_days
   rotation_job              = "rotation"
   sequence_job              = "audit-sequence"
-  tags                      = local.tags
 }
 
 module "registry" {
   source = "./modules/registry"
 
-  names                      = local.names.registry
-  location                   = var.location
-  replica_locations          = keys(var.additional_regions)
-  resource_group_name        = local.group
-  networks                   = local.networks
-  deployer_ip_ranges         = var.deployer_ip_ranges
-  pullers                    = { for name in setsubtract(local.identities, ["gateway", "databases"]) : name => module.identity.principal_ids[name] }
-  log_analytics_workspace_id = module.monitor.workspace_id
-  zone_redundant             = var.zone_redundant
-  tags                       = local.tags
+  names              = local.names.registry
+  context            = local.monitored_context
+  existing_id        = var.existing.registry_id
+  replica_locations  = keys(var.additional_regions)
+  networks           = local.networks
+  deployer_ip_ranges = var.deployer_ip_ranges
+  pullers            = { for name in setsubtract(local.identities, ["gateway", "databases"]) : name => module.identity.principal_ids[name] }
+  zone_redundant     = var.zone_redundant
 }
 
 module "vault" {
   source = "./modules/vault"
 
   names                        = local.names.vault
-  location                     = var.location
-  resource_group_name          = local.group
+  context                      = local.monitored_context
+  existing_id                  = var.existing.vault_id
   networks                     = local.networks
   sku_name                     = var.vault_sku
   tenant_id                    = data.azurerm_client_config.current.tenant_id
@@ -134,8 +147,6 @@ module "vault" {
   certificate_enabled          = var.custom_domain != null
   customer_managed_key_enabled = var.customer_managed_key_enabled
   delete_lock_enabled          = var.delete_lock_enabled
-  log_analytics_workspace_id   = module.monitor.workspace_id
-  tags                         = local.tags
 }
 
 module "data" {
@@ -165,19 +176,17 @@ module "apps" {
   source   = "./modules/apps"
   for_each = local.regions
 
-  names                      = local.names.apps[each.key]
-  location                   = each.value.location
-  resource_group_name        = azurerm_resource_group.main[each.key].name
-  subnet_id                  = module.network[each.key].subnet_ids["environment"]
-  virtual_network_id         = module.network[each.key].virtual_network_id
-  registry_server            = module.registry.login_server
-  apps                       = local.apps[each.key]
-  jobs                       = each.key == "primary" ? local.jobs : {}
-  scale                      = var.app_scale
-  upgrade                    = var.upgrade == null ? null : { live = var.upgrade.live[each.key], percentage = var.upgrade.percentage }
-  log_analytics_workspace_id = module.monitor.workspace_id
-  zone_redundant             = var.zone_redundant
-  tags                       = local.tags
+  names                = local.names.apps[each.key]
+  context              = { location = each.value.location, resource_group_name = azurerm_resource_group.main[each.key].name, tags = local.tags, workspace_id = module.monitor.workspace_id }
+  subnet_id            = module.network[each.key].subnet_ids["environment"]
+  virtual_network_id   = module.network[each.key].virtual_network_id
+  resolver_network_ids = var.existing.resolver_network_ids
+  registry_server      = module.registry.login_server
+  apps                 = local.apps[each.key]
+  jobs                 = each.key == "primary" ? local.jobs : {}
+  scale                = var.app_scale
+  upgrade              = var.upgrade == null ? null : { live = var.upgrade.live[each.key], percentage = var.upgrade.percentage }
+  zone_redundant       = var.zone_redundant
 }
 
 module "gateway" {

@@ -15,8 +15,8 @@ locals {
         virtual_network = "vnet-${name}"
         nat_gateway     = "ng-${name}"
         nat_address     = "pip-${name}-egress"
-        subnets         = { for subnet in ["environment", "gateway", "endpoints", "runner"] : subnet => "snet-${subnet}" }
-        security_groups = { for subnet in ["environment", "gateway", "endpoints", "runner"] : subnet => "nsg-${name}-${subnet}" }
+        subnets         = { for subnet in ["environment", "gateway", "endpoints", "runner", "edge"] : subnet => "snet-${subnet}" }
+        security_groups = { for subnet in ["environment", "gateway", "endpoints", "runner", "edge"] : subnet => "nsg-${name}-${subnet}" }
       }
     }
 

@@ -47,3 +47,8 @@ output "resource_groups" {
   description = "Resource groups, by region."
   value       = { for region, group in azurerm_resource_group.main : region => group.name }
 }
+
+output "security_rules" {
+  description = "Security rules that each subnet needs, by region: the owner of existing subnets has to set them."
+  value       = { for region, network in module.network : region => network.security_rules }
+}

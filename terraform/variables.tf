@@ -344,6 +344,74 @@ variable "environment_prefix_length" {
   }
 }
 
+variable "existing" {
+  type = object({
+    networks = optional(map(object({
+      virtual_network_id = optional(string)
+      subnet_ids = optional(object({
+        environment = string
+        gateway     = string
+        endpoints   = string
+        edge        = optional(string)
+      }))
+      private_dns_zone_ids = optional(map(string))
+    })), {})
+    resolver_network_ids = optional(list(string), [])
+    workspace_id         = optional(string)
+    vault_id             = optional(string)
+    registry_id          = optional(string)
+  })
+  description = "What is there already and is used instead of new resources, by ids. networks, by region (primary, or a code of additional_regions): a virtual network with its subnets, and private DNS zones by what they are for (database, registry, vault, …), where {} means that a policy registers the endpoints. resolver_network_ids: other virtual networks that resolve the names of the apps, as a hub with DNS servers. The workspace, the vault and the registry."
+  nullable    = false
+  default     = {}
+
+  validation {
+    condition     = length(setsubtract(keys(var.existing.networks), concat(["primary"], keys(var.additional_regions)))) == 0
+    error_message = "A region of existing.networks must be primary or a code of additional_regions."
+  }
+
+  validation {
+    condition     = alltrue([for network in var.existing.networks : (network.virtual_network_id == null) == (network.subnet_ids == null)])
+    error_message = "An existing virtual network and its subnets must be given together."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for network in var.existing.networks : [
+        for id in values(coalesce(network.subnet_ids, {})) : startswith(id, "${network.virtual_network_id}/subnets/") if id != null
+      ] if network.virtual_network_id != null
+    ]))
+    error_message = "Existing subnets must be in the existing virtual network of their region."
+  }
+
+  validation {
+    condition = alltrue([
+      for network in var.existing.networks : network.virtual_network_id == null || !(var.nat_gateway_enabled || var.runner_enabled || var.ddos_protection_plan_enabled)
+    ])
+    error_message = "An existing virtual network has its own outbound connectivity, runner and DDoS protection: nat_gateway_enabled, runner_enabled and ddos_protection_plan_enabled must be false."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      [for network in var.existing.networks : can(regex("^/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers/Microsoft.Network/virtualNetworks/[^/]+$", network.virtual_network_id)) if network.virtual_network_id != null],
+      [for id in var.existing.resolver_network_ids : can(regex("^/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers/Microsoft.Network/virtualNetworks/[^/]+$", id))],
+      [for network in var.existing.networks : [for id in values(coalesce(network.private_dns_zone_ids, {})) : can(regex("^/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers/Microsoft.Network/privateDnsZones/[^/]+$", id))]],
+    ]))
+    error_message = "Existing virtual networks and private DNS zones must be ids of Resource Manager."
+  }
+
+  validation {
+    condition = alltrue([
+      for type, id in {
+        "Microsoft.OperationalInsights/workspaces" = var.existing.workspace_id
+        "Microsoft.KeyVault/vaults"                = var.existing.vault_id
+        "Microsoft.ContainerRegistry/registries"   = var.existing.registry_id
+      } : id == null || can(regex("^/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers/${type}/[^/]+$", id))
+    ])
+    error_message = "An existing workspace, vault or registry must be an id of Resource Manager of its type."
+  }
+}
+
 variable "gateway_sku" {
   type        = string
   description = "Tier and units of API Management: Developer_1, or Premium_1 and more."

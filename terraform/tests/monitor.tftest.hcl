@@ -5,6 +5,11 @@ mock_provider "azurerm" {
 }
 
 variables {
+  context = {
+    location            = "westeurope"
+    resource_group_name = "rg-mock"
+    tags                = {}
+  }
   names = {
     workspace    = "log-mock"
     insights     = "appi-mock"
@@ -19,16 +24,13 @@ variables {
   budget                    = null
   gateway                   = { id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.ApiManagement/service/apim-mock", url = "https://apim-mock.azure-api.net" }
   key_rotation_days         = 60
-  location                  = "westeurope"
   publishers                = { patient = "00000000-0000-0000-0000-000000000a01" }
   resource_group_ids        = { primary = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock" }
-  resource_group_name       = "rg-mock"
   retention_in_days         = 90
   rotation_job              = "job-mock-rotation"
   sequence_job              = "job-mock-sequence"
   daily_cap_gb              = 5
   vault_id                  = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.KeyVault/vaults/kv-mock"
-  tags                      = {}
   thresholds                = { failures = 5, not_starting = 5, p95_ms = 2000, refused = 10, throttled = 100 }
 }
 
@@ -38,7 +40,7 @@ run "watches" {
   }
 
   assert {
-    condition     = azurerm_application_insights.main.workspace_id == azurerm_log_analytics_workspace.main.id
+    condition     = azurerm_application_insights.main.workspace_id == azurerm_log_analytics_workspace.main["workspace"].id
     error_message = "Application Insights keeps its data in the workspace."
   }
 
@@ -48,12 +50,12 @@ run "watches" {
   }
 
   assert {
-    condition     = azurerm_application_insights.main.ip_masking_enabled && !azurerm_log_analytics_workspace.main.allow_resource_only_permissions
+    condition     = azurerm_application_insights.main.ip_masking_enabled && !azurerm_log_analytics_workspace.main["workspace"].allow_resource_only_permissions
     error_message = "Addresses are masked, and reading logs requires access to the workspace."
   }
 
   assert {
-    condition     = azurerm_log_analytics_workspace.main.retention_in_days == 90 && azurerm_application_insights.main.retention_in_days == 90
+    condition     = azurerm_log_analytics_workspace.main["workspace"].retention_in_days == 90 && azurerm_application_insights.main.retention_in_days == 90
     error_message = "Logs are kept for the configured time."
   }
 
@@ -100,7 +102,7 @@ run "watches" {
   }
 
   assert {
-    condition     = !azurerm_log_analytics_workspace.main.local_authentication_enabled && azurerm_log_analytics_workspace.main.daily_quota_gb == 5
+    condition     = !azurerm_log_analytics_workspace.main["workspace"].local_authentication_enabled && azurerm_log_analytics_workspace.main["workspace"].daily_quota_gb == 5
     error_message = "Keys of the workspace open nothing, and its logs have a daily cap."
   }
 
@@ -161,5 +163,25 @@ run "options" {
   assert {
     condition     = azurerm_consumption_budget_resource_group.main["primary"].amount == 200 && azurerm_consumption_budget_resource_group.main["primary"].time_period[0].start_date == formatdate("YYYY-MM-'01T00:00:00Z'", plantimestamp()) && length(azurerm_consumption_budget_resource_group.main["primary"].notification) == 2
     error_message = "There are notifications for actual and forecast cost."
+  }
+}
+
+run "an_existing_workspace" {
+  module {
+    source = "./modules/monitor"
+  }
+
+  variables {
+    existing_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.OperationalInsights/workspaces/log-hub"
+  }
+
+  assert {
+    condition     = length(azurerm_log_analytics_workspace.main) == 0 && azurerm_application_insights.main.workspace_id == var.existing_id && output.workspace_id == var.existing_id && output.workspace_guid == "00000000-0000-0000-0000-00000000b111"
+    error_message = "An existing workspace is used for everything."
+  }
+
+  assert {
+    condition     = azurerm_monitor_scheduled_query_rules_alert_v2.main["log-cap"].scopes[0] == var.existing_id
+    error_message = "Alerts query an existing workspace."
   }
 }

@@ -286,3 +286,78 @@ run "an_upgrade_of_one_app" {
 
   expect_failures = [var.upgrade]
 }
+
+run "an_existing_network_of_an_unknown_region" {
+  command = plan
+
+  variables {
+    existing = { networks = { northeurope = { private_dns_zone_ids = {} } } }
+  }
+
+  expect_failures = [var.existing]
+}
+
+run "an_existing_network_without_subnets" {
+  command = plan
+
+  variables {
+    existing = { networks = { primary = { virtual_network_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub" } } }
+  }
+
+  expect_failures = [var.existing]
+}
+
+run "existing_subnets_of_another_network" {
+  command = plan
+
+  variables {
+    existing = {
+      networks = {
+        primary = {
+          virtual_network_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub"
+          subnet_ids         = { environment = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub/subnets/apps", gateway = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub/subnets/apim", endpoints = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub-2/subnets/endpoints" }
+        }
+      }
+    }
+  }
+
+  expect_failures = [var.existing]
+}
+
+run "a_nat_gateway_for_an_existing_network" {
+  command = plan
+
+  variables {
+    nat_gateway_enabled = true
+    existing = {
+      networks = {
+        primary = {
+          virtual_network_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub"
+          subnet_ids         = { environment = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub/subnets/apps", gateway = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub/subnets/apim", endpoints = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub/subnets/endpoints" }
+        }
+      }
+    }
+  }
+
+  expect_failures = [var.existing]
+}
+
+run "names_instead_of_ids" {
+  command = plan
+
+  variables {
+    existing = { networks = { primary = { private_dns_zone_ids = { vault = "privatelink.vaultcore.azure.net" } } } }
+  }
+
+  expect_failures = [var.existing]
+}
+
+run "a_vault_that_is_no_vault" {
+  command = plan
+
+  variables {
+    existing = { vault_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.ContainerRegistry/registries/crhub" }
+  }
+
+  expect_failures = [var.existing]
+}

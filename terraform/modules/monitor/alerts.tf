@@ -70,7 +70,7 @@ locals {
       severity    = 1
       frequency   = "PT1H"
       window      = "PT6H"
-      scope       = azurerm_log_analytics_workspace.main.id
+      scope       = local.workspace.id
       operator    = "GreaterThan"
       threshold   = 0
       aggregation = "Count"
@@ -82,7 +82,7 @@ locals {
       severity    = 1
       frequency   = "PT1H"
       window      = "PT2H"
-      scope       = azurerm_log_analytics_workspace.main.id
+      scope       = local.workspace.id
       operator    = "LessThan"
       threshold   = 1
       aggregation = "Count"
@@ -118,7 +118,7 @@ locals {
       severity    = 1
       frequency   = "PT1H"
       window      = "PT6H"
-      scope       = azurerm_log_analytics_workspace.main.id
+      scope       = local.workspace.id
       operator    = "GreaterThan"
       threshold   = 0
       aggregation = "Count"
@@ -132,7 +132,7 @@ locals {
       severity    = 1
       frequency   = "PT5M"
       window      = "PT15M"
-      scope       = azurerm_log_analytics_workspace.main.id
+      scope       = local.workspace.id
       operator    = "GreaterThan"
       threshold   = var.thresholds.not_starting
       aggregation = "Count"
@@ -145,7 +145,7 @@ locals {
       severity    = 1
       frequency   = "PT1H"
       window      = "PT6H"
-      scope       = azurerm_log_analytics_workspace.main.id
+      scope       = local.workspace.id
       operator    = "GreaterThan"
       threshold   = 0
       aggregation = "Count"
@@ -158,7 +158,7 @@ locals {
       severity    = 1
       frequency   = "P1D"
       window      = "P2D"
-      scope       = azurerm_log_analytics_workspace.main.id
+      scope       = local.workspace.id
       operator    = "LessThan"
       threshold   = 1
       aggregation = "Count"
@@ -172,8 +172,8 @@ resource "azurerm_monitor_scheduled_query_rules_alert_v2" "main" {
   for_each = local.query_alerts
 
   name                    = "${var.names.alert}-${each.key}"
-  location                = var.location
-  resource_group_name     = var.resource_group_name
+  location                = var.context.location
+  resource_group_name     = var.context.resource_group_name
   description             = each.value.description
   severity                = each.value.severity
   evaluation_frequency    = each.value.frequency
@@ -182,7 +182,7 @@ resource "azurerm_monitor_scheduled_query_rules_alert_v2" "main" {
   auto_mitigation_enabled = each.value.frequency != "P1D"
   # Tables and metrics are created with the first entry
   skip_query_validation = true
-  tags                  = var.tags
+  tags                  = var.context.tags
 
   criteria {
     query                   = each.value.query
@@ -209,13 +209,13 @@ resource "azurerm_monitor_scheduled_query_rules_alert_v2" "main" {
 
 resource "azurerm_monitor_metric_alert" "failures" {
   name                = "${var.names.alert}-5xx"
-  resource_group_name = var.resource_group_name
+  resource_group_name = var.context.resource_group_name
   description         = "5xx responses of the gateway: the audit service or a database is unavailable, or there is a defect."
   scopes              = [var.gateway.id]
   severity            = 1
   frequency           = "PT1M"
   window_size         = "PT5M"
-  tags                = var.tags
+  tags                = var.context.tags
 
   criteria {
     metric_namespace = "Microsoft.ApiManagement/service"
@@ -244,13 +244,13 @@ resource "azurerm_monitor_metric_alert" "limits" {
   }
 
   name                = "${var.names.alert}-${each.key}"
-  resource_group_name = var.resource_group_name
+  resource_group_name = var.context.resource_group_name
   description         = each.value.description
   scopes              = [each.value.scope]
   severity            = 2
   frequency           = "PT5M"
   window_size         = "PT30M"
-  tags                = var.tags
+  tags                = var.context.tags
 
   criteria {
     metric_namespace = each.value.namespace
@@ -270,8 +270,8 @@ resource "azurerm_application_insights_standard_web_test" "main" {
   for_each = toset(var.availability_test_enabled ? ["gateway"] : [])
 
   name                    = var.names.availability
-  location                = var.location
-  resource_group_name     = var.resource_group_name
+  location                = var.context.location
+  resource_group_name     = var.context.resource_group_name
   application_insights_id = azurerm_application_insights.main.id
   description             = "The gateway answers."
   enabled                 = true
@@ -279,7 +279,7 @@ resource "azurerm_application_insights_standard_web_test" "main" {
   timeout                 = 30
   retry_enabled           = true
   geo_locations           = ["emea-nl-ams-azr", "emea-gb-db3-azr", "emea-se-sto-edge", "emea-ru-msa-edge", "emea-fr-pra-edge"]
-  tags                    = var.tags
+  tags                    = var.context.tags
 
   request {
     url = "${var.gateway.url}/status-0123456789abcdef"
@@ -296,13 +296,13 @@ resource "azurerm_monitor_metric_alert" "availability" {
   for_each = azurerm_application_insights_standard_web_test.main
 
   name                = "${var.names.alert}-availability"
-  resource_group_name = var.resource_group_name
+  resource_group_name = var.context.resource_group_name
   description         = "The gateway does not answer from at least two locations."
   scopes              = [each.value.id, azurerm_application_insights.main.id]
   severity            = 1
   frequency           = "PT1M"
   window_size         = "PT15M"
-  tags                = var.tags
+  tags                = var.context.tags
 
   application_insights_web_test_location_availability_criteria {
     web_test_id           = each.value.id

@@ -1,9 +1,26 @@
 # Storage of logs, metrics and traces. Alerts and the workbook are in alerts.tf and workbook.tf.
 
+locals {
+  workspace = concat(
+    [for workspace in azurerm_log_analytics_workspace.main : { id = workspace.id, guid = workspace.workspace_id }],
+    [for workspace in data.azurerm_log_analytics_workspace.existing : { id = workspace.id, guid = workspace.workspace_id }],
+  )[0]
+}
+
+# Its owner decides on its retention, its cap and who can read it
+data "azurerm_log_analytics_workspace" "existing" {
+  for_each = toset(var.existing_id == null ? [] : [var.existing_id])
+
+  name                = split("/", each.key)[8]
+  resource_group_name = split("/", each.key)[4]
+}
+
 resource "azurerm_log_analytics_workspace" "main" {
+  for_each = toset(var.existing_id == null ? ["workspace"] : [])
+
   name                = var.names.workspace
-  location            = var.location
-  resource_group_name = var.resource_group_name
+  location            = var.context.location
+  resource_group_name = var.context.resource_group_name
   sku                 = "PerGB2018"
   retention_in_days   = var.retention_in_days
   # What sends logs authenticates with Entra ID or is a diagnostic setting, so the keys of the workspace open nothing
@@ -11,22 +28,27 @@ resource "azurerm_log_analytics_workspace" "main" {
   daily_quota_gb               = var.daily_cap_gb
   # Access to a resource does not include its logs, because paths in them contain ids of patients
   allow_resource_only_permissions = false
-  tags                            = var.tags
+  tags                            = var.context.tags
+}
+
+moved {
+  from = azurerm_log_analytics_workspace.main
+  to   = azurerm_log_analytics_workspace.main["workspace"]
 }
 
 resource "azurerm_application_insights" "main" {
   name                = var.names.insights
-  location            = var.location
-  resource_group_name = var.resource_group_name
+  location            = var.context.location
+  resource_group_name = var.context.resource_group_name
   application_type    = "web"
-  workspace_id        = azurerm_log_analytics_workspace.main.id
+  workspace_id        = local.workspace.id
   # Only the identities below can send telemetry
   local_authentication_enabled = false
   ip_masking_enabled           = true
   # The services sample themselves
   sampling_percentage = 100
   retention_in_days   = var.retention_in_days
-  tags                = var.tags
+  tags                = var.context.tags
 }
 
 resource "azurerm_role_assignment" "publisher" {
@@ -41,9 +63,9 @@ resource "azurerm_role_assignment" "publisher" {
 
 resource "azurerm_monitor_action_group" "main" {
   name                = var.names.action_group
-  resource_group_name = var.resource_group_name
+  resource_group_name = var.context.resource_group_name
   short_name          = "operators"
-  tags                = var.tags
+  tags                = var.context.tags
 
   dynamic "email_receiver" {
     for_each = { for index, address in var.alert_emails : format("operator-%02d", index) => address }

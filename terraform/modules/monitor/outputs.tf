@@ -17,10 +17,10 @@ output "insights_id" {
 
 output "workspace_guid" {
   description = "Workspace id for queries."
-  value       = azurerm_log_analytics_workspace.main.workspace_id
+  value       = local.workspace.guid
 }
 
 output "workspace_id" {
   description = "Resource id of the workspace."
-  value       = azurerm_log_analytics_workspace.main.id
+  value       = local.workspace.id
 }

@@ -17,6 +17,28 @@ variable "budget" {
   description = "Monthly budget of each resource group in the billing currency; null: no budget."
 }
 
+variable "context" {
+  type = object({
+    location            = string
+    resource_group_name = string
+    tags                = map(string)
+  })
+  description = "Region, resource group and tags of every resource."
+  nullable    = false
+}
+
+variable "daily_cap_gb" {
+  type        = number
+  description = "Daily cap of the logs, in GB; -1: none."
+  nullable    = false
+}
+
+variable "existing_id" {
+  type        = string
+  description = "Id of an existing workspace that is used instead of a new one; null: a new one."
+  default     = null
+}
+
 variable "gateway" {
   type = object({
     id  = string
@@ -29,12 +51,6 @@ variable "gateway" {
 variable "key_rotation_days" {
   type        = number
   description = "Age at which a key is rotated, in days."
-  nullable    = false
-}
-
-variable "location" {
-  type        = string
-  description = "Azure region code, such as westeurope."
   nullable    = false
 }
 
@@ -64,27 +80,9 @@ variable "resource_group_ids" {
   nullable    = false
 }
 
-variable "resource_group_name" {
-  type        = string
-  description = "Resource group of the workspace."
-  nullable    = false
-}
-
 variable "retention_in_days" {
   type        = number
   description = "Retention time of logs, in days."
-  nullable    = false
-}
-
-variable "vault_id" {
-  type        = string
-  description = "Id of the vault."
-  nullable    = false
-}
-
-variable "daily_cap_gb" {
-  type        = number
-  description = "Daily cap of the logs, in GB; -1: none."
   nullable    = false
 }
 
@@ -100,12 +98,6 @@ variable "sequence_job" {
   nullable    = false
 }
 
-variable "tags" {
-  type        = map(string)
-  description = "Tags of every resource."
-  nullable    = false
-}
-
 variable "thresholds" {
   type = object({
     failures     = number
@@ -115,5 +107,11 @@ variable "thresholds" {
     throttled    = number
   })
   description = "Alert thresholds: 5xx responses in 5 minutes, 95th percentile of the response time, and refused calls, throttled commands and failed starts in 15 minutes."
+  nullable    = false
+}
+
+variable "vault_id" {
+  type        = string
+  description = "Id of the vault."
   nullable    = false
 }

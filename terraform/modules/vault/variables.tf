@@ -19,6 +19,17 @@ variable "certificate_enabled" {
   nullable    = false
 }
 
+variable "context" {
+  type = object({
+    location            = string
+    resource_group_name = string
+    tags                = map(string)
+    workspace_id        = string
+  })
+  description = "Region, resource group and tags of every resource, and the workspace of the diagnostics."
+  nullable    = false
+}
+
 variable "customer_managed_key_enabled" {
   type        = bool
   description = "Whether the vault contains a key that encrypts the databases."
@@ -43,10 +54,10 @@ variable "deployer_object_id" {
   nullable    = false
 }
 
-variable "locked_after" {
-  type        = list(string)
-  description = "Ids of resources in the vault that other modules make: a lock would keep them from being deleted."
-  default     = []
+variable "existing_id" {
+  type        = string
+  description = "Id of an existing vault that is used instead of a new one; null: a new one."
+  default     = null
 }
 
 variable "foreign_secrets" {
@@ -64,16 +75,10 @@ variable "identities" {
   nullable    = false
 }
 
-variable "location" {
-  type        = string
-  description = "Azure region code, such as westeurope."
-  nullable    = false
-}
-
-variable "log_analytics_workspace_id" {
-  type        = string
-  description = "Workspace of the diagnostics."
-  nullable    = false
+variable "locked_after" {
+  type        = list(string)
+  description = "Ids of resources in the vault that other modules make: a lock would keep them from being deleted."
+  default     = []
 }
 
 variable "names" {
@@ -99,12 +104,6 @@ variable "networks" {
   nullable    = false
 }
 
-variable "resource_group_name" {
-  type        = string
-  description = "Resource group of the vault."
-  nullable    = false
-}
-
 variable "secret_values" {
   type        = map(string)
   description = "First values of the secrets. They are written once, when a secret is created, and are stored in no state and no plan."
@@ -121,12 +120,6 @@ variable "secrets" {
 variable "sku_name" {
   type        = string
   description = "standard, or premium with hardware security modules."
-  nullable    = false
-}
-
-variable "tags" {
-  type        = map(string)
-  description = "Tags of every resource."
   nullable    = false
 }
 

@@ -209,3 +209,34 @@ mock_data "azurerm_client_config" {
     tenant_id       = "00000000-0000-0000-0000-000000007e4a"
   }
 }
+
+mock_data "azurerm_container_registry" {
+  defaults = {
+    id           = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.ContainerRegistry/registries/crhub"
+    login_server = "crhub.azurecr.io"
+    sku          = "Premium"
+  }
+}
+
+mock_data "azurerm_key_vault" {
+  defaults = {
+    id                         = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.KeyVault/vaults/kv-hub"
+    vault_uri                  = "https://kv-hub.vault.azure.net/"
+    rbac_authorization_enabled = true
+    purge_protection_enabled   = true
+  }
+}
+
+mock_data "azurerm_log_analytics_workspace" {
+  defaults = {
+    id           = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.OperationalInsights/workspaces/log-hub"
+    workspace_id = "00000000-0000-0000-0000-00000000b111"
+  }
+}
+
+mock_data "azurerm_subnet" {
+  defaults = {
+    id               = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub/subnets/snet-hub"
+    address_prefixes = ["10.9.0.0/26"]
+  }
+}
