@@ -26,6 +26,7 @@ locals {
   identities = concat(
     local.services,
     var.customer_managed_key_enabled ? ["databases"] : [],
+    local.edge_kind == "application_gateway" ? ["edge"] : [],
     var.load_test == null ? [] : ["load-test"],
   )
 }

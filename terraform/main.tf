@@ -26,11 +26,26 @@ locals {
   # Beside it, where diagnostics go. The workspace itself is created in the first.
   monitored_context = merge(local.context, { workspace_id = module.monitor.workspace_id })
 
-  dns_zones = {
-    database = local.database.zone
-    registry = "privatelink.azurecr.io"
-    vault    = "privatelink.vaultcore.azure.net"
-  }
+  dns_zones = merge(
+    {
+      database = local.database.zone
+      registry = "privatelink.azurecr.io"
+      vault    = "privatelink.vaultcore.azure.net"
+    },
+    # https://learn.microsoft.com/azure/azure-monitor/fundamentals/private-link-configure
+    var.private_telemetry_enabled ? {
+      monitor         = "privatelink.monitor.azure.com"
+      monitor-agents  = "privatelink.agentsvc.azure-automation.net"
+      monitor-data    = "privatelink.ods.opinsights.azure.com"
+      monitor-logs    = "privatelink.oms.opinsights.azure.com"
+      monitor-storage = "privatelink.blob.core.windows.net"
+    } : {},
+  )
+
+  # What clients call
+  url = var.edge == null ? module.gateway.url : "https://${module.edge["edge"].host_name}"
+
+  edge_kind = try(var.edge.kind, null)
 
   database = {
     zone = var.database_kind == "vcore" ? "privatelink.mongocluster.cosmos.azure.com" : "privatelink.mongo.cosmos.azure.com"
@@ -66,6 +81,7 @@ module "network" {
   database_port           = local.database.port
   ddos_protection_plan_id = one([for plan in azurerm_network_ddos_protection_plan.main : plan.id])
   dns_zones               = local.dns_zones
+  edge                    = local.edge_kind
 
   callers = {
     ip_ranges         = var.client_ip_ranges
@@ -99,6 +115,7 @@ module "monitor" {
   names                     = local.names.monitor
   context                   = local.context
   existing_id               = var.existing.workspace_id
+  private_link_networks     = var.private_telemetry_enabled ? local.networks : null
   resource_group_ids        = { for region, group in azurerm_resource_group.main : region => group.id }
   retention_in_days         = var.log_retention_days
   daily_cap_gb              = var.log_daily_cap_gb
@@ -108,7 +125,7 @@ module "monitor" {
   thresholds                = var.alert_thresholds
   availability_test_enabled = var.availability_test_enabled
   budget                    = var.budget
-  gateway                   = { id = module.gateway.id, url = module.gateway.url }
+  gateway                   = { id = module.gateway.id, url = local.url }
   key_rotation_days         = var.key_rotation_days
   rotation_job              = "rotation"
   sequence_job              = "audit-sequence"
@@ -123,7 +140,7 @@ module "registry" {
   replica_locations  = keys(var.additional_regions)
   networks           = local.networks
   deployer_ip_ranges = var.deployer_ip_ranges
-  pullers            = { for name in setsubtract(local.identities, ["gateway", "databases"]) : name => module.identity.principal_ids[name] }
+  pullers            = { for name in setsubtract(local.identities, ["gateway", "databases", "edge"]) : name => module.identity.principal_ids[name] }
   zone_redundant     = var.zone_redundant
 }
 
@@ -231,7 +248,36 @@ module "gateway" {
     }
   ]
 
+  edge = var.edge == null ? null : {
+    kind          = var.edge.kind
+    front_door_id = module.edge["edge"].front_door_id
+    subnet_prefix = lookup(module.network["primary"].subnet_prefixes, "edge", null)
+  }
+
   insights                   = { id = module.monitor.insights_id, connection_string = module.monitor.connection_string }
   log_analytics_workspace_id = module.monitor.workspace_id
   tags                       = local.tags
+}
+
+module "edge" {
+  source   = "./modules/edge"
+  for_each = var.edge == null ? {} : { edge = var.edge }
+
+  names     = local.names.edge
+  context   = local.monitored_context
+  edge      = each.value
+  gateway   = { id = module.gateway.id, host_name = module.gateway.host_name, private_ip_addresses = module.gateway.private_ip_addresses }
+  subnet_id = lookup(module.network["primary"].subnet_ids, "edge", null)
+  zones     = local.zones
+
+  certificate = each.value.kind != "application_gateway" ? null : {
+    identity_id = module.identity.ids["edge"]
+    secret_id   = "${module.vault.uri}secrets/${each.value.certificate_name}"
+  }
+
+  clients = {
+    # The load test calls from the address of the NAT gateway
+    ip_ranges         = concat(var.client_ip_ranges, var.load_test == null ? [] : ["${module.network["primary"].egress_address}/32"])
+    availability_test = var.availability_test_enabled
+  }
 }

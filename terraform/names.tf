@@ -56,13 +56,24 @@ locals {
     }
 
     monitor = {
-      workspace    = "log-${local.system}"
-      insights     = "appi-${local.system}"
-      action_group = "ag-${local.system}"
-      workbook     = "Patients and their register (${var.environment})"
-      budget       = "budget-${local.system}"
-      alert        = "alert-${local.system}"
-      availability = "availability-${local.system}"
+      workspace          = "log-${local.system}"
+      insights           = "appi-${local.system}"
+      action_group       = "ag-${local.system}"
+      workbook           = "Patients and their register (${var.environment})"
+      budget             = "budget-${local.system}"
+      alert              = "alert-${local.system}"
+      availability       = "availability-${local.system}"
+      endpoint           = "pe-${local.system}-monitor"
+      private_link_scope = "ampls-${local.system}"
+    }
+
+    edge = {
+      front_door          = "afd-${local.system}"
+      endpoint            = "${local.system}-${local.suffix}"
+      firewall            = "waf${var.name}${var.environment}"
+      application_gateway = "agw-${local.system}"
+      public_ip           = "pip-${local.system}-edge"
+      diagnostic_setting  = "log-analytics"
     }
 
     gateway = {

@@ -1,3 +1,8 @@
+output "edge_validation_token" {
+  description = "Text of the DNS record _dnsauth of edge.host_name, by which Front Door checks who owns it; null where none is needed."
+  value       = one([for edge in module.edge : edge.validation_token])
+}
+
 output "gateway_id" {
   description = "Id of API Management."
   value       = module.gateway.id
@@ -9,8 +14,8 @@ output "gateway_name" {
 }
 
 output "gateway_url" {
-  description = "Address of the gateway."
-  value       = module.gateway.url
+  description = "Address of the gateway for clients: that of the edge, if there is one."
+  value       = local.url
 }
 
 output "key_vault_name" {

@@ -120,15 +120,16 @@ locals {
         container          = { cpu = 2, memory = "4Gi" }
         secrets            = { SUBSCRIPTION_KEY = "${module.vault.uri}secrets/${var.load_test.key_secret_name}" }
         # k6 can reach the gateway only
-        settings = { BASE_URL = module.gateway.url, K6_NO_USAGE_REPORT = "true", K6_AUTO_EXTENSION_RESOLUTION = "false" }
+        settings = { BASE_URL = local.url, K6_NO_USAGE_REPORT = "true", K6_AUTO_EXTENSION_RESOLUTION = "false" }
       }
     },
   )
 
   # Secrets that are stored in the vault by hand, and the identities that read them
-  foreign_secrets = merge(
+  foreign_secrets = tomap(merge(
     var.load_test == null ? {} : { "load-test/${var.load_test.key_secret_name}" = { identity = "load-test", secret = var.load_test.key_secret_name } },
-  )
+    local.edge_kind != "application_gateway" ? {} : { "edge/${var.edge.certificate_name}" = { identity = "edge", secret = var.edge.certificate_name } },
+  ))
 
   patient_urls = { for region, apps in module.apps : region => "${apps.urls["patient"]}/patient" }
   audit_urls   = { for region, apps in module.apps : region => apps.urls["audit"] }

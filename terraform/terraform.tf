@@ -18,6 +18,8 @@ provider "azurerm" {
     "Microsoft.AlertsManagement",
     "Microsoft.ApiManagement",
     "Microsoft.App",
+    # Front Door
+    "Microsoft.Cdn",
     "Microsoft.ContainerRegistry",
     # An environment of Container Apps in a virtual network demands it (Azure/bicep#14935)
     "Microsoft.ContainerService",

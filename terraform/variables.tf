@@ -285,6 +285,55 @@ variable "deployer_object_id" {
   }
 }
 
+variable "edge" {
+  type = object({
+    kind             = string
+    host_name        = optional(string)
+    certificate_name = optional(string)
+    private_link     = optional(bool, false)
+    capacity         = optional(object({ min = number, max = number }), { min = 2, max = 10 })
+    disabled_rules   = optional(map(list(string)), {})
+  })
+  description = "A web application firewall that clients call instead of the gateway; null: none. kind: front_door, or application_gateway with a certificate in the vault for host_name. private_link: Front Door reaches the gateway by Private Link. capacity: units of an Application Gateway. disabled_rules: rules of the managed rule set that are off, by rule group."
+  default     = null
+
+  validation {
+    condition     = var.edge == null || try(contains(["front_door", "application_gateway"], var.edge.kind), false)
+    error_message = "The kind of edge must be front_door or application_gateway."
+  }
+
+  validation {
+    condition     = try(var.edge.kind, "") != "application_gateway" || try(length(var.edge.host_name) > 0 && can(regex("^[0-9A-Za-z-]{1,127}$", var.edge.certificate_name)), false)
+    error_message = "An Application Gateway needs edge.host_name and edge.certificate_name, the name of its certificate in the vault."
+  }
+
+  validation {
+    condition     = try(var.edge.host_name, null) == null || can(regex("^([a-z0-9-]+\\.)+[a-z]{2,}$", var.edge.host_name))
+    error_message = "edge.host_name must be a host name in lower case."
+  }
+
+  validation {
+    condition     = try(var.edge.kind, "") != "application_gateway" || length(var.additional_regions) == 0
+    error_message = "An Application Gateway is in one region: additional_regions need the edge front_door."
+  }
+
+  validation {
+    condition     = try(var.edge.kind, "") != "application_gateway" || try(var.existing.networks["primary"].virtual_network_id, null) == null || try(var.existing.networks["primary"].subnet_ids.edge, null) != null
+    error_message = "An Application Gateway in an existing virtual network needs the subnet edge in existing.networks."
+  }
+
+  # https://learn.microsoft.com/azure/api-management/private-endpoint
+  validation {
+    condition     = !try(var.edge.private_link, false) || (try(var.edge.kind, "") == "front_door" && can(regex("^(Standard|Premium)V2_", var.gateway_sku)))
+    error_message = "edge.private_link needs the edge front_door and a v2 tier: a gateway in a virtual network, as Developer and Premium are here, has no private endpoint."
+  }
+
+  validation {
+    condition     = var.edge == null || try(var.edge.capacity.min >= 0 && var.edge.capacity.max >= max(2, var.edge.capacity.min) && var.edge.capacity.max <= 20, false)
+    error_message = "The units of an Application Gateway must be between 0 and 20, for which its subnet has addresses, and at least 2 at most."
+  }
+}
+
 variable "entra" {
   type = object({
     tenant_id              = string
@@ -338,9 +387,9 @@ variable "environment_prefix_length" {
   validation {
     condition = alltrue([
       for space in concat([var.address_space], [for region in values(var.additional_regions) : region.address_space]) :
-      can(cidrsubnet(space, 27 - tonumber(split("/", space)[1]), pow(2, 27 - var.environment_prefix_length) + 2))
+      can(cidrsubnet(space, 27 - tonumber(split("/", space)[1]), pow(2, 27 - var.environment_prefix_length) + (try(var.edge.kind, "") == "application_gateway" ? 3 : 2)))
     ])
-    error_message = "The address space of each region must have room for the subnet of the environment and three /27."
+    error_message = "The address space of each region must have room for the subnet of the environment and three /27, or four with an Application Gateway."
   }
 }
 
@@ -592,6 +641,13 @@ variable "name" {
 variable "nat_gateway_enabled" {
   type        = bool
   description = "Whether outbound traffic of the environment has a fixed address (NAT gateway)."
+  nullable    = false
+  default     = false
+}
+
+variable "private_telemetry_enabled" {
+  type        = bool
+  description = "Whether telemetry is accepted over private endpoints only (Azure Monitor Private Link Scope). Its DNS zones apply to everything in the virtual network."
   nullable    = false
   default     = false
 }

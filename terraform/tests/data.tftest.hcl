@@ -106,10 +106,10 @@ run "serverless" {
   assert {
     condition = alltrue([
       for service in ["audit", "patient"] :
-      azurerm_private_endpoint.main["${service}/primary"].private_service_connection[0].private_connection_resource_id == azurerm_cosmosdb_account.main[service].id &&
-      azurerm_private_endpoint.main["${service}/primary"].private_service_connection[0].subresource_names[0] == "MongoDB" &&
-      endswith(azurerm_private_endpoint.main["${service}/primary"].subnet_id, "/snet-endpoints") &&
-      endswith(azurerm_private_endpoint.main["${service}/primary"].private_dns_zone_group[0].private_dns_zone_ids[0], "/privatelink.mongo.cosmos.azure.com")
+      module.endpoints.endpoints["${service}/primary"].private_service_connection[0].private_connection_resource_id == azurerm_cosmosdb_account.main[service].id &&
+      module.endpoints.endpoints["${service}/primary"].private_service_connection[0].subresource_names[0] == "MongoDB" &&
+      endswith(module.endpoints.endpoints["${service}/primary"].subnet_id, "/snet-endpoints") &&
+      endswith(module.endpoints.endpoints["${service}/primary"].private_dns_zone_group[0].private_dns_zone_ids[0], "/privatelink.mongo.cosmos.azure.com")
     ])
     error_message = "The name of each account resolves to its private endpoint."
   }
@@ -229,7 +229,7 @@ run "vcore" {
   }
 
   assert {
-    condition     = alltrue([for endpoint in azurerm_private_endpoint.main : endpoint.private_service_connection[0].subresource_names[0] == "MongoCluster"])
+    condition     = alltrue([for endpoint in module.endpoints.endpoints : endpoint.private_service_connection[0].subresource_names[0] == "MongoCluster"])
     error_message = "Each cluster has a private endpoint."
   }
 

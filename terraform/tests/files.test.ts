@@ -12,6 +12,7 @@ const registered = {
     'Microsoft.AlertsManagement',
     'Microsoft.ApiManagement',
     'Microsoft.App',
+    'Microsoft.Cdn',
     'Microsoft.ContainerRegistry',
     'Microsoft.ContainerService',
     'Microsoft.DocumentDB',

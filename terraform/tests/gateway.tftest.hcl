@@ -272,6 +272,22 @@ run "origins" {
   }
 }
 
+run "no_edge" {
+  module {
+    source = "./modules/gateway"
+  }
+
+  variables {
+    policies           = { global = file("./policies/global.xml"), product = "<policies><inbound><rate-limit calls=\"{{calls-per-minute}}\" /></inbound></policies>", patient = file("./policies/patient.xml"), echo = "<policies />" }
+    product_conditions = { client = "" }
+  }
+
+  assert {
+    condition     = !strcontains(azurerm_api_management_policy.main.xml_content, "name=\"client-address\"") && !strcontains(azurerm_api_management_policy.main.xml_content, "X-Azure") && strcontains(azurerm_api_management_api_policy.patient.xml_content, "@(context.Request.IpAddress)") && azurerm_api_management.main.virtual_network_type == "External"
+    error_message = "Without an edge, the gateway believes no header."
+  }
+}
+
 run "no_origins" {
   module {
     source = "./modules/gateway"
@@ -424,4 +440,83 @@ run "a_domain_before_its_certificate_can_be_read" {
     condition     = length(azurerm_api_management.main.hostname_configuration) == 0 && azurerm_role_assignment.certificate["gateway"].scope == var.custom_domain.scope && output.url == "https://apim-mock.azure-api.net"
     error_message = "The gateway gets access to the certificate before it uses it."
   }
+}
+
+run "behind_front_door" {
+  module {
+    source = "./modules/gateway"
+  }
+
+  variables {
+    policies           = { global = file("./policies/global.xml"), product = "<policies><inbound><rate-limit calls=\"{{calls-per-minute}}\" /></inbound></policies>", patient = file("./policies/patient.xml"), echo = "<policies />" }
+    product_conditions = { client = "" }
+    edge               = { kind = "front_door", front_door_id = "00000000-0000-0000-0000-00000000afd1" }
+  }
+
+  assert {
+    condition     = strcontains(azurerm_api_management_policy.main.xml_content, "<set-variable name=\"client-address\" value='@(context.Request.Headers.GetValueOrDefault(\"X-Azure-SocketIP\", \"\").Split(\",\".ToCharArray()).Last().Trim())' />") && alltrue([for policy in concat([azurerm_api_management_api_policy.patient], values(azurerm_api_management_api_policy.audit), values(azurerm_api_management_api_operation_policy.access_log)) : strcontains(policy.xml_content, "@((string)context.Variables[\"client-address\"])") && !strcontains(policy.xml_content, "context.Request.IpAddress")])
+    error_message = "The register has the address that the edge reports, not that of the edge, and the last one of several."
+  }
+
+  assert {
+    condition     = alltrue([for header in ["X-Azure-FDID", "X-Azure-SocketIP", "X-Azure-ClientIP"] : strcontains(azurerm_api_management_policy.main.xml_content, "<set-header name=\"${header}\" exists-action=\"delete\" />")])
+    error_message = "Services do not get the headers of the edge."
+  }
+
+  assert {
+    condition     = can(regex("(?s)<inbound>\\s*<check-header name=\"X-Azure-FDID\" failed-check-httpcode=\"403\"[^>]*>\\s*<value>\\{\\{front-door-id\\}\\}</value>\\s*</check-header>", azurerm_api_management_policy.main.xml_content)) && azurerm_api_management_named_value.main["front-door-id"].value == "00000000-0000-0000-0000-00000000afd1"
+    error_message = "First of all, calls that do not come from this Front Door are refused."
+  }
+
+  assert {
+    condition     = azurerm_api_management.main.virtual_network_type == "External"
+    error_message = "Front Door reaches the gateway by its public address."
+  }
+}
+
+run "behind_an_application_gateway" {
+  module {
+    source = "./modules/gateway"
+  }
+
+  variables {
+    policies           = { global = file("./policies/global.xml"), product = "<policies><inbound><rate-limit calls=\"{{calls-per-minute}}\" /></inbound></policies>", patient = file("./policies/patient.xml"), echo = "<policies />" }
+    product_conditions = { client = "" }
+    edge               = { kind = "application_gateway", subnet_prefix = "10.1.0.128/27" }
+  }
+
+  assert {
+    condition     = strcontains(azurerm_api_management_policy.main.xml_content, "<set-variable name=\"client-address\" value='@(context.Request.Headers.GetValueOrDefault(\"X-Azure-SocketIP\", \"\").Split(\",\".ToCharArray()).Last().Trim())' />") && alltrue([for policy in concat([azurerm_api_management_api_policy.patient], values(azurerm_api_management_api_policy.audit), values(azurerm_api_management_api_operation_policy.access_log)) : strcontains(policy.xml_content, "@((string)context.Variables[\"client-address\"])") && !strcontains(policy.xml_content, "context.Request.IpAddress")])
+    error_message = "The register has the address that the edge reports, not that of the edge, and the last one of several."
+  }
+
+  assert {
+    condition     = alltrue([for header in ["X-Azure-FDID", "X-Azure-SocketIP", "X-Azure-ClientIP"] : strcontains(azurerm_api_management_policy.main.xml_content, "<set-header name=\"${header}\" exists-action=\"delete\" />")])
+    error_message = "Services do not get the headers of the edge."
+  }
+
+  assert {
+    condition     = can(regex("(?s)<inbound>\\s*<ip-filter action=\"allow\">\\s*<address-range from=\"10.1.0.128\" to=\"10.1.0.159\" />", azurerm_api_management_policy.main.xml_content))
+    error_message = "First of all, calls from outside of the subnet of the Application Gateway are refused."
+  }
+
+  assert {
+    condition     = azurerm_api_management.main.virtual_network_type == "Internal" && !contains(keys(azurerm_api_management_named_value.main), "front-door-id")
+    error_message = "The gateway has an address in the network only."
+  }
+}
+
+run "a_policy_without_a_place_for_the_address_of_the_client" {
+  command = plan
+
+  module {
+    source = "./modules/gateway"
+  }
+
+  variables {
+    edge     = { kind = "front_door", front_door_id = "00000000-0000-0000-0000-00000000afd1" }
+    policies = { global = "<policies><inbound><base /></inbound></policies>", product = "<policies />", patient = "<policies><inbound><base /></inbound></policies>", echo = "<policies />" }
+  }
+
+  expect_failures = [azurerm_api_management_policy.main]
 }

@@ -11,13 +11,15 @@ variables {
     tags                = {}
   }
   names = {
-    workspace    = "log-mock"
-    insights     = "appi-mock"
-    action_group = "ag-mock"
-    workbook     = "Mock"
-    budget       = "budget-mock"
-    alert        = "alert-mock"
-    availability = "availability-mock"
+    workspace          = "log-mock"
+    insights           = "appi-mock"
+    action_group       = "ag-mock"
+    workbook           = "Mock"
+    budget             = "budget-mock"
+    alert              = "alert-mock"
+    availability       = "availability-mock"
+    endpoint           = "pe-mock"
+    private_link_scope = "ampls-mock"
   }
   alert_emails              = ["operator@example.org"]
   availability_test_enabled = false
@@ -140,6 +142,17 @@ run "watches" {
   }
 }
 
+run "telemetry_from_everywhere" {
+  module {
+    source = "./modules/monitor"
+  }
+
+  assert {
+    condition     = azurerm_log_analytics_workspace.main["workspace"].internet_ingestion_access_type == "Enabled" && azurerm_application_insights.main.internet_ingestion_enabled && length(azurerm_monitor_private_link_scope.main) == 0 && length(module.endpoints.endpoints) == 0
+    error_message = "Private telemetry is optional."
+  }
+}
+
 run "options" {
   module {
     source = "./modules/monitor"
@@ -183,5 +196,45 @@ run "an_existing_workspace" {
   assert {
     condition     = azurerm_monitor_scheduled_query_rules_alert_v2.main["log-cap"].scopes[0] == var.existing_id
     error_message = "Alerts query an existing workspace."
+  }
+}
+
+run "private_telemetry" {
+  module {
+    source = "./modules/monitor"
+  }
+
+  variables {
+    private_link_networks = {
+      primary = {
+        location            = "westeurope"
+        resource_group_name = "rg-mock"
+        subnet_ids          = { endpoints = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Network/virtualNetworks/vnet-mock/subnets/snet-endpoints" }
+        dns_zone_ids = {
+          for name in ["monitor", "monitor-agents", "monitor-data", "monitor-logs", "monitor-storage"] :
+          name => "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Network/privateDnsZones/privatelink.${name}"
+        }
+      }
+    }
+  }
+
+  assert {
+    condition     = azurerm_log_analytics_workspace.main["workspace"].internet_ingestion_access_type == "Disabled" && azurerm_log_analytics_workspace.main["workspace"].internet_query_access_type != "Disabled" && !azurerm_application_insights.main.internet_ingestion_enabled
+    error_message = "Telemetry is accepted from the network only, and queries are possible from everywhere."
+  }
+
+  assert {
+    condition     = azurerm_monitor_private_link_scope.main["scope"].ingestion_access_mode == "PrivateOnly" && azurerm_monitor_private_link_scope.main["scope"].query_access_mode == "Open"
+    error_message = "The network sends telemetry to what is in the scope only."
+  }
+
+  assert {
+    condition     = { for name, service in azurerm_monitor_private_link_scoped_service.main : name => service.linked_resource_id } == { workspace = azurerm_log_analytics_workspace.main["workspace"].id, insights = azurerm_application_insights.main.id }
+    error_message = "Workspace and Application Insights are in the scope."
+  }
+
+  assert {
+    condition     = module.endpoints.endpoints["primary"].private_service_connection[0].subresource_names[0] == "azuremonitor" && module.endpoints.endpoints["primary"].private_service_connection[0].private_connection_resource_id == azurerm_monitor_private_link_scope.main["scope"].id && length(module.endpoints.endpoints["primary"].private_dns_zone_group[0].private_dns_zone_ids) == 5
+    error_message = "The scope has a private endpoint with names in five zones."
   }
 }

@@ -329,3 +329,56 @@ run "zones_of_a_hub" {
     error_message = "Zones of a hub are used, and are linked by their owner."
   }
 }
+
+run "front_door" {
+  module {
+    source = "./modules/network"
+  }
+
+  variables {
+    edge    = "front_door"
+    callers = { ip_ranges = ["192.0.2.0/24"], availability_test = true, load_test = true, traffic_manager = false }
+    egress  = { nat_gateway = true, witnesses = false }
+  }
+
+  assert {
+    condition     = [for rule in azurerm_network_security_group.main["gateway"].security_rule : rule.source_address_prefix if rule.direction == "Inbound" && rule.destination_port_range == "443"] == ["AzureFrontDoor.Backend"] && !contains(keys(azurerm_subnet.main), "edge")
+    error_message = "Behind Front Door, only Front Door can reach the gateway."
+  }
+}
+
+run "application_gateway" {
+  module {
+    source = "./modules/network"
+  }
+
+  variables {
+    edge    = "application_gateway"
+    callers = { ip_ranges = ["192.0.2.0/24"], availability_test = true, load_test = true, traffic_manager = false }
+    egress  = { nat_gateway = true, witnesses = false }
+  }
+
+  assert {
+    condition     = azurerm_subnet.main["edge"].address_prefixes[0] == "10.1.0.128/27" && [for rule in azurerm_network_security_group.main["gateway"].security_rule : rule.source_address_prefix if rule.direction == "Inbound" && rule.destination_port_range == "443"] == ["10.1.0.128/27"]
+    error_message = "Behind an Application Gateway, only its subnet can reach the gateway."
+  }
+
+  assert {
+    condition = toset([
+      for rule in azurerm_network_security_group.main["edge"].security_rule : "${rule.direction} ${rule.access} ${rule.source_address_prefix} ${rule.destination_address_prefix}:${rule.destination_port_range}"
+      ]) == toset([
+      "Inbound Allow 192.0.2.0/24 10.1.0.128/27:443",
+      "Inbound Allow ApplicationInsightsAvailability 10.1.0.128/27:443",
+      "Inbound Allow 203.0.113.7/32 10.1.0.128/27:443",
+      "Inbound Allow GatewayManager *:65200-65535",
+      "Inbound Allow AzureLoadBalancer *:*",
+      "Inbound Deny * *:*",
+    ])
+    error_message = "The subnet of the Application Gateway accepts the clients and its control plane only."
+  }
+
+  assert {
+    condition     = length([for rule in azurerm_network_security_group.main["endpoints"].security_rule : rule if rule.source_address_prefix == "10.1.0.128/27" && rule.destination_port_range == "443" && rule.access == "Allow"]) == 1
+    error_message = "The Application Gateway reads its certificate in the vault."
+  }
+}

@@ -361,3 +361,103 @@ run "a_vault_that_is_no_vault" {
 
   expect_failures = [var.existing]
 }
+
+run "an_edge_of_another_kind" {
+  command = plan
+
+
+  variables {
+    edge = { kind = "nginx" }
+  }
+
+  expect_failures = [var.edge]
+}
+
+run "an_application_gateway_without_a_name" {
+  command = plan
+
+
+  variables {
+    edge = { kind = "application_gateway", certificate_name = "api" }
+  }
+
+  expect_failures = [var.edge]
+}
+
+run "a_host_name_with_a_path" {
+  command = plan
+
+
+  variables {
+    edge = { kind = "front_door", host_name = "api.example.org/v1" }
+  }
+
+  expect_failures = [var.edge]
+}
+
+run "private_link_to_a_gateway_in_a_network" {
+  command = plan
+
+
+  variables {
+    edge = { kind = "front_door", private_link = true }
+  }
+
+  expect_failures = [var.edge]
+}
+
+run "more_units_than_addresses" {
+  command = plan
+
+
+  variables {
+    edge = { kind = "application_gateway", host_name = "api.example.org", certificate_name = "api", capacity = { min = 2, max = 40 } }
+  }
+
+  expect_failures = [var.edge]
+}
+
+run "an_application_gateway_for_two_regions" {
+  command = plan
+
+
+  variables {
+    edge               = { kind = "application_gateway", host_name = "api.example.org", certificate_name = "api" }
+    additional_regions = { northeurope = { gateway_region = "North Europe", address_space = "10.65.0.0/24" } }
+    database_kind      = "autoscale"
+    gateway_sku        = "Premium_1"
+  }
+
+  expect_failures = [var.edge]
+}
+
+run "an_application_gateway_without_a_subnet" {
+  command = plan
+
+
+  variables {
+    edge = { kind = "application_gateway", host_name = "api.example.org", certificate_name = "api" }
+    existing = {
+      networks = {
+        primary = {
+          virtual_network_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub"
+          subnet_ids         = { environment = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub/subnets/apps", gateway = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub/subnets/apim", endpoints = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub/subnets/endpoints" }
+        }
+      }
+    }
+  }
+
+  expect_failures = [var.edge]
+}
+
+run "a_network_without_room_for_an_application_gateway" {
+  command = plan
+
+
+  variables {
+    edge          = { kind = "application_gateway", host_name = "api.example.org", certificate_name = "api" }
+    address_space = "10.64.0.0/25"
+  }
+
+  expect_failures = [var.environment_prefix_length]
+}

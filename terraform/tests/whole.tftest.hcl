@@ -226,12 +226,14 @@ run "everything" {
     deployer_object_id           = "00000000-0000-0000-0000-00000000d001"
     deployer_ip_ranges           = ["192.0.2.1/32"]
     default_region               = "DE"
+    edge                         = { kind = "front_door", host_name = "edge.example.org" }
     entra                        = { tenant_id = "00000000-0000-0000-0000-000000007e4a", audience = "api://patients", client_application_ids = ["00000000-0000-0000-0000-00000000c11f"] }
     gateway_sku                  = "Premium_3"
     load_test                    = { image = "crmock.azurecr.io/k6@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", key_secret_name = "load-test-subscription-key" }
     log_level                    = "warn"
     log_retention_days           = 365
     nat_gateway_enabled          = true
+    private_telemetry_enabled    = true
     runner_enabled               = true
     tags                         = { owner = "mock" }
     telemetry_sampling           = 0.25
@@ -263,6 +265,47 @@ run "everything" {
   assert {
     condition     = toset(local.identities) == toset(["audit", "databases", "gateway", "load-test", "patient", "rotation"])
     error_message = "Optional parts have their own identities."
+  }
+}
+
+run "estate" {
+
+  variables {
+    alert_emails = ["operator@example.org"]
+    edge         = { kind = "application_gateway", host_name = "api.example.org", certificate_name = "api-example-org" }
+    existing = {
+      networks = {
+        primary = {
+          virtual_network_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub"
+          subnet_ids = {
+            environment = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub/subnets/apps"
+            gateway     = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub/subnets/apim"
+            endpoints   = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub/subnets/endpoints"
+            edge        = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub/subnets/edge"
+          }
+          private_dns_zone_ids = {}
+        }
+      }
+      resolver_network_ids = ["/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-resolver"]
+      workspace_id         = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.OperationalInsights/workspaces/log-hub"
+      vault_id             = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.KeyVault/vaults/kv-hub"
+      registry_id          = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.ContainerRegistry/registries/crhub"
+    }
+  }
+
+  assert {
+    condition     = toset(local.identities) == toset(["audit", "edge", "gateway", "patient", "rotation"]) && local.foreign_secrets == tomap({ "edge/api-example-org" = { identity = "edge", secret = "api-example-org" } })
+    error_message = "The Application Gateway reads its certificate as itself."
+  }
+
+  assert {
+    condition     = output.gateway_url == "https://api.example.org" && output.key_vault_name == "kv-hub" && output.registry_login_server == "crhub.azurecr.io" && output.log_analytics_workspace == "00000000-0000-0000-0000-00000000b111"
+    error_message = "What is there already is used, and clients call the edge."
+  }
+
+  assert {
+    condition     = local.apps["primary"].patient.allowed_ranges == ["10.9.0.0/26"] && keys(output.security_rules["primary"]) == ["edge", "endpoints", "environment", "gateway"]
+    error_message = "The ranges of existing subnets are known."
   }
 }
 

@@ -172,26 +172,27 @@ resource "azurerm_mongo_cluster" "main" {
   }
 }
 
-resource "azurerm_private_endpoint" "main" {
-  for_each = local.endpoints
+module "endpoints" {
+  source = "../endpoints"
 
-  name                = "${var.names.endpoints[each.value.service]}-${each.value.region}"
-  location            = var.networks[each.value.region].location
-  resource_group_name = var.networks[each.value.region].resource_group_name
-  subnet_id           = var.networks[each.value.region].subnet_ids["endpoints"]
-  tags                = var.tags
+  networks = var.networks
+  tags     = var.tags
 
-  private_service_connection {
-    name                           = each.value.service
-    private_connection_resource_id = local.account_ids[each.value.service]
-    subresource_names              = [var.kind == "vcore" ? "MongoCluster" : "MongoDB"]
-    is_manual_connection           = false
+  endpoints = {
+    for key, endpoint in local.endpoints : key => {
+      name        = "${var.names.endpoints[endpoint.service]}-${endpoint.region}"
+      region      = endpoint.region
+      service     = endpoint.service
+      subresource = var.kind == "vcore" ? "MongoCluster" : "MongoDB"
+      resource_id = local.account_ids[endpoint.service]
+      zones       = ["database"]
+    }
   }
+}
 
-  private_dns_zone_group {
-    name                 = each.value.service
-    private_dns_zone_ids = [var.networks[each.value.region].dns_zone_ids["database"]]
-  }
+moved {
+  from = azurerm_private_endpoint.main
+  to   = module.endpoints.azurerm_private_endpoint.main
 }
 
 resource "azurerm_role_assignment" "rotation" {
@@ -234,7 +235,7 @@ resource "azurerm_management_lock" "main" {
   depends_on = [
     azurerm_cosmosdb_mongo_collection.main,
     azurerm_monitor_diagnostic_setting.main,
-    azurerm_private_endpoint.main,
+    module.endpoints,
     azurerm_role_assignment.rotation,
   ]
 }

@@ -18,5 +18,5 @@ output "connection_strings" {
       )
     },
   )
-  depends_on = [azurerm_private_endpoint.main]
+  depends_on = [module.endpoints]
 }

@@ -237,9 +237,14 @@ resource "azurerm_api_management_api_operation" "retrieve_resource" {
 
 resource "azurerm_api_management_policy" "main" {
   api_management_id = azurerm_api_management.main.id
-  xml_content       = local.global_policy
+  xml_content       = local.edge_policy
 
   lifecycle {
+    precondition {
+      condition     = var.edge == null || (strcontains(local.edge_policy, "name=\"client-address\"") && strcontains(local.addressed_policy, "context.Variables[\"client-address\"]"))
+      error_message = "policies/global.xml or policies/patient.xml has no place for the address that the edge reports."
+    }
+
     precondition {
       condition     = alltrue([for origin in var.cors_origins : strcontains(local.global_policy, "<origin>${origin}</origin>")])
       error_message = "policies/global.xml has no place for the allowed origins."

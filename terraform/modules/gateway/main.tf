@@ -38,7 +38,7 @@ resource "azurerm_api_management" "main" {
   # a list of zones, the number of units must be a multiple of it.
   # https://learn.microsoft.com/azure/api-management/enable-availability-zone-support
   min_api_version      = "2021-08-01"
-  virtual_network_type = "External"
+  virtual_network_type = try(var.edge.kind, "") == "application_gateway" ? "Internal" : "External"
   public_ip_address_id = azurerm_public_ip.main.id
   # For the control plane only, which cannot be created without public access; network rules allow Azure only
   public_network_access_enabled = true
@@ -130,7 +130,7 @@ resource "azurerm_role_assignment" "certificate" {
 
 # Named values: {{name}} in the policies
 resource "azurerm_api_management_named_value" "main" {
-  for_each = merge(var.named_values, local.backends, local.limits)
+  for_each = merge(var.named_values, local.backends, local.limits, local.edge_values)
 
   name                = each.key
   display_name        = each.key

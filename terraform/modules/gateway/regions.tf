@@ -3,7 +3,7 @@
 locals {
   backend = "<set-backend-service base-url=\"{{patient-backend-url}}\" />"
 
-  regional_policy = length(var.additional_locations) == 0 ? var.policies.patient : replace(var.policies.patient, local.backend, join("\n", concat(
+  regional_policy = length(var.additional_locations) == 0 ? local.addressed_policy : replace(local.addressed_policy, local.backend, join("\n", concat(
     ["<choose>"],
     flatten([
       for place in var.additional_locations : [

@@ -43,6 +43,16 @@ variable "documents" {
   nullable    = false
 }
 
+variable "edge" {
+  type = object({
+    kind          = string
+    front_door_id = optional(string)
+    subnet_prefix = optional(string)
+  })
+  description = "What is in front of the gateway (front_door or application_gateway), and how it is recognised: the id of Front Door, or the subnet of the Application Gateway; null: clients call the gateway itself."
+  default     = null
+}
+
 variable "entra" {
   type = object({
     tenant_id              = string

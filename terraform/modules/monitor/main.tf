@@ -24,8 +24,9 @@ resource "azurerm_log_analytics_workspace" "main" {
   sku                 = "PerGB2018"
   retention_in_days   = var.retention_in_days
   # What sends logs authenticates with Entra ID or is a diagnostic setting, so the keys of the workspace open nothing
-  local_authentication_enabled = false
-  daily_quota_gb               = var.daily_cap_gb
+  local_authentication_enabled   = false
+  daily_quota_gb                 = var.daily_cap_gb
+  internet_ingestion_access_type = local.is_private ? "Disabled" : "Enabled"
   # Access to a resource does not include its logs, because paths in them contain ids of patients
   allow_resource_only_permissions = false
   tags                            = var.context.tags
@@ -45,6 +46,7 @@ resource "azurerm_application_insights" "main" {
   # Only the identities below can send telemetry
   local_authentication_enabled = false
   ip_masking_enabled           = true
+  internet_ingestion_enabled   = !local.is_private
   # The services sample themselves
   sampling_percentage = 100
   retention_in_days   = var.retention_in_days

@@ -7,7 +7,7 @@ output "connection_string" {
   description = "Connection string of Application Insights. Not a secret: sending telemetry requires an identity."
   value       = azurerm_application_insights.main.connection_string
   sensitive   = true
-  depends_on  = [azurerm_role_assignment.publisher]
+  depends_on  = [azurerm_role_assignment.publisher, module.endpoints]
 }
 
 output "insights_id" {

@@ -56,16 +56,29 @@ variable "key_rotation_days" {
 
 variable "names" {
   type = object({
-    workspace    = string
-    insights     = string
-    action_group = string
-    workbook     = string
-    budget       = string
-    alert        = string
-    availability = string
+    workspace          = string
+    insights           = string
+    action_group       = string
+    workbook           = string
+    budget             = string
+    alert              = string
+    availability       = string
+    endpoint           = string
+    private_link_scope = string
   })
   description = "Names of the resources in this module."
   nullable    = false
+}
+
+variable "private_link_networks" {
+  type = map(object({
+    location            = string
+    resource_group_name = string
+    subnet_ids          = map(string)
+    dns_zone_ids        = map(string)
+  }))
+  description = "The network of each region, from which telemetry is accepted; null: from everywhere."
+  default     = null
 }
 
 variable "publishers" {

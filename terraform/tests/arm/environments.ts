@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { DEPLOYER } from './ids.ts'
+import { DEPLOYER, TENANT } from './ids.ts'
 
 const TERRAFORM = join(import.meta.dirname, '../..')
 
@@ -10,8 +10,8 @@ export interface Environment {
   root: string
   /** The text of a file of variables. */
   variables: string
-  /** Ids of resources that are there before. */
-  present?: string[]
+  /** Resources that are there before, by their ids. */
+  present?: Record<string, object>
 }
 
 const IMAGE = `crmock.azurecr.io/NAME@sha256:${'0'.repeat(64)}`
@@ -38,6 +38,35 @@ const fileOf = (name: string) => readFileSync(join(TERRAFORM, `environments/${na
 const witness = variablesOf('witness/tests/witness.tftest.hcl')
 const GROUP = '/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock'
 
+/** The landing zone of the run estate: a hub with networks, a workspace, a vault and a registry. */
+function hub () {
+  const providers = `${GROUP.replace(/rg-mock$/, 'rg-hub')}/providers`
+  const network = `${providers}/Microsoft.Network/virtualNetworks/vnet-hub`
+  const subnets = Object.fromEntries(['apps', 'apim', 'endpoints', 'edge'].map((name, i) =>
+    [`${network}/subnets/${name}`, { properties: { addressPrefixes: [`10.9.${i}.0/26`] } }]))
+  const location = 'westeurope'
+  return {
+    [providers.replace('/providers', '')]: { location },
+    [network]: { location, properties: { addressSpace: { addressPrefixes: ['10.9.0.0/16'] } } },
+    ...subnets,
+    [`${providers}/Microsoft.Network/virtualNetworks/vnet-resolver`]: { location },
+    [`${providers}/Microsoft.OperationalInsights/workspaces/log-hub`]: {
+      location, properties: { sku: { name: 'PerGB2018' } }
+    },
+    [`${providers}/Microsoft.KeyVault/vaults/kv-hub`]: {
+      location,
+      properties: {
+        tenantId: TENANT,
+        sku: { name: 'standard', family: 'A' },
+        enableRbacAuthorization: true,
+        enablePurgeProtection: true,
+        publicNetworkAccess: 'Disabled'
+      }
+    },
+    [`${providers}/Microsoft.ContainerRegistry/registries/crhub`]: { location, sku: { name: 'Premium' } }
+  }
+}
+
 /** What is applied: each file of variables, every option at once, the storage of states, and the witness. */
 export const environments: Environment[] = [
   { name: 'dev', root: 'terraform', variables: IMAGES + DEPLOYED_BY + fileOf('dev') },
@@ -47,6 +76,13 @@ export const environments: Environment[] = [
     root: 'terraform',
     variables: `environment = "test"\npublisher = { name = "Mock", email = "mock@example.org" }\n${IMAGES}` +
       variablesOf('tests/whole.tftest.hcl', 'everything')
+  },
+  {
+    name: 'estate',
+    root: 'terraform',
+    variables: `environment = "test"\npublisher = { name = "Mock", email = "mock@example.org" }\n${IMAGES}` +
+      DEPLOYED_BY + variablesOf('tests/whole.tftest.hcl', 'estate'),
+    present: hub()
   },
   {
     name: 'state',
@@ -61,7 +97,7 @@ deployer_ip_ranges = ["203.0.113.10"]
     root: 'terraform/witness',
     variables: witness,
     // The registry of the environment that is witnessed
-    present: [GROUP, /id = "([^"]+registries[^"]+)"/.exec(witness)![1]!]
+    present: { [GROUP]: {}, [/id = "([^"]+registries[^"]+)"/.exec(witness)![1]!]: {} }
   }
 ]
 
