@@ -4,7 +4,7 @@ data "azurerm_client_config" "current" {}
 
 locals {
   regions = merge(
-    { primary = { location = var.location, gateway_region = null, address_space = var.address_space } },
+    { primary = { location = var.location, gateway_region = null, address_space = var.network.address_space } },
     { for code, region in var.additional_regions : code => { location = code, gateway_region = region.gateway_region, address_space = region.address_space } },
   )
 
@@ -33,7 +33,7 @@ locals {
       vault    = "privatelink.vaultcore.azure.net"
     },
     # https://learn.microsoft.com/azure/azure-monitor/fundamentals/private-link-configure
-    var.private_telemetry_enabled ? {
+    var.logs.private ? {
       monitor         = "privatelink.monitor.azure.com"
       monitor-agents  = "privatelink.agentsvc.azure-automation.net"
       monitor-data    = "privatelink.ods.opinsights.azure.com"
@@ -62,7 +62,7 @@ resource "azurerm_resource_group" "main" {
 }
 
 resource "azurerm_network_ddos_protection_plan" "main" {
-  for_each = toset(var.ddos_protection_plan_enabled ? ["plan"] : [])
+  for_each = toset(var.network.ddos_protection_plan ? ["plan"] : [])
 
   name                = local.names.ddos_protection_plan
   location            = var.location
@@ -85,19 +85,19 @@ module "network" {
 
   callers = {
     ip_ranges         = var.client_ip_ranges
-    availability_test = var.availability_test_enabled
+    availability_test = var.alerts.availability_test
     load_test         = var.load_test != null && each.key == "primary"
     traffic_manager   = length(local.regions) > 1
   }
 
   egress = {
-    nat_gateway = var.nat_gateway_enabled
+    nat_gateway = var.network.nat_gateway
     witnesses   = length(var.witnesses) > 0
   }
 
   subnets = {
-    environment_prefix_length = var.environment_prefix_length
-    runner                    = var.runner_enabled
+    environment_prefix_length = var.network.environment_prefix_length
+    runner                    = var.network.runner
     vault_endpoint            = var.custom_domain != null
   }
 }
@@ -112,23 +112,16 @@ module "identity" {
 module "monitor" {
   source = "./modules/monitor"
 
-  names                     = local.names.monitor
-  context                   = local.context
-  existing_id               = var.existing.workspace_id
-  private_link_networks     = var.private_telemetry_enabled ? local.networks : null
-  resource_group_ids        = { for region, group in azurerm_resource_group.main : region => group.id }
-  retention_in_days         = var.log_retention_days
-  daily_cap_gb              = var.log_daily_cap_gb
-  vault_id                  = module.vault.id
-  publishers                = { for name in ["audit", "gateway", "patient"] : name => module.identity.principal_ids[name] }
-  alert_emails              = var.alert_emails
-  thresholds                = var.alert_thresholds
-  availability_test_enabled = var.availability_test_enabled
-  budget                    = var.budget
-  gateway                   = { id = module.gateway.id, url = local.url }
-  key_rotation_days         = var.key_rotation_days
-  rotation_job              = "rotation"
-  sequence_job              = "audit-sequence"
+  names                 = local.names.monitor
+  context               = local.context
+  workspace             = { existing_id = var.existing.workspace_id, retention_days = var.logs.retention_days, daily_cap_gb = var.logs.daily_cap_gb }
+  private_link_networks = var.logs.private ? local.networks : null
+  alerts                = var.alerts
+  publishers            = { for name in ["audit", "gateway", "patient"] : name => module.identity.principal_ids[name] }
+  resource_group_ids    = { for region, group in azurerm_resource_group.main : region => group.id }
+  gateway               = { id = module.gateway.id, url = local.url }
+  vault_id              = module.vault.id
+  jobs                  = { rotation = "rotation", rotation_days = var.keys.rotation_days, sequence = "audit-sequence" }
 }
 
 module "registry" {
@@ -147,23 +140,25 @@ module "registry" {
 module "vault" {
   source = "./modules/vault"
 
-  names                        = local.names.vault
-  context                      = local.monitored_context
-  existing_id                  = var.existing.vault_id
-  networks                     = local.networks
-  sku_name                     = var.vault_sku
-  tenant_id                    = data.azurerm_client_config.current.tenant_id
-  deployer_ip_ranges           = var.deployer_ip_ranges
-  deployer_object_id           = coalesce(var.deployer_object_id, data.azurerm_client_config.current.object_id)
-  identities                   = module.identity.principal_ids
-  access                       = local.access
-  secrets                      = local.secrets
-  secret_values                = merge(var.secret_values, { for service, connection in module.data.connection_strings : "${service}-db-connection" => connection })
-  foreign_secrets              = local.foreign_secrets
-  locked_after                 = module.gateway.certificate_role_ids
-  certificate_enabled          = var.custom_domain != null
-  customer_managed_key_enabled = var.customer_managed_key_enabled
-  delete_lock_enabled          = var.delete_lock_enabled
+  names           = local.names.vault
+  context         = local.monitored_context
+  networks        = local.networks
+  deployer        = { ip_ranges = var.deployer_ip_ranges, object_id = coalesce(var.deployer_object_id, data.azurerm_client_config.current.object_id) }
+  identities      = module.identity.principal_ids
+  access          = local.access
+  secrets         = local.secrets
+  secret_values   = merge(var.secret_values, { for service, connection in module.data.connection_strings : "${service}-db-connection" => connection })
+  foreign_secrets = local.foreign_secrets
+  locked_after    = module.gateway.certificate_role_ids
+
+  vault = {
+    existing_id          = var.existing.vault_id
+    tenant_id            = data.azurerm_client_config.current.tenant_id
+    sku_name             = var.vault_sku
+    delete_lock          = var.delete_lock_enabled
+    certificate          = var.custom_domain != null
+    customer_managed_key = var.customer_managed_key_enabled
+  }
 }
 
 module "data" {
@@ -227,7 +222,7 @@ module "gateway" {
   patient_urls        = local.patient_urls
   policies            = { for name in ["global", "product", "patient", "echo"] : name => file("${path.root}/policies/${name}.xml") }
   named_values        = local.named_values
-  sampling_percentage = 100 * var.telemetry_sampling
+  sampling_percentage = 100 * var.logs.sampling_ratio
 
   custom_domain = var.custom_domain == null ? null : {
     host_name = var.custom_domain.host_name
@@ -278,6 +273,6 @@ module "edge" {
   clients = {
     # The load test calls from the address of the NAT gateway
     ip_ranges         = concat(var.client_ip_ranges, var.load_test == null ? [] : ["${module.network["primary"].egress_address}/32"])
-    availability_test = var.availability_test_enabled
+    availability_test = var.alerts.availability_test
   }
 }

@@ -5,17 +5,17 @@ locals {
     for name in ["audit", "patient", "rotation"] : name => {
       KEY_VAULT_URI       = module.vault.uri
       AZURE_CLIENT_ID     = module.identity.client_ids[name]
-      KEY_REFRESH_SECONDS = tostring(var.key_refresh_seconds)
+      KEY_REFRESH_SECONDS = tostring(var.keys.refresh_seconds)
     }
   }
 
   service_settings = {
     for name in ["audit", "patient"] : name => merge(local.vault_settings[name], {
       DATABASE_NAME            = name
-      KEY_ROTATION_DAYS        = tostring(var.key_rotation_days)
-      LOG_LEVEL                = var.log_level
+      KEY_ROTATION_DAYS        = tostring(var.keys.rotation_days)
+      LOG_LEVEL                = var.logs.level
       TELEMETRY_AUTHENTICATION = "identity"
-      TELEMETRY_SAMPLING       = tostring(var.telemetry_sampling)
+      TELEMETRY_SAMPLING       = tostring(var.logs.sampling_ratio)
       # Not a secret: Application Insights accepts telemetry from the identity only
       APPLICATIONINSIGHTS_CONNECTION_STRING = nonsensitive(module.monitor.connection_string)
     })
@@ -28,7 +28,7 @@ locals {
 
   audit_callers = {
     for region in keys(local.regions) : region => concat(
-      var.audit_caller_ranges == null ? concat([module.network[region].subnet_prefixes["environment"]], local.platform_ranges) : var.audit_caller_ranges,
+      var.register.caller_ranges == null ? concat([module.network[region].subnet_prefixes["environment"]], local.platform_ranges) : var.register.caller_ranges,
       [module.network[region].subnet_prefixes["gateway"]],
     )
   }
@@ -57,8 +57,8 @@ locals {
         container      = var.app_container
         settings = merge(local.service_settings["audit"], {
           ALLOWED_CALLERS = join(",", local.audit_callers[region])
-          LOG_ORIGIN      = var.log_origin
-          QUERY_MAX_DAYS  = tostring(var.query_max_days)
+          LOG_ORIGIN      = var.register.origin
+          QUERY_MAX_DAYS  = tostring(var.register.query_max_days)
           WITNESSES       = join(" ", [for witness in var.witnesses : "${witness.key} ${witness.url}"])
         })
       }
@@ -70,7 +70,7 @@ locals {
 
   rotation_arguments = {
     # Keys that are due
-    rotation = concat(var.database_kind == "vcore" ? local.rotated : ["--all"], ["--older-than", tostring(var.key_rotation_days)])
+    rotation = concat(var.database_kind == "vcore" ? local.rotated : ["--all"], ["--older-than", tostring(var.keys.rotation_days)])
     # By hand: all keys, without failing a request
     rotation-now = var.database_kind == "vcore" ? local.rotated : ["--all"]
     # By hand: all keys, revoked immediately
@@ -82,14 +82,14 @@ locals {
       for name, arguments in local.rotation_arguments : name => {
         image              = var.images.rotation
         identity_id        = module.identity.ids["rotation"]
-        schedule           = name == "rotation" ? var.rotation_schedule : null
+        schedule           = name == "rotation" ? var.keys.rotation_schedule : null
         timeout_in_seconds = 3600
         # The next run completes an interrupted rotation
         retries   = 1
         args      = arguments
         container = { cpu = 0.25, memory = "0.5Gi" }
         secrets   = {}
-        settings = merge(local.vault_settings["rotation"], { KEY_GRACE_SECONDS = tostring(var.key_grace_seconds) }, {
+        settings = merge(local.vault_settings["rotation"], { KEY_GRACE_SECONDS = tostring(var.keys.grace_seconds) }, {
           for service, id in module.data.account_ids : "${upper(service)}_COSMOS_ACCOUNT" => id if var.database_kind != "vcore"
         })
       }
@@ -99,7 +99,7 @@ locals {
       audit-sequence = {
         image              = var.images.audit
         identity_id        = module.identity.ids["audit"]
-        schedule           = "*/${var.sequence_minutes} * * * *"
+        schedule           = "*/${var.register.sequence_minutes} * * * *"
         timeout_in_seconds = 600
         # The next run does it
         retries   = 0
@@ -136,7 +136,7 @@ locals {
 
   named_values = {
     key-vault-uri              = trimsuffix(module.vault.uri, "/")
-    host-key-cache-seconds     = tostring(var.host_key_cache_seconds)
+    host-key-cache-seconds     = tostring(var.keys.gateway_cache_seconds)
     gateway-identity-client-id = module.identity.client_ids["gateway"]
   }
 }

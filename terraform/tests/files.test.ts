@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import t from 'tap'
+import { modules, readme } from './readmes.ts'
 
 // The mutation tests set a changed copy
 const directory = resolve(process.env.TERRAFORM_DIR ?? join(import.meta.dirname, '..'))
@@ -120,4 +121,13 @@ t.test('environments of Container Apps send their logs by a diagnostic setting',
     t.notMatch(environment, 'log_analytics_workspace_id', path)
   }
   t.match(read('witness/monitor.tf'), /target_resource_id += azurerm_container_app_environment\.main\.id/)
+})
+
+t.test('the README of each module has its inputs and outputs', async (t) => {
+  t.ok(modules(directory).length > 10)
+  for (const module of modules(directory)) {
+    const { file, current, wanted } = readme(module)
+    t.match(current, /^# [\s\S]+\n## Example\n\n```hcl\n/, file)
+    t.equal(current, wanted, `${file} is up to date: node terraform/tests/readmes.ts`)
+  }
 })

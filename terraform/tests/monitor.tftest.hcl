@@ -21,19 +21,17 @@ variables {
     endpoint           = "pe-mock"
     private_link_scope = "ampls-mock"
   }
-  alert_emails              = ["operator@example.org"]
-  availability_test_enabled = false
-  budget                    = null
-  gateway                   = { id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.ApiManagement/service/apim-mock", url = "https://apim-mock.azure-api.net" }
-  key_rotation_days         = 60
-  publishers                = { patient = "00000000-0000-0000-0000-000000000a01" }
-  resource_group_ids        = { primary = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock" }
-  retention_in_days         = 90
-  rotation_job              = "job-mock-rotation"
-  sequence_job              = "job-mock-sequence"
-  daily_cap_gb              = 5
-  vault_id                  = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.KeyVault/vaults/kv-mock"
-  thresholds                = { failures = 5, not_starting = 5, p95_ms = 2000, refused = 10, throttled = 100 }
+  alerts = {
+    emails            = ["operator@example.org"]
+    thresholds        = { failures = 5, not_starting = 5, p95_ms = 2000, refused = 10, throttled = 100 }
+    availability_test = false
+  }
+  jobs               = { rotation = "job-mock-rotation", rotation_days = 60, sequence = "job-mock-sequence" }
+  workspace          = { retention_days = 90, daily_cap_gb = 5 }
+  gateway            = { id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.ApiManagement/service/apim-mock", url = "https://apim-mock.azure-api.net" }
+  publishers         = { patient = "00000000-0000-0000-0000-000000000a01" }
+  resource_group_ids = { primary = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock" }
+  vault_id           = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.KeyVault/vaults/kv-mock"
 }
 
 run "watches" {
@@ -159,8 +157,12 @@ run "options" {
   }
 
   variables {
-    availability_test_enabled = true
-    budget                    = { amount = 200 }
+    alerts = {
+      emails            = ["operator@example.org"]
+      thresholds        = { failures = 5, not_starting = 5, p95_ms = 2000, refused = 10, throttled = 100 }
+      availability_test = true
+      budget            = { amount = 200 }
+    }
   }
 
   assert {
@@ -185,16 +187,16 @@ run "an_existing_workspace" {
   }
 
   variables {
-    existing_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.OperationalInsights/workspaces/log-hub"
+    workspace = { existing_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.OperationalInsights/workspaces/log-hub", retention_days = 90, daily_cap_gb = 5 }
   }
 
   assert {
-    condition     = length(azurerm_log_analytics_workspace.main) == 0 && azurerm_application_insights.main.workspace_id == var.existing_id && output.workspace_id == var.existing_id && output.workspace_guid == "00000000-0000-0000-0000-00000000b111"
+    condition     = length(azurerm_log_analytics_workspace.main) == 0 && azurerm_application_insights.main.workspace_id == var.workspace.existing_id && output.workspace_id == var.workspace.existing_id && output.workspace_guid == "00000000-0000-0000-0000-00000000b111"
     error_message = "An existing workspace is used for everything."
   }
 
   assert {
-    condition     = azurerm_monitor_scheduled_query_rules_alert_v2.main["log-cap"].scopes[0] == var.existing_id
+    condition     = azurerm_monitor_scheduled_query_rules_alert_v2.main["log-cap"].scopes[0] == var.workspace.existing_id
     error_message = "Alerts query an existing workspace."
   }
 }

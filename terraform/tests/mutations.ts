@@ -48,6 +48,12 @@ variable "cors_origins"`
 const workflow = changeOf('files', '../.github/workflows/deploy.yml')
 
 const mutations: Mutation[] = [
+  files(
+    'modules/edge/variables.tf',
+    'description = "Subnet of an',
+    'description = "The subnet of an',
+    'READMEs describe the inputs'
+  ),
   // What is there already
   network(
     'for_each = local.made_prefixes\n\n  name                 =',
@@ -104,7 +110,7 @@ const mutations: Mutation[] = [
   ),
   monitor(
     'main',
-    'toset(var.existing_id == null ? ["workspace"] : [])',
+    'toset(var.workspace.existing_id == null ? ["workspace"] : [])',
     'toset(["workspace"])',
     'an existing workspace is used'
   ),
@@ -129,16 +135,16 @@ const mutations: Mutation[] = [
     'subnets are in their network'
   ),
   refusal(
-    '!(var.nat_gateway_enabled || var.runner_enabled',
-    '!(var.runner_enabled',
+    '!(var.network.nat_gateway || var.network.runner',
+    '!(var.network.runner',
     'an existing network has its own way out'
   ),
   refusal('/privateDnsZones/[^/]+$", id', '/[^/]+$|^privatelink", id', 'zones are named by ids'),
   refusal('/providers/${type}/[^/]+$', '/providers/.+$', 'a vault is a vault'),
   whole(
     'main.tf',
-    'existing_id                  = var.existing.vault_id',
-    'existing_id                  = null',
+    'existing_id          = var.existing.vault_id',
+    'existing_id          = null',
     'the existing vault is used'
   ),
 
@@ -279,7 +285,11 @@ const mutations: Mutation[] = [
   refusal('edge.kind)', 'edge.kind) || var.name != ""', 'there are two kinds of edge'),
   refusal('"^(Standard|Premium)V2_"', '"^(Standard|Premium|Developer)"', 'Private Link needs a v2 tier'),
   refusal('var.edge.capacity.max <= 20', 'var.edge.capacity.max <= 125', 'units have addresses'),
-  refusal('? 3 : 2)', '? 2 : 2)', 'an Application Gateway has a subnet'),
+  refusal(
+    'var.network.environment_prefix_length) + 3)',
+    'var.network.environment_prefix_length) + 2)',
+    'an Application Gateway has a subnet'
+  ),
   refusal(
     '"application_gateway" || length(var.additional_regions) == 0',
     '"application_gateway" || length(var.additional_regions) <= 1',
@@ -339,7 +349,7 @@ const mutations: Mutation[] = [
   ),
   monitor(
     'main',
-    /daily_quota_gb += var\.daily_cap_gb/,
+    /daily_quota_gb += var\.workspace\.daily_cap_gb/,
     'daily_quota_gb = -1',
     'the logs have a cap'
   ),
@@ -348,10 +358,10 @@ const mutations: Mutation[] = [
   monitor(
     'alerts', 'metric = "Availability"', 'metric = "ServiceApiHit"', 'there is an alert for the vault'
   ),
-  refusal('var.log_daily_cap_gb >= 0.1', 'var.log_daily_cap_gb >= 0', 'a cap leaves room for logs'),
+  refusal('var.logs.daily_cap_gb >= 0.1', 'var.logs.daily_cap_gb >= 0', 'a cap leaves room for logs'),
   refusal(
-    '!var.runner_enabled || var.nat_gateway_enabled',
-    '!var.runner_enabled || var.name != ""',
+    '!var.network.runner || var.network.nat_gateway',
+    '!var.network.runner || var.name != ""',
     'a runner has a way out'
   ),
   network(
@@ -405,8 +415,8 @@ const mutations: Mutation[] = [
     'locks need a fixed deployer'
   ),
   refusal(
-    'try(var.budget.amount > 0, false)',
-    'try(var.budget.amount >= 0, false)',
+    'try(var.alerts.budget.amount > 0, false)',
+    'try(var.alerts.budget.amount >= 0, false)',
     'a budget is more than nothing'
   ),
   monitor(
@@ -528,7 +538,7 @@ const mutations: Mutation[] = [
     'the vault is protected against purging'
   ),
   vault(
-    'public_network_access_enabled = length(var.deployer_ip_ranges) > 0',
+    'public_network_access_enabled = length(var.deployer.ip_ranges) > 0',
     'public_network_access_enabled = true',
     'the vault has no public access'
   ),
@@ -800,7 +810,7 @@ const mutations: Mutation[] = [
   ),
   monitor(
     'alerts',
-    'threshold   = var.key_rotation_days + 2',
+    'threshold   = var.jobs.rotation_days + 2',
     'threshold   = 10000',
     'there is an alert for an old key'
   ),
@@ -850,8 +860,8 @@ const mutations: Mutation[] = [
   ),
   whole(
     'settings.tf',
-    'LOG_LEVEL                = var.log_level',
-    'LOG_LVL                  = var.log_level',
+    'LOG_LEVEL                = var.logs.level',
+    'LOG_LVL                  = var.logs.level',
     'services know their settings'
   ),
   whole(
@@ -862,7 +872,7 @@ const mutations: Mutation[] = [
   ),
   whole(
     'settings.tf',
-    '["--older-than", tostring(var.key_rotation_days)]',
+    '["--older-than", tostring(var.keys.rotation_days)]',
     '[]',
     'keys rotate when they are due'
   ),
@@ -871,8 +881,8 @@ const mutations: Mutation[] = [
   ),
   whole(
     'settings.tf',
-    'host-key-cache-seconds     = tostring(var.host_key_cache_seconds)',
-    'host-key-cache-seconds     = tostring(var.key_grace_seconds)',
+    'host-key-cache-seconds     = tostring(var.keys.gateway_cache_seconds)',
+    'host-key-cache-seconds     = tostring(var.keys.grace_seconds)',
     'a host key is kept for less than half of its grace'
   ),
   whole(
@@ -883,8 +893,8 @@ const mutations: Mutation[] = [
   ),
   whole(
     'main.tf',
-    'networks                     = local.networks',
-    'networks                     = { primary = local.networks["primary"] }',
+    /(module "vault"[\s\S]*?networks +=) local\.networks/,
+    '$1 { primary = local.networks["primary"] }',
     'each region has an endpoint of the vault'
   ),
   whole(
@@ -955,7 +965,7 @@ const mutations: Mutation[] = [
   ),
   whole(
     'settings.tf',
-    '"*/${var.sequence_minutes} * * * *"',
+    '"*/${var.register.sequence_minutes} * * * *"',
     'null',
     'the job completes the log on a schedule'
   ),
@@ -966,10 +976,12 @@ const mutations: Mutation[] = [
     'the job completes the log'
   ),
   whole(
-    'settings.tf', 'LOG_ORIGIN      = var.log_origin', 'LOG_ORIGIN      = "log"', 'the log has its name'
+    'settings.tf', 'LOG_ORIGIN      = var.register.origin', 'LOG_ORIGIN      = "log"', 'the log has its name'
   ),
   refusal('[5, 10, 15, 20, 30]', '[5, 7, 10, 15, 20, 30]', 'cron has the period of the job'),
-  refusal('var.query_max_days >= 1 ', 'var.query_max_days >= 0 ', 'a query has a longest range'),
+  refusal(
+    'var.register.query_max_days >= 1 ', 'var.register.query_max_days >= 0 ', 'a query has a longest range'
+  ),
   refusal('^[^\\\\s+]{1,256}$', '^[^\\\\s]{1,256}$', 'the name of the log has no plus'),
 
   refusal('"smoke", "soak"', '"smoke", "lib/client", "soak"', 'the load test has one of the scripts'),
@@ -985,8 +997,8 @@ const mutations: Mutation[] = [
   ),
   refusal('@sha256:[0-9a-f]{64}$", image', '.*$", image', 'images are named by their digests'),
   refusal(
-    'var.host_key_cache_seconds < var.key_grace_seconds / 2',
-    'var.host_key_cache_seconds <= var.key_grace_seconds / 2',
+    'var.keys.gateway_cache_seconds < var.keys.grace_seconds / 2',
+    'var.keys.gateway_cache_seconds <= var.keys.grace_seconds / 2',
     'a host key is kept for less than half of its grace'
   ),
   refusal(

@@ -25,12 +25,12 @@ run "the_whole_internet" {
   command = plan
 
   variables {
-    audit_caller_ranges = ["0.0.0.0/0"]
-    client_ip_ranges    = ["0.0.0.0/0"]
-    deployer_ip_ranges  = ["192.0.0.0/8"]
+    register           = { caller_ranges = ["0.0.0.0/0"] }
+    client_ip_ranges   = ["0.0.0.0/0"]
+    deployer_ip_ranges = ["192.0.0.0/8"]
   }
 
-  expect_failures = [var.audit_caller_ranges, var.client_ip_ranges, var.deployer_ip_ranges]
+  expect_failures = [var.register, var.client_ip_ranges, var.deployer_ip_ranges]
 }
 
 run "secrets_that_are_short_and_images_by_their_tags" {
@@ -58,24 +58,20 @@ run "a_host_key_kept_for_half_of_its_grace" {
   command = plan
 
   variables {
-    host_key_cache_seconds = 300
+    keys = { gateway_cache_seconds = 300 }
   }
 
-  expect_failures = [var.host_key_cache_seconds]
+  expect_failures = [var.keys]
 }
 
 run "a_grace_that_is_over_before_all_know_the_next_key" {
   command = plan
 
   variables {
-    host_key_cache_seconds = 30
-    key_grace_seconds      = 120
-    key_refresh_seconds    = 60
-    key_rotation_days      = 0
-    rotation_schedule      = "* * * * *"
+    keys = { gateway_cache_seconds = 30, grace_seconds = 120, refresh_seconds = 60, rotation_days = 0, rotation_schedule = "* * * * *" }
   }
 
-  expect_failures = [var.key_grace_seconds, var.key_rotation_days, var.rotation_schedule]
+  expect_failures = [var.keys]
 }
 
 run "what_a_small_gateway_cannot_do" {
@@ -105,10 +101,10 @@ run "a_runner_without_a_way_out" {
   command = plan
 
   variables {
-    runner_enabled = true
+    network = { runner = true }
   }
 
-  expect_failures = [var.runner_enabled]
+  expect_failures = [var.network]
 }
 
 run "more_replicas_than_addresses" {
@@ -118,18 +114,17 @@ run "more_replicas_than_addresses" {
     app_scale = { min_replicas = 2, max_replicas = 30, concurrent_requests = 50 }
   }
 
-  expect_failures = [var.environment_prefix_length]
+  expect_failures = [var.network]
 }
 
 run "an_environment_larger_than_the_network" {
   command = plan
 
   variables {
-    address_space             = "10.64.0.0/25"
-    environment_prefix_length = 25
+    network = { address_space = "10.64.0.0/25", environment_prefix_length = 25 }
   }
 
-  expect_failures = [var.environment_prefix_length]
+  expect_failures = [var.network]
 }
 
 run "locks_without_a_fixed_deployer" {
@@ -166,27 +161,26 @@ run "what_does_not_exist" {
   command = plan
 
   variables {
-    backup_tier        = "Periodic"
-    database_kind      = "sql"
-    gateway_sku        = "Consumption_0"
-    log_level          = "loud"
-    log_retention_days = 7
-    vault_sku          = "free"
+    logs          = { level = "loud", retention_days = 7 }
+    backup_tier   = "Periodic"
+    database_kind = "sql"
+    gateway_sku   = "Consumption_0"
+    vault_sku     = "free"
   }
 
-  expect_failures = [var.backup_tier, var.database_kind, var.gateway_sku, var.log_level, var.log_retention_days, var.vault_sku]
+  expect_failures = [var.backup_tier, var.database_kind, var.gateway_sku, var.logs, var.vault_sku]
 }
 
 run "names_and_networks_of_the_wrong_size" {
   command = plan
 
   variables {
-    address_space = "10.64.0.0/26"
-    location      = "West Europe"
-    name          = "patientsandtests"
+    network  = { address_space = "10.64.0.0/26" }
+    location = "West Europe"
+    name     = "patientsandtests"
   }
 
-  expect_failures = [var.address_space, var.location, var.name]
+  expect_failures = [var.network, var.location, var.name]
 }
 
 run "names_too_long_together" {
@@ -214,8 +208,8 @@ run "a_load_test_of_no_script" {
   command = plan
 
   variables {
-    load_test           = { image = "crmock.azurecr.io/k6@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", key_secret_name = "load", script = "lib/client" }
-    nat_gateway_enabled = true
+    network   = { nat_gateway = true }
+    load_test = { image = "crmock.azurecr.io/k6@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", key_secret_name = "load", script = "lib/client" }
   }
 
   expect_failures = [var.load_test]
@@ -225,19 +219,16 @@ run "numbers_that_do_not_go_together" {
   command = plan
 
   variables {
-    alert_emails            = ["nobody"]
-    alert_thresholds        = { failures = -1, p95_ms = 1, refused = 1, throttled = 1 }
+    alerts                  = { emails = ["nobody"], thresholds = { failures = -1, p95_ms = 1, refused = 1, throttled = 1 }, budget = { amount = 0 } }
+    logs                    = { daily_cap_gb = 0, sampling_ratio = 20 }
     app_container           = { cpu = 0.5, memory = "4Gi" }
     app_scale               = { min_replicas = 3, max_replicas = 2, concurrent_requests = 50 }
-    budget                  = { amount = 0 }
-    log_daily_cap_gb        = 0
     database_max_throughput = 1500
-    telemetry_sampling      = 20
     default_region          = "gb"
     deletion_grace_days     = 366
   }
 
-  expect_failures = [var.alert_emails, var.alert_thresholds, var.app_container, var.app_scale, var.budget, var.database_max_throughput, var.default_region, var.deletion_grace_days, var.log_daily_cap_gb, var.telemetry_sampling]
+  expect_failures = [var.alerts, var.app_container, var.app_scale, var.database_max_throughput, var.default_region, var.deletion_grace_days, var.logs]
 }
 
 run "domains_tokens_and_names_without_their_form" {
@@ -259,12 +250,10 @@ run "an_origin_with_a_plus_and_periods_that_cron_does_not_have" {
   command = plan
 
   variables {
-    log_origin       = "log+name"
-    query_max_days   = 0
-    sequence_minutes = 7
+    register = { origin = "log+name", query_max_days = 0, sequence_minutes = 7 }
   }
 
-  expect_failures = [var.log_origin, var.query_max_days, var.sequence_minutes]
+  expect_failures = [var.register]
 }
 
 run "an_upgrade_to_more_than_all" {
@@ -328,7 +317,7 @@ run "a_nat_gateway_for_an_existing_network" {
   command = plan
 
   variables {
-    nat_gateway_enabled = true
+    network = { nat_gateway = true }
     existing = {
       networks = {
         primary = {
@@ -455,9 +444,9 @@ run "a_network_without_room_for_an_application_gateway" {
 
 
   variables {
-    edge          = { kind = "application_gateway", host_name = "api.example.org", certificate_name = "api" }
-    address_space = "10.64.0.0/25"
+    network = { address_space = "10.64.0.0/25" }
+    edge    = { kind = "application_gateway", host_name = "api.example.org", certificate_name = "api" }
   }
 
-  expect_failures = [var.environment_prefix_length]
+  expect_failures = [var.edge]
 }

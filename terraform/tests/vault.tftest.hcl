@@ -22,12 +22,15 @@ variables {
     "gateway/patient-host-key"  = { identity = "gateway", secret = "patient-host-key", role = "Key Vault Secrets User" }
     "rotation/patient-host-key" = { identity = "rotation", secret = "patient-host-key", role = "Key Vault Secrets Officer" }
   }
-  certificate_enabled          = false
-  customer_managed_key_enabled = false
-  delete_lock_enabled          = false
-  deployer_ip_ranges           = []
-  deployer_object_id           = "00000000-0000-0000-0000-0000000deb10"
-  foreign_secrets              = {}
+  deployer = { ip_ranges = [], object_id = "00000000-0000-0000-0000-0000000deb10" }
+  vault = {
+    tenant_id            = "00000000-0000-0000-0000-000000007e4a"
+    sku_name             = "standard"
+    delete_lock          = false
+    certificate          = false
+    customer_managed_key = false
+  }
+  foreign_secrets = {}
   identities = {
     gateway   = "00000000-0000-0000-0000-000000000a01"
     rotation  = "00000000-0000-0000-0000-000000000a02"
@@ -43,8 +46,6 @@ variables {
   }
   secret_values = { patient-host-key = "0000000000000000000000000000000000000000000" }
   secrets       = ["patient-host-key"]
-  sku_name      = "standard"
-  tenant_id     = "00000000-0000-0000-0000-000000007e4a"
 }
 
 run "closed_by_default" {
@@ -117,12 +118,9 @@ run "options" {
   }
 
   variables {
-    certificate_enabled          = true
-    customer_managed_key_enabled = true
-    delete_lock_enabled          = true
-    deployer_ip_ranges           = ["192.0.2.1/32"]
-    foreign_secrets              = { "gateway/certificate" = { identity = "gateway", secret = "certificate" } }
-    sku_name                     = "premium"
+    deployer        = { ip_ranges = ["192.0.2.1/32"], object_id = "00000000-0000-0000-0000-0000000deb10" }
+    vault           = { tenant_id = "00000000-0000-0000-0000-000000007e4a", sku_name = "premium", delete_lock = true, certificate = true, customer_managed_key = true }
+    foreign_secrets = { "gateway/certificate" = { identity = "gateway", secret = "certificate" } }
   }
 
   assert {
@@ -167,21 +165,21 @@ run "an_existing_vault" {
   }
 
   variables {
-    existing_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.KeyVault/vaults/kv-hub"
+    vault = { tenant_id = "00000000-0000-0000-0000-000000007e4a", sku_name = "standard", delete_lock = true, certificate = false, customer_managed_key = false, existing_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.KeyVault/vaults/kv-hub" }
   }
 
   assert {
-    condition     = length(azurerm_key_vault.main) == 0 && length(azurerm_monitor_diagnostic_setting.main) == 0 && data.azurerm_key_vault.existing[var.existing_id].name == "kv-hub" && data.azurerm_key_vault.existing[var.existing_id].resource_group_name == "rg-hub"
+    condition     = length(azurerm_key_vault.main) == 0 && length(azurerm_monitor_diagnostic_setting.main) == 0 && data.azurerm_key_vault.existing[var.vault.existing_id].name == "kv-hub" && data.azurerm_key_vault.existing[var.vault.existing_id].resource_group_name == "rg-hub"
     error_message = "An existing vault is found by its id and not changed."
   }
 
   assert {
-    condition     = output.uri == "https://kv-hub.vault.azure.net/" && output.id == var.existing_id && output.name == "kv-hub" && azurerm_key_vault_secret.main["patient-host-key"].key_vault_id == var.existing_id
+    condition     = output.uri == "https://kv-hub.vault.azure.net/" && output.id == var.vault.existing_id && output.name == "kv-hub" && azurerm_key_vault_secret.main["patient-host-key"].key_vault_id == var.vault.existing_id
     error_message = "An existing vault gets the secrets."
   }
 
   assert {
-    condition     = azurerm_role_assignment.secret["gateway/patient-host-key"].scope == "${var.existing_id}/secrets/${azurerm_key_vault_secret.main["patient-host-key"].name}" && module.endpoints.endpoints["primary"].private_service_connection[0].private_connection_resource_id == var.existing_id
+    condition     = azurerm_role_assignment.secret["gateway/patient-host-key"].scope == "${var.vault.existing_id}/secrets/${azurerm_key_vault_secret.main["patient-host-key"].name}" && module.endpoints.endpoints["primary"].private_service_connection[0].private_connection_resource_id == var.vault.existing_id
     error_message = "Roles and the private endpoint are those of an existing vault."
   }
 }
@@ -194,7 +192,7 @@ run "an_existing_vault_that_is_open" {
   }
 
   variables {
-    existing_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.KeyVault/vaults/kv-hub"
+    vault = { tenant_id = "00000000-0000-0000-0000-000000007e4a", sku_name = "standard", delete_lock = true, certificate = false, customer_managed_key = false, existing_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.KeyVault/vaults/kv-hub" }
   }
 
   override_data {

@@ -192,7 +192,7 @@ run "defaults" {
   }
 
   assert {
-    condition     = var.host_key_cache_seconds < var.key_grace_seconds / 2
+    condition     = var.keys.gateway_cache_seconds < var.keys.grace_seconds / 2
     error_message = "The gateway caches a host key for less than half of the grace period."
   }
 
@@ -209,19 +209,18 @@ run "defaults" {
 
 run "everything" {
   variables {
+    alerts                       = { emails = ["operator@example.org"], availability_test = true, budget = { amount = 5000 } }
+    register                     = { caller_ranges = ["100.100.8.0/24"] }
+    network                      = { ddos_protection_plan = true, nat_gateway = true, runner = true }
+    logs                         = { level = "warn", retention_days = 365, private = true, sampling_ratio = 0.25 }
     additional_regions           = { northeurope = { gateway_region = "North Europe", address_space = "10.65.0.0/24" } }
-    alert_emails                 = ["operator@example.org"]
     app_scale                    = { min_replicas = 1, max_replicas = 20, concurrent_requests = 30 }
-    audit_caller_ranges          = ["100.100.8.0/24"]
-    availability_test_enabled    = true
     backup_tier                  = "Continuous30Days"
-    budget                       = { amount = 5000 }
     client_ip_ranges             = ["192.0.2.0/24"]
     custom_domain                = { host_name = "api.example.org", certificate_name = "api-example-org", bound = true }
     customer_managed_key_enabled = true
     database_kind                = "autoscale"
     database_max_throughput      = 4000
-    ddos_protection_plan_enabled = true
     delete_lock_enabled          = true
     deployer_object_id           = "00000000-0000-0000-0000-00000000d001"
     deployer_ip_ranges           = ["192.0.2.1/32"]
@@ -230,13 +229,7 @@ run "everything" {
     entra                        = { tenant_id = "00000000-0000-0000-0000-000000007e4a", audience = "api://patients", client_application_ids = ["00000000-0000-0000-0000-00000000c11f"] }
     gateway_sku                  = "Premium_3"
     load_test                    = { image = "crmock.azurecr.io/k6@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", key_secret_name = "load-test-subscription-key" }
-    log_level                    = "warn"
-    log_retention_days           = 365
-    nat_gateway_enabled          = true
-    private_telemetry_enabled    = true
-    runner_enabled               = true
     tags                         = { owner = "mock" }
-    telemetry_sampling           = 0.25
     upgrade                      = { live = { primary = { patient = "p1", audit = "a1" }, northeurope = { patient = "p2", audit = "a2" } }, percentage = 10 }
     vault_sku                    = "premium"
     zone_redundant               = true
@@ -271,8 +264,8 @@ run "everything" {
 run "estate" {
 
   variables {
-    alert_emails = ["operator@example.org"]
-    edge         = { kind = "application_gateway", host_name = "api.example.org", certificate_name = "api-example-org" }
+    alerts = { emails = ["operator@example.org"] }
+    edge   = { kind = "application_gateway", host_name = "api.example.org", certificate_name = "api-example-org" }
     existing = {
       networks = {
         primary = {

@@ -10,7 +10,7 @@ locals {
       window      = "PT15M"
       scope       = azurerm_application_insights.main.id
       operator    = "GreaterThan"
-      threshold   = var.thresholds.p95_ms
+      threshold   = var.alerts.thresholds.p95_ms
       aggregation = "Maximum"
       column      = "p95"
       query       = "requests | where cloud_RoleName startswith 'patient' | summarize p95 = percentile(duration, 95) by bin(timestamp, 5m)"
@@ -22,7 +22,7 @@ locals {
       window      = "PT15M"
       scope       = azurerm_application_insights.main.id
       operator    = "GreaterThan"
-      threshold   = var.thresholds.refused
+      threshold   = var.alerts.thresholds.refused
       aggregation = "Total"
       column      = "calls"
       query       = "customMetrics | where name == 'refused_calls' | project timestamp, calls = valueSum"
@@ -34,7 +34,7 @@ locals {
       window      = "PT15M"
       scope       = azurerm_application_insights.main.id
       operator    = "GreaterThan"
-      threshold   = var.thresholds.throttled
+      threshold   = var.alerts.thresholds.throttled
       aggregation = "Total"
       column      = "commands"
       query       = "customMetrics | where name == 'database.throttled' | project timestamp, commands = valueSum"
@@ -47,7 +47,7 @@ locals {
       scope       = azurerm_application_insights.main.id
       operator    = "GreaterThan"
       # Rotation runs once a day, after the period
-      threshold   = var.key_rotation_days + 2
+      threshold   = var.jobs.rotation_days + 2
       aggregation = "Maximum"
       column      = "days"
       query       = "customMetrics | where name == 'key.age_days' | project timestamp, secret = tostring(customDimensions.secret), days = value"
@@ -75,7 +75,7 @@ locals {
       threshold   = 0
       aggregation = "Count"
       column      = null
-      query       = "ContainerAppConsoleLogs | where ContainerGroupName startswith '${var.sequence_job}' and Stream == 'stderr' and Log startswith 'sequence: '"
+      query       = "ContainerAppConsoleLogs | where ContainerGroupName startswith '${var.jobs.sequence}' and Stream == 'stderr' and Log startswith 'sequence: '"
     }
     sequence-missing = {
       description = "The job that completes the audit log has not run for two hours."
@@ -87,7 +87,7 @@ locals {
       threshold   = 1
       aggregation = "Count"
       column      = null
-      query       = "ContainerAppConsoleLogs | where ContainerGroupName startswith '${var.sequence_job}' and Stream == 'stdout'"
+      query       = "ContainerAppConsoleLogs | where ContainerGroupName startswith '${var.jobs.sequence}' and Stream == 'stdout'"
     }
     unwitnessed = {
       description = "A witness did not cosign records for 15 minutes: it is unavailable, or does not accept the log."
@@ -123,7 +123,7 @@ locals {
       threshold   = 0
       aggregation = "Count"
       column      = null
-      query       = "ContainerAppConsoleLogs | where ContainerGroupName startswith '${var.rotation_job}' and Stream == 'stderr' and Log matches regex '^(npm run rotate|[a-z]+(-[a-z]+)+): '"
+      query       = "ContainerAppConsoleLogs | where ContainerGroupName startswith '${var.jobs.rotation}' and Stream == 'stderr' and Log matches regex '^(npm run rotate|[a-z]+(-[a-z]+)+): '"
     }
     # The platform reports them, also where the container itself could write nothing
     # https://learn.microsoft.com/azure/container-apps/troubleshoot-container-start-failures
@@ -134,7 +134,7 @@ locals {
       window      = "PT15M"
       scope       = local.workspace.id
       operator    = "GreaterThan"
-      threshold   = var.thresholds.not_starting
+      threshold   = var.alerts.thresholds.not_starting
       aggregation = "Count"
       column      = null
       query       = "ContainerAppSystemLogs | where Reason in~ ('BackOff', 'ContainerBackOff', 'ContainerCrashing', 'ContainerCreateFailure', 'ErrImagePull', 'ImagePullBackOff', 'ImagePullFailure', 'OOMKilled')"
@@ -163,7 +163,7 @@ locals {
       threshold   = 1
       aggregation = "Count"
       column      = null
-      query       = "ContainerAppConsoleLogs | where ContainerGroupName startswith '${var.rotation_job}' and Stream == 'stdout'"
+      query       = "ContainerAppConsoleLogs | where ContainerGroupName startswith '${var.jobs.rotation}' and Stream == 'stdout'"
     }
   }
 }
@@ -222,7 +222,7 @@ resource "azurerm_monitor_metric_alert" "failures" {
     metric_name      = "Requests"
     aggregation      = "Total"
     operator         = "GreaterThan"
-    threshold        = var.thresholds.failures
+    threshold        = var.alerts.thresholds.failures
 
     dimension {
       name     = "GatewayResponseCodeCategory"
@@ -267,7 +267,7 @@ resource "azurerm_monitor_metric_alert" "limits" {
 
 # Requests the health of the gateway itself, which starts no service
 resource "azurerm_application_insights_standard_web_test" "main" {
-  for_each = toset(var.availability_test_enabled ? ["gateway"] : [])
+  for_each = toset(var.alerts.availability_test ? ["gateway"] : [])
 
   name                    = var.names.availability
   location                = var.context.location

@@ -9,23 +9,23 @@ locals {
 
 # Its owner decides on its retention, its cap and who can read it
 data "azurerm_log_analytics_workspace" "existing" {
-  for_each = toset(var.existing_id == null ? [] : [var.existing_id])
+  for_each = toset(var.workspace.existing_id == null ? [] : [var.workspace.existing_id])
 
   name                = split("/", each.key)[8]
   resource_group_name = split("/", each.key)[4]
 }
 
 resource "azurerm_log_analytics_workspace" "main" {
-  for_each = toset(var.existing_id == null ? ["workspace"] : [])
+  for_each = toset(var.workspace.existing_id == null ? ["workspace"] : [])
 
   name                = var.names.workspace
   location            = var.context.location
   resource_group_name = var.context.resource_group_name
   sku                 = "PerGB2018"
-  retention_in_days   = var.retention_in_days
+  retention_in_days   = var.workspace.retention_days
   # What sends logs authenticates with Entra ID or is a diagnostic setting, so the keys of the workspace open nothing
   local_authentication_enabled   = false
-  daily_quota_gb                 = var.daily_cap_gb
+  daily_quota_gb                 = var.workspace.daily_cap_gb
   internet_ingestion_access_type = local.is_private ? "Disabled" : "Enabled"
   # Access to a resource does not include its logs, because paths in them contain ids of patients
   allow_resource_only_permissions = false
@@ -49,7 +49,7 @@ resource "azurerm_application_insights" "main" {
   internet_ingestion_enabled   = !local.is_private
   # The services sample themselves
   sampling_percentage = 100
-  retention_in_days   = var.retention_in_days
+  retention_in_days   = var.workspace.retention_days
   tags                = var.context.tags
 }
 
@@ -70,7 +70,7 @@ resource "azurerm_monitor_action_group" "main" {
   tags                = var.context.tags
 
   dynamic "email_receiver" {
-    for_each = { for index, address in var.alert_emails : format("operator-%02d", index) => address }
+    for_each = { for index, address in var.alerts.emails : format("operator-%02d", index) => address }
 
     content {
       name                    = email_receiver.key
@@ -81,11 +81,11 @@ resource "azurerm_monitor_action_group" "main" {
 }
 
 resource "azurerm_consumption_budget_resource_group" "main" {
-  for_each = var.budget == null ? {} : var.resource_group_ids
+  for_each = var.alerts.budget == null ? {} : var.resource_group_ids
 
   name              = "${var.names.budget}-${each.key}"
   resource_group_id = each.value
-  amount            = var.budget.amount
+  amount            = var.alerts.budget.amount
   time_grain        = "Monthly"
 
   time_period {

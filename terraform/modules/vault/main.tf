@@ -8,7 +8,7 @@ locals {
 }
 
 data "azurerm_key_vault" "existing" {
-  for_each = toset(var.existing_id == null ? [] : [var.existing_id])
+  for_each = toset(var.vault.existing_id == null ? [] : [var.vault.existing_id])
 
   name                = split("/", each.key)[8]
   resource_group_name = split("/", each.key)[4]
@@ -22,24 +22,24 @@ data "azurerm_key_vault" "existing" {
 }
 
 resource "azurerm_key_vault" "main" {
-  for_each = toset(var.existing_id == null ? ["vault"] : [])
+  for_each = toset(var.vault.existing_id == null ? ["vault"] : [])
 
   name                          = var.names.vault
   location                      = var.context.location
   resource_group_name           = var.context.resource_group_name
-  tenant_id                     = var.tenant_id
-  sku_name                      = var.sku_name
+  tenant_id                     = var.vault.tenant_id
+  sku_name                      = var.vault.sku_name
   rbac_authorization_enabled    = true
   purge_protection_enabled      = true
   soft_delete_retention_days    = 90
-  public_network_access_enabled = length(var.deployer_ip_ranges) > 0
+  public_network_access_enabled = length(var.deployer.ip_ranges) > 0
   tags                          = var.context.tags
 
   network_acls {
     default_action = "Deny"
     # Only Cosmos DB with a customer-managed key and API Management with a certificate connect as trusted Azure services
-    bypass   = var.customer_managed_key_enabled || var.certificate_enabled ? "AzureServices" : "None"
-    ip_rules = var.deployer_ip_ranges
+    bypass   = var.vault.customer_managed_key || var.vault.certificate ? "AzureServices" : "None"
+    ip_rules = var.deployer.ip_ranges
   }
 }
 
@@ -74,8 +74,8 @@ moved {
 # The only role on the whole vault
 resource "azurerm_role_assignment" "deployer" {
   scope                = local.vault.id
-  role_definition_name = var.customer_managed_key_enabled ? "Key Vault Administrator" : "Key Vault Secrets Officer"
-  principal_id         = var.deployer_object_id
+  role_definition_name = var.vault.customer_managed_key ? "Key Vault Administrator" : "Key Vault Secrets Officer"
+  principal_id         = var.deployer.object_id
   description          = "Deployer: creates the secrets"
 }
 
@@ -124,11 +124,11 @@ resource "azurerm_key_vault_key" "databases" {
   # checkov:skip=CKV_AZURE_40: its rotation policy sets the expiry of each version
   # checkov:skip=CKV_AZURE_112: depends on vault_sku, which environments/prod.tfvars sets
 
-  for_each = toset(var.customer_managed_key_enabled ? ["databases"] : [])
+  for_each = toset(var.vault.customer_managed_key ? ["databases"] : [])
 
   name         = var.names.customer_managed
   key_vault_id = local.vault.id
-  key_type     = var.sku_name == "premium" ? "RSA-HSM" : "RSA"
+  key_type     = var.vault.sku_name == "premium" ? "RSA-HSM" : "RSA"
   key_size     = 3072
   key_opts     = ["unwrapKey", "wrapKey"]
   tags         = var.context.tags
@@ -182,7 +182,7 @@ moved {
 }
 
 resource "azurerm_management_lock" "main" {
-  for_each = { for name, vault in azurerm_key_vault.main : "delete" => vault if var.delete_lock_enabled }
+  for_each = { for name, vault in azurerm_key_vault.main : "delete" => vault if var.vault.delete_lock }
 
   name       = var.names.lock
   scope      = each.value.id

@@ -13,12 +13,6 @@ variable "access" {
   }
 }
 
-variable "certificate_enabled" {
-  type        = bool
-  description = "Whether the vault contains the certificate of the custom domain."
-  nullable    = false
-}
-
 variable "context" {
   type = object({
     location            = string
@@ -30,34 +24,13 @@ variable "context" {
   nullable    = false
 }
 
-variable "customer_managed_key_enabled" {
-  type        = bool
-  description = "Whether the vault contains a key that encrypts the databases."
+variable "deployer" {
+  type = object({
+    ip_ranges = list(string)
+    object_id = string
+  })
+  description = "User, group or application that deploys, and the IPv4 ranges that can reach the vault from outside; empty: none."
   nullable    = false
-}
-
-variable "delete_lock_enabled" {
-  type        = bool
-  description = "Whether the vault has a delete lock."
-  nullable    = false
-}
-
-variable "deployer_ip_ranges" {
-  type        = list(string)
-  description = "IPv4 ranges that can reach the vault from outside; empty: none."
-  nullable    = false
-}
-
-variable "deployer_object_id" {
-  type        = string
-  description = "Object id of the user, group or application that deploys."
-  nullable    = false
-}
-
-variable "existing_id" {
-  type        = string
-  description = "Id of an existing vault that is used instead of a new one; null: a new one."
-  default     = null
 }
 
 variable "foreign_secrets" {
@@ -117,14 +90,15 @@ variable "secrets" {
   nullable    = false
 }
 
-variable "sku_name" {
-  type        = string
-  description = "standard, or premium with hardware security modules."
-  nullable    = false
-}
-
-variable "tenant_id" {
-  type        = string
-  description = "Id of the tenant that the vault trusts."
+variable "vault" {
+  type = object({
+    existing_id          = optional(string)
+    tenant_id            = string
+    sku_name             = string
+    delete_lock          = bool
+    certificate          = bool
+    customer_managed_key = bool
+  })
+  description = "Id of an existing vault that is used instead of a new one, or null; tenant that the vault trusts; standard, or premium with hardware security modules; whether it has a delete lock; and whether it contains the certificate of the custom domain, and a key that encrypts the databases."
   nullable    = false
 }
