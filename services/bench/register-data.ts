@@ -8,6 +8,7 @@ import {
 import { Chain } from '../audit/chain.ts'
 import type { NewRecord } from '../audit/queue.ts'
 import { CRITERION_FIELDS } from '../audit/queries/fields.ts'
+import { registerIndexes } from '../audit/register.ts'
 
 /** Of every thousand records, one is about this patient. */
 export const PATIENT = '3f0d5a0e-4a34-4f0b-9d3f-9f6c5a3b1c11'
@@ -33,6 +34,8 @@ export async function store (
   try {
     const db = client.db(database)
     const blocks = db.collection<Block>(collections.blocks)
+    // A replica of audit makes them after its start
+    while ((await blocks.indexes().catch(() => [])).length <= registerIndexes.length) await sleep(100)
     // Not for the questions that are measured, and each takes as long as storing the records
     for (const field of Object.values(CRITERION_FIELDS)) await blocks.dropIndex(`records.${field}_1_to_1`)
     const chain = new Chain()
