@@ -154,7 +154,7 @@ module "data" {
   customer_managed_key_identity_id = var.customer_managed_key_enabled ? module.identity.ids["databases"] : null
   rotation                         = { principal_id = module.identity.principal_ids["rotation"], role = local.names.rotation_role }
   vcore                            = var.vcore
-  vcore_passwords                  = var.vcore_passwords
+  identities                       = { for name in ["audit", "patient"] : name => { client_id = module.identity.client_ids[name], principal_id = module.identity.principal_ids[name] } }
   delete_lock_enabled              = var.delete_lock_enabled
   log_analytics_workspace_id       = module.monitor.workspace_id
   zone_redundant                   = var.zone_redundant

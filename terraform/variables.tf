@@ -197,7 +197,7 @@ variable "customer_managed_key_enabled" {
 
 variable "database_kind" {
   type        = string
-  description = "Kind of database: serverless or autoscale (Cosmos DB accounts with request units), or vcore (a cluster, azurerm_mongo_cluster)."
+  description = "Kind of database: serverless or autoscale (Cosmos DB accounts with request units), or vcore (clusters of Azure DocumentDB, without passwords)."
   nullable    = false
   default     = "serverless"
 
@@ -709,19 +709,6 @@ variable "vcore" {
   validation {
     condition     = can(regex("^M(10|20|30|40|50|60|80|200)$", var.vcore.compute_tier)) && var.vcore.storage_size_in_gb >= 32 && var.vcore.shard_count >= 1
     error_message = "A cluster needs a tier from M10 to M200, at least 32 GB and at least one shard."
-  }
-}
-
-variable "vcore_passwords" {
-  type        = map(string)
-  description = "Administrator's password of each cluster, patient and audit, if database_kind is vcore. The provider has no write-only argument for it, so the state contains it."
-  nullable    = false
-  sensitive   = true
-  default     = {}
-
-  validation {
-    condition     = var.database_kind != "vcore" || alltrue([for service in ["patient", "audit"] : length(lookup(var.vcore_passwords, service, "")) >= 16])
-    error_message = "Both clusters, patient and audit, need a password of at least 16 characters."
   }
 }
 

@@ -142,16 +142,6 @@ run "locks_without_a_fixed_deployer" {
   expect_failures = [var.delete_lock_enabled]
 }
 
-run "a_cluster_without_password" {
-  command = plan
-
-  variables {
-    database_kind = "vcore"
-  }
-
-  expect_failures = [var.vcore_passwords]
-}
-
 run "a_product_that_opens_audit" {
   command = plan
 

@@ -268,13 +268,12 @@ run "everything" {
 
 run "vcore" {
   variables {
-    database_kind   = "vcore"
-    vcore_passwords = { patient = "0123456789abcdef", audit = "fedcba9876543210" }
+    database_kind = "vcore"
   }
 
   assert {
     condition     = toset(local.rotated) == toset(["audit-host-key", "audit-log-key", "audit-query-key", "patient-data-key", "patient-host-key"]) && !contains(keys(local.jobs["rotation"].settings), "PATIENT_COSMOS_ACCOUNT") && slice(local.jobs["rotation"].args, 0, 5) == ["audit-host-key", "audit-log-key", "audit-query-key", "patient-data-key", "patient-host-key"]
-    error_message = "The password of a cluster is changed by hand: rotation has no access to it."
+    error_message = "The connection string of a cluster has no password: rotation has no access to it."
   }
 
   assert {
