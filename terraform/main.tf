@@ -58,6 +58,7 @@ module "network" {
   load_test_enabled         = var.load_test != null && each.key == "primary"
   database_port             = local.database.port
   database_zone             = local.database.zone
+  gateway_tier              = split("_", var.gateway_sku)[0]
   vault_endpoint_enabled    = var.custom_domain != null
   environment_prefix_length = var.environment_prefix_length
   ddos_protection_plan_id   = one([for plan in azurerm_network_ddos_protection_plan.main : plan.id])
@@ -92,7 +93,7 @@ module "monitor" {
   thresholds                = var.alert_thresholds
   availability_test_enabled = var.availability_test_enabled
   budget                    = var.budget
-  gateway                   = { id = module.gateway.id, url = module.gateway.url }
+  gateway                   = { id = module.gateway.id, url = module.gateway.url, is_v2 = strcontains(var.gateway_sku, "V2_") }
   key_rotation_days         = var.key_rotation_days
   rotation_job              = "rotation"
   sequence_job              = "audit-sequence"
@@ -183,25 +184,29 @@ module "apps" {
 module "gateway" {
   source = "./modules/gateway"
 
-  names               = local.names.gateway
-  location            = var.location
-  resource_group_name = local.group
-  subnet_id           = module.network["primary"].subnet_ids["gateway"]
-  sku_name            = var.gateway_sku
-  zones               = local.zones
-  publisher           = var.publisher
-  identity_id         = module.identity.ids["gateway"]
-  identity_client_id  = module.identity.client_ids["gateway"]
-  products            = var.products
-  entra               = var.entra
-  cors_origins        = var.cors_origins
-  product_conditions  = jsondecode(file("${path.root}/policies/products.json"))
-  documents           = { for name in ["audit", "patient"] : name => jsondecode(file("${path.root}/../services/${name}/openapi.json")) }
-  audit_urls          = local.audit_urls
-  patient_urls        = local.patient_urls
-  policies            = { for name in ["global", "product", "patient", "echo"] : name => file("${path.root}/policies/${name}.xml") }
-  named_values        = local.named_values
-  sampling_percentage = 100 * var.telemetry_sampling
+  names                 = local.names.gateway
+  location              = var.location
+  resource_group_name   = local.group
+  subnet_id             = module.network["primary"].subnet_ids["gateway"]
+  sku_name              = var.gateway_sku
+  endpoints_subnet_id   = module.network["primary"].subnet_ids["endpoints"]
+  virtual_network_id    = module.network["primary"].virtual_network_id
+  client_ip_ranges      = var.client_ip_ranges
+  zones                 = local.zones
+  public_access_enabled = var.gateway_public_access
+  publisher             = var.publisher
+  identity_id           = module.identity.ids["gateway"]
+  identity_client_id    = module.identity.client_ids["gateway"]
+  products              = var.products
+  entra                 = var.entra
+  cors_origins          = var.cors_origins
+  product_conditions    = jsondecode(file("${path.root}/policies/products.json"))
+  documents             = { for name in ["audit", "patient"] : name => jsondecode(file("${path.root}/../services/${name}/openapi.json")) }
+  audit_urls            = local.audit_urls
+  patient_urls          = local.patient_urls
+  policies              = { for name in ["global", "product", "patient", "echo"] : name => file("${path.root}/policies/${name}.xml") }
+  named_values          = local.named_values
+  sampling_percentage   = 100 * var.telemetry_sampling
 
   custom_domain = var.custom_domain == null ? null : {
     host_name = var.custom_domain.host_name

@@ -8,6 +8,11 @@ output "gateway_name" {
   value       = module.gateway.name
 }
 
+output "gateway_private_addresses" {
+  description = "Addresses of a Premium v2 gateway in the virtual network: its host name needs a DNS record with them."
+  value       = module.gateway.private_addresses
+}
+
 output "gateway_url" {
   description = "Address of the gateway."
   value       = module.gateway.url

@@ -9,7 +9,7 @@ variable "additional_regions" {
 
   validation {
     condition     = length(var.additional_regions) == 0 || (var.database_kind == "autoscale" && startswith(var.gateway_sku, "Premium_"))
-    error_message = "Additional regions need database_kind = \"autoscale\" and a Premium gateway."
+    error_message = "Additional regions need database_kind = \"autoscale\" and a Premium gateway; the v2 tiers have one region."
   }
 
   validation {
@@ -304,6 +304,11 @@ variable "entra" {
     )
     error_message = "Token validation needs a tenant, an audience and at least one application, all as GUIDs."
   }
+
+  validation {
+    condition     = !strcontains(var.gateway_sku, "V2_") || !try(var.entra.replaces_keys, false)
+    error_message = "The v2 tiers have no quota for each application (quota-by-key), which tokens instead of keys need."
+  }
 }
 
 variable "environment" {
@@ -344,15 +349,42 @@ variable "environment_prefix_length" {
   }
 }
 
+variable "gateway_public_access" {
+  type        = bool
+  description = "Whether clients in client_ip_ranges can also call a StandardV2 gateway from the internet, besides its private endpoint. API Management refuses false at its creation: turn it off afterwards."
+  nullable    = false
+  default     = true
+
+  validation {
+    condition     = var.gateway_public_access || startswith(var.gateway_sku, "StandardV2_")
+    error_message = "Only a StandardV2 gateway can be without public access; a PremiumV2 gateway is in the virtual network only."
+  }
+}
+
 variable "gateway_sku" {
   type        = string
-  description = "Tier and units of API Management: Developer_1, or Premium_1 and more."
+  description = "Tier and units of API Management: Developer_1, Premium_<units>, StandardV2_<units> or PremiumV2_<units>. docs/azure.md compares them."
   nullable    = false
   default     = "Developer_1"
 
   validation {
-    condition     = can(regex("^(Developer_1|Premium_[1-9][0-9]?)$", var.gateway_sku))
-    error_message = "A virtual network in external mode needs Developer_1 or Premium_<units>."
+    condition     = can(regex("^(Developer_1|Premium_[1-9][0-9]?|StandardV2_([1-9]|10)|PremiumV2_([1-9]|[12][0-9]|30))$", var.gateway_sku))
+    error_message = "A virtual network needs Developer_1, Premium_<units>, StandardV2_<1 to 10 units> or PremiumV2_<1 to 30 units>."
+  }
+
+  validation {
+    condition     = !strcontains(var.gateway_sku, "V2_") || !var.availability_test_enabled
+    error_message = "The availability test cannot reach a v2 tier: StandardV2 has no security rules that would allow its addresses, PremiumV2 no public address."
+  }
+
+  validation {
+    condition     = !strcontains(var.gateway_sku, "V2_") || !var.ddos_protection_plan_enabled
+    error_message = "A v2 tier has no public address in the virtual network that a DDoS protection plan could protect."
+  }
+
+  validation {
+    condition     = !startswith(var.gateway_sku, "PremiumV2_") || var.load_test == null
+    error_message = "The load test has no name for a PremiumV2 gateway: its DNS record is yours."
   }
 }
 
@@ -735,6 +767,6 @@ variable "zone_redundant" {
 
   validation {
     condition     = !var.zone_redundant || (startswith(var.gateway_sku, "Premium_") && var.gateway_sku != "Premium_1" && var.database_kind != "serverless")
-    error_message = "Availability zones need a Premium gateway with at least two units, and database_kind autoscale or vcore."
+    error_message = "Availability zones need a Premium gateway with at least two units, not of a v2 tier, and database_kind autoscale or vcore."
   }
 }

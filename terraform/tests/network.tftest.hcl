@@ -38,6 +38,7 @@ variables {
   database_port             = 10255
   database_zone             = "privatelink.mongo.cosmos.azure.com"
   ddos_protection_plan_id   = null
+  gateway_tier              = "Developer"
   load_test_enabled         = false
   witnesses_enabled         = false
   location                  = "westeurope"
@@ -251,5 +252,54 @@ run "a_larger_environment" {
   assert {
     condition     = { for name, subnet in azurerm_subnet.main : name => subnet.address_prefixes[0] } == { environment = "10.1.0.0/26", gateway = "10.1.0.64/27", endpoints = "10.1.0.96/27", runner = "10.1.0.128/27" }
     error_message = "A larger subnet of the environment moves the others behind it."
+  }
+}
+
+run "gateway_standard_v2" {
+  command = plan
+
+  module {
+    source = "./modules/network"
+  }
+
+  variables {
+    gateway_tier = "StandardV2"
+  }
+
+  assert {
+    condition     = azurerm_subnet.main["gateway"].delegation[0].service_delegation[0].name == "Microsoft.Web/serverFarms"
+    error_message = "The subnet is delegated for outbound integration."
+  }
+
+  assert {
+    condition     = [for rule in azurerm_network_security_group.main["gateway"].security_rule : rule.name if rule.direction == "Inbound"] == ["deny-inbound"]
+    error_message = "Nothing reaches the subnet: the gateway is outside of it."
+  }
+
+  assert {
+    condition     = toset([for rule in azurerm_network_security_group.main["gateway"].security_rule : rule.name if rule.direction == "Outbound"]) == toset(["deny-outbound", "to-certificate-lists", "to-endpoints", "to-entra-id", "to-environment", "to-key-vault", "to-monitor", "to-storage"])
+    error_message = "The gateway reaches the services and what the platform needs."
+  }
+}
+
+run "gateway_premium_v2" {
+  command = plan
+
+  module {
+    source = "./modules/network"
+  }
+
+  variables {
+    gateway_tier = "PremiumV2"
+  }
+
+  assert {
+    condition     = azurerm_subnet.main["gateway"].delegation[0].service_delegation[0].name == "Microsoft.Web/hostingEnvironments"
+    error_message = "The subnet is delegated for injection."
+  }
+
+  assert {
+    condition     = toset([for rule in azurerm_network_security_group.main["gateway"].security_rule : "${rule.name} ${rule.destination_port_range}" if rule.direction == "Inbound"]) == toset(["clients 443", "deny-inbound *", "probe 80"])
+    error_message = "Clients and the probes of the platform reach the gateway."
   }
 }

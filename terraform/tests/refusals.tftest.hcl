@@ -276,3 +276,71 @@ run "an_upgrade_of_one_app" {
 
   expect_failures = [var.upgrade]
 }
+
+run "regions_zones_and_tokens_alone_with_a_v2_tier" {
+  command = plan
+
+  variables {
+    gateway_sku        = "StandardV2_1"
+    database_kind      = "autoscale"
+    zone_redundant     = true
+    additional_regions = { northeurope = { gateway_region = "North Europe", address_space = "10.65.0.0/24" } }
+    entra              = { tenant_id = "00000000-0000-0000-0000-000000007e4a", audience = "api://patients", client_application_ids = ["00000000-0000-0000-0000-00000000c11f"], replaces_keys = true }
+  }
+
+  expect_failures = [var.additional_regions, var.entra, var.zone_redundant]
+}
+
+run "an_availability_test_of_a_v2_tier" {
+  command = plan
+
+  variables {
+    gateway_sku               = "StandardV2_1"
+    availability_test_enabled = true
+  }
+
+  expect_failures = [var.gateway_sku]
+}
+
+run "ddos_protection_of_a_v2_tier" {
+  command = plan
+
+  variables {
+    gateway_sku                  = "PremiumV2_1"
+    ddos_protection_plan_enabled = true
+  }
+
+  expect_failures = [var.gateway_sku]
+}
+
+run "a_gateway_without_public_access_in_another_tier" {
+  command = plan
+
+  variables {
+    gateway_public_access = false
+  }
+
+  expect_failures = [var.gateway_public_access]
+}
+
+run "a_load_test_of_premium_v2" {
+  command = plan
+
+  variables {
+    gateway_sku         = "PremiumV2_1"
+    nat_gateway_enabled = true
+    load_test           = { image = "crmock.azurecr.io/k6@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", key_secret_name = "load-test-subscription-key" }
+  }
+
+  expect_failures = [var.gateway_sku]
+}
+
+run "too_many_units" {
+  command = plan
+
+  variables {
+    gateway_sku = "StandardV2_11"
+  }
+
+  expect_failures = [var.gateway_sku]
+}

@@ -282,6 +282,29 @@ run "vcore" {
   }
 }
 
+run "v2" {
+  variables {
+    client_ip_ranges    = ["192.0.2.0/24"]
+    gateway_sku         = "StandardV2_1"
+    nat_gateway_enabled = true
+    load_test           = { image = "crmock.azurecr.io/k6@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", key_secret_name = "load-test-subscription-key" }
+  }
+
+  assert {
+    condition     = local.apps["primary"].patient.allowed_ranges == ["10.64.0.32/27"]
+    error_message = "Calls of the gateway come from its subnet, as in the classic tiers."
+  }
+}
+
+run "premium_v2" {
+  command = plan
+
+  variables {
+    client_ip_ranges = ["10.0.0.0/8"]
+    gateway_sku      = "PremiumV2_2"
+  }
+}
+
 run "witnesses" {
   command = plan
 

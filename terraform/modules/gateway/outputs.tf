@@ -17,3 +17,8 @@ output "certificate_role_ids" {
   description = "Ids of the role assignments with which the gateway reads its certificate."
   value       = [for role in azurerm_role_assignment.certificate : role.id]
 }
+
+output "private_addresses" {
+  description = "Addresses of a Premium v2 gateway in the virtual network, for its DNS record."
+  value       = azurerm_api_management.main.private_ip_addresses
+}

@@ -18,9 +18,11 @@ locals {
     if name != "runner" || var.runner_enabled
   }
 
-  delegations = {
-    environment = "Microsoft.App/environments"
-  }
+  # Classic tiers of API Management need no delegation
+  delegations = merge({ environment = "Microsoft.App/environments" }, {
+    for tier, service in { StandardV2 = "Microsoft.Web/serverFarms", PremiumV2 = "Microsoft.Web/hostingEnvironments" } : "gateway" => service
+    if tier == var.gateway_tier
+  })
 
   private_dns_zones = {
     database = var.database_zone

@@ -43,6 +43,12 @@ variable "load_test_enabled" {
   nullable    = false
 }
 
+variable "gateway_tier" {
+  type        = string
+  description = "Tier of API Management: its subnet is for the classic tiers, StandardV2 or PremiumV2."
+  nullable    = false
+}
+
 variable "location" {
   type        = string
   description = "Azure region code, such as westeurope."

@@ -52,7 +52,7 @@ export const environments: Environment[] = [
     root: 'terraform',
     variables: runOf('everything')
   },
-  { name: 'vcore', root: 'terraform', variables: DEPLOYED_BY + runOf('vcore') },
+  ...['vcore', 'v2'].map((name) => ({ name, root: 'terraform', variables: DEPLOYED_BY + runOf(name) })),
   {
     name: 'state',
     root: 'terraform/state',
