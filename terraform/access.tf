@@ -7,7 +7,7 @@ locals {
   secrets  = ["audit-db-connection", "audit-host-key", "audit-log-key", "audit-query-key", "patient-data-key", "patient-db-connection", "patient-host-key"]
   services = ["audit", "gateway", "patient", "rotation"]
 
-  # The password of a vCore cluster is changed by hand, so rotation must not change its connection string
+  # The connection string of a vCore cluster has no password, so there is nothing to rotate
   unrotated = var.database_kind == "vcore" ? ["audit-db-connection", "patient-db-connection"] : []
 
   access = {

@@ -99,6 +99,7 @@ module "network" {
     environment_prefix_length = var.network.environment_prefix_length
     runner                    = var.network.runner
     vault_endpoint            = var.custom_domain != null
+    gateway_tier              = split("_", var.gateway_sku)[0]
   }
 }
 
@@ -119,7 +120,7 @@ module "monitor" {
   alerts                = var.alerts
   publishers            = { for name in ["audit", "gateway", "patient"] : name => module.identity.principal_ids[name] }
   resource_group_ids    = { for region, group in azurerm_resource_group.main : region => group.id }
-  gateway               = { id = module.gateway.id, url = local.url }
+  gateway               = { id = module.gateway.id, url = local.url, is_v2 = strcontains(var.gateway_sku, "V2_") }
   vault_id              = module.vault.id
   jobs                  = { rotation = "rotation", rotation_days = var.keys.rotation_days, sequence = "audit-sequence" }
 }
@@ -177,7 +178,7 @@ module "data" {
   customer_managed_key_identity_id = var.customer_managed_key_enabled ? module.identity.ids["databases"] : null
   rotation                         = { principal_id = module.identity.principal_ids["rotation"], role = local.names.rotation_role }
   vcore                            = var.vcore
-  vcore_passwords                  = var.vcore_passwords
+  identities                       = { for name in ["audit", "patient"] : name => { client_id = module.identity.client_ids[name], principal_id = module.identity.principal_ids[name] } }
   delete_lock_enabled              = var.delete_lock_enabled
   log_analytics_workspace_id       = module.monitor.workspace_id
   zone_redundant                   = var.zone_redundant
@@ -204,25 +205,29 @@ module "apps" {
 module "gateway" {
   source = "./modules/gateway"
 
-  names               = local.names.gateway
-  location            = var.location
-  resource_group_name = local.group
-  subnet_id           = module.network["primary"].subnet_ids["gateway"]
-  sku_name            = var.gateway_sku
-  zones               = local.zones
-  publisher           = var.publisher
-  identity_id         = module.identity.ids["gateway"]
-  identity_client_id  = module.identity.client_ids["gateway"]
-  products            = var.products
-  entra               = var.entra
-  cors_origins        = var.cors_origins
-  product_conditions  = jsondecode(file("${path.root}/policies/products.json"))
-  documents           = { for name in ["audit", "patient"] : name => jsondecode(file("${path.root}/../services/${name}/openapi.json")) }
-  audit_urls          = local.audit_urls
-  patient_urls        = local.patient_urls
-  policies            = { for name in ["global", "product", "patient", "echo"] : name => file("${path.root}/policies/${name}.xml") }
-  named_values        = local.named_values
-  sampling_percentage = 100 * var.logs.sampling_ratio
+  names                 = local.names.gateway
+  location              = var.location
+  resource_group_name   = local.group
+  subnet_id             = module.network["primary"].subnet_ids["gateway"]
+  sku_name              = var.gateway_sku
+  endpoints_subnet_id   = module.network["primary"].subnet_ids["endpoints"]
+  virtual_network_id    = module.network["primary"].virtual_network_id
+  client_ip_ranges      = var.client_ip_ranges
+  zones                 = local.zones
+  public_access_enabled = var.gateway_public_access
+  publisher             = var.publisher
+  identity_id           = module.identity.ids["gateway"]
+  identity_client_id    = module.identity.client_ids["gateway"]
+  products              = var.products
+  entra                 = var.entra
+  cors_origins          = var.cors_origins
+  product_conditions    = jsondecode(file("${path.root}/policies/products.json"))
+  documents             = { for name in ["audit", "patient"] : name => jsondecode(file("${path.root}/../services/${name}/openapi.json")) }
+  audit_urls            = local.audit_urls
+  patient_urls          = local.patient_urls
+  policies              = { for name in ["global", "product", "patient", "echo"] : name => file("${path.root}/policies/${name}.xml") }
+  named_values          = local.named_values
+  sampling_percentage   = 100 * var.logs.sampling_ratio
 
   custom_domain = var.custom_domain == null ? null : {
     host_name = var.custom_domain.host_name
@@ -261,7 +266,7 @@ module "edge" {
   names     = local.names.edge
   context   = local.monitored_context
   edge      = each.value
-  gateway   = { id = module.gateway.id, host_name = module.gateway.host_name, private_ip_addresses = module.gateway.private_ip_addresses }
+  gateway   = { id = module.gateway.id, host_name = module.gateway.host_name, private_ip_addresses = module.gateway.private_addresses }
   subnet_id = lookup(module.network["primary"].subnet_ids, "edge", null)
   zones     = local.zones
 

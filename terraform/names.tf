@@ -78,6 +78,7 @@ locals {
 
     gateway = {
       gateway            = "apim-${local.system}-${local.suffix}"
+      endpoint           = "pe-${local.system}-gateway"
       public_ip          = "pip-${local.system}-gateway"
       domain_name_label  = "apim-${local.system}-${local.suffix}"
       logger             = "application-insights"

@@ -13,6 +13,11 @@ output "gateway_name" {
   value       = module.gateway.name
 }
 
+output "gateway_private_addresses" {
+  description = "Addresses of a Premium v2 gateway in the virtual network: its host name needs a DNS record with them."
+  value       = module.gateway.private_addresses
+}
+
 output "gateway_url" {
   description = "Address of the gateway for clients: that of the edge, if there is one."
   value       = local.url

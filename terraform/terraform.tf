@@ -28,6 +28,8 @@ provider "azurerm" {
     "Microsoft.ManagedIdentity",
     "Microsoft.Network",
     "Microsoft.OperationalInsights",
+    # To it, the subnet of a gateway of a v2 tier is delegated
+    "Microsoft.Web",
     "microsoft.insights",
   ]
 

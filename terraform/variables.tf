@@ -9,7 +9,7 @@ variable "additional_regions" {
 
   validation {
     condition     = length(var.additional_regions) == 0 || (var.database_kind == "autoscale" && startswith(var.gateway_sku, "Premium_"))
-    error_message = "Additional regions need database_kind = \"autoscale\" and a Premium gateway."
+    error_message = "Additional regions need database_kind = \"autoscale\" and a Premium gateway; the v2 tiers have one region."
   }
 
   validation {
@@ -164,7 +164,7 @@ variable "customer_managed_key_enabled" {
 
 variable "database_kind" {
   type        = string
-  description = "Kind of database: serverless or autoscale (Cosmos DB accounts with request units), or vcore (a cluster, azurerm_mongo_cluster)."
+  description = "Kind of database: serverless or autoscale (Cosmos DB accounts with request units), or vcore (clusters of Azure DocumentDB, without passwords)."
   nullable    = false
   default     = "serverless"
 
@@ -289,8 +289,18 @@ variable "edge" {
 
   # https://learn.microsoft.com/azure/api-management/private-endpoint
   validation {
-    condition     = !try(var.edge.private_link, false) || (try(var.edge.kind, "") == "front_door" && can(regex("^(Standard|Premium)V2_", var.gateway_sku)))
-    error_message = "edge.private_link needs the edge front_door and a v2 tier: a gateway in a virtual network, as Developer and Premium are here, has no private endpoint."
+    condition     = !try(var.edge.private_link, false) || (try(var.edge.kind, "") == "front_door" && startswith(var.gateway_sku, "StandardV2_"))
+    error_message = "edge.private_link needs the edge front_door and a StandardV2 gateway: a gateway in a virtual network has no private endpoint."
+  }
+
+  validation {
+    condition     = try(var.edge.kind, "") != "front_door" || !startswith(var.gateway_sku, "PremiumV2_")
+    error_message = "Front Door cannot reach a PremiumV2 gateway, which is in the virtual network only: use the edge application_gateway."
+  }
+
+  validation {
+    condition     = try(var.edge.kind, "") != "application_gateway" || !startswith(var.gateway_sku, "StandardV2_")
+    error_message = "An Application Gateway needs a gateway in the virtual network, which a StandardV2 gateway is not: use the edge front_door."
   }
 
   validation {
@@ -317,6 +327,11 @@ variable "entra" {
       false
     )
     error_message = "Token validation needs a tenant, an audience and at least one application, all as GUIDs."
+  }
+
+  validation {
+    condition     = !strcontains(var.gateway_sku, "V2_") || !try(var.entra.replaces_keys, false)
+    error_message = "The v2 tiers have no quota for each application (quota-by-key), which tokens instead of keys need."
   }
 }
 
@@ -399,15 +414,42 @@ variable "existing" {
   }
 }
 
+variable "gateway_public_access" {
+  type        = bool
+  description = "Whether clients in client_ip_ranges can also call a StandardV2 gateway from the internet, besides its private endpoint. API Management refuses false at its creation: turn it off afterwards."
+  nullable    = false
+  default     = true
+
+  validation {
+    condition     = var.gateway_public_access || startswith(var.gateway_sku, "StandardV2_")
+    error_message = "Only a StandardV2 gateway can be without public access; a PremiumV2 gateway is in the virtual network only."
+  }
+}
+
 variable "gateway_sku" {
   type        = string
-  description = "Tier and units of API Management: Developer_1, or Premium_1 and more."
+  description = "Tier and units of API Management: Developer_1, Premium_<units>, StandardV2_<units> or PremiumV2_<units>. docs/azure.md compares them."
   nullable    = false
   default     = "Developer_1"
 
   validation {
-    condition     = can(regex("^(Developer_1|Premium_[1-9][0-9]?)$", var.gateway_sku))
-    error_message = "A virtual network in external mode needs Developer_1 or Premium_<units>."
+    condition     = can(regex("^(Developer_1|Premium_[1-9][0-9]?|StandardV2_([1-9]|10)|PremiumV2_([1-9]|[12][0-9]|30))$", var.gateway_sku))
+    error_message = "A virtual network needs Developer_1, Premium_<units>, StandardV2_<1 to 10 units> or PremiumV2_<1 to 30 units>."
+  }
+
+  validation {
+    condition     = !strcontains(var.gateway_sku, "V2_") || !var.alerts.availability_test
+    error_message = "The availability test cannot reach a v2 tier: StandardV2 has no security rules that would allow its addresses, PremiumV2 no public address."
+  }
+
+  validation {
+    condition     = !strcontains(var.gateway_sku, "V2_") || !var.network.ddos_protection_plan
+    error_message = "A v2 tier has no public address in the virtual network that a DDoS protection plan could protect."
+  }
+
+  validation {
+    condition     = !startswith(var.gateway_sku, "PremiumV2_") || var.load_test == null
+    error_message = "The load test has no name for a PremiumV2 gateway: its DNS record is yours."
   }
 }
 
@@ -747,19 +789,6 @@ variable "vcore" {
   }
 }
 
-variable "vcore_passwords" {
-  type        = map(string)
-  description = "Administrator's password of each cluster, patient and audit, if database_kind is vcore. The provider has no write-only argument for it, so the state contains it."
-  nullable    = false
-  sensitive   = true
-  default     = {}
-
-  validation {
-    condition     = var.database_kind != "vcore" || alltrue([for service in ["patient", "audit"] : length(lookup(var.vcore_passwords, service, "")) >= 16])
-    error_message = "Both clusters, patient and audit, need a password of at least 16 characters."
-  }
-}
-
 variable "witnesses" {
   type = list(object({
     key = string
@@ -783,6 +812,6 @@ variable "zone_redundant" {
 
   validation {
     condition     = !var.zone_redundant || (startswith(var.gateway_sku, "Premium_") && var.gateway_sku != "Premium_1" && var.database_kind != "serverless")
-    error_message = "Availability zones need a Premium gateway with at least two units, and database_kind autoscale or vcore."
+    error_message = "Availability zones need a Premium gateway with at least two units, not of a v2 tier, and database_kind autoscale or vcore."
   }
 }

@@ -44,9 +44,13 @@ variables {
   customer_managed_key_identity_id = null
   delete_lock_enabled              = false
   failover_locations               = []
-  kind                             = "serverless"
-  location                         = "westeurope"
-  log_analytics_workspace_id       = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.OperationalInsights/workspaces/log-mock"
+  identities = {
+    patient = { client_id = "00000000-0000-0000-0000-000000000c0a", principal_id = "00000000-0000-0000-0000-000000000b0a" }
+    audit   = { client_id = "00000000-0000-0000-0000-000000000c0b", principal_id = "00000000-0000-0000-0000-000000000b0b" }
+  }
+  kind                       = "serverless"
+  location                   = "westeurope"
+  log_analytics_workspace_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.OperationalInsights/workspaces/log-mock"
   networks = {
     primary = {
       location            = "westeurope"
@@ -59,7 +63,6 @@ variables {
   rotation            = { principal_id = "00000000-0000-0000-0000-000000000a02", role = "Cosmos DB key rotation (mock)" }
   tags                = {}
   vcore               = { compute_tier = "M30", storage_size_in_gb = 128, shard_count = 1 }
-  vcore_passwords     = { patient = "a/password of 16+", audit = "another password" }
   zone_redundant      = false
 }
 
@@ -69,7 +72,7 @@ run "serverless" {
   }
 
   assert {
-    condition     = toset(keys(azurerm_cosmosdb_account.main)) == toset(["audit", "patient"]) && length(azurerm_mongo_cluster.main) == 0
+    condition     = toset(keys(azurerm_cosmosdb_account.main)) == toset(["audit", "patient"]) && length(azurerm_mongo_cluster.main) == 0 && length(azurerm_mongo_cluster_user.main) == 0
     error_message = "Each service has an account of its own."
   }
 
@@ -234,8 +237,23 @@ run "vcore" {
   }
 
   assert {
-    condition     = output.connection_strings["patient"] == "mongodb+srv://operator:a%2Fpassword+of+16%2B@cosmos-patient.mongocluster.cosmos.azure.com/?tls=true&authMechanism=SCRAM-SHA-256&retrywrites=false&maxIdleTimeMS=120000"
-    error_message = "The password in a connection string is percent-encoded, as drivers require."
+    condition     = alltrue([for cluster in azurerm_mongo_cluster.main : cluster.authentication_methods == toset(["MicrosoftEntraID"]) && cluster.administrator_username == null && cluster.administrator_password == null])
+    error_message = "The clusters accept tokens of Entra ID only, and have no password."
+  }
+
+  assert {
+    condition = {
+      for service, user in azurerm_mongo_cluster_user.main : service => "${user.object_id} ${user.identity_provider_type} ${user.principal_type}"
+      } == {
+      audit   = "00000000-0000-0000-0000-000000000b0b MicrosoftEntraID servicePrincipal"
+      patient = "00000000-0000-0000-0000-000000000b0a MicrosoftEntraID servicePrincipal"
+    } && alltrue([for service, user in azurerm_mongo_cluster_user.main : user.mongo_cluster_id == azurerm_mongo_cluster.main[service].id && user.role == tolist([{ database = "admin", name = "root" }])])
+    error_message = "Each cluster lets in the identity of its service, and nobody else."
+  }
+
+  assert {
+    condition     = output.connection_strings["patient"] == "mongodb+srv://00000000-0000-0000-0000-000000000c0a@cosmos-patient.mongocluster.cosmos.azure.com/?tls=true&authMechanism=MONGODB-OIDC&retrywrites=false&maxIdleTimeMS=120000"
+    error_message = "A connection string names the identity whose tokens the service sends, and contains no password."
   }
 
   assert {

@@ -21,6 +21,7 @@ const registered = {
     'Microsoft.ManagedIdentity',
     'Microsoft.Network',
     'Microsoft.OperationalInsights',
+    'Microsoft.Web',
     'microsoft.insights'
   ],
   'state/main.tf': ['Microsoft.Storage'],

@@ -283,7 +283,7 @@ const mutations: Mutation[] = [
     'an internal gateway has no public address'
   ),
   refusal('edge.kind)', 'edge.kind) || var.name != ""', 'there are two kinds of edge'),
-  refusal('"^(Standard|Premium)V2_"', '"^(Standard|Premium|Developer)"', 'Private Link needs a v2 tier'),
+  refusal('&& startswith(var.gateway_sku, "StandardV2_"))', ')', 'Private Link needs a v2 tier'),
   refusal('var.edge.capacity.max <= 20', 'var.edge.capacity.max <= 125', 'units have addresses'),
   refusal(
     'var.network.environment_prefix_length) + 3)',

@@ -382,3 +382,52 @@ run "application_gateway" {
     error_message = "The Application Gateway reads its certificate in the vault."
   }
 }
+
+run "gateway_standard_v2" {
+  command = plan
+
+  module {
+    source = "./modules/network"
+  }
+
+  variables {
+    subnets = { environment_prefix_length = 27, gateway_tier = "StandardV2", runner = false, vault_endpoint = false }
+  }
+
+  assert {
+    condition     = azurerm_subnet.main["gateway"].delegation[0].service_delegation[0].name == "Microsoft.Web/serverFarms"
+    error_message = "The subnet is delegated for outbound integration."
+  }
+
+  assert {
+    condition     = [for rule in azurerm_network_security_group.main["gateway"].security_rule : rule.name if rule.direction == "Inbound"] == ["deny-inbound"]
+    error_message = "Nothing reaches the subnet: the gateway is outside of it."
+  }
+
+  assert {
+    condition     = toset([for rule in azurerm_network_security_group.main["gateway"].security_rule : rule.name if rule.direction == "Outbound"]) == toset(["deny-outbound", "to-certificate-lists", "to-endpoints", "to-entra-id", "to-environment", "to-key-vault", "to-monitor", "to-storage"])
+    error_message = "The gateway reaches the services and what the platform needs."
+  }
+}
+
+run "gateway_premium_v2" {
+  command = plan
+
+  module {
+    source = "./modules/network"
+  }
+
+  variables {
+    subnets = { environment_prefix_length = 27, gateway_tier = "PremiumV2", runner = false, vault_endpoint = false }
+  }
+
+  assert {
+    condition     = azurerm_subnet.main["gateway"].delegation[0].service_delegation[0].name == "Microsoft.Web/hostingEnvironments"
+    error_message = "The subnet is delegated for injection."
+  }
+
+  assert {
+    condition     = toset([for rule in azurerm_network_security_group.main["gateway"].security_rule : "${rule.name} ${rule.destination_port_range}" if rule.direction == "Inbound"]) == toset(["clients 443", "deny-inbound *", "probe 80"])
+    error_message = "Clients and the probes of the platform reach the gateway."
+  }
+}

@@ -137,16 +137,6 @@ run "locks_without_a_fixed_deployer" {
   expect_failures = [var.delete_lock_enabled]
 }
 
-run "a_cluster_without_password" {
-  command = plan
-
-  variables {
-    database_kind = "vcore"
-  }
-
-  expect_failures = [var.vcore_passwords]
-}
-
 run "a_product_that_opens_audit" {
   command = plan
 
@@ -446,6 +436,96 @@ run "a_network_without_room_for_an_application_gateway" {
   variables {
     network = { address_space = "10.64.0.0/25" }
     edge    = { kind = "application_gateway", host_name = "api.example.org", certificate_name = "api" }
+  }
+
+  expect_failures = [var.edge]
+}
+
+run "regions_zones_and_tokens_alone_with_a_v2_tier" {
+  command = plan
+
+  variables {
+    gateway_sku        = "StandardV2_1"
+    database_kind      = "autoscale"
+    zone_redundant     = true
+    additional_regions = { northeurope = { gateway_region = "North Europe", address_space = "10.65.0.0/24" } }
+    entra              = { tenant_id = "00000000-0000-0000-0000-000000007e4a", audience = "api://patients", client_application_ids = ["00000000-0000-0000-0000-00000000c11f"], replaces_keys = true }
+  }
+
+  expect_failures = [var.additional_regions, var.entra, var.zone_redundant]
+}
+
+run "an_availability_test_of_a_v2_tier" {
+  command = plan
+
+  variables {
+    gateway_sku = "StandardV2_1"
+    alerts      = { availability_test = true }
+  }
+
+  expect_failures = [var.gateway_sku]
+}
+
+run "ddos_protection_of_a_v2_tier" {
+  command = plan
+
+  variables {
+    gateway_sku = "PremiumV2_1"
+    network     = { ddos_protection_plan = true }
+  }
+
+  expect_failures = [var.gateway_sku]
+}
+
+run "a_gateway_without_public_access_in_another_tier" {
+  command = plan
+
+  variables {
+    gateway_public_access = false
+  }
+
+  expect_failures = [var.gateway_public_access]
+}
+
+run "a_load_test_of_premium_v2" {
+  command = plan
+
+  variables {
+    gateway_sku = "PremiumV2_1"
+    network     = { nat_gateway = true }
+    load_test   = { image = "crmock.azurecr.io/k6@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", key_secret_name = "load-test-subscription-key" }
+  }
+
+  expect_failures = [var.gateway_sku]
+}
+
+run "too_many_units" {
+  command = plan
+
+  variables {
+    gateway_sku = "StandardV2_11"
+  }
+
+  expect_failures = [var.gateway_sku]
+}
+
+run "front_door_without_a_way_to_the_gateway" {
+  command = plan
+
+  variables {
+    edge        = { kind = "front_door" }
+    gateway_sku = "PremiumV2_1"
+  }
+
+  expect_failures = [var.edge]
+}
+
+run "an_application_gateway_without_a_way_to_the_gateway" {
+  command = plan
+
+  variables {
+    edge        = { kind = "application_gateway", host_name = "api.example.org", certificate_name = "api" }
+    gateway_sku = "StandardV2_1"
   }
 
   expect_failures = [var.edge]

@@ -304,18 +304,40 @@ run "estate" {
 
 run "vcore" {
   variables {
-    database_kind   = "vcore"
-    vcore_passwords = { patient = "0123456789abcdef", audit = "fedcba9876543210" }
+    database_kind = "vcore"
   }
 
   assert {
     condition     = toset(local.rotated) == toset(["audit-host-key", "audit-log-key", "audit-query-key", "patient-data-key", "patient-host-key"]) && !contains(keys(local.jobs["rotation"].settings), "PATIENT_COSMOS_ACCOUNT") && slice(local.jobs["rotation"].args, 0, 5) == ["audit-host-key", "audit-log-key", "audit-query-key", "patient-data-key", "patient-host-key"]
-    error_message = "The password of a cluster is changed by hand: rotation has no access to it."
+    error_message = "The connection string of a cluster has no password: rotation has no access to it."
   }
 
   assert {
     condition     = local.database == { zone = "privatelink.mongocluster.cosmos.azure.com", port = 10260 }
     error_message = "Clusters have their own DNS zone and port."
+  }
+}
+
+run "v2" {
+  variables {
+    client_ip_ranges = ["192.0.2.0/24"]
+    gateway_sku      = "StandardV2_1"
+    network          = { nat_gateway = true }
+    load_test        = { image = "crmock.azurecr.io/k6@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", key_secret_name = "load-test-subscription-key" }
+  }
+
+  assert {
+    condition     = local.apps["primary"].patient.allowed_ranges == ["10.64.0.32/27"]
+    error_message = "Calls of the gateway come from its subnet, as in the classic tiers."
+  }
+}
+
+run "premium_v2" {
+  command = plan
+
+  variables {
+    client_ip_ranges = ["10.0.0.0/8"]
+    gateway_sku      = "PremiumV2_2"
   }
 }
 

@@ -139,13 +139,13 @@ resource "azurerm_cosmosdb_mongo_collection" "main" {
 resource "azurerm_mongo_cluster" "main" {
   for_each = local.cluster_names
 
-  name                   = var.names.accounts[each.key]
-  location               = var.location
-  resource_group_name    = var.resource_group_name
-  version                = "8.0"
-  administrator_username = "operator"
-  administrator_password = var.vcore_passwords[each.key]
-  authentication_methods = ["NativeAuth"]
+  name                = var.names.accounts[each.key]
+  location            = var.location
+  resource_group_name = var.resource_group_name
+  version             = "8.0"
+  # Without an administrator there is no password, in no state and no vault. The service accepts this at creation,
+  # azurerm since 5.2 (hashicorp/terraform-provider-azurerm#32092, #33108).
+  authentication_methods = ["MicrosoftEntraID"]
   compute_tier           = var.vcore.compute_tier
   storage_size_in_gb     = var.vcore.storage_size_in_gb
   shard_count            = var.vcore.shard_count
@@ -169,6 +169,23 @@ resource "azurerm_mongo_cluster" "main" {
       type         = "UserAssigned"
       identity_ids = [identity.value]
     }
+  }
+}
+
+# The service's own identity, and nobody else. The service has one role only for users that Resource Manager knows, root;
+# it is limited to the cluster, which has the data of one service.
+resource "azurerm_mongo_cluster_user" "main" {
+  for_each = azurerm_mongo_cluster.main
+
+  mongo_cluster_id       = each.value.id
+  object_id              = var.identities[each.key].principal_id
+  identity_provider_type = "MicrosoftEntraID"
+  # Managed identities are service principals (hashicorp/terraform-provider-azurerm#32024)
+  principal_type = "servicePrincipal"
+
+  role {
+    database = "admin"
+    name     = "root"
   }
 }
 
@@ -234,6 +251,7 @@ resource "azurerm_management_lock" "main" {
   # Locks are created last and destroyed first
   depends_on = [
     azurerm_cosmosdb_mongo_collection.main,
+    azurerm_mongo_cluster_user.main,
     azurerm_monitor_diagnostic_setting.main,
     module.endpoints,
     azurerm_role_assignment.rotation,

@@ -41,6 +41,15 @@ variable "failover_locations" {
   nullable    = false
 }
 
+variable "identities" {
+  type = map(object({
+    client_id    = string
+    principal_id = string
+  }))
+  description = "The identity of each service, which a vCore cluster lets in."
+  nullable    = false
+}
+
 variable "kind" {
   type        = string
   description = "serverless, autoscale or vcore."
@@ -110,13 +119,6 @@ variable "vcore" {
   })
   description = "Size of a vCore cluster."
   nullable    = false
-}
-
-variable "vcore_passwords" {
-  type        = map(string)
-  description = "Administrator's password of each vCore cluster, by service."
-  nullable    = false
-  sensitive   = true
 }
 
 variable "zone_redundant" {

@@ -84,9 +84,12 @@ locals {
   }
 
   # A cors statement without origins is invalid, so it is left out then
-  global_policy = length(var.cors_origins) == 0 ? replace(var.policies.global, "/(?s)\\s*<cors .*</cors>/", "") : replace(
+  cors_policy = length(var.cors_origins) == 0 ? replace(var.policies.global, "/(?s)\\s*<cors .*</cors>/", "") : replace(
     var.policies.global, "<origin>{{cors-origins}}</origin>", join("", [for origin in var.cors_origins : "<origin>${origin}</origin>"])
   )
+
+  # Before anything else
+  global_policy = local.address_filter == "" ? local.cors_policy : replace(local.cors_policy, "<inbound>", "<inbound>\n${local.address_filter}")
 
   openings = merge([
     for product, settings in var.products : { for api in settings.apis : "${product}/${api}" => { product = product, api = api } }
@@ -248,6 +251,11 @@ resource "azurerm_api_management_policy" "main" {
     precondition {
       condition     = alltrue([for origin in var.cors_origins : strcontains(local.global_policy, "<origin>${origin}</origin>")])
       error_message = "policies/global.xml has no place for the allowed origins."
+    }
+
+    precondition {
+      condition     = strcontains(local.global_policy, local.address_filter)
+      error_message = "policies/global.xml has no place for the filter of addresses."
     }
   }
 

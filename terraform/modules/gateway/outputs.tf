@@ -23,7 +23,7 @@ output "host_name" {
   value       = trimprefix(azurerm_api_management.main.gateway_url, "https://")
 }
 
-output "private_ip_addresses" {
+output "private_addresses" {
   description = "Addresses of the gateway in the virtual network, if it is internal."
   value       = azurerm_api_management.main.private_ip_addresses
 }

@@ -18,6 +18,12 @@ variable "audit_urls" {
   nullable    = false
 }
 
+variable "client_ip_ranges" {
+  type        = list(string)
+  description = "IPv4 ranges of the clients that can reach a Standard v2 gateway from the internet; empty: none."
+  nullable    = false
+}
+
 variable "cors_origins" {
   type        = list(string)
   description = "Origins of web pages that may call the APIs; empty: no cross-origin calls."
@@ -51,6 +57,12 @@ variable "edge" {
   })
   description = "What is in front of the gateway (front_door or application_gateway), and how it is recognised: the id of Front Door, or the subnet of the Application Gateway; null: clients call the gateway itself."
   default     = null
+}
+
+variable "endpoints_subnet_id" {
+  type        = string
+  description = "Subnet of the private endpoint of a Standard v2 gateway."
+  nullable    = false
 }
 
 variable "entra" {
@@ -105,6 +117,7 @@ variable "named_values" {
 variable "names" {
   type = object({
     gateway            = string
+    endpoint           = string
     public_ip          = string
     domain_name_label  = string
     logger             = string
@@ -150,6 +163,12 @@ variable "products" {
   nullable    = false
 }
 
+variable "public_access_enabled" {
+  type        = bool
+  description = "Whether the gateway has public access; other than in Standard v2 it must have."
+  nullable    = false
+}
+
 variable "publisher" {
   type = object({
     name  = string
@@ -173,7 +192,7 @@ variable "sampling_percentage" {
 
 variable "sku_name" {
   type        = string
-  description = "Tier and units: Developer_1, Premium_2."
+  description = "Tier and units: Developer_1, Premium_2, StandardV2_1, PremiumV2_1."
   nullable    = false
 }
 
@@ -186,6 +205,12 @@ variable "subnet_id" {
 variable "tags" {
   type        = map(string)
   description = "Tags of every resource."
+  nullable    = false
+}
+
+variable "virtual_network_id" {
+  type        = string
+  description = "Virtual network in which the private endpoint of a Standard v2 gateway has its name."
   nullable    = false
 }
 

@@ -239,7 +239,7 @@ resource "azurerm_monitor_metric_alert" "failures" {
 # What limits the whole environment before it fails
 resource "azurerm_monitor_metric_alert" "limits" {
   for_each = {
-    capacity = { scope = var.gateway.id, namespace = "Microsoft.ApiManagement/service", metric = "Capacity", operator = "GreaterThan", threshold = 70, description = "The gateway is used by more than 70 %: add a unit." }
+    capacity = { scope = var.gateway.id, namespace = "Microsoft.ApiManagement/service", metric = var.gateway.is_v2 ? "CpuPercent_Gateway" : "Capacity", operator = "GreaterThan", threshold = 70, description = "The gateway is used by more than 70 %: add a unit." }
     vault    = { scope = var.vault_id, namespace = "Microsoft.KeyVault/vaults", metric = "Availability", operator = "LessThan", threshold = 95, description = "The vault does not answer requests, or throttles them." }
   }
 

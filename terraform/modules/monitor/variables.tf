@@ -27,10 +27,11 @@ variable "context" {
 
 variable "gateway" {
   type = object({
-    id  = string
-    url = string
+    id    = string
+    url   = string
+    is_v2 = optional(bool, false)
   })
-  description = "API Management, and its address."
+  description = "API Management, its address, and whether it has a v2 tier."
   nullable    = false
 }
 

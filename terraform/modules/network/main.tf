@@ -24,9 +24,11 @@ locals {
 
   virtual_network_id = local.is_made ? one([for network in azurerm_virtual_network.main : network.id]) : var.existing.virtual_network_id
 
-  delegations = {
-    environment = "Microsoft.App/environments"
-  }
+  # Classic tiers of API Management need no delegation
+  delegations = merge({ environment = "Microsoft.App/environments" }, {
+    for tier, service in { StandardV2 = "Microsoft.Web/serverFarms", PremiumV2 = "Microsoft.Web/hostingEnvironments" } : "gateway" => service
+    if tier == var.subnets.gateway_tier
+  })
 
   # Zones of a hub are linked by their owner
   made_zones = var.existing.private_dns_zone_ids == null ? var.dns_zones : {}

@@ -27,6 +27,17 @@ locals {
   # The proxy of the environment listens on 31443, behind its load balancer
   environment_ports = ["443", "31443"]
 
+  # What the units of a classic tier need. v2 tiers run outside of the subnet, or need a probe on port 80 only.
+  # https://learn.microsoft.com/azure/api-management/integrate-vnet-outbound and inject-vnet-v2
+  classic_rules = [
+    "traffic-manager", "control-plane", "load-balancer", "between-units", "limits-between-units", "to-units",
+    "limits-to-units", "to-sql",
+  ]
+  omitted_rules = {
+    StandardV2 = concat(local.classic_rules, ["clients", "availability", "load-test", "edge"])
+    PremiumV2  = concat(local.classic_rules, ["availability", "load-test"])
+  }
+
   # A rule without sources is omitted
   wanted = {
     gateway = concat(local.callers.gateway, [
@@ -46,6 +57,7 @@ locals {
       { name = "to-key-vault", direction = "Outbound", from = [local.gateway], to = "AzureKeyVault", ports = ["443"], protocol = "Tcp", description = "API Management's own certificates" },
       { name = "to-monitor", direction = "Outbound", from = [local.gateway], to = "AzureMonitor", ports = ["443", "1886"], protocol = "Tcp", description = "Logs and metrics" },
       { name = "to-certificate-lists", direction = "Outbound", from = [local.gateway], to = "Internet", ports = ["80"], protocol = "Tcp", description = "Certificate revocation lists, and the Echo API" },
+      { name = "probe", direction = "Inbound", from = var.subnets.gateway_tier == "PremiumV2" ? ["AzureLoadBalancer"] : [], to = local.gateway, ports = ["80"], protocol = "Tcp", description = "Health probes of the platform" },
     ])
 
     environment = [
@@ -86,7 +98,7 @@ locals {
   rules = {
     for subnet, rules in local.wanted : subnet => [
       for index, rule in rules : merge(rule, { priority = 100 + 10 * index, access = "Allow" })
-      if length(rule.from) > 0
+      if length(rule.from) > 0 && !(subnet == "gateway" && contains(lookup(local.omitted_rules, var.subnets.gateway_tier, []), rule.name))
     ]
   }
 

@@ -93,9 +93,10 @@ variable "names" {
 variable "subnets" {
   type = object({
     environment_prefix_length = number
+    gateway_tier              = optional(string, "Developer")
     runner                    = bool
     vault_endpoint            = bool
   })
-  description = "Prefix length of the subnet of the Container Apps environment, which cannot be changed later; whether there is a subnet for a build runner; and whether the gateway has a service endpoint of Key Vault."
+  description = "Prefix length of the subnet of the Container Apps environment, which cannot be changed later; tier of API Management, whose subnet is for the classic tiers, StandardV2 or PremiumV2; whether there is a subnet for a build runner; and whether the gateway has a service endpoint of Key Vault."
   nullable    = false
 }

@@ -35,6 +35,11 @@ function variablesOf (file: string, run?: string) {
 
 const fileOf = (name: string) => readFileSync(join(TERRAFORM, `environments/${name}.tfvars`), 'utf8')
 
+/** The variables of a run of whole.tftest.hcl, with those of all runs. */
+const runOf = (name: string) => `environment = "test"
+publisher = { name = "Mock", email = "mock@example.org" }
+${IMAGES}${variablesOf('tests/whole.tftest.hcl', name)}`
+
 const witness = variablesOf('witness/tests/witness.tftest.hcl')
 const GROUP = '/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock'
 
@@ -74,9 +79,9 @@ export const environments: Environment[] = [
   {
     name: 'everything',
     root: 'terraform',
-    variables: `environment = "test"\npublisher = { name = "Mock", email = "mock@example.org" }\n${IMAGES}` +
-      variablesOf('tests/whole.tftest.hcl', 'everything')
+    variables: runOf('everything')
   },
+  ...['vcore', 'v2'].map((name) => ({ name, root: 'terraform', variables: DEPLOYED_BY + runOf(name) })),
   {
     name: 'estate',
     root: 'terraform',

@@ -108,6 +108,12 @@ mock_resource "azurerm_mongo_cluster" {
   }
 }
 
+mock_resource "azurerm_mongo_cluster_user" {
+  defaults = {
+    id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.DocumentDB/mongoClusters/cosmos-mock/users/00000000-0000-0000-0000-000000000b0a"
+  }
+}
+
 mock_resource "azurerm_monitor_action_group" {
   defaults = {
     id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Insights/actionGroups/ag-mock"
