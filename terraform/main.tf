@@ -165,24 +165,23 @@ module "vault" {
 module "data" {
   source = "./modules/data"
 
-  names                            = local.names.data
-  location                         = var.location
-  failover_locations               = keys(var.additional_regions)
-  resource_group_name              = local.group
-  networks                         = local.networks
-  kind                             = var.database_kind
-  collections                      = jsondecode(file("${path.root}/collections.json"))
-  autoscale_max_throughput         = var.database_max_throughput
-  backup_tier                      = var.backup_tier
-  customer_managed_key_id          = module.vault.customer_managed_key_id
-  customer_managed_key_identity_id = var.customer_managed_key_enabled ? module.identity.ids["databases"] : null
-  rotation                         = { principal_id = module.identity.principal_ids["rotation"], role = local.names.rotation_role }
-  vcore                            = var.vcore
-  identities                       = { for name in ["audit", "patient"] : name => { client_id = module.identity.client_ids[name], principal_id = module.identity.principal_ids[name] } }
-  delete_lock_enabled              = var.delete_lock_enabled
-  log_analytics_workspace_id       = module.monitor.workspace_id
-  zone_redundant                   = var.zone_redundant
-  tags                             = local.tags
+  names                = local.names.data
+  context              = local.monitored_context
+  failover_locations   = keys(var.additional_regions)
+  networks             = local.networks
+  collections          = jsondecode(file("${path.root}/collections.json"))
+  customer_managed_key = { id = module.vault.customer_managed_key_id, identity_id = var.customer_managed_key_enabled ? module.identity.ids["databases"] : null }
+  rotation             = { principal_id = module.identity.principal_ids["rotation"], role = local.names.rotation_role }
+  identities           = { for name in ["audit", "patient"] : name => { client_id = module.identity.client_ids[name], principal_id = module.identity.principal_ids[name] } }
+
+  database = {
+    kind           = var.database_kind
+    max_throughput = var.database_max_throughput
+    backup_tier    = var.backup_tier
+    vcore          = var.vcore
+    zone_redundant = var.zone_redundant
+    delete_lock    = var.delete_lock_enabled
+  }
 }
 
 module "apps" {
@@ -206,28 +205,28 @@ module "gateway" {
   source = "./modules/gateway"
 
   names                 = local.names.gateway
-  location              = var.location
-  resource_group_name   = local.group
-  subnet_id             = module.network["primary"].subnet_ids["gateway"]
+  context               = local.monitored_context
+  identity              = { id = module.identity.ids["gateway"], client_id = module.identity.client_ids["gateway"] }
+  urls                  = { audit = local.audit_urls, patient = local.patient_urls }
   sku_name              = var.gateway_sku
-  endpoints_subnet_id   = module.network["primary"].subnet_ids["endpoints"]
-  virtual_network_id    = module.network["primary"].virtual_network_id
   client_ip_ranges      = var.client_ip_ranges
   zones                 = local.zones
   public_access_enabled = var.gateway_public_access
   publisher             = var.publisher
-  identity_id           = module.identity.ids["gateway"]
-  identity_client_id    = module.identity.client_ids["gateway"]
   products              = var.products
   entra                 = var.entra
   cors_origins          = var.cors_origins
   product_conditions    = jsondecode(file("${path.root}/policies/products.json"))
   documents             = { for name in ["audit", "patient"] : name => jsondecode(file("${path.root}/../services/${name}/openapi.json")) }
-  audit_urls            = local.audit_urls
-  patient_urls          = local.patient_urls
   policies              = { for name in ["global", "product", "patient", "echo"] : name => file("${path.root}/policies/${name}.xml") }
   named_values          = local.named_values
   sampling_percentage   = 100 * var.logs.sampling_ratio
+
+  network = {
+    subnet_id           = module.network["primary"].subnet_ids["gateway"]
+    endpoints_subnet_id = module.network["primary"].subnet_ids["endpoints"]
+    virtual_network_id  = module.network["primary"].virtual_network_id
+  }
 
   custom_domain = var.custom_domain == null ? null : {
     host_name = var.custom_domain.host_name
@@ -254,9 +253,7 @@ module "gateway" {
     subnet_prefix = lookup(module.network["primary"].subnet_prefixes, "edge", null)
   }
 
-  insights                   = { id = module.monitor.insights_id, connection_string = module.monitor.connection_string }
-  log_analytics_workspace_id = module.monitor.workspace_id
-  tags                       = local.tags
+  insights = { id = module.monitor.insights_id, connection_string = module.monitor.connection_string }
 }
 
 module "edge" {

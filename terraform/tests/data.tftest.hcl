@@ -23,14 +23,14 @@ mock_provider "azurerm" {
 }
 
 variables {
+  context  = { location = "westeurope", resource_group_name = "rg-mock", tags = {}, workspace_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.OperationalInsights/workspaces/log-mock" }
+  database = { kind = "serverless", max_throughput = 4000, backup_tier = "Continuous7Days", vcore = { compute_tier = "M30", storage_size_in_gb = 128, shard_count = 1 }, zone_redundant = false, delete_lock = false }
   names = {
     accounts           = { patient = "cosmos-patient", audit = "cosmos-audit" }
     endpoints          = { patient = "pe-patient", audit = "pe-audit" }
     lock               = "delete-mock"
     diagnostic_setting = "log-analytics"
   }
-  autoscale_max_throughput = 4000
-  backup_tier              = "Continuous7Days"
   collections = {
     patient = {
       patients = { indexes = [["lastUpdated", "_id"], ["postCode", "_id"]] }
@@ -40,17 +40,11 @@ variables {
       blocks = { indexes = [["records.id"]] }
     }
   }
-  customer_managed_key_id          = null
-  customer_managed_key_identity_id = null
-  delete_lock_enabled              = false
-  failover_locations               = []
+  failover_locations = []
   identities = {
     patient = { client_id = "00000000-0000-0000-0000-000000000c0a", principal_id = "00000000-0000-0000-0000-000000000b0a" }
     audit   = { client_id = "00000000-0000-0000-0000-000000000c0b", principal_id = "00000000-0000-0000-0000-000000000b0b" }
   }
-  kind                       = "serverless"
-  location                   = "westeurope"
-  log_analytics_workspace_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.OperationalInsights/workspaces/log-mock"
   networks = {
     primary = {
       location            = "westeurope"
@@ -59,11 +53,7 @@ variables {
       dns_zone_ids        = { database = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Network/privateDnsZones/privatelink.mongo.cosmos.azure.com" }
     }
   }
-  resource_group_name = "rg-mock"
-  rotation            = { principal_id = "00000000-0000-0000-0000-000000000a02", role = "Cosmos DB key rotation (mock)" }
-  tags                = {}
-  vcore               = { compute_tier = "M30", storage_size_in_gb = 128, shard_count = 1 }
-  zone_redundant      = false
+  rotation = { principal_id = "00000000-0000-0000-0000-000000000a02", role = "Cosmos DB key rotation (mock)" }
 }
 
 run "serverless" {
@@ -170,13 +160,9 @@ run "autoscale_in_two_regions" {
   }
 
   variables {
-    backup_tier                      = "Continuous30Days"
-    customer_managed_key_id          = "https://kv-mock.vault.azure.net/keys/databases"
-    customer_managed_key_identity_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-databases"
-    delete_lock_enabled              = true
-    failover_locations               = ["northeurope"]
-    kind                             = "autoscale"
-    zone_redundant                   = true
+    failover_locations   = ["northeurope"]
+    customer_managed_key = { id = "https://kv-mock.vault.azure.net/keys/databases", identity_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-databases" }
+    database             = { kind = "autoscale", max_throughput = 4000, backup_tier = "Continuous30Days", vcore = { compute_tier = "M30", storage_size_in_gb = 128, shard_count = 1 }, zone_redundant = true, delete_lock = true }
   }
 
   assert {
@@ -218,7 +204,7 @@ run "vcore" {
   }
 
   variables {
-    kind = "vcore"
+    database = { kind = "vcore", max_throughput = 1000, backup_tier = "Continuous7Days", vcore = { compute_tier = "M30", storage_size_in_gb = 128, shard_count = 1 }, zone_redundant = false, delete_lock = false }
   }
 
   assert {

@@ -5,6 +5,10 @@ mock_provider "azurerm" {
 }
 
 variables {
+  context  = { location = "westeurope", resource_group_name = "rg-mock", tags = {}, workspace_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.OperationalInsights/workspaces/log-mock" }
+  network  = { subnet_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Network/virtualNetworks/vnet-mock/subnets/snet-gateway", endpoints_subnet_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Network/virtualNetworks/vnet-mock/subnets/snet-endpoints", virtual_network_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Network/virtualNetworks/vnet-mock" }
+  identity = { id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-gateway", client_id = "00000000-0000-0000-0000-00000000c11e" }
+  urls     = { audit = { primary = "https://audit.mock.example", northeurope = "https://audit.mock-north.example" }, patient = { primary = "https://patient.mock.example/patient", northeurope = "https://patient.mock-north.example/patient" } }
   names = {
     gateway            = "apim-mock"
     endpoint           = "pe-mock-gateway"
@@ -17,7 +21,6 @@ variables {
   client_ip_ranges     = ["192.0.2.0/24", "198.51.100.7/32"]
   cors_origins         = []
   custom_domain        = null
-  audit_urls           = { primary = "https://audit.mock.example", northeurope = "https://audit.mock-north.example" }
   product_conditions = {
     client  = "context.Operation.Id == \"load-access-log\""
     auditor = "!(context.Api.Id != \"patient\" || context.Operation.Id == \"load-access-log\")"
@@ -44,15 +47,9 @@ variables {
       }
     }
   }
-  endpoints_subnet_id        = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Network/virtualNetworks/vnet-mock/subnets/snet-endpoints"
-  entra                      = null
-  identity_client_id         = "00000000-0000-0000-0000-00000000c11e"
-  identity_id                = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-gateway"
-  insights                   = { id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Insights/components/appi-mock", connection_string = "InstrumentationKey=00000000-0000-0000-0000-00000000a112" }
-  location                   = "westeurope"
-  log_analytics_workspace_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.OperationalInsights/workspaces/log-mock"
-  named_values               = { key-vault-uri = "https://kv-mock.vault.azure.net" }
-  patient_urls               = { primary = "https://patient.mock.example/patient", northeurope = "https://patient.mock-north.example/patient" }
+  entra        = null
+  insights     = { id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Insights/components/appi-mock", connection_string = "InstrumentationKey=00000000-0000-0000-0000-00000000a112" }
+  named_values = { key-vault-uri = "https://kv-mock.vault.azure.net" }
   policies = {
     global  = "<policies><inbound></inbound></policies>"
     product = "<policies><inbound><base /><rate-limit calls=\"{{calls-per-minute}}\" renewal-period=\"60\" /><quota calls=\"{{calls-per-day}}\" renewal-period=\"86400\" /><choose><when condition='@(\"{{require-on-behalf-of}}\" == \"true\")' /></choose></inbound></policies>"
@@ -65,12 +62,8 @@ variables {
   }
   public_access_enabled = true
   publisher             = { name = "Mock", email = "mock@example.org" }
-  resource_group_name   = "rg-mock"
   sampling_percentage   = 100
   sku_name              = "Developer_1"
-  subnet_id             = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Network/virtualNetworks/vnet-mock/subnets/snet-gateway"
-  tags                  = {}
-  virtual_network_id    = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Network/virtualNetworks/vnet-mock"
   zones                 = []
 }
 
@@ -85,7 +78,7 @@ run "keys" {
   }
 
   assert {
-    condition     = azurerm_api_management.main.identity[0].type == "UserAssigned" && azurerm_api_management.main.identity[0].identity_ids == toset([var.identity_id])
+    condition     = azurerm_api_management.main.identity[0].type == "UserAssigned" && azurerm_api_management.main.identity[0].identity_ids == toset([var.identity.id])
     error_message = "API Management has the gateway's identity."
   }
 
@@ -241,7 +234,7 @@ run "keys" {
   }
 
   assert {
-    condition     = azurerm_api_management_logger.insights.application_insights[0].identity_client_id == var.identity_client_id
+    condition     = azurerm_api_management_logger.insights.application_insights[0].identity_client_id == var.identity.client_id
     error_message = "The gateway sends telemetry with its identity."
   }
 
@@ -457,7 +450,7 @@ run "standard_v2" {
   }
 
   assert {
-    condition     = azurerm_private_endpoint.main["gateway"].private_service_connection[0].private_connection_resource_id == azurerm_api_management.main.id && azurerm_private_endpoint.main["gateway"].private_service_connection[0].subresource_names == tolist(["Gateway"]) && endswith(azurerm_private_endpoint.main["gateway"].subnet_id, "/snet-endpoints") && azurerm_private_dns_zone.main["gateway"].name == "privatelink.azure-api.net" && azurerm_private_dns_zone_virtual_network_link.main["gateway"].virtual_network_id == var.virtual_network_id && azurerm_private_endpoint.main["gateway"].private_dns_zone_group[0].private_dns_zone_ids[0] == azurerm_private_dns_zone.main["gateway"].id
+    condition     = azurerm_private_endpoint.main["gateway"].private_service_connection[0].private_connection_resource_id == azurerm_api_management.main.id && azurerm_private_endpoint.main["gateway"].private_service_connection[0].subresource_names == tolist(["Gateway"]) && endswith(azurerm_private_endpoint.main["gateway"].subnet_id, "/snet-endpoints") && azurerm_private_dns_zone.main["gateway"].name == "privatelink.azure-api.net" && azurerm_private_dns_zone_virtual_network_link.main["gateway"].virtual_network_id == var.network.virtual_network_id && azurerm_private_endpoint.main["gateway"].private_dns_zone_group[0].private_dns_zone_ids[0] == azurerm_private_dns_zone.main["gateway"].id
     error_message = "In the virtual network, the name of the gateway resolves to its private endpoint."
   }
 

@@ -424,8 +424,8 @@ const mutations: Mutation[] = [
   ),
   gateway(
     'main',
-    'public_ip_address_id = azurerm_public_ip.main.id',
-    'public_ip_address_id = azurerm_public_ip.main.id\n  zones = var.zones',
+    'one([for address in azurerm_public_ip.main : address.id])',
+    'one([for address in azurerm_public_ip.main : address.id])\n  zones = var.zones',
     'API Management spreads its units itself'
   ),
   gateway(
@@ -757,8 +757,8 @@ const mutations: Mutation[] = [
   ),
   gateway(
     'regions',
-    '=> var.patient_urls[place.location]',
-    '=> var.patient_urls["primary"]',
+    '=> var.urls.patient[place.location]',
+    '=> var.urls.patient["primary"]',
     'each gateway calls its own region\'s services'
   ),
   gateway(
@@ -784,7 +784,7 @@ const mutations: Mutation[] = [
   gateway('diagnostics', 'correlation = "W3C"', 'correlation = "Legacy"', 'traces are W3C\'s'),
   gateway(
     'diagnostics',
-    'identity_client_id = var.identity_client_id',
+    'identity_client_id = var.identity.client_id',
     'identity_client_id = null',
     'the gateway sends telemetry with its identity'
   ),

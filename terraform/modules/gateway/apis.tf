@@ -99,12 +99,12 @@ locals {
 resource "azurerm_api_management_api" "patient" {
   name                  = "patient"
   display_name          = "Patient API"
-  resource_group_name   = var.resource_group_name
+  resource_group_name   = var.context.resource_group_name
   api_management_name   = azurerm_api_management.main.name
   revision              = "1"
   path                  = "patient"
   protocols             = ["https"]
-  service_url           = var.patient_urls["primary"]
+  service_url           = var.urls.patient["primary"]
   subscription_required = local.keys_required
 
   subscription_key_parameter_names {
@@ -124,12 +124,12 @@ resource "azurerm_api_management_api" "audit" {
 
   name                  = each.key
   display_name          = each.key == "audit" ? "Audit API" : "Audit log API"
-  resource_group_name   = var.resource_group_name
+  resource_group_name   = var.context.resource_group_name
   api_management_name   = azurerm_api_management.main.name
   revision              = "1"
   path                  = each.key
   protocols             = ["https"]
-  service_url           = "${var.audit_urls["primary"]}/${each.key}"
+  service_url           = "${var.urls.audit["primary"]}/${each.key}"
   subscription_required = true
 
   subscription_key_parameter_names {
@@ -153,7 +153,7 @@ resource "azurerm_api_management_api_operation" "log" {
   operation_id        = each.key
   display_name        = each.value.summary
   description         = each.value.description
-  resource_group_name = var.resource_group_name
+  resource_group_name = var.context.resource_group_name
   api_management_name = azurerm_api_management.main.name
   api_name            = azurerm_api_management_api.audit["log"].name
   method              = "GET"
@@ -168,7 +168,7 @@ resource "azurerm_api_management_api_operation" "log" {
 resource "azurerm_api_management_api_policy" "audit" {
   for_each = azurerm_api_management_api.audit
 
-  resource_group_name = var.resource_group_name
+  resource_group_name = var.context.resource_group_name
   api_management_name = azurerm_api_management.main.name
   api_name            = each.value.name
   xml_content         = local.audit_policies[each.key]
@@ -186,7 +186,7 @@ resource "azurerm_api_management_api_policy" "audit" {
 resource "azurerm_api_management_api_operation_policy" "access_log" {
   for_each = local.access_log
 
-  resource_group_name = var.resource_group_name
+  resource_group_name = var.context.resource_group_name
   api_management_name = azurerm_api_management.main.name
   api_name            = azurerm_api_management_api.patient.name
   operation_id        = each.value.get.operationId
@@ -200,7 +200,7 @@ resource "azurerm_api_management_api_operation_policy" "access_log" {
 resource "azurerm_api_management_api" "echo" {
   name                  = "echo"
   display_name          = "Echo API"
-  resource_group_name   = var.resource_group_name
+  resource_group_name   = var.context.resource_group_name
   api_management_name   = azurerm_api_management.main.name
   revision              = "1"
   path                  = "echo"
@@ -218,7 +218,7 @@ resource "azurerm_api_management_api_operation" "retrieve_resource" {
   operation_id        = "retrieve-resource"
   display_name        = "Retrieve resource"
   description         = "Returns the request."
-  resource_group_name = var.resource_group_name
+  resource_group_name = var.context.resource_group_name
   api_management_name = azurerm_api_management.main.name
   api_name            = azurerm_api_management_api.echo.name
   method              = "GET"
@@ -263,7 +263,7 @@ resource "azurerm_api_management_policy" "main" {
 }
 
 resource "azurerm_api_management_api_policy" "patient" {
-  resource_group_name = var.resource_group_name
+  resource_group_name = var.context.resource_group_name
   api_management_name = azurerm_api_management.main.name
   api_name            = azurerm_api_management_api.patient.name
   xml_content         = local.patient_policy
@@ -284,7 +284,7 @@ resource "azurerm_api_management_api_policy" "patient" {
 }
 
 resource "azurerm_api_management_api_policy" "echo" {
-  resource_group_name = var.resource_group_name
+  resource_group_name = var.context.resource_group_name
   api_management_name = azurerm_api_management.main.name
   api_name            = azurerm_api_management_api.echo.name
   xml_content         = var.policies.echo
@@ -298,7 +298,7 @@ resource "azurerm_api_management_product" "main" {
 
   product_id            = each.key
   display_name          = each.value.display_name
-  resource_group_name   = var.resource_group_name
+  resource_group_name   = var.context.resource_group_name
   api_management_name   = azurerm_api_management.main.name
   published             = true
   subscription_required = true
@@ -311,7 +311,7 @@ resource "azurerm_api_management_product_api" "main" {
 
   product_id          = azurerm_api_management_product.main[each.value.product].product_id
   api_name            = local.apis[each.value.api]
-  resource_group_name = var.resource_group_name
+  resource_group_name = var.context.resource_group_name
   api_management_name = azurerm_api_management.main.name
 }
 
@@ -319,7 +319,7 @@ resource "azurerm_api_management_product_policy" "main" {
   for_each = local.product_policies
 
   product_id          = azurerm_api_management_product.main[each.key].product_id
-  resource_group_name = var.resource_group_name
+  resource_group_name = var.context.resource_group_name
   api_management_name = azurerm_api_management.main.name
   xml_content         = each.value
 

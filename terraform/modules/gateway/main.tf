@@ -15,14 +15,14 @@ resource "azurerm_public_ip" "main" {
   for_each = toset(local.is_classic ? ["gateway"] : [])
 
   name                = var.names.public_ip
-  location            = var.location
-  resource_group_name = var.resource_group_name
+  location            = var.context.location
+  resource_group_name = var.context.resource_group_name
   allocation_method   = "Static"
   sku                 = "Standard"
   # API Management requires a domain name label on its address
   domain_name_label = var.names.domain_name_label
   zones             = length(var.zones) == 0 ? null : var.zones
-  tags              = var.tags
+  tags              = var.context.tags
 }
 
 resource "azurerm_public_ip" "additional" {
@@ -35,15 +35,15 @@ resource "azurerm_public_ip" "additional" {
   sku                 = "Standard"
   domain_name_label   = each.value.domain_name_label
   zones               = length(each.value.zones) == 0 ? null : each.value.zones
-  tags                = var.tags
+  tags                = var.context.tags
 }
 
 resource "azurerm_api_management" "main" {
   # checkov:skip=CKV_AZURE_174: for the control plane only, which cannot be created without public access; network rules allow Azure only
 
   name                = var.names.gateway
-  location            = var.location
-  resource_group_name = var.resource_group_name
+  location            = var.context.location
+  resource_group_name = var.context.resource_group_name
   publisher_name      = var.publisher.name
   publisher_email     = var.publisher.email
   sku_name            = var.sku_name
@@ -57,17 +57,17 @@ resource "azurerm_api_management" "main" {
   # Without public access, the service refuses to create it (hashicorp/terraform-provider-azurerm#21506, #30296). In a
   # classic tier this is the control plane only, for which network rules allow Azure only.
   public_network_access_enabled = var.public_access_enabled
-  tags                          = var.tags
+  tags                          = var.context.tags
 
   virtual_network_configuration {
-    subnet_id = var.subnet_id
+    subnet_id = var.network.subnet_id
   }
 
   identity {
     # The firewall of the vault admits the system-assigned identity only, as a trusted service: it reads the certificate
     # https://learn.microsoft.com/azure/api-management/configure-custom-domain
     type         = var.custom_domain == null ? "UserAssigned" : "SystemAssigned, UserAssigned"
-    identity_ids = [var.identity_id]
+    identity_ids = [var.identity.id]
   }
 
   dynamic "additional_location" {
@@ -163,7 +163,7 @@ resource "azurerm_api_management_named_value" "main" {
 
   name                = each.key
   display_name        = each.key
-  resource_group_name = var.resource_group_name
+  resource_group_name = var.context.resource_group_name
   api_management_name = azurerm_api_management.main.name
   value               = each.value
   secret              = false

@@ -20,8 +20,8 @@ resource "azurerm_private_dns_zone" "main" {
   for_each = local.private_endpoints
 
   name                = "privatelink.azure-api.net"
-  resource_group_name = var.resource_group_name
-  tags                = var.tags
+  resource_group_name = var.context.resource_group_name
+  tags                = var.context.tags
 }
 
 resource "azurerm_private_dns_zone_virtual_network_link" "main" {
@@ -29,19 +29,19 @@ resource "azurerm_private_dns_zone_virtual_network_link" "main" {
 
   name                 = var.names.endpoint
   private_dns_zone_id  = azurerm_private_dns_zone.main[each.key].id
-  virtual_network_id   = var.virtual_network_id
+  virtual_network_id   = var.network.virtual_network_id
   registration_enabled = false
-  tags                 = var.tags
+  tags                 = var.context.tags
 }
 
 resource "azurerm_private_endpoint" "main" {
   for_each = local.private_endpoints
 
   name                = var.names.endpoint
-  location            = var.location
-  resource_group_name = var.resource_group_name
-  subnet_id           = var.endpoints_subnet_id
-  tags                = var.tags
+  location            = var.context.location
+  resource_group_name = var.context.resource_group_name
+  subnet_id           = var.network.endpoints_subnet_id
+  tags                = var.context.tags
 
   private_service_connection {
     name                           = "gateway"

@@ -16,9 +16,9 @@ locals {
   )))
 
   backends = merge(
-    { patient-backend-url = var.patient_urls["primary"] },
-    { audit-backend-url = var.audit_urls["primary"] },
-    { for place in var.additional_locations : "patient-backend-url-${place.location}" => var.patient_urls[place.location] },
-    { for place in var.additional_locations : "audit-backend-url-${place.location}" => var.audit_urls[place.location] },
+    { patient-backend-url = var.urls.patient["primary"] },
+    { audit-backend-url = var.urls.audit["primary"] },
+    { for place in var.additional_locations : "patient-backend-url-${place.location}" => var.urls.patient[place.location] },
+    { for place in var.additional_locations : "audit-backend-url-${place.location}" => var.urls.audit[place.location] },
   )
 }

@@ -12,15 +12,20 @@ variable "additional_locations" {
   nullable    = false
 }
 
-variable "audit_urls" {
-  type        = map(string)
-  description = "Address of the audit service without a path: primary, and by location in additional regions."
-  nullable    = false
-}
-
 variable "client_ip_ranges" {
   type        = list(string)
   description = "IPv4 ranges of the clients that can reach a Standard v2 gateway from the internet; empty: none."
+  nullable    = false
+}
+
+variable "context" {
+  type = object({
+    location            = string
+    resource_group_name = string
+    tags                = map(string)
+    workspace_id        = string
+  })
+  description = "Region, resource group and tags of every resource, and the workspace of the diagnostics."
   nullable    = false
 }
 
@@ -59,12 +64,6 @@ variable "edge" {
   default     = null
 }
 
-variable "endpoints_subnet_id" {
-  type        = string
-  description = "Subnet of the private endpoint of a Standard v2 gateway."
-  nullable    = false
-}
-
 variable "entra" {
   type = object({
     tenant_id              = string
@@ -75,15 +74,12 @@ variable "entra" {
   description = "Entra ID tokens that clients must send in addition to their key or instead of it; null: keys only."
 }
 
-variable "identity_client_id" {
-  type        = string
-  description = "Client id of the gateway's identity."
-  nullable    = false
-}
-
-variable "identity_id" {
-  type        = string
-  description = "Id of the gateway's identity."
+variable "identity" {
+  type = object({
+    id        = string
+    client_id = string
+  })
+  description = "The gateway's identity."
   nullable    = false
 }
 
@@ -93,18 +89,6 @@ variable "insights" {
     connection_string = string
   })
   description = "Application Insights."
-  nullable    = false
-}
-
-variable "location" {
-  type        = string
-  description = "Azure region code, such as westeurope."
-  nullable    = false
-}
-
-variable "log_analytics_workspace_id" {
-  type        = string
-  description = "Workspace of the diagnostics."
   nullable    = false
 }
 
@@ -127,9 +111,13 @@ variable "names" {
   nullable    = false
 }
 
-variable "patient_urls" {
-  type        = map(string)
-  description = "Address of the patient service with the path of its API: primary, and by location in additional regions. Not part of additional_locations, because API Management must not wait for it."
+variable "network" {
+  type = object({
+    subnet_id           = string
+    endpoints_subnet_id = string
+    virtual_network_id  = string
+  })
+  description = "Subnet of the gateway; and the subnet of the private endpoint of a Standard v2 gateway, and the virtual network in which this endpoint has its name."
   nullable    = false
 }
 
@@ -178,12 +166,6 @@ variable "publisher" {
   nullable    = false
 }
 
-variable "resource_group_name" {
-  type        = string
-  description = "Resource group of the gateway."
-  nullable    = false
-}
-
 variable "sampling_percentage" {
   type        = number
   description = "Sampling ratio of traces; errors are always traced."
@@ -196,21 +178,12 @@ variable "sku_name" {
   nullable    = false
 }
 
-variable "subnet_id" {
-  type        = string
-  description = "Subnet of the gateway."
-  nullable    = false
-}
-
-variable "tags" {
-  type        = map(string)
-  description = "Tags of every resource."
-  nullable    = false
-}
-
-variable "virtual_network_id" {
-  type        = string
-  description = "Virtual network in which the private endpoint of a Standard v2 gateway has its name."
+variable "urls" {
+  type = object({
+    audit   = map(string)
+    patient = map(string)
+  })
+  description = "Address of the audit service without a path, and of the patient service with the path of its API: primary, and by location in additional regions. Not part of additional_locations, because API Management must not wait for them."
   nullable    = false
 }
 
