@@ -132,3 +132,30 @@ t.test('the README of each module has its inputs and outputs', async (t) => {
     t.equal(current, wanted, `${file} is up to date: node terraform/tests/readmes.ts`)
   }
 })
+
+/** Resources that have another address since something existing can be used instead, by module. */
+const moved: Record<string, Record<string, string>> = {
+  network: { 'azurerm_virtual_network.main': 'azurerm_virtual_network.main["network"]' },
+  monitor: { 'azurerm_log_analytics_workspace.main': 'azurerm_log_analytics_workspace.main["workspace"]' },
+  vault: {
+    'azurerm_key_vault.main': 'azurerm_key_vault.main["vault"]',
+    'azurerm_monitor_diagnostic_setting.main': 'azurerm_monitor_diagnostic_setting.main["vault"]'
+  },
+  registry: {
+    'azurerm_container_registry.main': 'azurerm_container_registry.main["registry"]',
+    'azurerm_monitor_diagnostic_setting.main': 'azurerm_monitor_diagnostic_setting.main["registry"]'
+  }
+}
+for (const module of ['data', 'registry', 'vault']) {
+  moved[module] = {
+    ...moved[module], 'azurerm_private_endpoint.main': 'module.endpoints.azurerm_private_endpoint.main'
+  }
+}
+
+t.test('resources with a new address are moved, not made again', async (t) => {
+  for (const [module, addresses] of Object.entries(moved)) {
+    const blocks = read(`modules/${module}/main.tf`)
+      .matchAll(/^moved \{\n {2}from = (\S+)\n {2}to {3}= (\S+)\n\}$/gm)
+    t.same(Object.fromEntries(Array.from(blocks, ([, from, to]) => [from, to])), addresses, module)
+  }
+})

@@ -49,6 +49,12 @@ const workflow = changeOf('files', '../.github/workflows/deploy.yml')
 
 const mutations: Mutation[] = [
   files(
+    'modules/network/main.tf',
+    'to   = azurerm_virtual_network.main["network"]',
+    'to   = azurerm_virtual_network.main["vnet"]',
+    'a network keeps its place'
+  ),
+  files(
     'modules/edge/variables.tf',
     'description = "Subnet of an',
     'description = "The subnet of an',
