@@ -715,7 +715,52 @@ const mutations: Mutation[] = [
     'length(id) > 0 || length',
     'only auditors have the register'
   ),
-  refusal('^[0-9A-Za-z_-]{43}$', '^[0-9A-Za-z_-]+$', 'keys have 256 bits')
+  refusal('^[0-9A-Za-z_-]{43}$', '^[0-9A-Za-z_-]+$', 'keys have 256 bits'),
+  data('["MicrosoftEntraID"]', '["MicrosoftEntraID", "NativeAuth"]', 'clusters accept tokens only'),
+  data(
+    'var.identities[each.key].principal_id',
+    'var.identities["patient"].principal_id',
+    'a cluster lets in its own service only'
+  ),
+  changeOf('data', 'modules/data/outputs.tf')(
+    'authMechanism=MONGODB-OIDC', 'authMechanism=SCRAM-SHA-256', 'services log in with tokens'
+  ),
+  gateway(
+    'main',
+    'local.tier == "PremiumV2" ? "Internal" : "External"',
+    'local.tier == "PremiumV2" ? "External" : "External"',
+    'a Premium v2 gateway is in the network only'
+  ),
+  gateway(
+    'private', 'PrivateEndpointConnection == null', 'PrivateEndpointConnection != null',
+    'a Standard v2 gateway filters addresses of the internet'
+  ),
+  gateway('private', 'length(var.client_ip_ranges) == 0', 'false', 'no client is admitted by default'),
+  gateway('private', '["Gateway"]', '["Portal"]', 'the private endpoint is that of the gateway'),
+  gateway(
+    'main',
+    'public_network_access_enabled = var.public_access_enabled',
+    'public_network_access_enabled = true',
+    'a Standard v2 gateway can be closed to the internet'
+  ),
+  gateway('main', '? ["disabled"] : []', '? ["disabled"] : ["disabled"]', 'a v2 tier has no sign-up'),
+  network('"Microsoft.Web/serverFarms"', '"Microsoft.Web/hostingEnvironments"', 'Standard v2 is integrated'),
+  rules('["clients", "availability", "load-test"]', '[]', 'nothing reaches the subnet of Standard v2'),
+  refusal(
+    '|| !var.availability_test_enabled', '|| true', 'an availability test has a gateway to reach'
+  ),
+  refusal('|| !var.ddos_protection_plan_enabled', '|| true', 'a DDoS plan has an address to protect'),
+  refusal(
+    '!try(var.entra.replaces_keys, false)', 'try(var.entra != 0, true)', 'each application has a quota'
+  ),
+  refusal(
+    'var.gateway_public_access || startswith',
+    'var.gateway_public_access != null || startswith',
+    'only Standard v2 can be closed'
+  ),
+  refusal(
+    '!startswith(var.gateway_sku, "PremiumV2_")', 'var.gateway_sku != ""', 'a load test finds its gateway'
+  )
 ]
 
 if (!isInstalled) {
