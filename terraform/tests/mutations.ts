@@ -1071,7 +1071,52 @@ const mutations: Mutation[] = [
   refusal(
     '-([01][0-9]|2[0-3]):[0-5][0-9]$", var.review', '.*$", var.review', 'usual hours are two times'
   ),
-  refusal('^[A-Za-z][A-Za-z0-9_+-]*(/', '^.*(/', 'a time zone is a name')
+  refusal('^[A-Za-z][A-Za-z0-9_+-]*(/', '^.*(/', 'a time zone is a name'),
+  data('["MicrosoftEntraID"]', '["MicrosoftEntraID", "NativeAuth"]', 'clusters accept tokens only'),
+  data(
+    'var.identities[each.key].principal_id',
+    'var.identities["patient"].principal_id',
+    'a cluster lets in its own service only'
+  ),
+  changeOf('data', 'modules/data/outputs.tf')(
+    'authMechanism=MONGODB-OIDC', 'authMechanism=SCRAM-SHA-256', 'services log in with tokens'
+  ),
+  gateway(
+    'main',
+    'local.tier == "PremiumV2" || try(var.edge.kind',
+    'false || try(var.edge.kind',
+    'a Premium v2 gateway is in the network only'
+  ),
+  gateway(
+    'private', 'PrivateEndpointConnection == null', 'PrivateEndpointConnection != null',
+    'a Standard v2 gateway filters addresses of the internet'
+  ),
+  gateway('private', 'length(var.client_ip_ranges) == 0', 'false', 'no client is admitted by default'),
+  gateway('private', '["Gateway"]', '["Portal"]', 'the private endpoint is that of the gateway'),
+  gateway(
+    'main',
+    'public_network_access_enabled = var.public_access_enabled',
+    'public_network_access_enabled = true',
+    'a Standard v2 gateway can be closed to the internet'
+  ),
+  gateway('main', '? ["disabled"] : []', '? ["disabled"] : ["disabled"]', 'a v2 tier has no sign-up'),
+  network('"Microsoft.Web/serverFarms"', '"Microsoft.Web/hostingEnvironments"', 'Standard v2 is integrated'),
+  rules('["clients", "availability", "from-egress", "edge"]', '[]', 'nothing reaches the subnet of Standard v2'),
+  refusal(
+    '|| !var.alerts.availability_test', '|| true', 'an availability test has a gateway to reach'
+  ),
+  refusal('|| !var.network.ddos_protection_plan', '|| true', 'a DDoS plan has an address to protect'),
+  refusal(
+    '!try(var.entra.replaces_keys, false)', 'try(var.entra != 0, true)', 'each application has a quota'
+  ),
+  refusal(
+    'var.gateway_public_access || startswith',
+    'var.gateway_public_access != null || startswith',
+    'only Standard v2 can be closed'
+  ),
+  refusal(
+    '!startswith(var.gateway_sku, "PremiumV2_") || var.load_test', 'var.gateway_sku != "" || var.load_test', 'a load test finds its gateway'
+  )
 ]
 
 if (!isInstalled) {
