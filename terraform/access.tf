@@ -4,8 +4,13 @@ locals {
   table = jsondecode(file("${path.root}/../services/access.json"))
 
   # The secrets that exist on Azure: API Management stores subscription keys itself, and Cosmos DB accounts have no users
-  secrets  = ["audit-db-connection", "audit-host-key", "audit-log-key", "audit-query-key", "patient-data-key", "patient-db-connection", "patient-host-key"]
-  services = ["audit", "gateway", "patient", "rotation"]
+  secrets = concat(
+    ["audit-db-connection", "audit-host-key", "audit-log-key", "audit-query-key", "patient-data-key", "patient-db-connection", "patient-host-key"],
+    local.has_auditor_page ? ["auditor-session-key"] : [],
+  )
+  services = concat(["audit", "gateway", "patient", "rotation"], local.has_auditor_page ? ["auditor"] : [])
+
+  has_auditor_page = var.auditor_page != null
 
   # The password of a vCore cluster is changed by hand, so rotation must not change its connection string
   unrotated = var.database_kind == "vcore" ? ["audit-db-connection", "patient-db-connection"] : []

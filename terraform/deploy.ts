@@ -12,7 +12,10 @@ import { initialise, StateAccess, storageOf } from './deploy/state.ts'
 import { liveRevisions, waitForCandidates } from './deploy/upgrade.ts'
 
 const HERE = import.meta.dirname
-const KEYS = ['patient-host-key', 'audit-host-key', 'audit-log-key', 'audit-query-key', 'patient-data-key']
+const KEYS = [
+  'patient-host-key', 'audit-host-key', 'audit-log-key', 'audit-query-key', 'patient-data-key',
+  'auditor-session-key'
+]
 const APIM_VERSION = '2024-05-01'
 const VAULT_ATTEMPTS = 40
 const READY_ATTEMPTS = 20
@@ -30,7 +33,7 @@ npm run deploy -- ENVIRONMENT [--yes] [--inside] [--images JSON] [--untried] [--
   --yes          does not ask
   --inside       for a runner in the virtual network: vault, registry and state stay closed
   --images JSON  uses these images instead of building them:
-                 {"patient": "<registry>/patient@sha256:…", "audit": …, "rotation": …}
+                 {"patient": "<registry>/patient@sha256:…", "audit": …, "rotation": …, "auditor": …}
   --untried      skips the smoke test, which needs this machine's address in client_ip_ranges
   --unlock       lifts the delete locks for this deployment, for example to replace a role assignment
   --upgrade PERCENT

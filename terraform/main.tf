@@ -56,6 +56,7 @@ module "network" {
   availability_test_enabled = var.availability_test_enabled
   client_ip_ranges          = var.client_ip_ranges
   load_test_enabled         = var.load_test != null && each.key == "primary"
+  auditor_page_enabled      = local.has_auditor_page
   database_port             = local.database.port
   database_zone             = local.database.zone
   vault_endpoint_enabled    = var.custom_domain != null
@@ -87,7 +88,7 @@ module "monitor" {
   retention_in_days         = var.log_retention_days
   daily_cap_gb              = var.log_daily_cap_gb
   vault_id                  = module.vault.id
-  publishers                = { for name in ["audit", "gateway", "patient"] : name => module.identity.principal_ids[name] }
+  publishers                = { for name in setsubtract(local.services, ["rotation"]) : name => module.identity.principal_ids[name] }
   alert_emails              = var.alert_emails
   thresholds                = var.alert_thresholds
   availability_test_enabled = var.availability_test_enabled
@@ -198,8 +199,9 @@ module "gateway" {
   product_conditions  = jsondecode(file("${path.root}/policies/products.json"))
   documents           = { for name in ["audit", "patient"] : name => jsondecode(file("${path.root}/../services/${name}/openapi.json")) }
   audit_urls          = local.audit_urls
+  auditor_urls        = local.auditor_urls
   patient_urls        = local.patient_urls
-  policies            = { for name in ["global", "product", "patient", "echo"] : name => file("${path.root}/policies/${name}.xml") }
+  policies            = { for name in ["global", "product", "patient", "echo", "auditor"] : name => file("${path.root}/policies/${name}.xml") }
   named_values        = local.named_values
   sampling_percentage = 100 * var.telemetry_sampling
 

@@ -2,7 +2,7 @@
 
 locals {
   vault_settings = {
-    for name in ["audit", "patient", "rotation"] : name => {
+    for name in setsubtract(local.services, ["gateway"]) : name => {
       KEY_VAULT_URI       = module.vault.uri
       AZURE_CLIENT_ID     = module.identity.client_ids[name]
       KEY_REFRESH_SECONDS = tostring(var.key_refresh_seconds)
@@ -10,8 +10,7 @@ locals {
   }
 
   service_settings = {
-    for name in ["audit", "patient"] : name => merge(local.vault_settings[name], {
-      DATABASE_NAME            = name
+    for name in setsubtract(local.services, ["gateway", "rotation"]) : name => merge(local.vault_settings[name], {
       KEY_ROTATION_DAYS        = tostring(var.key_rotation_days)
       LOG_LEVEL                = var.log_level
       TELEMETRY_AUTHENTICATION = "identity"
@@ -34,7 +33,7 @@ locals {
   }
 
   apps = {
-    for region in keys(local.regions) : region => {
+    for region in keys(local.regions) : region => merge(local.auditor_apps[region], {
       patient = {
         image            = var.images.patient
         identity_id      = module.identity.ids["patient"]
@@ -43,6 +42,7 @@ locals {
         container        = var.app_container
         settings = merge(local.service_settings["patient"], {
           ALLOWED_CALLERS     = module.network[region].subnet_prefixes["gateway"]
+          DATABASE_NAME       = "patient"
           DEFAULT_REGION      = var.default_region
           DELETION_GRACE_DAYS = tostring(var.deletion_grace_days)
         })
@@ -57,9 +57,31 @@ locals {
         container      = var.app_container
         settings = merge(local.service_settings["audit"], {
           ALLOWED_CALLERS = join(",", local.audit_callers[region])
+          DATABASE_NAME   = "audit"
           LOG_ORIGIN      = var.log_origin
           QUERY_MAX_DAYS  = tostring(var.query_max_days)
+          TIME_ZONE       = var.review.time_zone
+          USUAL_HOURS     = var.review.usual_hours
           WITNESSES       = join(" ", [for witness in var.witnesses : "${witness.key} ${witness.url}"])
+        })
+      }
+    })
+  }
+
+  # A client of the gateway, which is also the only caller: it passes on what browsers send to /auditor
+  auditor_apps = {
+    for region in keys(local.regions) : region => {
+      for name in local.has_auditor_page ? ["auditor"] : [] : name => {
+        image            = var.images.auditor
+        identity_id      = module.identity.ids[name]
+        external_enabled = true
+        allowed_ranges   = [module.network[region].subnet_prefixes["gateway"]]
+        container        = { cpu = 0.25, memory = "0.5Gi" }
+        # Few people use it, so a second replica is for the time in which another one starts
+        scale = { min_replicas = var.auditor_page.min_replicas, max_replicas = 2, concurrent_requests = var.app_scale.concurrent_requests }
+        settings = merge(local.service_settings[name], {
+          GATEWAY_URL  = module.gateway.url
+          WITNESS_KEYS = join(" ", [for witness in var.witnesses : witness.key])
         })
       }
     }
@@ -68,13 +90,16 @@ locals {
   # Every key that rotation can rotate: those whose secret it may change
   rotated = [for opening in values(local.access) : opening.secret if opening.identity == "rotation"]
 
+  # --all has neither keys that rotation must not change nor the key of the auditor's page
+  rotated_names = var.database_kind == "vcore" || local.has_auditor_page ? local.rotated : ["--all"]
+
   rotation_arguments = {
     # Keys that are due
-    rotation = concat(var.database_kind == "vcore" ? local.rotated : ["--all"], ["--older-than", tostring(var.key_rotation_days)])
+    rotation = concat(local.rotated_names, ["--older-than", tostring(var.key_rotation_days)])
     # By hand: all keys, without failing a request
-    rotation-now = var.database_kind == "vcore" ? local.rotated : ["--all"]
+    rotation-now = local.rotated_names
     # By hand: all keys, revoked immediately
-    rotation-leaked = concat(var.database_kind == "vcore" ? local.rotated : ["--all"], ["--leaked"])
+    rotation-leaked = concat(local.rotated_names, ["--leaked"])
   }
 
   jobs = merge(
@@ -132,6 +157,7 @@ locals {
 
   patient_urls = { for region, apps in module.apps : region => "${apps.urls["patient"]}/patient" }
   audit_urls   = { for region, apps in module.apps : region => apps.urls["audit"] }
+  auditor_urls = { for region, apps in module.apps : region => "${apps.urls["auditor"]}/auditor" if local.has_auditor_page }
 
   named_values = {
     key-vault-uri              = trimsuffix(module.vault.uri, "/")

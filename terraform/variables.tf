@@ -117,6 +117,40 @@ variable "audit_caller_ranges" {
   }
 }
 
+variable "auditor_page" {
+  type = object({
+    min_replicas = optional(number, 0)
+  })
+  description = "The auditor's page, at /auditor of the gateway: 0 replicas while nobody uses it, or 1, so that nobody waits for a cold start; null: no page."
+  default     = null
+
+  validation {
+    condition     = var.auditor_page == null || try(contains([0, 1], var.auditor_page.min_replicas), false)
+    error_message = "The auditor's page has 0 replicas at least, or 1."
+  }
+
+  validation {
+    condition     = var.auditor_page == null || var.images.auditor != null
+    error_message = "The auditor's page needs images.auditor."
+  }
+
+  validation {
+    condition     = var.auditor_page == null || contains(keys(var.secret_values), "auditor-session-key")
+    error_message = "The auditor's page needs the first value of auditor-session-key."
+  }
+
+  validation {
+    condition     = var.auditor_page == null || var.nat_gateway_enabled
+    error_message = "The auditor's page needs nat_gateway_enabled, so that the gateway can accept its address."
+  }
+
+  # While its revision is replaced, the page runs twice
+  validation {
+    condition     = var.auditor_page == null || 4 * var.app_scale.max_replicas + 14 <= lookup({ 25 = 570, 26 = 250, 27 = 90 }, var.environment_prefix_length, 0)
+    error_message = "The subnet of the environment is too small for the auditor's page beside app_scale.max_replicas: a lower prefix length, or fewer replicas."
+  }
+}
+
 variable "availability_test_enabled" {
   type        = bool
   description = "Whether an availability test checks the health of the gateway every five minutes; opens the port to the addresses of Application Insights."
@@ -373,12 +407,13 @@ variable "images" {
     patient  = string
     audit    = string
     rotation = string
+    auditor  = optional(string)
   })
   description = "Images with their digests, such as <registry>/patient@sha256:<digest>."
   nullable    = false
 
   validation {
-    condition     = alltrue([for image in values(var.images) : can(regex("^[a-z0-9][a-z0-9./-]*@sha256:[0-9a-f]{64}$", image))])
+    condition     = alltrue([for image in values(var.images) : image == null || can(regex("^[a-z0-9][a-z0-9./-]*@sha256:[0-9a-f]{64}$", image))])
     error_message = "Images must be referenced by digest, not by tag."
   }
 }
@@ -586,6 +621,26 @@ variable "query_max_days" {
   validation {
     condition     = var.query_max_days >= 1 && var.query_max_days <= 3660 && floor(var.query_max_days) == var.query_max_days
     error_message = "The range must be a whole number of days from 1 to 3660."
+  }
+}
+
+variable "review" {
+  type = object({
+    usual_hours = optional(string, "06:00-22:00")
+    time_zone   = optional(string, "UTC")
+  })
+  description = "The review of accesses: the hours of the day in which people are at work (the same time twice: all day), and their time zone, a name of the IANA database."
+  nullable    = false
+  default     = {}
+
+  validation {
+    condition     = can(regex("^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$", var.review.usual_hours))
+    error_message = "The usual hours must be two times, such as 06:00-22:00."
+  }
+
+  validation {
+    condition     = can(regex("^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$", var.review.time_zone))
+    error_message = "The time zone must be a name of the IANA database, such as Europe/London."
   }
 }
 

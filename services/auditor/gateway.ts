@@ -96,9 +96,11 @@ async function errorOf ({ statusCode, headers, body }: Answer, traceId: string) 
   const problem = await body.json().catch(() => ({})) as Record<string, unknown>
   const text = (value: unknown) => typeof value === 'string' ? value : ''
   const errors = Array.isArray(problem.errors) ? problem.errors as Array<Record<string, unknown>> : []
-  const violations = errors.map(({ pointer, message }) => `${text(pointer)} ${text(message)}`)
-  const detail = [text(problem.detail) || text(problem.message), ...violations].filter(Boolean).join('; ')
-  return new GatewayError(statusCode, { code: text(problem.code), detail, traceId, retryAfter })
+  const violations = errors.map(({ pointer, message }) => {
+    return { pointer: text(pointer), message: text(message) }
+  })
+  const detail = text(problem.detail) || text(problem.message)
+  return new GatewayError(statusCode, { code: text(problem.code), detail, violations, traceId, retryAfter })
 }
 
 const WORDS = new Set([

@@ -65,7 +65,7 @@ export interface Share {
 const MAX_SHARES = 8
 
 /** How often each value occurs, the most frequent first, as a table with a bar in each row. */
-export function sharePlot (title: string, shares: Share[]) {
+export function sharePlot (title: string, shares: Share[], unnamed = 'none') {
   const sorted = shares.toSorted((a, b) => b.count - a.count || (a.name < b.name ? -1 : 1))
   const most = Math.max(1, sorted[0]?.count ?? 1)
   const rest = sorted.slice(MAX_SHARES)
@@ -78,7 +78,7 @@ export function sharePlot (title: string, shares: Share[]) {
       {
         title,
         kind: 'head',
-        cell: ({ name, href }) => href ? html`<a href="${href}">${name}</a>` : name || 'none'
+        cell: ({ name, href }) => href ? html`<a href="${href}">${name}</a>` : name || unnamed
       },
       { title: 'Share', cell: ({ count }) => shareBar(Math.min(1, count / most)) },
       { title: 'Records', kind: 'figure', cell: ({ count }) => number(count) }

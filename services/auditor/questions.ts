@@ -1,4 +1,4 @@
-import { InvalidForm } from './errors.ts'
+import { GatewayError, InvalidField, type Violation } from './errors.ts'
 
 /** The filters of a search, as forms and paths have them; dates without a zone are in UTC. */
 export interface RecordFilter {
@@ -50,7 +50,7 @@ export function parameter (query: Record<string, unknown>, name: string) {
 /**
  * The filters in a query; without dates, the last day.
  *
- * @throws {InvalidForm}
+ * @throws {InvalidField}
  */
 export function filterOf (query: Record<string, unknown>, now = Date.now()): RecordFilter {
   const to = Math.ceil(now / MINUTE_MS) * MINUTE_MS
@@ -66,14 +66,38 @@ export function filterOf (query: Record<string, unknown>, now = Date.now()): Rec
 /**
  * A date in a query, as the input of a form has it: in UTC, without a zone; empty if it is missing.
  *
- * @throws {InvalidForm}
+ * @throws {InvalidField}
  */
 export function dateIn (query: Record<string, unknown>, name: string) {
   const text = parameter(query, name)
   if (text === '') return ''
   const zoned = LOCAL.test(text) ? `${text}Z` : text
-  if (!Number.isFinite(Date.parse(zoned))) throw new InvalidForm(`${name} must be a date and time`)
+  if (!Number.isFinite(Date.parse(zoned))) throw new InvalidField(name, 'must be a date and time')
   return new Date(zoned).toISOString().replace(/(:00)?\.000Z$|Z$/, '')
+}
+
+/** What is wrong with fields of a form, by their names: what each must be. */
+export type FieldProblems = Partial<Record<string, string>>
+
+/**
+ * The fields that the page or the register refused.
+ *
+ * @param names the fields of the form
+ * @throws the error, if it is about anything else
+ */
+export function fieldProblems (error: unknown, names: readonly string[]): FieldProblems {
+  if (error instanceof InvalidField && names.includes(error.field)) return { [error.field]: error.detail }
+  if (!(error instanceof GatewayError) || error.statusCode !== 400) throw error
+  const nameOf = ({ pointer }: Violation) => pointer.split('/').at(-1)!
+  const { violations } = error
+  if (violations.length === 0 || !violations.every((one) => names.includes(nameOf(one)))) throw error
+  return Object.fromEntries(violations.map((one) => [nameOf(one), one.message]))
+}
+
+/** The filters as they were typed, for a form that is shown again. */
+export function typedFilter (query: Record<string, unknown>): RecordFilter {
+  const typed = ['from', 'to', ...FILTERS].map((name) => [name, parameter(query, name)])
+  return Object.fromEntries(typed) as unknown as RecordFilter
 }
 
 /** A date of a form as the API has it. */

@@ -12,7 +12,7 @@ import { registerIndexes } from '../audit/register.ts'
 
 /** Of every thousand records, one is about this patient. */
 export const PATIENT = '3f0d5a0e-4a34-4f0b-9d3f-9f6c5a3b1c11'
-const PATIENT_EVERY = 1_000
+export const PATIENT_EVERY = 1_000
 export const START = Date.parse('2026-01-01T00:00:00Z')
 export const END = '2026-01-20T00:00:00Z'
 /** Between two records, so that a million take twelve days. */

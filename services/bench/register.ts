@@ -9,6 +9,7 @@ import type { Block } from '../audit/register.ts'
 import { startSystem } from '../test/system.ts'
 import { append } from './append.ts'
 import { atLeast, atMost, figure, inTurns, median, ratios } from './figures.ts'
+import { auditorPages } from './pages.ts'
 import { END, PATIENT, START, store } from './register-data.ts'
 
 const SIZES = [10_000, Number(process.env.REGISTER_RECORDS ?? 1_000_000)]
@@ -26,7 +27,8 @@ export async function register () {
   const systems: Array<Awaited<ReturnType<typeof startSystem>>> = []
   try {
     while (systems.length < SIZES.length) {
-      systems.push(await startSystem({ env: { MONITOR: 'off', LOG_LEVEL: 'warn' }, quiet: true }))
+      const env = { MONITOR: 'off', AUDITOR_PAGE: 'on', LOG_LEVEL: 'warn' }
+      systems.push(await startSystem({ env, quiet: true }))
     }
     const ids = await Promise.all(SIZES.map((size, i) => store(systems[i]!.run.audit, size)))
     const [few, many] = systems as [System, System]
@@ -46,6 +48,7 @@ export async function register () {
     const byMany = ratios(pages[largest]!, pages[SIZES[0]!]!)
     figure(`register-page-${largest}-to-${SIZES[0]}`, byMany, atMost(1.5))
     await accessLog(many)
+    await auditorPages(many, largest)
   } finally {
     for (const { stop } of systems) await stop()
   }

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { outputOf, retry, run } from './commands.ts'
 
-export const IMAGES = ['patient', 'audit', 'rotation']
+export const IMAGES = ['patient', 'audit', 'rotation', 'auditor']
 const ROOT = join(import.meta.dirname, '../..')
 const ATTEMPTS = 20
 const WAIT_MS = Number(process.env.DEPLOY_WAIT_MS ?? 15_000)

@@ -241,6 +241,37 @@ run "an_upgrade" {
   }
 }
 
+run "an_app_with_a_scale_of_its_own_beside_an_upgrade" {
+  module {
+    source = "./modules/apps"
+  }
+
+  variables {
+    apps = merge(var.apps, {
+      auditor = {
+        image            = "crmock.azurecr.io/auditor@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+        identity_id      = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-auditor"
+        external_enabled = true
+        allowed_ranges   = ["10.1.0.32/27"]
+        container        = { cpu = 0.25, memory = "0.5Gi" }
+        settings         = { KEY_VAULT_URI = "https://kv-mock.vault.azure.net/" }
+        scale            = { min_replicas = 1, max_replicas = 2, concurrent_requests = 20 }
+      }
+    })
+    upgrade = { live = { patient = "abc1234", audit = "def5678" }, percentage = 10 }
+  }
+
+  assert {
+    condition     = local.scales == { audit = var.scale, auditor = var.apps.auditor.scale, patient = var.scale }
+    error_message = "An app without a scale of its own has that of the environment."
+  }
+
+  assert {
+    condition     = local.upgrades == { audit = { live = "def5678", percentage = 10 }, auditor = { live = null, percentage = 100 }, patient = { live = "abc1234", percentage = 10 } }
+    error_message = "An app that is not part of the upgrade is replaced."
+  }
+}
+
 run "less_than_all_traffic_outside_of_an_upgrade" {
   command = plan
 

@@ -43,14 +43,16 @@ t.test('applies the registry, pushes the images, applies the rest, and closes pu
   const applies = calls.filter((call) => / apply /.test(call)).map((call) => calls.indexOf(call))
   const pushes = calls.filter((call) => call.startsWith('docker buildx build'))
   const [lookup, ...lookups] = calls.filter((call) => call.startsWith('az keyvault secret list --vault'))
-  t.same([pushes.length, lookups.length], [3, 0])
-  const [first, last, looked] = [pushes[0]!, pushes[2]!, lookup!].map((call) => calls.indexOf(call))
+  t.same([pushes.length, lookups.length], [4, 0])
+  const [first, last, looked] = [pushes[0]!, pushes[3]!, lookup!].map((call) => calls.indexOf(call))
   const order = [applies[0]!, first!, last!, looked!, applies[1]!]
   t.same(order, order.toSorted((a, b) => a - b), 'secrets are created after the vault accepts the deployer')
-  t.ok(
-    records.some((line) => line.startsWith('images ') && line.includes(`cr.azurecr.io/rotation@${DIGEST}`)),
-    'images are named by their digests'
-  )
+  for (const image of ['patient', 'audit', 'rotation', 'auditor']) {
+    t.ok(
+      records.some((line) => line.startsWith('images ') && line.includes(`cr.azurecr.io/${image}@${DIGEST}`)),
+      `${image} is named by its digest`
+    )
+  }
   t.notOk(calls.some((call) => call.includes('role definition create')), 'an existing role stays')
   t.same(leftOpen({ calls, records }), [])
 })
@@ -76,7 +78,7 @@ t.test('generates new keys at each run, and none of them is in a command', async
   const again = await deploy(t, ['dev', '--yes'], { env: await gateway(t) })
   const secrets = records.find((line) => line.startsWith('secrets '))!
   const keys = Object.values<string>(JSON.parse(secrets.slice('secrets '.length)))
-  t.equal(new Set(keys).size, 5)
+  t.equal(new Set(keys).size, 6)
   t.ok(keys.every((key) => /^[\w-]{43}$/.test(key)))
   t.notOk(keys.some((key) => again.records.join().includes(key)))
   const all = [...keys, 'the-subscription-key']

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import t from 'tap'
+import { IMAGES } from '../deploy/images.ts'
 
 // The mutation tests set a changed copy
 const directory = resolve(process.env.TERRAFORM_DIR ?? join(import.meta.dirname, '..'))
@@ -96,6 +97,13 @@ t.test('a smoke test that cannot reach the gateway says so, and is not red', asy
   const steps = jobs.get('smoke')!.split(/^ {6}- /m).slice(1)
   t.match(steps[0], /if: runner.environment == 'github-hosted'[\s\S]*::warning title=NOT TESTED::/)
   for (const step of steps.slice(1)) t.match(step, 'if: runner.environment != \'github-hosted\'')
+})
+
+t.test('the workflows build, publish and copy every image that a deployment names', async (t) => {
+  const ci = readFileSync(join(workflows, 'ci.yml'), 'utf8')
+  const targets = Array.from(ci.matchAll(/^ {8}target: \[(.*)\]$/gm), ([, list]) => list)
+  t.same(targets, [IMAGES.join(', '), IMAGES.join(', ')])
+  t.match(jobs.get('images'), `for name in ${IMAGES.join(' ')}; do`)
 })
 
 t.test('actions are pinned by commit', async (t) => {

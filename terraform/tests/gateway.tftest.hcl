@@ -16,6 +16,7 @@ variables {
   cors_origins         = []
   custom_domain        = null
   audit_urls           = { primary = "https://audit.mock.example", northeurope = "https://audit.mock-north.example" }
+  auditor_urls         = {}
   product_conditions = {
     client  = "context.Operation.Id == \"load-access-log\""
     auditor = "!(context.Api.Id != \"patient\" || context.Operation.Id == \"load-access-log\")"
@@ -55,6 +56,7 @@ variables {
     product = "<policies><inbound><base /><rate-limit calls=\"{{calls-per-minute}}\" renewal-period=\"60\" /><quota calls=\"{{calls-per-day}}\" renewal-period=\"86400\" /><choose><when condition='@(\"{{require-on-behalf-of}}\" == \"true\")' /></choose></inbound></policies>"
     patient = "<policies><inbound>\n    <base />\n<set-backend-service base-url=\"{{patient-backend-url}}\" /><set-header name=\"x-audit-actor\"><value>@(context.Subscription.Id)</value></set-header></inbound></policies>"
     echo    = "<policies><inbound><base /><return-response /></inbound></policies>"
+    auditor = "<policies><inbound><base /><set-backend-service base-url=\"{{auditor-backend-url}}\" /></inbound></policies>"
   }
   products = {
     client = { display_name = "Client", calls_per_minute = 600, calls_per_day = 200000, apis = ["patient", "echo"] }
@@ -249,6 +251,11 @@ run "keys" {
     condition     = length(azurerm_api_management.main.hostname_configuration) == 0 && azurerm_api_management.main.identity[0].type == "UserAssigned" && length(azurerm_api_management.main.additional_location) == 0 && length(coalesce(azurerm_api_management.main.zones, [])) == 0 && output.url == "https://apim-mock.azure-api.net"
     error_message = "Custom domain, regions and availability zones are optional."
   }
+
+  assert {
+    condition     = length(azurerm_api_management_api.auditor) == 0 && length(azurerm_api_management_api_operation.auditor) == 0 && length(azurerm_api_management_api_policy.auditor) == 0
+    error_message = "The auditor's page is optional."
+  }
 }
 
 run "origins" {
@@ -263,6 +270,7 @@ run "origins" {
       product = "<policies />"
       patient = "<policies />"
       echo    = "<policies />"
+      auditor = "<policies />"
     }
   }
 
@@ -283,6 +291,7 @@ run "no_origins" {
       product = "<policies />"
       patient = "<policies />"
       echo    = "<policies />"
+      auditor = "<policies />"
     }
   }
 
@@ -301,7 +310,7 @@ run "a_policy_without_a_place_for_origins_is_refused" {
 
   variables {
     cors_origins = ["https://a.example"]
-    policies     = { global = "<policies />", product = "<policies />", patient = "<policies />", echo = "<policies />" }
+    policies     = { global = "<policies />", product = "<policies />", patient = "<policies />", echo = "<policies />", auditor = "<policies />" }
   }
 
   expect_failures = [azurerm_api_management_policy.main]
@@ -361,7 +370,7 @@ run "a_policy_without_a_place_for_tokens_is_refused" {
 
   variables {
     entra    = { tenant_id = "00000000-0000-0000-0000-000000007e4a", audience = "api://patients", client_application_ids = ["00000000-0000-0000-0000-00000000c11f"], replaces_keys = false }
-    policies = { global = "<policies />", product = "<policies />", patient = "<policies />", echo = "<policies />" }
+    policies = { global = "<policies />", product = "<policies />", patient = "<policies />", echo = "<policies />", auditor = "<policies />" }
   }
 
   expect_failures = [azurerm_api_management_api_policy.patient]
@@ -424,4 +433,71 @@ run "a_domain_before_its_certificate_can_be_read" {
     condition     = length(azurerm_api_management.main.hostname_configuration) == 0 && azurerm_role_assignment.certificate["gateway"].scope == var.custom_domain.scope && output.url == "https://apim-mock.azure-api.net"
     error_message = "The gateway gets access to the certificate before it uses it."
   }
+}
+
+run "the_page_of_auditors" {
+  module {
+    source = "./modules/gateway"
+  }
+
+  variables {
+    auditor_urls = { primary = "https://auditor.mock.example/auditor" }
+  }
+
+  assert {
+    condition     = azurerm_api_management_api.auditor["primary"].path == "auditor" && azurerm_api_management_api.auditor["primary"].protocols == toset(["https"]) && !azurerm_api_management_api.auditor["primary"].subscription_required && !contains([for opening in azurerm_api_management_product_api.main : opening.api_name], "auditor")
+    error_message = "The auditor's page is reached over https, without a key and without a product."
+  }
+
+  assert {
+    condition     = toset([for operation in azurerm_api_management_api_operation.auditor : "${operation.api_name} ${operation.method} ${operation.url_template}"]) == toset(["auditor GET /*", "auditor POST /*"])
+    error_message = "Every path of the page can be read and posted to, and nothing else."
+  }
+
+  assert {
+    condition     = azurerm_api_management_api_policy.auditor["primary"].xml_content == var.policies.auditor && azurerm_api_management_api.auditor["primary"].service_url == "https://auditor.mock.example/auditor" && nonsensitive(azurerm_api_management_named_value.main["auditor-backend-url"].value) == "https://auditor.mock.example/auditor"
+    error_message = "The backend of the page is its app, as the policy names it."
+  }
+}
+
+run "the_page_of_auditors_in_each_region" {
+  module {
+    source = "./modules/gateway"
+  }
+
+  variables {
+    auditor_urls = { primary = "https://auditor.mock.example/auditor", northeurope = "https://auditor.mock-north.example/auditor" }
+    additional_locations = [{
+      location          = "northeurope"
+      name              = "North Europe"
+      subnet_id         = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock-north/providers/Microsoft.Network/virtualNetworks/vnet-mock/subnets/snet-gateway"
+      zones             = []
+      resource_group    = "rg-mock-north"
+      public_ip_name    = "pip-mock-north"
+      domain_name_label = "apim-mock-north"
+    }]
+    sku_name = "Premium_1"
+  }
+
+  assert {
+    condition = (
+      strcontains(azurerm_api_management_api_policy.auditor["primary"].xml_content, "<when condition='@(context.Deployment.Region == \"North Europe\")'>\n<set-backend-service base-url=\"{{auditor-backend-url-northeurope}}\" />\n</when>\n<otherwise>\n<set-backend-service base-url=\"{{auditor-backend-url}}\" />") &&
+      nonsensitive(azurerm_api_management_named_value.main["auditor-backend-url-northeurope"].value) == "https://auditor.mock-north.example/auditor"
+    )
+    error_message = "Each gateway calls the page of its own region."
+  }
+}
+
+run "a_policy_without_a_place_for_the_regions_of_the_page_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/gateway"
+  }
+
+  variables {
+    auditor_urls = { primary = "https://auditor.mock.example/auditor", northeurope = "https://auditor.mock-north.example/auditor" }
+  }
+
+  expect_failures = [azurerm_api_management_api_policy.auditor]
 }

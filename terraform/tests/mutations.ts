@@ -66,6 +66,7 @@ const mutations: Mutation[] = [
     'if: false\n        run: |\n          echo',
     'what is not tested is said'
   ),
+  workflow('patient audit rotation auditor', 'patient audit rotation', 'every image is copied'),
   workflow('@3d3c42e5aac5ba805825da76410c181273ba90b1 # v7.0.1', '@v7', 'actions are pinned'),
   files(
     'state/main.tf',
@@ -715,7 +716,71 @@ const mutations: Mutation[] = [
     'length(id) > 0 || length',
     'only auditors have the register'
   ),
-  refusal('^[0-9A-Za-z_-]{43}$', '^[0-9A-Za-z_-]+$', 'keys have 256 bits')
+  refusal('^[0-9A-Za-z_-]{43}$', '^[0-9A-Za-z_-]+$', 'keys have 256 bits'),
+
+  gateway('auditor', '["GET", "POST"]', '["GET", "POST", "PUT"]', 'the page of auditors has two methods'),
+  gateway(
+    'auditor', 'subscription_required = false', 'subscription_required = true', 'a browser needs no key'
+  ),
+  gateway(
+    'regions',
+    '"auditor-backend-url-${region}" => url',
+    '"auditor-backend-url-${region}" => var.auditor_urls["primary"]',
+    'each gateway calls the page of its own region'
+  ),
+  rules(
+    'var.load_test_enabled || var.auditor_page_enabled',
+    'var.load_test_enabled',
+    'the page of auditors reaches the gateway'
+  ),
+  environment(
+    'app.scale == null ? var.scale : app.scale', 'var.scale', 'an app may have a scale of its own'
+  ),
+  environment(
+    'can(var.upgrade.live[name]) ? var.upgrade.percentage : 100',
+    '100',
+    'an upgrade divides the traffic of its apps only'
+  ),
+  whole(
+    'access.tf', '["auditor-session-key"] : []', '[] : []', 'the sessions of auditors have a key'
+  ),
+  whole(
+    'settings.tf',
+    'var.database_kind == "vcore" || local.has_auditor_page',
+    'var.database_kind == "vcore"',
+    'rotation rotates the key of the sessions'
+  ),
+  whole(
+    'settings.tf', 'TIME_ZONE       = var.review.time_zone', 'TIME_ZONE       = "UTC"',
+    'the review has its time zone'
+  ),
+  whole(
+    'settings.tf',
+    'USUAL_HOURS     = var.review.usual_hours',
+    'USUAL_HOURS     = "06:00-22:00"',
+    'the review has its hours'
+  ),
+  refusal('contains([0, 1], var.auditor_page', 'contains([0, 1, 2], var.auditor_page', 'the page is small'),
+  refusal(
+    'var.auditor_page == null || var.images.auditor != null',
+    'var.auditor_page == null || var.images.audit != null',
+    'the page has an image'
+  ),
+  refusal(
+    'var.auditor_page == null || contains(keys(var.secret_values), "auditor-session-key")',
+    'var.auditor_page == null || length(var.secret_values) > 0',
+    'the page has a key'
+  ),
+  refusal(
+    'var.auditor_page == null || var.nat_gateway_enabled',
+    'var.auditor_page == null || var.name != ""',
+    'the page calls from a known address'
+  ),
+  refusal('max_replicas + 14', 'max_replicas + 10', 'the subnet has room for the page'),
+  refusal(
+    '-([01][0-9]|2[0-3]):[0-5][0-9]$", var.review', '.*$", var.review', 'usual hours are two times'
+  ),
+  refusal('^[A-Za-z][A-Za-z0-9_+-]*(/', '^.*(/', 'a time zone is a name')
 ]
 
 if (!isInstalled) {

@@ -33,6 +33,7 @@ variables {
     security_groups = { environment = "nsg-environment", gateway = "nsg-gateway", endpoints = "nsg-endpoints", runner = "nsg-runner" }
   }
   address_space             = "10.1.0.0/24"
+  auditor_page_enabled      = false
   availability_test_enabled = false
   client_ip_ranges          = ["192.0.2.0/24", "198.51.100.7/32"]
   database_port             = 10255
@@ -234,6 +235,32 @@ run "options" {
   assert {
     condition     = length([for rule in azurerm_network_security_group.main["runner"].security_rule : rule if rule.direction == "Inbound" && rule.access == "Allow"]) == 0
     error_message = "The runner is unreachable."
+  }
+}
+
+run "the_page_of_auditors" {
+  module {
+    source = "./modules/network"
+  }
+
+  variables {
+    auditor_page_enabled = true
+    client_ip_ranges     = []
+    nat_gateway_enabled  = true
+  }
+
+  assert {
+    condition = [
+      for rule in azurerm_network_security_group.main["gateway"].security_rule : rule.source_address_prefix if rule.direction == "Inbound" && rule.destination_port_range == "443"
+    ] == ["203.0.113.7/32"]
+    error_message = "The gateway accepts the address of the NAT gateway, from which the page calls it."
+  }
+
+  assert {
+    condition = length([
+      for rule in azurerm_network_security_group.main["environment"].security_rule : rule if rule.direction == "Outbound" && rule.destination_address_prefix == "Internet" && rule.destination_port_range == "443"
+    ]) == 1
+    error_message = "The page can call the gateway."
   }
 }
 

@@ -11,13 +11,15 @@ variables {
     patient  = "crmock.azurecr.io/patient@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
     audit    = "crmock.azurecr.io/audit@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
     rotation = "crmock.azurecr.io/rotation@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+    auditor  = "crmock.azurecr.io/auditor@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
   }
   secret_values = {
-    patient-host-key = "0000000000000000000000000000000000000000000"
-    audit-host-key   = "1111111111111111111111111111111111111111111"
-    audit-query-key  = "3333333333333333333333333333333333333333333"
-    audit-log-key    = "4444444444444444444444444444444444444444444"
-    patient-data-key = "2222222222222222222222222222222222222222222"
+    patient-host-key    = "0000000000000000000000000000000000000000000"
+    audit-host-key      = "1111111111111111111111111111111111111111111"
+    audit-query-key     = "3333333333333333333333333333333333333333333"
+    audit-log-key       = "4444444444444444444444444444444444444444444"
+    patient-data-key    = "2222222222222222222222222222222222222222222"
+    auditor-session-key = "5555555555555555555555555555555555555555555"
   }
 }
 
@@ -285,4 +287,91 @@ run "an_upgrade_of_one_app" {
   }
 
   expect_failures = [var.upgrade]
+}
+
+run "a_page_of_auditors_without_what_it_needs" {
+  command = plan
+
+  variables {
+    auditor_page = { min_replicas = 0 }
+    images = {
+      patient  = "crmock.azurecr.io/patient@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+      audit    = "crmock.azurecr.io/audit@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+      rotation = "crmock.azurecr.io/rotation@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+    }
+    nat_gateway_enabled = true
+  }
+
+  expect_failures = [var.auditor_page]
+}
+
+run "a_page_of_auditors_without_its_key" {
+  command = plan
+
+  variables {
+    auditor_page        = { min_replicas = 0 }
+    nat_gateway_enabled = true
+    secret_values = {
+      patient-host-key = "0000000000000000000000000000000000000000000"
+      audit-host-key   = "1111111111111111111111111111111111111111111"
+      audit-query-key  = "3333333333333333333333333333333333333333333"
+      audit-log-key    = "4444444444444444444444444444444444444444444"
+      patient-data-key = "2222222222222222222222222222222222222222222"
+    }
+  }
+
+  expect_failures = [var.auditor_page]
+}
+
+run "a_page_of_auditors_from_an_unknown_address" {
+  command = plan
+
+  variables {
+    auditor_page = { min_replicas = 0 }
+  }
+
+  expect_failures = [var.auditor_page]
+}
+
+run "a_page_of_auditors_with_too_many_replicas" {
+  command = plan
+
+  variables {
+    auditor_page        = { min_replicas = 2 }
+    nat_gateway_enabled = true
+  }
+
+  expect_failures = [var.auditor_page]
+}
+
+run "a_page_of_auditors_without_room" {
+  command = plan
+
+  variables {
+    app_scale           = { min_replicas = 0, max_replicas = 20, concurrent_requests = 50 }
+    auditor_page        = { min_replicas = 0 }
+    nat_gateway_enabled = true
+  }
+
+  expect_failures = [var.auditor_page]
+}
+
+run "hours_that_are_no_times" {
+  command = plan
+
+  variables {
+    review = { usual_hours = "6-22" }
+  }
+
+  expect_failures = [var.review]
+}
+
+run "a_time_zone_of_an_offset" {
+  command = plan
+
+  variables {
+    review = { time_zone = "+01:00" }
+  }
+
+  expect_failures = [var.review]
 }

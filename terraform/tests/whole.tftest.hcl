@@ -76,6 +76,15 @@ mock_provider "azurerm" {
   }
 
   override_resource {
+    target = module.identity.azurerm_user_assigned_identity.main["auditor"]
+    values = {
+      id           = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-auditor"
+      client_id    = "00000000-0000-0000-0000-000000000c07"
+      principal_id = "00000000-0000-0000-0000-000000000b07"
+    }
+  }
+
+  override_resource {
     target = module.network["primary"].azurerm_subnet.main["environment"]
     values = { id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock-primary/providers/Microsoft.Network/virtualNetworks/vnet-mock/subnets/snet-environment" }
   }
@@ -113,13 +122,15 @@ variables {
     patient  = "crmock.azurecr.io/patient@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
     audit    = "crmock.azurecr.io/audit@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
     rotation = "crmock.azurecr.io/rotation@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+    auditor  = "crmock.azurecr.io/auditor@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
   }
   secret_values = {
-    patient-host-key = "0000000000000000000000000000000000000000000"
-    audit-host-key   = "1111111111111111111111111111111111111111111"
-    audit-query-key  = "3333333333333333333333333333333333333333333"
-    audit-log-key    = "4444444444444444444444444444444444444444444"
-    patient-data-key = "2222222222222222222222222222222222222222222"
+    patient-host-key    = "0000000000000000000000000000000000000000000"
+    audit-host-key      = "1111111111111111111111111111111111111111111"
+    audit-query-key     = "3333333333333333333333333333333333333333333"
+    audit-log-key       = "4444444444444444444444444444444444444444444"
+    patient-data-key    = "2222222222222222222222222222222222222222222"
+    auditor-session-key = "5555555555555555555555555555555555555555555"
   }
 }
 
@@ -183,6 +194,16 @@ run "defaults" {
   }
 
   assert {
+    condition     = local.apps["primary"].audit.settings.USUAL_HOURS == "06:00-22:00" && local.apps["primary"].audit.settings.TIME_ZONE == "UTC"
+    error_message = "The review expects people at work from 06:00 to 22:00 UTC."
+  }
+
+  assert {
+    condition     = keys(local.apps["primary"]) == ["audit", "patient"] && length(local.auditor_urls) == 0
+    error_message = "The auditor's page is optional."
+  }
+
+  assert {
     condition = tomap(local.named_values) == tomap({
       key-vault-uri              = "https://kv-mock.vault.azure.net"
       host-key-cache-seconds     = "120"
@@ -211,8 +232,9 @@ run "everything" {
   variables {
     additional_regions           = { northeurope = { gateway_region = "North Europe", address_space = "10.65.0.0/24" } }
     alert_emails                 = ["operator@example.org"]
-    app_scale                    = { min_replicas = 1, max_replicas = 20, concurrent_requests = 30 }
+    app_scale                    = { min_replicas = 1, max_replicas = 19, concurrent_requests = 30 }
     audit_caller_ranges          = ["100.100.8.0/24"]
+    auditor_page                 = { min_replicas = 1 }
     availability_test_enabled    = true
     backup_tier                  = "Continuous30Days"
     budget                       = { amount = 5000 }
@@ -232,6 +254,7 @@ run "everything" {
     log_level                    = "warn"
     log_retention_days           = 365
     nat_gateway_enabled          = true
+    review                       = { usual_hours = "07:30-19:00", time_zone = "Europe/Berlin" }
     runner_enabled               = true
     tags                         = { owner = "mock" }
     telemetry_sampling           = 0.25
@@ -261,8 +284,37 @@ run "everything" {
   }
 
   assert {
-    condition     = toset(local.identities) == toset(["audit", "databases", "gateway", "load-test", "patient", "rotation"])
+    condition     = toset(local.identities) == toset(["audit", "auditor", "databases", "gateway", "load-test", "patient", "rotation"])
     error_message = "Optional parts have their own identities."
+  }
+
+  assert {
+    condition     = { for key, opening in local.access : key => opening.role if opening.secret == "auditor-session-key" || opening.identity == "auditor" } == { "auditor/auditor-session-key" = "Key Vault Secrets User", "rotation/auditor-session-key" = "Key Vault Secrets Officer" }
+    error_message = "The auditor's page opens the key of its sessions and nothing else."
+  }
+
+  assert {
+    condition = alltrue([for region, gateway in { primary = "10.64.0.32/27", northeurope = "10.65.0.32/27" } :
+      local.apps[region].auditor.external_enabled && local.apps[region].auditor.allowed_ranges == [gateway] &&
+      local.apps[region].auditor.scale == { min_replicas = 1, max_replicas = 2, concurrent_requests = 30 } &&
+      local.apps[region].auditor.settings.GATEWAY_URL == "https://api.example.org"
+    ])
+    error_message = "The auditor's page of each region accepts the gateway of its region only, and calls the gateway."
+  }
+
+  assert {
+    condition     = local.auditor_urls == { primary = "https://auditor.mock-0123abcd.westeurope.azurecontainerapps.io/auditor", northeurope = "https://auditor.mock-0123abcd.westeurope.azurecontainerapps.io/auditor" }
+    error_message = "The gateway knows where the auditor's page is."
+  }
+
+  assert {
+    condition     = contains(local.jobs["rotation"].args, "auditor-session-key") && !contains(local.jobs["rotation"].args, "--all") && length(setsubtract(local.secrets, local.jobs["rotation-now"].args)) == 0 && local.jobs["rotation-leaked"].args == concat(local.jobs["rotation-now"].args, ["--leaked"])
+    error_message = "Rotation rotates the key of the sessions as well."
+  }
+
+  assert {
+    condition     = alltrue([for region in ["primary", "northeurope"] : local.apps[region].audit.settings.USUAL_HOURS == "07:30-19:00" && local.apps[region].audit.settings.TIME_ZONE == "Europe/Berlin"])
+    error_message = "The review has the usual hours and their time zone."
   }
 }
 
@@ -287,6 +339,8 @@ run "witnesses" {
   command = plan
 
   variables {
+    auditor_page        = {}
+    nat_gateway_enabled = true
     witnesses = [
       { key = "witness.example/w1+ab0f2497+BIo7oB/i8IYfhaEYkBHZpefrZlg24hQojQwbaEldBevH", url = "https://witness.example/w1" },
       { key = "witness.example/w2+ab0f2497+BIo7oB/i8IYfhaEYkBHZpefrZlg24hQojQwbaEldBevH", url = "https://witness.example/w2" },
@@ -296,6 +350,11 @@ run "witnesses" {
   assert {
     condition     = local.apps["primary"].audit.settings.WITNESSES == "${var.witnesses[0].key} https://witness.example/w1 ${var.witnesses[1].key} https://witness.example/w2"
     error_message = "The audit service knows its witnesses."
+  }
+
+  assert {
+    condition     = local.apps["primary"].auditor.settings.WITNESS_KEYS == "${var.witnesses[0].key} ${var.witnesses[1].key}"
+    error_message = "The auditor's page checks their cosignatures."
   }
 }
 

@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
 import { loadConfig as loadAuditConfig } from '../../services/audit/config.ts'
+import { loadConfig as loadAuditorConfig } from '../../services/auditor/config.ts'
 import { identities as assigned } from '../../services/emulators/vault/access.ts'
 import { loadConfig as loadPatientConfig } from '../../services/patient/config.ts'
 import { loadConfig as loadRotationConfig } from '../../services/rotation/config.ts'
@@ -9,18 +10,18 @@ import { allNames } from '../../services/rotation/strategies.ts'
 import { collections } from './collections.ts'
 import type { Resource } from './terraform.ts'
 
-const SECRETS_ON_AZURE = [
+const ALWAYS_SECRETS = [
   'audit-db-connection', 'audit-host-key', 'audit-log-key', 'audit-query-key', 'patient-data-key',
   'patient-db-connection', 'patient-host-key'
 ]
-const IDENTITIES = ['audit', 'gateway', 'patient', 'rotation']
+const ALWAYS_IDENTITIES = ['audit', 'gateway', 'patient', 'rotation']
 const READ = 'Key Vault Secrets User'
 const MANAGE = 'Key Vault Secrets Officer'
 const ROTATE = /^Cosmos DB key rotation \([0-9a-f-]{36}\)$/
 
 // The values in whole.tftest.hcl, and those of its mocked accounts
 const VALUES = [
-  ...['0', '1', '2', '3', '4'].map((digit) => digit.repeat(43)),
+  ...['0', '1', '2', '3', '4', '5'].map((digit) => digit.repeat(43)),
   'mock+key/with==', encodeURIComponent('mock+key/with==')
 ]
 
@@ -45,15 +46,20 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
   const identities = new Map(of('azurerm_user_assigned_identity')
     .map(({ index, values }) => [values.principal_id, index as string]))
 
+  const hasAuditorPage = identities.values().some((name) => name === 'auditor')
+  const ifPage = (...names: string[]) => hasAuditorPage ? names : []
+  const secretsOnAzure = [...ALWAYS_SECRETS, ...ifPage('auditor-session-key')].sort()
+  const services = [...ALWAYS_IDENTITIES, ...ifPage('auditor')].sort()
+
   const identitiesWith = (name: string) => roles.filter(({ role_definition_name: role }) => role === name)
     .map(({ principal_id: principal }) => identities.get(principal)).sort()
 
   t.test('each identity can open the secrets in services/access.json', async (t) => {
-    const accesses = assigned.filter(({ name }) => IDENTITIES.includes(name))
+    const accesses = assigned.filter(({ name }) => services.includes(name))
     const wanted = accesses.flatMap(({ name, read, manage }) => [
       ...[...read].map((secret) => [name, READ, secret]),
       ...[...manage].map((secret) => [name, MANAGE, secret])
-    ]).filter(([, , secret]) => SECRETS_ON_AZURE.includes(secret!))
+    ]).filter(([, , secret]) => secretsOnAzure.includes(secret!))
     const given = roles.filter(({ address }) => address.includes('azurerm_role_assignment.secret['))
       .map(({ scope, role_definition_name: role, principal_id: principal }) =>
         [identities.get(principal), role, scope.replace(`${vault.id}/secrets/`, '')])
@@ -66,8 +72,11 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
   })
 
   t.test('every secret in the table is created, and no other', async (t) => {
-    t.same(of('azurerm_key_vault_secret').map(({ values }) => values.name).sort(), SECRETS_ON_AZURE)
-    t.same([...allNames].sort(), SECRETS_ON_AZURE, 'and the rotation does them all')
+    t.same(of('azurerm_key_vault_secret').map(({ values }) => values.name).sort(), secretsOnAzure)
+    const [rotation] = of('azurerm_container_app_job').filter(({ index }) => index === 'rotation-now')
+    const { args } = rotation!.values.template[0].container[0]
+    const rotated = args.includes('--all') ? allNames : args as string[]
+    t.same([...rotated].sort(), secretsOnAzure, 'and the rotation does them all')
   })
 
   t.test('the state contains no value of a secret except the keys of the Cosmos DB accounts', async (t) => {
@@ -95,7 +104,12 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
   })
 
   t.test('services and rotation accept their settings', async (t) => {
-    const loaders = { patient: loadPatientConfig, audit: loadAuditConfig, rotation: loadRotationConfig }
+    const loaders = {
+      patient: loadPatientConfig,
+      audit: loadAuditConfig,
+      rotation: loadRotationConfig,
+      ...(hasAuditorPage && { auditor: loadAuditorConfig })
+    }
     for (const [name, load] of Object.entries(loaders)) {
       const apps = of('azurerm_container_app').filter(({ values }) => values.name === name)
       const jobs = of('azurerm_container_app_job').filter(({ index }) => String(index).split('-')[0] === name)
@@ -117,7 +131,7 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
   t.test('patient calls audit in the domain of the environment, and both name their databases', async (t) => {
     for (const { values } of of('azurerm_container_app')) {
       const env = settingsOf(values)
-      t.equal(env.DATABASE_NAME, values.name)
+      t.equal(env.DATABASE_NAME, values.name === 'auditor' ? undefined : values.name)
       if (values.name === 'patient') t.match(env.AUDIT_URL, /^https:\/\/audit\.mock-0123abcd\./)
       else t.notOk('AUDIT_URL' in env)
     }
@@ -150,13 +164,14 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
     for (const { address, values } of of('azurerm_container_app')) {
       const { ip_security_restriction: restrictions, external_enabled: external } = values.ingress[0]
       const ranges = restrictions.map(({ ip_address_range: range }: Record<string, string>) => range)
-      const allowed = settingsOf(values).ALLOWED_CALLERS!.split(',')
+      const allowed = settingsOf(values).ALLOWED_CALLERS?.split(',')
       const region = /module\.apps\["(\w+)"\]/.exec(address)![1]
       const gateway = `module.network["${region}"].azurerm_subnet.main["gateway"]`
       const subnet = of('azurerm_subnet').find(({ address }) => address === gateway)!
       const prefix = subnet.values.address_prefixes[0]
       if (values.name === 'patient') t.same([ranges, allowed, external], [[prefix], [prefix], true])
-      else t.same([ranges, external], [[...new Set([...allowed, '100.100.0.0/16'])], true])
+      else if (values.name === 'auditor') t.same([ranges, external], [[prefix], true])
+      else t.same([ranges, external], [[...new Set([...allowed!, '100.100.0.0/16'])], true])
     }
   })
 
@@ -189,7 +204,8 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
     const documents = ['patient', 'audit'].map((service) =>
       JSON.parse(readFileSync(join(directory, `../services/${service}/openapi.json`), 'utf8')))
     const paths = Object.assign({}, ...documents.map((document) => document.paths))
-    const apis = of('azurerm_api_management_api').filter(({ values }) => values.name !== 'echo')
+    const apis = of('azurerm_api_management_api')
+      .filter(({ values }) => !['echo', 'auditor'].includes(values.name))
     const imported = apis.map(({ values }) => {
       const [{ content_value: content } = {}] = values.import
       if (content) return JSON.parse(content)
@@ -279,7 +295,8 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
   })
 
   t.test('the services and the gateway send telemetry with their identities', async (t) => {
-    t.same(identitiesWith('Monitoring Metrics Publisher'), ['audit', 'gateway', 'patient'])
+    const senders = services.filter((name) => name !== 'rotation')
+    t.same(identitiesWith('Monitoring Metrics Publisher'), senders)
   })
 
   t.test('there are no role assignments except those in this test', async (t) => {
@@ -292,7 +309,8 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
       'Monitoring Metrics Publisher'
     ]
     t.same(roles.filter(({ role_definition_name: role }) => !known.includes(role) && !ROTATE.test(role)), [])
-    t.same(identitiesWith('AcrPull').filter((name) => name !== 'load-test'), ['audit', 'patient', 'rotation'])
+    const pullers = identitiesWith('AcrPull').filter((name) => name !== 'load-test')
+    t.same(pullers, services.filter((name) => name !== 'gateway'))
   })
 
   t.test('each app runs its own image, referenced by digest', async (t) => {

@@ -2,19 +2,31 @@ import { html, type Html } from '#common/pages/html.ts'
 
 type Attributes = Record<string, string | number | boolean | undefined>
 
+interface Notes {
+  /** What is expected. */
+  hint?: string
+  /** What is wrong with the value. */
+  problem?: string | undefined
+}
+
 /** A field with its label; attributes that are false or undefined are left out, true ones have no value. */
 export function field (
-  name: string, label: string, value: string | number = '', more: Attributes & { hint?: string } = {}
+  name: string, label: string, value: string | number = '', more: Attributes & Notes = {}
 ) {
-  const { hint, ...attributes } = more
+  const { hint, problem, ...attributes } = more
   const all: Attributes = { autocomplete: 'off', spellcheck: 'false', maxlength: 256, ...attributes }
+  const invalid = problem !== undefined && { 'aria-invalid': 'true', 'aria-describedby': `${name}-problem` }
   return html`<label for="${name}">${label}${hint && html`\n<span class="hint">${hint}</span>`}
-<input id="${name}" name="${name}" value="${value}"${attributesOf(all)}></label>\n`
+<input id="${name}" name="${name}" value="${value}"${attributesOf({ ...all, ...invalid })}>
+${problem !== undefined && html`<span class="problem" id="${name}-problem" role="alert">${problem}</span>`}
+</label>\n`
 }
 
 /** A date and time in UTC. */
-export function dateField (name: string, label: string, value: string, required = false) {
-  return field(name, `${label}, UTC`, value, { type: 'datetime-local', maxlength: undefined, required })
+export function dateField (
+  name: string, label: string, value: string, more: { required?: boolean, problem?: string | undefined } = {}
+) {
+  return field(name, `${label}, UTC`, value, { type: 'datetime-local', maxlength: undefined, ...more })
 }
 
 /** A choice of `options`, names by value; `any` adds one without a value. */
@@ -30,10 +42,10 @@ export function choice (
 
 /** A field that suggests values, and takes any. */
 export function suggestion (
-  name: string, label: string, values: readonly string[], value: string | undefined
+  name: string, label: string, values: readonly string[], value: string | undefined, notes: Notes = {}
 ) {
   const options = values.map((one) => html`<option value="${one}"></option>`)
-  return html`${field(name, label, value, { list: `${name}-list` })}
+  return html`${field(name, label, value, { list: `${name}-list`, ...notes })}
 <datalist id="${name}-list">${options}</datalist>`
 }
 

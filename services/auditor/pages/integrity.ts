@@ -124,6 +124,6 @@ function evidenceForm ({ from, to }: RecordFilter) {
 them without this system. At most 10,000 records: to narrow it down, search the
 <a href="${BASE}/records">records</a> first.</p>
 <form method="get" action="${BASE}/evidence"><div class="fields">
-${dateField('from', 'From', from, true)}${dateField('to', 'To', to, true)}</div>
+${dateField('from', 'From', from, { required: true })}${dateField('to', 'To', to, { required: true })}</div>
 <div class="actions"><button data-download-form>Download</button></div></form></section>`
 }

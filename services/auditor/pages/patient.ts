@@ -4,6 +4,7 @@ import { count, dateTime, definitions, number } from '#common/pages/text.ts'
 import { barPlot } from '../plots.ts'
 import type { Session } from '../session.ts'
 import type { Access, AuditRecord, Timeline } from '../timeline.ts'
+import type { FieldProblems } from '../questions.ts'
 import { dateField, field } from './forms.ts'
 import { BASE, page } from './layout.ts'
 import { download, idLink, progress, recordColumns } from './parts.ts'
@@ -15,15 +16,27 @@ const SERIES = ['unexplained', 'explained']
 /** More days are shown as months. */
 const MAX_DAYS = 92
 
-export interface PatientView {
+interface PatientFilter {
   patientId: string
-  days: number
+  /** As typed where it is refused. */
+  days: number | string
   /** As the form has them; empty for all. */
   from: string
   to: string
+}
+
+export interface PatientView extends PatientFilter {
+  days: number
   timeline: Timeline
   /** Whether there are older records that were not read. */
   cut: boolean
+}
+
+/** The filters again, beside each refused field what it must be. */
+export function refusedPatientPage (session: Session, typed: PatientFilter, problems: FieldProblems) {
+  return page(session, {
+    title: 'Who opened this record', content: html`${heading(typed)}\n${filters(typed, problems)}`
+  })
 }
 
 /** Who opened the record of one patient, unexplained accesses first. */
@@ -34,8 +47,7 @@ export function patientPage (session: Session, view: PatientView) {
   const own = `${BASE}/patients/${patientId}`
   return page(session, {
     title: 'Who opened this record',
-    content: html`<h1><span class="eyebrow">Who opened this record</span>
-<span class="id">${patientId}</span></h1>
+    content: html`${heading(view)}
 ${facts(view)}
 ${filters(view)}
 ${cut && html`<div class="notice"><p>Only the newest ${number(total)} records are shown. Choose a time for
@@ -52,6 +64,11 @@ ${section('Unexplained', unexplained, accessColumns,
 ${section('Explained', explained, explainedColumns, 'The same person created or changed something.')}
 ${section('Asked by auditors', questions, columns, 'Questions to the register about this patient.')}`
   })
+}
+
+function heading ({ patientId }: PatientFilter) {
+  return html`<h1><span class="eyebrow">Who opened this record</span>
+<span class="id">${patientId}</span></h1>`
 }
 
 function facts ({ timeline: { unexplained, explained } }: PatientView) {
@@ -71,16 +88,19 @@ function marked (many: number) {
   return many > 0 ? html`<span class="bad">${number(many)}</span>` : html`0`
 }
 
-function filters ({ patientId, days, from, to }: PatientView) {
-  return html`<details class="explanation noprint"><summary>What “explained” means, and filters</summary>
+function filters ({ patientId, days, from, to }: PatientFilter, problems?: FieldProblems) {
+  const of = (name: string) => ({ problem: problems?.[name] })
+  const opened = problems && html` open`
+  return html`<details class="explanation noprint"${opened}>
+<summary>What “explained” means, and filters</summary>
 <p>An access is explained where the same person created or changed something of this patient within the
 chosen number of days before or after it: the person on whose behalf both were done, or the same system where
 one of them names nobody. Deletions and attempts that failed explain nothing. An explained access may still be
 wrong, and an unexplained one may be right: a second opinion, a ward round, a bill. It is where to look
 first.</p>
 <form method="get" action="${BASE}/patients/${patientId}"><div class="fields">
-${field('days', 'Days', days, { type: 'number', min: 1, max: 366, maxlength: undefined })}
-${dateField('from', 'From', from)}${dateField('to', 'To', to)}</div>
+${field('days', 'Days', days, { type: 'number', min: 1, max: 366, maxlength: undefined, ...of('days') })}
+${dateField('from', 'From', from, of('from'))}${dateField('to', 'To', to, of('to'))}</div>
 <div class="actions"><button>Show</button></div></form></details>`
 }
 

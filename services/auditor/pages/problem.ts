@@ -12,11 +12,15 @@ interface Advice {
 const wait = (seconds: number | undefined) => seconds === undefined ? 'a moment' : count(seconds, 'second')
 
 /** By status, what the page says and what a person can do. */
-function adviceOf ({ statusCode, detail, retryAfter }: GatewayError): Advice {
+function adviceOf ({ statusCode, detail, violations, retryAfter }: GatewayError): Advice {
   switch (statusCode) {
     case 400:
       return {
-        title: 'The question is not valid', advice: html`<p>${detail || 'The register refuses it.'}</p>
+        title: 'The question is not valid',
+        advice: html`<p>${detail || 'The register refuses it.'}</p>
+${violations.length > 0 && html`<ul>${violations.map(({ pointer, message }) => {
+  return html`<li><strong>${pointer.split('/').at(-1)}</strong> ${message}</li>`
+})}</ul>`}
 <p>Go back and change it.</p>`
       }
     case 403:

@@ -3,7 +3,7 @@ import { table } from '#common/pages/table.ts'
 import { dateTime, number } from '#common/pages/text.ts'
 import { purposesOfUse } from '#common/purpose-of-use.ts'
 import { barPlot, sharePlot } from '../plots.ts'
-import type { RecordFilter, Statistics } from '../questions.ts'
+import type { FieldProblems, RecordFilter, Statistics } from '../questions.ts'
 import type { Session } from '../session.ts'
 import type { AuditRecord } from '../timeline.ts'
 import { choice, dateField, field, sameNames, suggestion } from './forms.ts'
@@ -22,6 +22,13 @@ export interface RecordsView {
   /** The path of the next page. */
   next?: string
   statistics: Statistics | { problem: string }
+}
+
+/** The search again, beside each refused field what it must be. */
+export function refusedSearchPage (session: Session, filter: RecordFilter, problems: FieldProblems) {
+  return page(session, {
+    title: 'Records', section: '/records', content: html`<h1>Records</h1>\n${form(filter, problems)}`
+  })
 }
 
 /** A search with every filter, its plots and its table. */
@@ -52,21 +59,22 @@ ${next && html`<div class="actions">
 const { when, who, what, patient, why } = recordColumns
 const columns = [when, who, what, patient, why]
 
-function form (filter: RecordFilter) {
+function form (filter: RecordFilter, problems: FieldProblems = {}) {
   const { purpose, type, onBehalfOf, operationId, clientAddress } = filter
   const more = [purpose, type, onBehalfOf, operationId, clientAddress].some(Boolean)
+  const of = (name: string) => ({ problem: problems[name] })
   return html`<form method="get" action="${BASE}/records" class="filters"><div class="fields">
-${dateField('from', 'From', filter.from)}${dateField('to', 'To', filter.to)}
-${field('actor', 'Actor', filter.actor)}
-${suggestion('operation', 'Operation', OPERATIONS, filter.operation)}
+${dateField('from', 'From', filter.from, of('from'))}${dateField('to', 'To', filter.to, of('to'))}
+${field('actor', 'Actor', filter.actor, of('actor'))}
+${suggestion('operation', 'Operation', OPERATIONS, filter.operation, of('operation'))}
 ${choice('outcome', 'Outcome', sameNames(['success', 'failure']), filter.outcome)}
-${field('id', 'Patient, test result or record', filter.id)}</div>
+${field('id', 'Patient, test result or record', filter.id, of('id'))}</div>
 <details${more && html` open`}><summary>More filters</summary><div class="fields">
-${field('onBehalfOf', 'On behalf of', onBehalfOf, { maxlength: 128 })}
+${field('onBehalfOf', 'On behalf of', onBehalfOf, { maxlength: 128, ...of('onBehalfOf') })}
 ${choice('purpose', 'Purpose', sameNames(purposesOfUse), purpose)}
-${suggestion('type', 'Type', TYPES, type)}
-${field('operationId', 'Operation id', operationId, { maxlength: 64 })}
-${field('clientAddress', 'Client address', clientAddress)}</div></details>
+${suggestion('type', 'Type', TYPES, type, of('type'))}
+${field('operationId', 'Operation id', operationId, { maxlength: 64, ...of('operationId') })}
+${field('clientAddress', 'Client address', clientAddress, of('clientAddress'))}</div></details>
 <div class="actions"><button class="primary">Search</button> <a href="${BASE}/records">Reset</a></div></form>`
 }
 
@@ -95,7 +103,9 @@ function plots (filter: RecordFilter, statistics: RecordsView['statistics']): Ht
   return html`<section class="plots" aria-label="Plots">
 ${barPlot(`Records by ${by}`, 'records', ['other', 'failed'], barsOf(statistics))}
 <div class="columns">${sharePlot('Actor', shares('actor'))}${sharePlot('Operation', shares('operation'))}
-${sharePlot('Outcome', shares('outcome'))}</div>
+${sharePlot('Outcome', shares('outcome'), 'not stated')}</div>
+<p class="faint small">Outcome not stated: reads and questions, which have no outcome of their own, since they
+are recorded before they are answered, and attempts to write, whose outcome is a record of its own.</p>
 <p class="faint small">Counted up to ${dateTime(until)} UTC.${!isCounted(filter) && ` The plots count by
 actor, type, operation and outcome only: the other filters do not change them.`}</p>
 </section>`

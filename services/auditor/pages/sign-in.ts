@@ -7,7 +7,7 @@ import { BASE, page } from './layout.ts'
 const problems = {
   key: 'The key is not accepted. It must be the subscription key of an auditor, as API Management shows it.',
   token: 'The token is not accepted. Get a new one: tokens are valid for an hour or so.',
-  onBehalfOf: 'Your name must be 1 to 128 letters, digits or characters of ._@:-',
+  onBehalfOf: 'A name has 1 to 128 letters (A to Z), digits or ._@:- and no blanks, as in ada.lovelace',
   purpose: 'Choose a purpose.',
   ended: 'The session has ended. Sign in again: the page that you asked for opens then.'
 }
@@ -17,27 +17,27 @@ export type SignInProblem = keyof typeof problems
 export function signInPage (
   next: string, { onBehalfOf = '', purpose = 'HCOMPL' }: Partial<Credentials> = {}, problem?: SignInProblem
 ) {
-  const described = (name: SignInProblem) =>
-    problem === name ? { 'aria-invalid': 'true', 'aria-describedby': 'problem' } : {}
-  const secret = (name: 'key' | 'token') => ({ type: 'password', maxlength: 3000, ...described(name) })
-  const kind = problem === 'ended' ? 'notice' : 'notice bad'
+  const noted = (name: SignInProblem) => ({ problem: problem === name ? problems[name] : undefined })
+  const secret = (name: 'key' | 'token') => ({ type: 'password', maxlength: 3000, ...noted(name) })
   return page(undefined, {
     title: 'Sign in',
     content: html`<h1>Sign in to the audit register</h1>
-${problem && html`<div class="${kind}" id="problem" role="alert"><p>${problems[problem]}</p></div>`}
+${problem === 'ended' && html`<div class="notice" role="alert"><p>${problems.ended}</p></div>`}
 <form class="form" method="post" action="${BASE}/sign-in">
 <input type="hidden" name="next" value="${next}">
 ${field('key', 'Subscription key of an auditor, or an access token', '', {
   required: true, ...secret('key')
 })}
 ${field('onBehalfOf', 'Your name in your organisation', onBehalfOf, {
-  hint: 'A login or staff number. It is recorded with each question that you ask.',
+  hint: 'A login or staff number of letters (A to Z), digits and ._@:- without blanks. It is recorded with ' +
+    'each question that you ask.',
+  title: problems.onBehalfOf,
   autocomplete: 'username',
   autocapitalize: 'none',
   required: true,
   maxlength: 128,
   pattern: '[A-Za-z0-9._@:\\-]{1,128}',
-  ...described('onBehalfOf')
+  ...noted('onBehalfOf')
 })}
 ${choice('purpose', 'Why you ask', purposeNames, purpose, false)}
 <details${problem === 'token' && html` open`}><summary>The gateway asks for an access token too</summary>

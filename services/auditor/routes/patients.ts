@@ -1,11 +1,11 @@
 import { createInterface } from 'node:readline'
-import type { FastifyPluginAsync } from 'fastify'
-import { InvalidForm, PageNotFound } from '../errors.ts'
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
+import { InvalidField, InvalidForm, PageNotFound } from '../errors.ts'
 import type { Answer } from '../gateway.ts'
 import { isUuid } from '../names.ts'
 import { BASE } from '../pages/layout.ts'
-import { patientPage } from '../pages/patient.ts'
-import { dateIn, parameter, toApiDate } from '../questions.ts'
+import { patientPage, refusedPatientPage, type PatientView } from '../pages/patient.ts'
+import { dateIn, fieldProblems, parameter, toApiDate } from '../questions.ts'
 import { timelineOf, type AuditRecord } from '../timeline.ts'
 import { sendFile, sendPage, sessionIn, type Parts, type Query } from './parts.ts'
 
@@ -28,15 +28,26 @@ export const patientRoutes: FastifyPluginAsync<Parts> = async (app, { gateway })
 
   app.get<ById>('/patients/:id', async (request, reply) => {
     const patientId = patientIdIn(request.params)
+    const session = sessionIn(request)
+    try {
+      return sendPage(reply, patientPage(session, await viewOf(request, patientId)))
+    } catch (error) {
+      const problems = fieldProblems(error, ['from', 'to', 'days'])
+      const typed = (name: string) => parameter(request.query, name)
+      const filter = { patientId, days: typed('days') || DEFAULT_DAYS, from: typed('from'), to: typed('to') }
+      return sendPage(reply.code(400), refusedPatientPage(session, filter, problems))
+    }
+  })
+
+  async function viewOf (request: FastifyRequest<Query>, patientId: string): Promise<PatientView> {
     const { query } = request
     const [from, to, days] = [dateIn(query, 'from'), dateIn(query, 'to'), daysIn(query)]
     const answer = await gateway.ask(request, sessionIn(request), `/patient/${patientId}/access-log`, {
       query: { from: toApiDate(from), to: toApiDate(to) }, accept: FILES.ndjson
     })
     const { records, cut } = await readRecords(answer)
-    const view = { patientId, days, from, to, timeline: timelineOf(records, days), cut }
-    return sendPage(reply, patientPage(sessionIn(request), view))
-  })
+    return { patientId, days, from, to, timeline: timelineOf(records, days), cut }
+  }
 
   for (const [extension, accept] of Object.entries(FILES)) {
     app.get<ById>(`/patients/:id/access-log.${extension}`, async (request, reply) => {
@@ -64,7 +75,7 @@ function daysIn (query: Record<string, unknown>) {
   const text = parameter(query, 'days')
   const days = text === '' ? DEFAULT_DAYS : Number(text)
   if (!Number.isInteger(days) || days < 1 || days > MAX_DAYS) {
-    throw new InvalidForm(`Days must be a number from 1 to ${MAX_DAYS}`)
+    throw new InvalidField('days', `must be a whole number from 1 to ${MAX_DAYS}`)
   }
   return days
 }

@@ -4,8 +4,11 @@ import { GatewayError, PageNotFound } from '../errors.ts'
 import { isUuid } from '../names.ts'
 import { proofOf } from '../log.ts'
 import { recordPage, type RecordView } from '../pages/record.ts'
-import { pathOf, recordsPage } from '../pages/records.ts'
-import { filterOf, parameter, toQuery, unitOf, type RecordFilter, type Statistics } from '../questions.ts'
+import { pathOf, recordsPage, refusedSearchPage, type RecordsView } from '../pages/records.ts'
+import {
+  FILTERS, fieldProblems, filterOf, parameter, toQuery, typedFilter, unitOf, type RecordFilter,
+  type Statistics
+} from '../questions.ts'
 import type { AuditRecord } from '../timeline.ts'
 import { logKeys } from './integrity.ts'
 import {
@@ -20,6 +23,16 @@ type ById = Query & { Params: { id: string } }
 /** The search, its downloads, and single records with their proofs. */
 export const recordRoutes: FastifyPluginAsync<Parts> = async (app, { gateway, monitorUrl, witnessKeys }) => {
   app.get<Query>('/records', async (request, reply) => {
+    const session = sessionIn(request)
+    try {
+      return sendPage(reply, recordsPage(session, await search(request)))
+    } catch (error) {
+      const problems = fieldProblems(error, ['from', 'to', ...FILTERS])
+      return sendPage(reply.code(400), refusedSearchPage(session, typedFilter(request.query), problems))
+    }
+  })
+
+  async function search (request: FastifyRequest<Query>): Promise<RecordsView> {
     const { query } = request
     const session = sessionIn(request)
     const filter = filterOf(query)
@@ -31,8 +44,8 @@ export const recordRoutes: FastifyPluginAsync<Parts> = async (app, { gateway, mo
     const records = await answer.body.json() as AuditRecord[]
     const following = nextPage(answer)
     const next = following && `${pathOf('/records', filter)}&${new URLSearchParams({ cursor: following })}`
-    return sendPage(reply, recordsPage(session, { filter, records, statistics, ...(next && { next }) }))
-  })
+    return { filter, records, statistics, ...(next && { next }) }
+  }
 
   for (const [extension, accept] of Object.entries(FILES)) {
     app.get<Query>(`/records.${extension}`, async (request, reply) => {

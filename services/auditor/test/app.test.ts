@@ -82,7 +82,7 @@ test('says what to do about each refusal of the gateway', async (t) => {
   const cookie = await page.signIn()
   const problem = { code: 'INVALID_REQUEST', detail: 'The request does not fit its schema' }
   const refusals: Array<[status: number, body: object, shown: RegExp, headers?: Record<string, string>]> = [
-    [400, { ...problem, errors: [{ pointer: '/to', message: 'must be later' }] }, /\/to must be later/],
+    [400, { ...problem, errors: [{ pointer: '/to', message: 'must be later' }] }, /<li><strong>to<\/strong> must be later<\/li>/],
     [403, { statusCode: 403, message: 'Out of call volume quota.' }, /Out of call volume quota/],
     [404, {}, /The register does not have it/],
     [413, { detail: 'More than 10,000 records' }, /More than 10,000 records/],
@@ -188,4 +188,57 @@ test('answers unknown paths, malformed ids and dates with a page', async (t) => 
     `/patients/${PATIENT}?from=yesterday`, '/records?to=never'
   ]) t.equal((await page.get(path, cookie)).statusCode, 400, path)
   t.strictSame(page.asked, [])
+})
+
+test('says beside a field what it must be', async (t) => {
+  const page = await startPage(t, { [CHECKPOINT]: { body: 'any' } })
+  const besides = (body: string, name: string) =>
+    new RegExp(`id="${name}"[^>]*aria-invalid="true" aria-describedby="${name}-problem">\\s*` +
+      `<span class="problem" id="${name}-problem" role="alert">([^<]*)`).exec(body)?.[1]
+
+  const names = ['Ada Lovelace', 'é', 'x'.repeat(129), '']
+  for (const onBehalfOf of names) {
+    const typed = { key: AUDITOR_KEY, purpose: 'HCOMPL', onBehalfOf }
+    const { statusCode, body } = await page.post('/sign-in', typed)
+    t.equal(statusCode, 400, onBehalfOf)
+    t.match(besides(body, 'onBehalfOf'), 'letters (A to Z), digits or ._@:- and no blanks', onBehalfOf)
+    t.notMatch(body, AUDITOR_KEY)
+  }
+  const cookie = await page.signIn()
+  page.asked.length = 0
+  for (const [path, name, message] of [
+    ['/records?to=never', 'to', 'must be a date and time'],
+    [`/patients/${PATIENT}?from=yesterday`, 'from', 'must be a date and time'],
+    [`/patients/${PATIENT}?days=1.5`, 'days', 'must be a whole number from 1 to 366']
+  ] as const) t.equal(besides((await page.get(path, cookie)).body, name), message)
+  t.strictSame(page.asked, [])
+
+  const errors = [{ pointer: '#/to', message: 'must be at most 31 days after from' }]
+  const refusal = { status: 400, body: { code: 'INVALID_REQUEST', detail: 'Not valid', errors } }
+  Object.assign(page.answers, {
+    '/audit': refusal, '/audit/statistics': refusal, [`/patient/${PATIENT}/access-log`]: refusal
+  })
+  const range = 'from=2026-01-01T00:00&to=2026-03-01T00:00'
+  for (const path of [`/records?${range}&actor=ward-7`, `/patients/${PATIENT}?${range}`]) {
+    const { statusCode, body } = await page.get(path, cookie)
+    t.equal(statusCode, 400)
+    t.equal(besides(body, 'to'), errors[0]!.message, path)
+    t.match(body, 'value="2026-03-01T00:00"', 'what was typed stays')
+  }
+  // What is about no field of the form
+  errors.push({ pointer: '#/cursor', message: 'is not valid' })
+  t.match((await page.get(`/records?${range}`, cookie)).body, 'The question is not valid')
+})
+
+test('says that reads have no outcome of their own', async (t) => {
+  const range = { from: '2026-11-27T12:00:00Z', to: '2026-11-28T12:00:00Z', until: '2026-11-28T12:00:00Z' }
+  const rows = [{ start: range.from, actor: 'ward-7', type: 'patient', operation: 'load', count: 3 }]
+  const page = await startPage(t, {
+    [CHECKPOINT]: { body: 'any' },
+    '/audit': { body: [record()] },
+    '/audit/statistics': { body: { ...range, by: 'hour', rows } }
+  })
+  const { body } = await page.get('/records', await page.signIn())
+  t.match(body, /<th[^>]*>not stated<\/th>/)
+  t.match(body, /Outcome not stated: reads and questions/)
 })

@@ -62,6 +62,33 @@ t.test('signs in, refuses other keys, and signs out', async (t) => {
   t.strictSame(complaints.filter((text) => !text.includes('401')), [])
 })
 
+t.test('says beside a field what it must be, and keeps what was typed', async (t) => {
+  const { page, close } = await open(views[0]!, { javaScriptEnabled: false })
+  t.teardown(close)
+  await page.goto(base)
+  const name = page.getByLabel('Your name')
+  t.match(await page.locator('label', { has: name }).innerText(), /letters \(A to Z\), digits and/)
+  await page.getByLabel('Subscription key').fill(system.auditorKey)
+  // As a browser that does not check patterns sends it
+  await name.evaluate((input: { removeAttribute (name: string): void }) => input.removeAttribute('pattern'))
+  await name.fill('Ada Lovelace')
+  await page.getByRole('button', { name: 'Sign in' }).click()
+  t.match(await page.locator('#onBehalfOf-problem').innerText(), 'no blanks, as in ada.lovelace')
+  t.equal(await name.inputValue(), 'Ada Lovelace')
+  await page.screenshot({ path: browser.artefact('refused-name.png') })
+  await signIn(page)
+  await page.getByRole('heading', { name: 'Audit register' }).waitFor()
+
+  await page.goto(`${base}/records?from=2026-01-01T00:00&to=2026-03-01T00:00`)
+  t.match(await page.locator('#to-problem').innerText(), 'must be at most 31 days after from')
+  t.equal(await page.locator('#to').inputValue(), '2026-03-01T00:00')
+  t.equal(await page.locator('#to').getAttribute('aria-describedby'), 'to-problem')
+  await page.screenshot({ path: browser.artefact('refused-date.png') })
+  await page.goto(`${base}/patients/${PATIENT}?from=2026-02-01T00:00&to=2026-01-01T00:00`)
+  t.match(await page.locator('#to-problem').innerText(), 'must be later than from')
+  t.equal(await overflow(page), 0)
+})
+
 t.test('shows who opened a record, unexplained accesses first', async (t) => {
   const { page, complaints, close } = await signedIn()
   t.teardown(close)

@@ -8,6 +8,8 @@ import { Telemetry, type TelemetryConfig } from '../telemetry/telemetry.ts'
 
 /** Container Apps kills a replica 30 s after SIGTERM. */
 const CLOSING_MS = 25_000
+/** The first requests, and the services that start beside this one, come before telemetry. */
+const EXPORTER_DELAY_MS = 2_000
 
 interface ServiceConfig extends Partial<TelemetryConfig> {
   HOST: string
@@ -45,7 +47,7 @@ export async function runService<C extends ServiceConfig> (
       end.close()
     })
     await app.listen({ host: config.HOST, port: config.PORT, listenTextResolver: () => 'listening' })
-    telemetry?.start(app.log)
+    telemetry?.start(app.log, EXPORTER_DELAY_MS)
   } catch (error) {
     const isExpected = error instanceof SettingsError || (error as NodeJS.ErrnoException).syscall === 'listen'
     if (!isExpected) throw error

@@ -55,6 +55,8 @@ export class Telemetry {
   #lost = 0
   #lostLogged = -Infinity
   #timer: NodeJS.Timeout
+  /** Until the exporter is started. */
+  #delay: NodeJS.Timeout | undefined
   #closing = false
 
   constructor (options: ExporterOptions, sampling: number) {
@@ -64,9 +66,21 @@ export class Telemetry {
     this.#timer = setInterval(() => this.#tick(), EXPORT_INTERVAL_MS).unref()
   }
 
-  /** Starts the exporter. */
-  start (log: FastifyBaseLogger) {
+  /**
+   * Starts the exporter.
+   *
+   * @param delayMs how long it waits unless a whole batch is queued or telemetry is closed before: loading
+   *   the SDK takes half a second of a processor, which a service that has just started needs
+   */
+  start (log: FastifyBaseLogger, delayMs = 0) {
     this.#log = log
+    if (delayMs === 0) this.#startExporter()
+    else this.#delay = setTimeout(() => this.#startExporter(), delayMs).unref()
+  }
+
+  #startExporter () {
+    clearTimeout(this.#delay)
+    this.#delay = undefined
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'mjs'
     const worker = new Worker(new URL(`./exporter.${extension}`, import.meta.url), {
       workerData: this.#options,
@@ -85,7 +99,7 @@ export class Telemetry {
     worker.once('exit', () => {
       this.#worker = undefined
       for (const items of this.#exporting.splice(0)) this.#lose(items)
-      if (!this.#closing) setTimeout(() => this.start(log), RESTART_MS).unref()
+      if (!this.#closing) setTimeout(() => this.#startExporter(), RESTART_MS).unref()
     })
   }
 
@@ -94,6 +108,7 @@ export class Telemetry {
     this.#closing = true
     clearInterval(this.#timer)
     setExporter(undefined)
+    if (this.#delay) this.#startExporter()
     const worker = this.#worker
     if (worker) {
       const ended = once(worker, 'exit')
@@ -110,7 +125,9 @@ export class Telemetry {
   #enqueue (item: TelemetryItem) {
     if (this.#queue.length >= MAX_QUEUED) return this.#lose(1)
     this.#queue.push(item)
-    if (this.#queue.length >= BATCH_ITEMS) this.#send()
+    if (this.#queue.length < BATCH_ITEMS) return
+    if (this.#delay) this.#startExporter()
+    this.#send()
   }
 
   #tick () {

@@ -26,6 +26,9 @@ export async function accepts (port: number) {
 
 /** Whether a server responds at `url` with a status of success, within a second. */
 export async function answers (url: string) {
+  const { hostname, port } = new URL(url)
+  // Much cheaper than a request that fails, where a process is asked every few ms until it listens
+  if (hostname === HOST && port !== '' && !await accepts(Number(port))) return false
   const response = await fetch(url, { signal: AbortSignal.timeout(1000) }).catch(() => undefined)
   await response?.body?.cancel().catch(() => {})
   return response?.ok ?? false

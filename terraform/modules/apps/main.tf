@@ -70,6 +70,18 @@ locals {
   }
 }
 
+locals {
+  scales = { for name, app in var.apps : name => app.scale == null ? var.scale : app.scale }
+
+  # An app that is not part of the upgrade is replaced
+  upgrades = {
+    for name in keys(var.apps) : name => {
+      live       = try(var.upgrade.live[name], null)
+      percentage = can(var.upgrade.live[name]) ? var.upgrade.percentage : 100
+    }
+  }
+}
+
 module "app" {
   source   = "./app"
   for_each = var.apps
@@ -83,11 +95,11 @@ module "app" {
   settings         = merge(each.value.settings, each.key == "patient" ? { AUDIT_URL = local.urls["audit"] } : {})
   # The id of the environment, once its logs are kept
   environment_id      = azurerm_monitor_diagnostic_setting.main.target_resource_id
-  live_revision       = var.upgrade == null ? null : var.upgrade.live[each.key]
-  newest_percentage   = var.upgrade == null ? 100 : var.upgrade.percentage
+  live_revision       = local.upgrades[each.key].live
+  newest_percentage   = local.upgrades[each.key].percentage
   registry_server     = var.registry_server
   resource_group_name = var.resource_group_name
-  scale               = var.scale
+  scale               = local.scales[each.key]
   tags                = var.tags
 }
 

@@ -8,9 +8,15 @@ variable "apps" {
       cpu    = number
       memory = string
     })
+    # Null: that of the other apps
+    scale = optional(object({
+      min_replicas        = number
+      max_replicas        = number
+      concurrent_requests = number
+    }))
     settings = map(string)
   }))
-  description = "The services: patient and audit."
+  description = "The services: patient and audit, and the auditor's page."
   nullable    = false
 }
 
@@ -74,7 +80,7 @@ variable "scale" {
     max_replicas        = number
     concurrent_requests = number
   })
-  description = "Minimum and maximum replicas of each app, and concurrent requests for each replica before another one is started."
+  description = "Minimum and maximum replicas of each app that has no others, and concurrent requests for each replica before another one is started."
   nullable    = false
 }
 

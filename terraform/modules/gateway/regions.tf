@@ -3,7 +3,8 @@
 locals {
   backend = "<set-backend-service base-url=\"{{patient-backend-url}}\" />"
 
-  regional_policy = length(var.additional_locations) == 0 ? var.policies.patient : replace(var.policies.patient, local.backend, join("\n", concat(
+  regional_policy = replace(var.policies.patient, local.backend, local.regional_backend)
+  regional_backend = length(var.additional_locations) == 0 ? local.backend : join("\n", concat(
     ["<choose>"],
     flatten([
       for place in var.additional_locations : [
@@ -13,12 +14,19 @@ locals {
       ]
     ]),
     ["<otherwise>", local.backend, "</otherwise>", "</choose>"],
-  )))
+  ))
+
+  auditor_policy = replace(
+    var.policies.auditor,
+    replace(local.backend, "patient-backend-url", "auditor-backend-url"),
+    replace(local.regional_backend, "patient-backend-url", "auditor-backend-url"),
+  )
 
   backends = merge(
     { patient-backend-url = var.patient_urls["primary"] },
     { audit-backend-url = var.audit_urls["primary"] },
     { for place in var.additional_locations : "patient-backend-url-${place.location}" => var.patient_urls[place.location] },
     { for place in var.additional_locations : "audit-backend-url-${place.location}" => var.audit_urls[place.location] },
+    { for region, url in var.auditor_urls : region == "primary" ? "auditor-backend-url" : "auditor-backend-url-${region}" => url },
   )
 }

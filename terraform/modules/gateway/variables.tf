@@ -18,6 +18,12 @@ variable "audit_urls" {
   nullable    = false
 }
 
+variable "auditor_urls" {
+  type        = map(string)
+  description = "Address of the auditor's page with its path: primary, and by location in additional regions; empty: no page."
+  nullable    = false
+}
+
 variable "cors_origins" {
   type        = list(string)
   description = "Origins of web pages that may call the APIs; empty: no cross-origin calls."
@@ -116,6 +122,7 @@ variable "policies" {
     product = string
     patient = string
     echo    = string
+    auditor = string
   })
   description = "Policy documents."
   nullable    = false

@@ -7,8 +7,9 @@ locals {
   gateway     = local.prefixes.gateway
   endpoints   = local.prefixes.endpoints
 
-  # One address, if there is a NAT gateway
-  load_test_addresses = var.load_test_enabled ? values(azurerm_public_ip.nat) : []
+  # Whether something in the environment calls the gateway. One address, if there is a NAT gateway.
+  calls_gateway    = var.load_test_enabled || var.auditor_page_enabled
+  egress_addresses = local.calls_gateway ? values(azurerm_public_ip.nat) : []
 
   # The proxy of the environment listens on 31443, behind its load balancer
   environment_ports = ["443", "31443"]
@@ -18,7 +19,7 @@ locals {
     gateway = [
       { name = "clients", direction = "Inbound", from = var.client_ip_ranges, to = local.gateway, ports = ["443"], protocol = "Tcp", description = "Clients" },
       { name = "availability", direction = "Inbound", from = var.availability_test_enabled ? ["ApplicationInsightsAvailability"] : [], to = local.gateway, ports = ["443"], protocol = "Tcp", description = "The availability test" },
-      { name = "load-test", direction = "Inbound", from = [for address in local.load_test_addresses : "${address.ip_address}/32"], to = local.gateway, ports = ["443"], protocol = "Tcp", description = "The load test" },
+      { name = "from-egress", direction = "Inbound", from = [for address in local.egress_addresses : "${address.ip_address}/32"], to = local.gateway, ports = ["443"], protocol = "Tcp", description = "The auditor's page and the load test" },
       { name = "traffic-manager", direction = "Inbound", from = var.multiple_regions ? ["AzureTrafficManager"] : [], to = local.gateway, ports = ["443"], protocol = "Tcp", description = "Routing between regions" },
       { name = "control-plane", direction = "Inbound", from = ["ApiManagement"], to = local.gateway, ports = ["3443"], protocol = "Tcp", description = "Control plane of API Management" },
       { name = "load-balancer", direction = "Inbound", from = ["AzureLoadBalancer"], to = local.gateway, ports = ["6390"], protocol = "Tcp", description = "Health probes of the platform" },
@@ -45,7 +46,7 @@ locals {
       { name = "to-entra-id", direction = "Outbound", from = [local.environment], to = "AzureActiveDirectory", ports = ["443"], protocol = "Tcp", description = "Tokens of the managed identities" },
       { name = "to-monitor", direction = "Outbound", from = [local.environment], to = "AzureMonitor", ports = ["443"], protocol = "Tcp", description = "Logs, metrics and traces" },
       { name = "to-resource-manager", direction = "Outbound", from = [local.environment], to = "AzureResourceManager", ports = ["443"], protocol = "Tcp", description = "Rotation regenerates the keys of Cosmos DB" },
-      { name = "to-gateway", direction = "Outbound", from = var.load_test_enabled ? [local.environment] : [], to = "Internet", ports = ["443"], protocol = "Tcp", description = "The load test" },
+      { name = "to-gateway", direction = "Outbound", from = local.calls_gateway ? [local.environment] : [], to = "Internet", ports = ["443"], protocol = "Tcp", description = "The auditor's page and the load test" },
       { name = "to-platform-images", direction = "Outbound", from = [local.environment], to = "MicrosoftContainerRegistry", ports = ["443"], protocol = "Tcp", description = "Images of the platform" },
       { name = "to-platform-images-cdn", direction = "Outbound", from = [local.environment], to = "AzureFrontDoor.FirstParty", ports = ["443"], protocol = "Tcp", description = "Images of the platform" },
       { name = "to-witnesses", direction = "Outbound", from = var.witnesses_enabled ? [local.environment] : [], to = "Internet", ports = ["443"], protocol = "Tcp", description = "The witnesses of the audit log" },

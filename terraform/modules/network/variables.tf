@@ -8,6 +8,12 @@ variable "address_space" {
   }
 }
 
+variable "auditor_page_enabled" {
+  type        = bool
+  description = "Whether the auditor's page in the environment calls the gateway."
+  nullable    = false
+}
+
 variable "availability_test_enabled" {
   type        = bool
   description = "Whether the availability test of Application Insights can reach the gateway."

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { IMAGES as NAMES } from '../../deploy/images.ts'
 import { DEPLOYER } from './ids.ts'
 
 const TERRAFORM = join(import.meta.dirname, '../..')
@@ -19,7 +20,7 @@ const IMAGE = `crmock.azurecr.io/NAME@sha256:${'0'.repeat(64)}`
 /** What an apply needs besides its file of variables. */
 const IMAGES = `
 images = {
-${['patient', 'audit', 'rotation'].map((name) => `${name} = "${IMAGE.replace('NAME', name)}"`).join('\n')}
+${NAMES.map((name) => `${name} = "${IMAGE.replace('NAME', name)}"`).join('\n')}
 }
 `
 const DEPLOYED_BY = `deployer_object_id = "${DEPLOYER}"\n`
@@ -67,6 +68,8 @@ deployer_ip_ranges = ["203.0.113.10"]
 
 /** The first value of each secret of an environment. A state holds none of them. */
 export const SECRETS = Object.fromEntries(
-  ['patient-host-key', 'audit-host-key', 'audit-log-key', 'audit-query-key', 'patient-data-key']
-    .map((name) => [name, Buffer.from(name.padEnd(32, '.')).toString('base64url')])
+  [
+    'patient-host-key', 'audit-host-key', 'audit-log-key', 'audit-query-key', 'patient-data-key',
+    'auditor-session-key'
+  ].map((name) => [name, Buffer.from(name.padEnd(32, '.')).toString('base64url')])
 )
