@@ -12,7 +12,7 @@ locals {
 
   has_auditor_page = var.auditor_page != null
 
-  # The password of a vCore cluster is changed by hand, so rotation must not change its connection string
+  # The connection string of a vCore cluster has no password, so there is nothing to rotate
   unrotated = var.database_kind == "vcore" ? ["audit-db-connection", "patient-db-connection"] : []
 
   access = {
@@ -31,6 +31,7 @@ locals {
   identities = concat(
     local.services,
     var.customer_managed_key_enabled ? ["databases"] : [],
+    local.edge_kind == "application_gateway" ? ["edge"] : [],
     var.load_test == null ? [] : ["load-test"],
   )
 }

@@ -10,6 +10,7 @@ import { Environment } from './deploy/environment.ts'
 import { buildImages, IMAGES } from './deploy/images.ts'
 import { initialise, StateAccess, storageOf } from './deploy/state.ts'
 import { liveRevisions, waitForCandidates } from './deploy/upgrade.ts'
+import { checkVariables } from './deploy/variables.ts'
 
 const HERE = import.meta.dirname
 const KEYS = [
@@ -112,6 +113,7 @@ function readArguments () {
   }
   const variables = `environments/${name}.tfvars`
   if (name && !existsSync(join(HERE, variables))) throw new DeployError(`there is no terraform/${variables}`)
+  if (name) checkVariables(HERE, variables)
   return { options, name }
 }
 

@@ -4,7 +4,7 @@ data "azurerm_client_config" "current" {}
 
 locals {
   regions = merge(
-    { primary = { location = var.location, gateway_region = null, address_space = var.address_space } },
+    { primary = { location = var.location, gateway_region = null, address_space = var.network.address_space } },
     { for code, region in var.additional_regions : code => { location = code, gateway_region = region.gateway_region, address_space = region.address_space } },
   )
 
@@ -22,6 +22,31 @@ locals {
     }
   }
 
+  context = { location = var.location, resource_group_name = local.group, tags = local.tags }
+  # Beside it, where diagnostics go. The workspace itself is created in the first.
+  monitored_context = merge(local.context, { workspace_id = module.monitor.workspace_id })
+
+  dns_zones = merge(
+    {
+      database = local.database.zone
+      registry = "privatelink.azurecr.io"
+      vault    = "privatelink.vaultcore.azure.net"
+    },
+    # https://learn.microsoft.com/azure/azure-monitor/fundamentals/private-link-configure
+    var.logs.private ? {
+      monitor         = "privatelink.monitor.azure.com"
+      monitor-agents  = "privatelink.agentsvc.azure-automation.net"
+      monitor-data    = "privatelink.ods.opinsights.azure.com"
+      monitor-logs    = "privatelink.oms.opinsights.azure.com"
+      monitor-storage = "privatelink.blob.core.windows.net"
+    } : {},
+  )
+
+  # What clients call
+  url = var.edge == null ? module.gateway.url : "https://${module.edge["edge"].host_name}"
+
+  edge_kind = try(var.edge.kind, null)
+
   database = {
     zone = var.database_kind == "vcore" ? "privatelink.mongocluster.cosmos.azure.com" : "privatelink.mongo.cosmos.azure.com"
     port = var.database_kind == "vcore" ? 10260 : 10255
@@ -37,7 +62,7 @@ resource "azurerm_resource_group" "main" {
 }
 
 resource "azurerm_network_ddos_protection_plan" "main" {
-  for_each = toset(var.ddos_protection_plan_enabled ? ["plan"] : [])
+  for_each = toset(var.network.ddos_protection_plan ? ["plan"] : [])
 
   name                = local.names.ddos_protection_plan
   location            = var.location
@@ -49,161 +74,160 @@ module "network" {
   source   = "./modules/network"
   for_each = local.regions
 
-  names                     = local.names.network[each.key]
-  location                  = each.value.location
-  resource_group_name       = azurerm_resource_group.main[each.key].name
-  address_space             = each.value.address_space
-  availability_test_enabled = var.availability_test_enabled
-  client_ip_ranges          = var.client_ip_ranges
-  load_test_enabled         = var.load_test != null && each.key == "primary"
-  auditor_page_enabled      = local.has_auditor_page
-  database_port             = local.database.port
-  database_zone             = local.database.zone
-  vault_endpoint_enabled    = var.custom_domain != null
-  environment_prefix_length = var.environment_prefix_length
-  ddos_protection_plan_id   = one([for plan in azurerm_network_ddos_protection_plan.main : plan.id])
-  multiple_regions          = length(local.regions) > 1
-  nat_gateway_enabled       = var.nat_gateway_enabled
-  runner_enabled            = var.runner_enabled
-  witnesses_enabled         = length(var.witnesses) > 0
-  tags                      = local.tags
+  names                   = local.names.network[each.key]
+  context                 = { location = each.value.location, resource_group_name = azurerm_resource_group.main[each.key].name, tags = local.tags }
+  existing                = try(var.existing.networks[each.key], {})
+  address_space           = each.value.address_space
+  database_port           = local.database.port
+  ddos_protection_plan_id = one([for plan in azurerm_network_ddos_protection_plan.main : plan.id])
+  dns_zones               = local.dns_zones
+  edge                    = local.edge_kind
+
+  callers = {
+    ip_ranges         = var.client_ip_ranges
+    availability_test = var.alerts.availability_test
+    load_test         = var.load_test != null && each.key == "primary"
+    auditor_page      = local.has_auditor_page
+    traffic_manager   = length(local.regions) > 1
+  }
+
+  egress = {
+    nat_gateway = var.network.nat_gateway
+    witnesses   = length(var.witnesses) > 0
+  }
+
+  subnets = {
+    environment_prefix_length = var.network.environment_prefix_length
+    runner                    = var.network.runner
+    vault_endpoint            = var.custom_domain != null
+    gateway_tier              = split("_", var.gateway_sku)[0]
+  }
 }
 
 module "identity" {
   source = "./modules/identity"
 
-  names               = local.names.identities
-  location            = var.location
-  resource_group_name = local.group
-  tags                = local.tags
+  names   = local.names.identities
+  context = local.context
 }
 
 module "monitor" {
   source = "./modules/monitor"
 
-  names                     = local.names.monitor
-  location                  = var.location
-  resource_group_name       = local.group
-  resource_group_ids        = { for region, group in azurerm_resource_group.main : region => group.id }
-  retention_in_days         = var.log_retention_days
-  daily_cap_gb              = var.log_daily_cap_gb
-  vault_id                  = module.vault.id
-  publishers                = { for name in setsubtract(local.services, ["rotation"]) : name => module.identity.principal_ids[name] }
-  alert_emails              = var.alert_emails
-  thresholds                = var.alert_thresholds
-  availability_test_enabled = var.availability_test_enabled
-  budget                    = var.budget
-  gateway                   = { id = module.gateway.id, url = module.gateway.url }
-  key_rotation_days         = var.key_rotation_days
-  rotation_job              = "rotation"
-  sequence_job              = "audit-sequence"
-  tags                      = local.tags
+  names                 = local.names.monitor
+  context               = local.context
+  workspace             = { existing_id = var.existing.workspace_id, retention_days = var.logs.retention_days, daily_cap_gb = var.logs.daily_cap_gb }
+  private_link_networks = var.logs.private ? local.networks : null
+  alerts                = var.alerts
+  publishers            = { for name in setsubtract(local.services, ["rotation"]) : name => module.identity.principal_ids[name] }
+  resource_group_ids    = { for region, group in azurerm_resource_group.main : region => group.id }
+  gateway               = { id = module.gateway.id, url = local.url, is_v2 = strcontains(var.gateway_sku, "V2_") }
+  vault_id              = module.vault.id
+  jobs                  = { rotation = "rotation", rotation_days = var.keys.rotation_days, sequence = "audit-sequence" }
 }
 
 module "registry" {
   source = "./modules/registry"
 
-  names                      = local.names.registry
-  location                   = var.location
-  replica_locations          = keys(var.additional_regions)
-  resource_group_name        = local.group
-  networks                   = local.networks
-  deployer_ip_ranges         = var.deployer_ip_ranges
-  pullers                    = { for name in setsubtract(local.identities, ["gateway", "databases"]) : name => module.identity.principal_ids[name] }
-  log_analytics_workspace_id = module.monitor.workspace_id
-  zone_redundant             = var.zone_redundant
-  tags                       = local.tags
+  names              = local.names.registry
+  context            = local.monitored_context
+  existing_id        = var.existing.registry_id
+  replica_locations  = keys(var.additional_regions)
+  networks           = local.networks
+  deployer_ip_ranges = var.deployer_ip_ranges
+  pullers            = { for name in setsubtract(local.identities, ["gateway", "databases", "edge"]) : name => module.identity.principal_ids[name] }
+  zone_redundant     = var.zone_redundant
 }
 
 module "vault" {
   source = "./modules/vault"
 
-  names                        = local.names.vault
-  location                     = var.location
-  resource_group_name          = local.group
-  networks                     = local.networks
-  sku_name                     = var.vault_sku
-  tenant_id                    = data.azurerm_client_config.current.tenant_id
-  deployer_ip_ranges           = var.deployer_ip_ranges
-  deployer_object_id           = coalesce(var.deployer_object_id, data.azurerm_client_config.current.object_id)
-  identities                   = module.identity.principal_ids
-  access                       = local.access
-  secrets                      = local.secrets
-  secret_values                = merge(var.secret_values, { for service, connection in module.data.connection_strings : "${service}-db-connection" => connection })
-  foreign_secrets              = local.foreign_secrets
-  locked_after                 = module.gateway.certificate_role_ids
-  certificate_enabled          = var.custom_domain != null
-  customer_managed_key_enabled = var.customer_managed_key_enabled
-  delete_lock_enabled          = var.delete_lock_enabled
-  log_analytics_workspace_id   = module.monitor.workspace_id
-  tags                         = local.tags
+  names           = local.names.vault
+  context         = local.monitored_context
+  networks        = local.networks
+  deployer        = { ip_ranges = var.deployer_ip_ranges, object_id = coalesce(var.deployer_object_id, data.azurerm_client_config.current.object_id) }
+  identities      = module.identity.principal_ids
+  access          = local.access
+  secrets         = local.secrets
+  secret_values   = merge(var.secret_values, { for service, connection in module.data.connection_strings : "${service}-db-connection" => connection })
+  foreign_secrets = local.foreign_secrets
+  locked_after    = module.gateway.certificate_role_ids
+
+  vault = {
+    existing_id          = var.existing.vault_id
+    tenant_id            = data.azurerm_client_config.current.tenant_id
+    sku_name             = var.vault_sku
+    delete_lock          = var.delete_lock_enabled
+    certificate          = var.custom_domain != null
+    customer_managed_key = var.customer_managed_key_enabled
+  }
 }
 
 module "data" {
   source = "./modules/data"
 
-  names                            = local.names.data
-  location                         = var.location
-  failover_locations               = keys(var.additional_regions)
-  resource_group_name              = local.group
-  networks                         = local.networks
-  kind                             = var.database_kind
-  collections                      = jsondecode(file("${path.root}/collections.json"))
-  autoscale_max_throughput         = var.database_max_throughput
-  backup_tier                      = var.backup_tier
-  customer_managed_key_id          = module.vault.customer_managed_key_id
-  customer_managed_key_identity_id = var.customer_managed_key_enabled ? module.identity.ids["databases"] : null
-  rotation                         = { principal_id = module.identity.principal_ids["rotation"], role = local.names.rotation_role }
-  vcore                            = var.vcore
-  vcore_passwords                  = var.vcore_passwords
-  delete_lock_enabled              = var.delete_lock_enabled
-  log_analytics_workspace_id       = module.monitor.workspace_id
-  zone_redundant                   = var.zone_redundant
-  tags                             = local.tags
+  names                = local.names.data
+  context              = local.monitored_context
+  failover_locations   = keys(var.additional_regions)
+  networks             = local.networks
+  collections          = jsondecode(file("${path.root}/collections.json"))
+  customer_managed_key = { id = module.vault.customer_managed_key_id, identity_id = var.customer_managed_key_enabled ? module.identity.ids["databases"] : null }
+  rotation             = { principal_id = module.identity.principal_ids["rotation"], role = local.names.rotation_role }
+  identities           = { for name in ["audit", "patient"] : name => { client_id = module.identity.client_ids[name], principal_id = module.identity.principal_ids[name] } }
+
+  database = {
+    kind           = var.database_kind
+    max_throughput = var.database_max_throughput
+    backup_tier    = var.backup_tier
+    vcore          = var.vcore
+    zone_redundant = var.zone_redundant
+    delete_lock    = var.delete_lock_enabled
+  }
 }
 
 module "apps" {
   source   = "./modules/apps"
   for_each = local.regions
 
-  names                      = local.names.apps[each.key]
-  location                   = each.value.location
-  resource_group_name        = azurerm_resource_group.main[each.key].name
-  subnet_id                  = module.network[each.key].subnet_ids["environment"]
-  virtual_network_id         = module.network[each.key].virtual_network_id
-  registry_server            = module.registry.login_server
-  apps                       = local.apps[each.key]
-  jobs                       = each.key == "primary" ? local.jobs : {}
-  scale                      = var.app_scale
-  upgrade                    = var.upgrade == null ? null : { live = var.upgrade.live[each.key], percentage = var.upgrade.percentage }
-  log_analytics_workspace_id = module.monitor.workspace_id
-  zone_redundant             = var.zone_redundant
-  tags                       = local.tags
+  names                = local.names.apps[each.key]
+  context              = { location = each.value.location, resource_group_name = azurerm_resource_group.main[each.key].name, tags = local.tags, workspace_id = module.monitor.workspace_id }
+  subnet_id            = module.network[each.key].subnet_ids["environment"]
+  virtual_network_id   = module.network[each.key].virtual_network_id
+  resolver_network_ids = var.existing.resolver_network_ids
+  registry_server      = module.registry.login_server
+  apps                 = local.apps[each.key]
+  jobs                 = each.key == "primary" ? local.jobs : {}
+  scale                = var.app_scale
+  upgrade              = var.upgrade == null ? null : { live = var.upgrade.live[each.key], percentage = var.upgrade.percentage }
+  zone_redundant       = var.zone_redundant
 }
 
 module "gateway" {
   source = "./modules/gateway"
 
-  names               = local.names.gateway
-  location            = var.location
-  resource_group_name = local.group
-  subnet_id           = module.network["primary"].subnet_ids["gateway"]
-  sku_name            = var.gateway_sku
-  zones               = local.zones
-  publisher           = var.publisher
-  identity_id         = module.identity.ids["gateway"]
-  identity_client_id  = module.identity.client_ids["gateway"]
-  products            = var.products
-  entra               = var.entra
-  cors_origins        = var.cors_origins
-  product_conditions  = jsondecode(file("${path.root}/policies/products.json"))
-  documents           = { for name in ["audit", "patient"] : name => jsondecode(file("${path.root}/../services/${name}/openapi.json")) }
-  audit_urls          = local.audit_urls
-  auditor_urls        = local.auditor_urls
-  patient_urls        = local.patient_urls
-  policies            = { for name in ["global", "product", "patient", "echo", "auditor"] : name => file("${path.root}/policies/${name}.xml") }
-  named_values        = local.named_values
-  sampling_percentage = 100 * var.telemetry_sampling
+  names                 = local.names.gateway
+  context               = local.monitored_context
+  identity              = { id = module.identity.ids["gateway"], client_id = module.identity.client_ids["gateway"] }
+  urls                  = { audit = local.audit_urls, auditor = local.auditor_urls, patient = local.patient_urls }
+  sku_name              = var.gateway_sku
+  client_ip_ranges      = var.client_ip_ranges
+  zones                 = local.zones
+  public_access_enabled = var.gateway_public_access
+  publisher             = var.publisher
+  products              = var.products
+  entra                 = var.entra
+  cors_origins          = var.cors_origins
+  product_conditions    = jsondecode(file("${path.root}/policies/products.json"))
+  documents             = { for name in ["audit", "patient"] : name => jsondecode(file("${path.root}/../services/${name}/openapi.json")) }
+  policies              = { for name in ["global", "product", "patient", "echo", "auditor"] : name => file("${path.root}/policies/${name}.xml") }
+  named_values          = local.named_values
+  sampling_percentage   = 100 * var.logs.sampling_ratio
+
+  network = {
+    subnet_id           = module.network["primary"].subnet_ids["gateway"]
+    endpoints_subnet_id = module.network["primary"].subnet_ids["endpoints"]
+    virtual_network_id  = module.network["primary"].virtual_network_id
+  }
 
   custom_domain = var.custom_domain == null ? null : {
     host_name = var.custom_domain.host_name
@@ -224,7 +248,37 @@ module "gateway" {
     }
   ]
 
-  insights                   = { id = module.monitor.insights_id, connection_string = module.monitor.connection_string }
-  log_analytics_workspace_id = module.monitor.workspace_id
-  tags                       = local.tags
+  edge = var.edge == null ? null : {
+    kind          = var.edge.kind
+    front_door_id = module.edge["edge"].front_door_id
+    subnet_prefix = lookup(module.network["primary"].subnet_prefixes, "edge", null)
+  }
+
+  insights = { id = module.monitor.insights_id, connection_string = module.monitor.connection_string }
+}
+
+module "edge" {
+  source   = "./modules/edge"
+  for_each = var.edge == null ? {} : { edge = var.edge }
+
+  names     = local.names.edge
+  context   = local.monitored_context
+  edge      = each.value
+  gateway   = { id = module.gateway.id, host_name = module.gateway.host_name, private_ip_addresses = module.gateway.private_addresses }
+  subnet_id = lookup(module.network["primary"].subnet_ids, "edge", null)
+  zones     = local.zones
+
+  certificate = each.value.kind != "application_gateway" ? null : {
+    identity_id = module.identity.ids["edge"]
+    secret_id   = "${module.vault.uri}secrets/${each.value.certificate_name}"
+  }
+
+  clients = {
+    # The auditor's page of each region and the load test call from the address of the NAT gateway
+    ip_ranges = concat(var.client_ip_ranges, [
+      for region, network in module.network : "${network.egress_address}/32"
+      if local.has_auditor_page || (var.load_test != null && region == "primary")
+    ])
+    availability_test = var.alerts.availability_test
+  }
 }

@@ -15,8 +15,8 @@ locals {
         virtual_network = "vnet-${name}"
         nat_gateway     = "ng-${name}"
         nat_address     = "pip-${name}-egress"
-        subnets         = { for subnet in ["environment", "gateway", "endpoints", "runner"] : subnet => "snet-${subnet}" }
-        security_groups = { for subnet in ["environment", "gateway", "endpoints", "runner"] : subnet => "nsg-${name}-${subnet}" }
+        subnets         = { for subnet in ["environment", "gateway", "endpoints", "runner", "edge"] : subnet => "snet-${subnet}" }
+        security_groups = { for subnet in ["environment", "gateway", "endpoints", "runner", "edge"] : subnet => "nsg-${name}-${subnet}" }
       }
     }
 
@@ -56,17 +56,29 @@ locals {
     }
 
     monitor = {
-      workspace    = "log-${local.system}"
-      insights     = "appi-${local.system}"
-      action_group = "ag-${local.system}"
-      workbook     = "Patients and their register (${var.environment})"
-      budget       = "budget-${local.system}"
-      alert        = "alert-${local.system}"
-      availability = "availability-${local.system}"
+      workspace          = "log-${local.system}"
+      insights           = "appi-${local.system}"
+      action_group       = "ag-${local.system}"
+      workbook           = "Patients and their register (${var.environment})"
+      budget             = "budget-${local.system}"
+      alert              = "alert-${local.system}"
+      availability       = "availability-${local.system}"
+      endpoint           = "pe-${local.system}-monitor"
+      private_link_scope = "ampls-${local.system}"
+    }
+
+    edge = {
+      front_door          = "afd-${local.system}"
+      endpoint            = "${local.system}-${local.suffix}"
+      firewall            = "waf${var.name}${var.environment}"
+      application_gateway = "agw-${local.system}"
+      public_ip           = "pip-${local.system}-edge"
+      diagnostic_setting  = "log-analytics"
     }
 
     gateway = {
       gateway            = "apim-${local.system}-${local.suffix}"
+      endpoint           = "pe-${local.system}-gateway"
       public_ip          = "pip-${local.system}-gateway"
       domain_name_label  = "apim-${local.system}-${local.suffix}"
       logger             = "application-insights"

@@ -1,3 +1,8 @@
+output "edge_validation_token" {
+  description = "Text of the DNS record _dnsauth of edge.host_name, by which Front Door checks who owns it; null where none is needed."
+  value       = one([for edge in module.edge : edge.validation_token])
+}
+
 output "gateway_id" {
   description = "Id of API Management."
   value       = module.gateway.id
@@ -8,9 +13,14 @@ output "gateway_name" {
   value       = module.gateway.name
 }
 
+output "gateway_private_addresses" {
+  description = "Addresses of a Premium v2 gateway in the virtual network: its host name needs a DNS record with them."
+  value       = module.gateway.private_addresses
+}
+
 output "gateway_url" {
-  description = "Address of the gateway."
-  value       = module.gateway.url
+  description = "Address of the gateway for clients: that of the edge, if there is one."
+  value       = local.url
 }
 
 output "key_vault_name" {
@@ -46,4 +56,9 @@ output "resource_group" {
 output "resource_groups" {
   description = "Resource groups, by region."
   value       = { for region, group in azurerm_resource_group.main : region => group.name }
+}
+
+output "security_rules" {
+  description = "Security rules that each subnet needs, by region: the owner of existing subnets has to set them."
+  value       = { for region, network in module.network : region => network.security_rules }
 }

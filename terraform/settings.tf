@@ -5,16 +5,16 @@ locals {
     for name in setsubtract(local.services, ["gateway"]) : name => {
       KEY_VAULT_URI       = module.vault.uri
       AZURE_CLIENT_ID     = module.identity.client_ids[name]
-      KEY_REFRESH_SECONDS = tostring(var.key_refresh_seconds)
+      KEY_REFRESH_SECONDS = tostring(var.keys.refresh_seconds)
     }
   }
 
   service_settings = {
     for name in setsubtract(local.services, ["gateway", "rotation"]) : name => merge(local.vault_settings[name], {
-      KEY_ROTATION_DAYS        = tostring(var.key_rotation_days)
-      LOG_LEVEL                = var.log_level
+      KEY_ROTATION_DAYS        = tostring(var.keys.rotation_days)
+      LOG_LEVEL                = var.logs.level
       TELEMETRY_AUTHENTICATION = "identity"
-      TELEMETRY_SAMPLING       = tostring(var.telemetry_sampling)
+      TELEMETRY_SAMPLING       = tostring(var.logs.sampling_ratio)
       # Not a secret: Application Insights accepts telemetry from the identity only
       APPLICATIONINSIGHTS_CONNECTION_STRING = nonsensitive(module.monitor.connection_string)
     })
@@ -27,7 +27,7 @@ locals {
 
   audit_callers = {
     for region in keys(local.regions) : region => concat(
-      var.audit_caller_ranges == null ? concat([module.network[region].subnet_prefixes["environment"]], local.platform_ranges) : var.audit_caller_ranges,
+      var.register.caller_ranges == null ? concat([module.network[region].subnet_prefixes["environment"]], local.platform_ranges) : var.register.caller_ranges,
       [module.network[region].subnet_prefixes["gateway"]],
     )
   }
@@ -58,8 +58,8 @@ locals {
         settings = merge(local.service_settings["audit"], {
           ALLOWED_CALLERS = join(",", local.audit_callers[region])
           DATABASE_NAME   = "audit"
-          LOG_ORIGIN      = var.log_origin
-          QUERY_MAX_DAYS  = tostring(var.query_max_days)
+          LOG_ORIGIN      = var.register.origin
+          QUERY_MAX_DAYS  = tostring(var.register.query_max_days)
           TIME_ZONE       = var.review.time_zone
           USUAL_HOURS     = var.review.usual_hours
           WITNESSES       = join(" ", [for witness in var.witnesses : "${witness.key} ${witness.url}"])
@@ -80,7 +80,7 @@ locals {
         # Few people use it, so a second replica is for the time in which another one starts
         scale = { min_replicas = var.auditor_page.min_replicas, max_replicas = 2, concurrent_requests = var.app_scale.concurrent_requests }
         settings = merge(local.service_settings[name], {
-          GATEWAY_URL  = module.gateway.url
+          GATEWAY_URL  = local.url
           WITNESS_KEYS = join(" ", [for witness in var.witnesses : witness.key])
         })
       }
@@ -95,7 +95,7 @@ locals {
 
   rotation_arguments = {
     # Keys that are due
-    rotation = concat(local.rotated_names, ["--older-than", tostring(var.key_rotation_days)])
+    rotation = concat(local.rotated_names, ["--older-than", tostring(var.keys.rotation_days)])
     # By hand: all keys, without failing a request
     rotation-now = local.rotated_names
     # By hand: all keys, revoked immediately
@@ -107,14 +107,14 @@ locals {
       for name, arguments in local.rotation_arguments : name => {
         image              = var.images.rotation
         identity_id        = module.identity.ids["rotation"]
-        schedule           = name == "rotation" ? var.rotation_schedule : null
+        schedule           = name == "rotation" ? var.keys.rotation_schedule : null
         timeout_in_seconds = 3600
         # The next run completes an interrupted rotation
         retries   = 1
         args      = arguments
         container = { cpu = 0.25, memory = "0.5Gi" }
         secrets   = {}
-        settings = merge(local.vault_settings["rotation"], { KEY_GRACE_SECONDS = tostring(var.key_grace_seconds) }, {
+        settings = merge(local.vault_settings["rotation"], { KEY_GRACE_SECONDS = tostring(var.keys.grace_seconds) }, {
           for service, id in module.data.account_ids : "${upper(service)}_COSMOS_ACCOUNT" => id if var.database_kind != "vcore"
         })
       }
@@ -124,7 +124,7 @@ locals {
       audit-sequence = {
         image              = var.images.audit
         identity_id        = module.identity.ids["audit"]
-        schedule           = "*/${var.sequence_minutes} * * * *"
+        schedule           = "*/${var.register.sequence_minutes} * * * *"
         timeout_in_seconds = 600
         # The next run does it
         retries   = 0
@@ -145,15 +145,16 @@ locals {
         container          = { cpu = 2, memory = "4Gi" }
         secrets            = { SUBSCRIPTION_KEY = "${module.vault.uri}secrets/${var.load_test.key_secret_name}" }
         # k6 can reach the gateway only
-        settings = { BASE_URL = module.gateway.url, K6_NO_USAGE_REPORT = "true", K6_AUTO_EXTENSION_RESOLUTION = "false" }
+        settings = { BASE_URL = local.url, K6_NO_USAGE_REPORT = "true", K6_AUTO_EXTENSION_RESOLUTION = "false" }
       }
     },
   )
 
   # Secrets that are stored in the vault by hand, and the identities that read them
-  foreign_secrets = merge(
+  foreign_secrets = tomap(merge(
     var.load_test == null ? {} : { "load-test/${var.load_test.key_secret_name}" = { identity = "load-test", secret = var.load_test.key_secret_name } },
-  )
+    local.edge_kind != "application_gateway" ? {} : { "edge/${var.edge.certificate_name}" = { identity = "edge", secret = var.edge.certificate_name } },
+  ))
 
   patient_urls = { for region, apps in module.apps : region => "${apps.urls["patient"]}/patient" }
   audit_urls   = { for region, apps in module.apps : region => apps.urls["audit"] }
@@ -161,7 +162,7 @@ locals {
 
   named_values = {
     key-vault-uri              = trimsuffix(module.vault.uri, "/")
-    host-key-cache-seconds     = tostring(var.host_key_cache_seconds)
+    host-key-cache-seconds     = tostring(var.keys.gateway_cache_seconds)
     gateway-identity-client-id = module.identity.client_ids["gateway"]
   }
 }

@@ -73,7 +73,7 @@ async function printAddresses (group: string) {
     process.stdout.write(`${app}: accepts calls from ${from}; refused ${refused || 'none'}\n`)
     if (!refused) continue
     process.stdout.write(app === 'audit'
-      ? 'audit: add them to audit_caller_ranges if they belong to the environment\n'
+      ? 'audit: add them to register.caller_ranges if they belong to the environment\n'
       : 'patient: it accepts only the subnet of the gateway\n')
   }
 }

@@ -18,6 +18,8 @@ provider "azurerm" {
     "Microsoft.AlertsManagement",
     "Microsoft.ApiManagement",
     "Microsoft.App",
+    # Front Door
+    "Microsoft.Cdn",
     "Microsoft.ContainerRegistry",
     # An environment of Container Apps in a virtual network demands it (Azure/bicep#14935)
     "Microsoft.ContainerService",
@@ -26,6 +28,8 @@ provider "azurerm" {
     "Microsoft.ManagedIdentity",
     "Microsoft.Network",
     "Microsoft.OperationalInsights",
+    # To it, the subnet of a gateway of a v2 tier is delegated
+    "Microsoft.Web",
     "microsoft.insights",
   ]
 

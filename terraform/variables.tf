@@ -9,7 +9,7 @@ variable "additional_regions" {
 
   validation {
     condition     = length(var.additional_regions) == 0 || (var.database_kind == "autoscale" && startswith(var.gateway_sku, "Premium_"))
-    error_message = "Additional regions need database_kind = \"autoscale\" and a Premium gateway."
+    error_message = "Additional regions need database_kind = \"autoscale\" and a Premium gateway; the v2 tiers have one region."
   }
 
   validation {
@@ -23,50 +23,48 @@ variable "additional_regions" {
   }
 
   validation {
-    condition     = length(distinct([for region in values(var.additional_regions) : region.address_space])) == length(var.additional_regions) && !contains([for region in values(var.additional_regions) : region.address_space], var.address_space)
+    condition     = alltrue([for region in var.additional_regions : can(cidrsubnet(region.address_space, 27 - tonumber(split("/", region.address_space)[1]), pow(2, 27 - var.network.environment_prefix_length) + 2))])
+    error_message = "The address space of a region must have room for the subnet of the environment and three /27."
+  }
+
+  validation {
+    condition     = length(distinct([for region in values(var.additional_regions) : region.address_space])) == length(var.additional_regions) && !contains([for region in values(var.additional_regions) : region.address_space], var.network.address_space)
     error_message = "Each region needs its own address space."
   }
 }
 
-variable "address_space" {
-  type        = string
-  description = "IPv4 range of the virtual network, in CIDR notation; the subnet of the environment and three /27 are used."
-  nullable    = false
-  default     = "10.64.0.0/24"
-
-  validation {
-    condition     = can(cidrsubnet(var.address_space, 27 - tonumber(split("/", var.address_space)[1]), 3))
-    error_message = "The address space must be an IPv4 range of /25 or larger."
-  }
-}
-
-variable "alert_emails" {
-  type        = list(string)
-  description = "E-mail addresses that receive alerts; empty: alerts are visible in the portal only."
-  nullable    = false
-  default     = []
-
-  validation {
-    condition     = alltrue([for address in var.alert_emails : can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", address))])
-    error_message = "Each entry must be an e-mail address."
-  }
-}
-
-variable "alert_thresholds" {
+variable "alerts" {
   type = object({
-    failures     = optional(number, 5)
-    not_starting = optional(number, 5)
-    p95_ms       = optional(number, 2000)
-    refused      = optional(number, 10)
-    throttled    = optional(number, 100)
+    emails = optional(list(string), [])
+    thresholds = optional(object({
+      failures     = optional(number, 5)
+      not_starting = optional(number, 5)
+      p95_ms       = optional(number, 2000)
+      refused      = optional(number, 10)
+      throttled    = optional(number, 100)
+    }), {})
+    availability_test = optional(bool, false)
+    budget = optional(object({
+      amount = number
+    }))
   })
-  description = "Alert thresholds: 5xx responses in 5 minutes, 95th percentile of the response time, and refused calls, throttled commands and failed starts in 15 minutes."
+  description = "Alerts. emails: e-mail addresses that receive alerts; empty: alerts are visible in the portal only. thresholds: alert thresholds: 5xx responses in 5 minutes, 95th percentile of the response time, and refused calls, throttled commands and failed starts in 15 minutes. availability_test: whether an availability test checks the health of the gateway every five minutes; opens the port to the addresses of Application Insights. budget: monthly budget of each resource group in the billing currency, from the month of the first apply; null: no budget."
   nullable    = false
   default     = {}
 
   validation {
-    condition     = alltrue([for threshold in values(var.alert_thresholds) : threshold >= 0])
+    condition     = alltrue([for address in var.alerts.emails : can(regex("^[^@\\s]+@[^@\\s]+\\.[^@\\s]+$", address))])
+    error_message = "Each entry must be an e-mail address."
+  }
+
+  validation {
+    condition     = alltrue([for threshold in values(var.alerts.thresholds) : threshold >= 0])
     error_message = "A threshold cannot be negative."
+  }
+
+  validation {
+    condition     = var.alerts.budget == null || try(var.alerts.budget.amount > 0, false)
+    error_message = "A budget needs an amount above 0."
   }
 }
 
@@ -106,17 +104,6 @@ variable "app_scale" {
   }
 }
 
-variable "audit_caller_ranges" {
-  type        = list(string)
-  description = "IPv4 ranges that audit accepts calls from, beside the gateway; null: the subnet of the environment and the addresses of the platform. If others are used, the smoke test prints them."
-  default     = null
-
-  validation {
-    condition     = var.audit_caller_ranges == null || try(length(var.audit_caller_ranges) > 0 && alltrue([for range in var.audit_caller_ranges : can(cidrhost(range, 0)) && !endswith(range, "/0")]), false)
-    error_message = "Each entry must be an IPv4 range in CIDR notation, and not the whole internet."
-  }
-}
-
 variable "auditor_page" {
   type = object({
     min_replicas = optional(number, 0)
@@ -140,22 +127,20 @@ variable "auditor_page" {
   }
 
   validation {
-    condition     = var.auditor_page == null || var.nat_gateway_enabled
-    error_message = "The auditor's page needs nat_gateway_enabled, so that the gateway can accept its address."
+    condition     = var.auditor_page == null || var.network.nat_gateway
+    error_message = "The auditor's page needs network.nat_gateway, so that the gateway can accept its address."
   }
 
   # While its revision is replaced, the page runs twice
   validation {
-    condition     = var.auditor_page == null || 4 * var.app_scale.max_replicas + 14 <= lookup({ 25 = 570, 26 = 250, 27 = 90 }, var.environment_prefix_length, 0)
+    condition     = var.auditor_page == null || 4 * var.app_scale.max_replicas + 14 <= lookup({ 25 = 570, 26 = 250, 27 = 90 }, var.network.environment_prefix_length, 0)
     error_message = "The subnet of the environment is too small for the auditor's page beside app_scale.max_replicas: a lower prefix length, or fewer replicas."
   }
-}
 
-variable "availability_test_enabled" {
-  type        = bool
-  description = "Whether an availability test checks the health of the gateway every five minutes; opens the port to the addresses of Application Insights."
-  nullable    = false
-  default     = false
+  validation {
+    condition     = var.auditor_page == null || var.edge != null || !startswith(var.gateway_sku, "PremiumV2_")
+    error_message = "The auditor's page has no name for a PremiumV2 gateway, whose DNS record is yours: it needs an edge."
+  }
 }
 
 variable "backup_tier" {
@@ -167,19 +152,6 @@ variable "backup_tier" {
   validation {
     condition     = contains(["Continuous7Days", "Continuous30Days"], var.backup_tier)
     error_message = "The backup tier must be Continuous7Days or Continuous30Days."
-  }
-}
-
-variable "budget" {
-  type = object({
-    amount = number
-  })
-  description = "Monthly budget of each resource group in the billing currency, from the month of the first apply; null: no budget."
-  default     = null
-
-  validation {
-    condition     = var.budget == null || try(var.budget.amount > 0, false)
-    error_message = "A budget needs an amount above 0."
   }
 }
 
@@ -231,7 +203,7 @@ variable "customer_managed_key_enabled" {
 
 variable "database_kind" {
   type        = string
-  description = "Kind of database: serverless or autoscale (Cosmos DB accounts with request units), or vcore (a cluster, azurerm_mongo_cluster)."
+  description = "Kind of database: serverless or autoscale (Cosmos DB accounts with request units), or vcore (clusters of Azure DocumentDB, without passwords)."
   nullable    = false
   default     = "serverless"
 
@@ -251,13 +223,6 @@ variable "database_max_throughput" {
     condition     = var.database_max_throughput >= 1000 && var.database_max_throughput % 1000 == 0
     error_message = "The maximum throughput must be a multiple of 1000."
   }
-}
-
-variable "ddos_protection_plan_enabled" {
-  type        = bool
-  description = "Whether to create a DDoS protection plan. It is billed by the month and covers a hundred addresses."
-  nullable    = false
-  default     = false
 }
 
 variable "default_region" {
@@ -319,6 +284,70 @@ variable "deployer_object_id" {
   }
 }
 
+variable "edge" {
+  type = object({
+    kind             = string
+    host_name        = optional(string)
+    certificate_name = optional(string)
+    private_link     = optional(bool, false)
+    capacity         = optional(object({ min = number, max = number }), { min = 2, max = 10 })
+    disabled_rules   = optional(map(list(string)), {})
+  })
+  description = "A web application firewall that clients call instead of the gateway; null: none. kind: front_door, or application_gateway with a certificate in the vault for host_name. private_link: Front Door reaches the gateway by Private Link. capacity: units of an Application Gateway. disabled_rules: rules of the managed rule set that are off, by rule group."
+  default     = null
+
+  validation {
+    condition     = var.edge == null || try(contains(["front_door", "application_gateway"], var.edge.kind), false)
+    error_message = "The kind of edge must be front_door or application_gateway."
+  }
+
+  validation {
+    condition     = try(var.edge.kind, "") != "application_gateway" || try(length(var.edge.host_name) > 0 && can(regex("^[0-9A-Za-z-]{1,127}$", var.edge.certificate_name)), false)
+    error_message = "An Application Gateway needs edge.host_name and edge.certificate_name, the name of its certificate in the vault."
+  }
+
+  validation {
+    condition     = try(var.edge.host_name, null) == null || can(regex("^([a-z0-9-]+\\.)+[a-z]{2,}$", var.edge.host_name))
+    error_message = "edge.host_name must be a host name in lower case."
+  }
+
+  validation {
+    condition     = try(var.edge.kind, "") != "application_gateway" || length(var.additional_regions) == 0
+    error_message = "An Application Gateway is in one region: additional_regions need the edge front_door."
+  }
+
+  validation {
+    condition     = try(var.edge.kind, "") != "application_gateway" || try(var.existing.networks["primary"].virtual_network_id, null) == null || try(var.existing.networks["primary"].subnet_ids.edge, null) != null
+    error_message = "An Application Gateway in an existing virtual network needs the subnet edge in existing.networks."
+  }
+
+  validation {
+    condition     = try(var.edge.kind, "") != "application_gateway" || can(cidrsubnet(var.network.address_space, 27 - tonumber(split("/", var.network.address_space)[1]), pow(2, 27 - var.network.environment_prefix_length) + 3))
+    error_message = "With an Application Gateway, network.address_space must have room for the subnet of the environment and four /27."
+  }
+
+  # https://learn.microsoft.com/azure/api-management/private-endpoint
+  validation {
+    condition     = !try(var.edge.private_link, false) || (try(var.edge.kind, "") == "front_door" && startswith(var.gateway_sku, "StandardV2_"))
+    error_message = "edge.private_link needs the edge front_door and a StandardV2 gateway: a gateway in a virtual network has no private endpoint."
+  }
+
+  validation {
+    condition     = try(var.edge.kind, "") != "front_door" || !startswith(var.gateway_sku, "PremiumV2_")
+    error_message = "Front Door cannot reach a PremiumV2 gateway, which is in the virtual network only: use the edge application_gateway."
+  }
+
+  validation {
+    condition     = try(var.edge.kind, "") != "application_gateway" || !startswith(var.gateway_sku, "StandardV2_")
+    error_message = "An Application Gateway needs a gateway in the virtual network, which a StandardV2 gateway is not: use the edge front_door."
+  }
+
+  validation {
+    condition     = var.edge == null || try(var.edge.capacity.min >= 0 && var.edge.capacity.max >= max(2, var.edge.capacity.min) && var.edge.capacity.max <= 20, false)
+    error_message = "The units of an Application Gateway must be between 0 and 20, for which its subnet has addresses, and at least 2 at most."
+  }
+}
+
 variable "entra" {
   type = object({
     tenant_id              = string
@@ -338,6 +367,11 @@ variable "entra" {
     )
     error_message = "Token validation needs a tenant, an audience and at least one application, all as GUIDs."
   }
+
+  validation {
+    condition     = !strcontains(var.gateway_sku, "V2_") || !try(var.entra.replaces_keys, false)
+    error_message = "The v2 tiers have no quota for each application (quota-by-key), which tokens instead of keys need."
+  }
 }
 
 variable "environment" {
@@ -351,54 +385,110 @@ variable "environment" {
   }
 }
 
-variable "environment_prefix_length" {
-  type        = number
-  description = "Prefix length of the subnet of the Container Apps environment: 27 for 90 replicas, 26 for 250, 25 for 570. It cannot be changed later."
+variable "existing" {
+  type = object({
+    networks = optional(map(object({
+      virtual_network_id = optional(string)
+      subnet_ids = optional(object({
+        environment = string
+        gateway     = string
+        endpoints   = string
+        edge        = optional(string)
+      }))
+      private_dns_zone_ids = optional(map(string))
+    })), {})
+    resolver_network_ids = optional(list(string), [])
+    workspace_id         = optional(string)
+    vault_id             = optional(string)
+    registry_id          = optional(string)
+  })
+  description = "What is there already and is used instead of new resources, by ids. networks, by region (primary, or a code of additional_regions): a virtual network with its subnets, and private DNS zones by what they are for (database, registry, vault, …), where {} means that a policy registers the endpoints. resolver_network_ids: other virtual networks that resolve the names of the apps, as a hub with DNS servers. The workspace, the vault and the registry."
   nullable    = false
-  default     = 27
+  default     = {}
 
-  # https://learn.microsoft.com/azure/container-apps/custom-virtual-networks
   validation {
-    condition     = contains([25, 26, 27], var.environment_prefix_length)
-    error_message = "The prefix length must be 25, 26 or 27."
+    condition     = length(setsubtract(keys(var.existing.networks), concat(["primary"], keys(var.additional_regions)))) == 0
+    error_message = "A region of existing.networks must be primary or a code of additional_regions."
   }
 
-  # While a revision is replaced, both apps run twice; ten for the jobs
   validation {
-    condition     = 4 * var.app_scale.max_replicas + 10 <= lookup({ 25 = 570, 26 = 250, 27 = 90 }, var.environment_prefix_length, 0)
-    error_message = "The subnet of the environment is too small for two apps with app_scale.max_replicas while an upgrade runs: a lower prefix length, or fewer replicas."
+    condition     = alltrue([for network in var.existing.networks : (network.virtual_network_id == null) == (network.subnet_ids == null)])
+    error_message = "An existing virtual network and its subnets must be given together."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      for network in var.existing.networks : [
+        for id in values(coalesce(network.subnet_ids, {})) : startswith(id, "${network.virtual_network_id}/subnets/") if id != null
+      ] if network.virtual_network_id != null
+    ]))
+    error_message = "Existing subnets must be in the existing virtual network of their region."
   }
 
   validation {
     condition = alltrue([
-      for space in concat([var.address_space], [for region in values(var.additional_regions) : region.address_space]) :
-      can(cidrsubnet(space, 27 - tonumber(split("/", space)[1]), pow(2, 27 - var.environment_prefix_length) + 2))
+      for network in var.existing.networks : network.virtual_network_id == null || !(var.network.nat_gateway || var.network.runner || var.network.ddos_protection_plan)
     ])
-    error_message = "The address space of each region must have room for the subnet of the environment and three /27."
+    error_message = "An existing virtual network has its own outbound connectivity, runner and DDoS protection: nat_gateway, runner and ddos_protection_plan of network must be false."
+  }
+
+  validation {
+    condition = alltrue(flatten([
+      [for network in var.existing.networks : can(regex("^/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers/Microsoft.Network/virtualNetworks/[^/]+$", network.virtual_network_id)) if network.virtual_network_id != null],
+      [for id in var.existing.resolver_network_ids : can(regex("^/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers/Microsoft.Network/virtualNetworks/[^/]+$", id))],
+      [for network in var.existing.networks : [for id in values(coalesce(network.private_dns_zone_ids, {})) : can(regex("^/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers/Microsoft.Network/privateDnsZones/[^/]+$", id))]],
+    ]))
+    error_message = "Existing virtual networks and private DNS zones must be ids of Resource Manager."
+  }
+
+  validation {
+    condition = alltrue([
+      for type, id in {
+        "Microsoft.OperationalInsights/workspaces" = var.existing.workspace_id
+        "Microsoft.KeyVault/vaults"                = var.existing.vault_id
+        "Microsoft.ContainerRegistry/registries"   = var.existing.registry_id
+      } : id == null || can(regex("^/subscriptions/[0-9a-f-]{36}/resourceGroups/[^/]+/providers/${type}/[^/]+$", id))
+    ])
+    error_message = "An existing workspace, vault or registry must be an id of Resource Manager of its type."
+  }
+}
+
+variable "gateway_public_access" {
+  type        = bool
+  description = "Whether clients in client_ip_ranges can also call a StandardV2 gateway from the internet, besides its private endpoint. API Management refuses false at its creation: turn it off afterwards."
+  nullable    = false
+  default     = true
+
+  validation {
+    condition     = var.gateway_public_access || startswith(var.gateway_sku, "StandardV2_")
+    error_message = "Only a StandardV2 gateway can be without public access; a PremiumV2 gateway is in the virtual network only."
   }
 }
 
 variable "gateway_sku" {
   type        = string
-  description = "Tier and units of API Management: Developer_1, or Premium_1 and more."
+  description = "Tier and units of API Management: Developer_1, Premium_<units>, StandardV2_<units> or PremiumV2_<units>. docs/azure.md compares them."
   nullable    = false
   default     = "Developer_1"
 
   validation {
-    condition     = can(regex("^(Developer_1|Premium_[1-9][0-9]?)$", var.gateway_sku))
-    error_message = "A virtual network in external mode needs Developer_1 or Premium_<units>."
+    condition     = can(regex("^(Developer_1|Premium_[1-9][0-9]?|StandardV2_([1-9]|10)|PremiumV2_([1-9]|[12][0-9]|30))$", var.gateway_sku))
+    error_message = "A virtual network needs Developer_1, Premium_<units>, StandardV2_<1 to 10 units> or PremiumV2_<1 to 30 units>."
   }
-}
-
-variable "host_key_cache_seconds" {
-  type        = number
-  description = "How long the gateway caches a host key, in seconds; less than half of key_grace_seconds."
-  nullable    = false
-  default     = 120
 
   validation {
-    condition     = var.host_key_cache_seconds >= 1 && var.host_key_cache_seconds < var.key_grace_seconds / 2
-    error_message = "The gateway must refresh its key before half of the grace period of the old key is over."
+    condition     = !strcontains(var.gateway_sku, "V2_") || !var.alerts.availability_test
+    error_message = "The availability test cannot reach a v2 tier: StandardV2 has no security rules that would allow its addresses, PremiumV2 no public address."
+  }
+
+  validation {
+    condition     = !strcontains(var.gateway_sku, "V2_") || !var.network.ddos_protection_plan
+    error_message = "A v2 tier has no public address in the virtual network that a DDoS protection plan could protect."
+  }
+
+  validation {
+    condition     = !startswith(var.gateway_sku, "PremiumV2_") || var.load_test == null
+    error_message = "The load test has no name for a PremiumV2 gateway: its DNS record is yours."
   }
 }
 
@@ -418,39 +508,41 @@ variable "images" {
   }
 }
 
-variable "key_grace_seconds" {
-  type        = number
-  description = "How long a superseded key is accepted, in seconds; at least three times key_refresh_seconds."
+variable "keys" {
+  type = object({
+    refresh_seconds       = optional(number, 60)
+    grace_seconds         = optional(number, 600)
+    rotation_days         = optional(number, 60)
+    rotation_schedule     = optional(string, "17 3 * * *")
+    gateway_cache_seconds = optional(number, 120)
+  })
+  description = "Rotation of the keys, and how long they are kept. refresh_seconds: maximum age of the keys that a service caches, in seconds. grace_seconds: how long a superseded key is accepted, in seconds; at least three times refresh_seconds. rotation_days: age at which a key is rotated, in days. rotation_schedule: when rotation runs, as a cron expression in UTC; once a day. gateway_cache_seconds: how long the gateway caches a host key, in seconds; less than half of grace_seconds."
   nullable    = false
-  default     = 600
+  default     = {}
 
   validation {
-    condition     = var.key_grace_seconds >= 3 * var.key_refresh_seconds && var.key_grace_seconds <= 31536000
-    error_message = "The grace period must be at least three times key_refresh_seconds."
-  }
-}
-
-variable "key_refresh_seconds" {
-  type        = number
-  description = "Maximum age of the keys that a service caches, in seconds."
-  nullable    = false
-  default     = 60
-
-  validation {
-    condition     = var.key_refresh_seconds >= 1 && var.key_refresh_seconds <= 60
+    condition     = var.keys.refresh_seconds >= 1 && var.keys.refresh_seconds <= 60
     error_message = "Services must refresh their keys at least once a minute."
   }
-}
-
-variable "key_rotation_days" {
-  type        = number
-  description = "Age at which a key is rotated, in days."
-  nullable    = false
-  default     = 60
 
   validation {
-    condition     = var.key_rotation_days >= 1 && var.key_rotation_days <= 365
+    condition     = var.keys.grace_seconds >= 3 * var.keys.refresh_seconds && var.keys.grace_seconds <= 31536000
+    error_message = "The grace period must be at least three times keys.refresh_seconds."
+  }
+
+  validation {
+    condition     = var.keys.rotation_days >= 1 && var.keys.rotation_days <= 365
     error_message = "Keys must be rotated at least once a year and at most once a day."
+  }
+
+  validation {
+    condition     = can(regex("^[0-5]?[0-9] ([01]?[0-9]|2[0-3]) \\* \\* \\*$", var.keys.rotation_schedule))
+    error_message = "Rotation must run once a day: \"<minute> <hour> * * *\"."
+  }
+
+  validation {
+    condition     = var.keys.gateway_cache_seconds >= 1 && var.keys.gateway_cache_seconds < var.keys.grace_seconds / 2
+    error_message = "The gateway must refresh its key before half of the grace period of the old key is over."
   }
 }
 
@@ -474,8 +566,8 @@ variable "load_test" {
   }
 
   validation {
-    condition     = var.load_test == null || var.nat_gateway_enabled
-    error_message = "The load test needs nat_gateway_enabled, so that the gateway can accept its address."
+    condition     = var.load_test == null || var.network.nat_gateway
+    error_message = "The load test needs network.nat_gateway, so that the gateway can accept its address."
   }
 }
 
@@ -491,51 +583,36 @@ variable "location" {
   }
 }
 
-variable "log_daily_cap_gb" {
-  type        = number
-  description = "Daily cap of the logs, in GB, against a bill out of control; -1: none. Once it is reached, nothing is logged until the next day."
+variable "logs" {
+  type = object({
+    level          = optional(string, "info")
+    retention_days = optional(number, 90)
+    daily_cap_gb   = optional(number, 5)
+    sampling_ratio = optional(number, 1)
+    private        = optional(bool, false)
+  })
+  description = "Logs and telemetry. level: log level of the services. retention_days: retention time of logs, in days. daily_cap_gb: daily cap of the logs, in GB, against a bill out of control; -1: none. Once it is reached, nothing is logged until the next day. sampling_ratio: sampling ratio of traces, 0 to 1; metrics count all requests. private: whether telemetry is accepted over private endpoints only (Azure Monitor Private Link Scope). Its DNS zones apply to everything in the virtual network."
   nullable    = false
-  default     = 5
+  default     = {}
 
   validation {
-    condition     = var.log_daily_cap_gb == -1 || var.log_daily_cap_gb >= 0.1
-    error_message = "The daily cap must be at least 0.1 GB, or -1 for none."
-  }
-}
-
-variable "log_level" {
-  type        = string
-  description = "Log level of the services."
-  nullable    = false
-  default     = "info"
-
-  validation {
-    condition     = contains(["fatal", "error", "warn", "info", "debug"], var.log_level)
+    condition     = contains(["fatal", "error", "warn", "info", "debug"], var.logs.level)
     error_message = "The log level must be fatal, error, warn, info or debug."
   }
-}
-
-variable "log_origin" {
-  type        = string
-  description = "Name of the audit log in its checkpoints: by convention a URL without its scheme. It must never change."
-  nullable    = false
-  default     = "audited-patient-api/register"
 
   validation {
-    condition     = can(regex("^[^\\s+]{1,256}$", var.log_origin))
-    error_message = "The origin must have 1 to 256 characters, without spaces and without +."
-  }
-}
-
-variable "log_retention_days" {
-  type        = number
-  description = "Retention time of logs, in days."
-  nullable    = false
-  default     = 90
-
-  validation {
-    condition     = contains([30, 60, 90, 120, 180, 270, 365, 550, 730], var.log_retention_days)
+    condition     = contains([30, 60, 90, 120, 180, 270, 365, 550, 730], var.logs.retention_days)
     error_message = "Log retention must be 30, 60, 90, 120, 180, 270, 365, 550 or 730 days."
+  }
+
+  validation {
+    condition     = var.logs.daily_cap_gb == -1 || var.logs.daily_cap_gb >= 0.1
+    error_message = "The daily cap must be at least 0.1 GB, or -1 for none."
+  }
+
+  validation {
+    condition     = var.logs.sampling_ratio >= 0 && var.logs.sampling_ratio <= 1
+    error_message = "The sampling ratio must be between 0 and 1."
   }
 }
 
@@ -556,11 +633,44 @@ variable "name" {
   }
 }
 
-variable "nat_gateway_enabled" {
-  type        = bool
-  description = "Whether outbound traffic of the environment has a fixed address (NAT gateway)."
+variable "network" {
+  type = object({
+    address_space             = optional(string, "10.64.0.0/24")
+    environment_prefix_length = optional(number, 27)
+    nat_gateway               = optional(bool, false)
+    runner                    = optional(bool, false)
+    ddos_protection_plan      = optional(bool, false)
+  })
+  description = "The virtual network of each region. address_space: IPv4 range of the virtual network, in CIDR notation; the subnet of the environment and three /27 are used. environment_prefix_length: prefix length of the subnet of the Container Apps environment: 27 for 90 replicas, 26 for 250, 25 for 570. It cannot be changed later. nat_gateway: whether outbound traffic of the environment has a fixed address (NAT gateway). runner: whether to create a subnet for a build runner that deploys from inside the network; needs nat_gateway, its way out. ddos_protection_plan: whether to create a DDoS protection plan. It is billed by the month and covers a hundred addresses."
   nullable    = false
-  default     = false
+  default     = {}
+
+  validation {
+    condition     = can(cidrsubnet(var.network.address_space, 27 - tonumber(split("/", var.network.address_space)[1]), 3))
+    error_message = "The address space must be an IPv4 range of /25 or larger."
+  }
+
+  # https://learn.microsoft.com/azure/container-apps/custom-virtual-networks
+  validation {
+    condition     = contains([25, 26, 27], var.network.environment_prefix_length)
+    error_message = "The prefix length must be 25, 26 or 27."
+  }
+
+  # While a revision is replaced, both apps run twice; ten for the jobs
+  validation {
+    condition     = 4 * var.app_scale.max_replicas + 10 <= lookup({ 25 = 570, 26 = 250, 27 = 90 }, var.network.environment_prefix_length, 0)
+    error_message = "The subnet of the environment is too small for two apps with app_scale.max_replicas while an upgrade runs: a lower prefix length, or fewer replicas."
+  }
+
+  validation {
+    condition     = can(cidrsubnet(var.network.address_space, 27 - tonumber(split("/", var.network.address_space)[1]), pow(2, 27 - var.network.environment_prefix_length) + 2))
+    error_message = "The address space must have room for the subnet of the environment and three /27."
+  }
+
+  validation {
+    condition     = !var.network.runner || var.network.nat_gateway
+    error_message = "A runner needs network.nat_gateway: its subnet has no other way out."
+  }
 }
 
 variable "products" {
@@ -612,15 +722,35 @@ variable "publisher" {
   }
 }
 
-variable "query_max_days" {
-  type        = number
-  description = "Longest range of dates that one query of the audit register may have, in days."
+variable "register" {
+  type = object({
+    origin           = optional(string, "audited-patient-api/register")
+    query_max_days   = optional(number, 31)
+    sequence_minutes = optional(number, 10)
+    caller_ranges    = optional(list(string))
+  })
+  description = "The audit register. origin: name of the audit log in its checkpoints: by convention a URL without its scheme. It must never change. query_max_days: longest range of dates that one query of the audit register may have, in days. sequence_minutes: how often a job adds to the audit log what the replicas of audit left out, and has it witnessed, in minutes. caller_ranges: IPv4 ranges that audit accepts calls from, beside the gateway; null: the subnet of the environment and the addresses of the platform. If others are used, the smoke test prints them."
   nullable    = false
-  default     = 31
+  default     = {}
 
   validation {
-    condition     = var.query_max_days >= 1 && var.query_max_days <= 3660 && floor(var.query_max_days) == var.query_max_days
+    condition     = can(regex("^[^\\s+]{1,256}$", var.register.origin))
+    error_message = "The origin must have 1 to 256 characters, without spaces and without +."
+  }
+
+  validation {
+    condition     = var.register.query_max_days >= 1 && var.register.query_max_days <= 3660 && floor(var.register.query_max_days) == var.register.query_max_days
     error_message = "The range must be a whole number of days from 1 to 3660."
+  }
+
+  validation {
+    condition     = contains([5, 10, 15, 20, 30], var.register.sequence_minutes)
+    error_message = "The period must be 5, 10, 15, 20 or 30 minutes."
+  }
+
+  validation {
+    condition     = var.register.caller_ranges == null || try(length(var.register.caller_ranges) > 0 && alltrue([for range in var.register.caller_ranges : can(cidrhost(range, 0)) && !endswith(range, "/0")]), false)
+    error_message = "Each entry must be an IPv4 range in CIDR notation, and not the whole internet."
   }
 }
 
@@ -644,30 +774,6 @@ variable "review" {
   }
 }
 
-variable "rotation_schedule" {
-  type        = string
-  description = "When rotation runs, as a cron expression in UTC; once a day."
-  nullable    = false
-  default     = "17 3 * * *"
-
-  validation {
-    condition     = can(regex("^[0-5]?[0-9] ([01]?[0-9]|2[0-3]) \\* \\* \\*$", var.rotation_schedule))
-    error_message = "Rotation must run once a day: \"<minute> <hour> * * *\"."
-  }
-}
-
-variable "runner_enabled" {
-  type        = bool
-  description = "Whether to create a subnet for a build runner that deploys from inside the network; needs nat_gateway_enabled, its way out."
-  nullable    = false
-  default     = false
-
-  validation {
-    condition     = !var.runner_enabled || var.nat_gateway_enabled
-    error_message = "A runner needs nat_gateway_enabled: its subnet has no other way out."
-  }
-}
-
 variable "secret_values" {
   type        = map(string)
   description = "First values of the keys: 32 random bytes each, in base64url. Written only when a secret is created, and stored in no state and no plan."
@@ -680,18 +786,6 @@ variable "secret_values" {
   }
 }
 
-variable "sequence_minutes" {
-  type        = number
-  description = "How often a job adds to the audit log what the replicas of audit left out, and has it witnessed, in minutes."
-  nullable    = false
-  default     = 10
-
-  validation {
-    condition     = contains([5, 10, 15, 20, 30], var.sequence_minutes)
-    error_message = "The period must be 5, 10, 15, 20 or 30 minutes."
-  }
-}
-
 variable "tags" {
   type        = map(string)
   description = "Tags of every resource, in addition to the names of system and environment."
@@ -701,18 +795,6 @@ variable "tags" {
   validation {
     condition     = length(var.tags) <= 40 && alltrue([for name in keys(var.tags) : !can(regex("[<>%&\\\\?/]", name))])
     error_message = "At most 40 tags are allowed, and their names must not contain <, >, %, &, \\, ? or /."
-  }
-}
-
-variable "telemetry_sampling" {
-  type        = number
-  description = "Sampling ratio of traces, 0 to 1; metrics count all requests."
-  nullable    = false
-  default     = 1
-
-  validation {
-    condition     = var.telemetry_sampling >= 0 && var.telemetry_sampling <= 1
-    error_message = "The sampling ratio must be between 0 and 1."
   }
 }
 
@@ -767,19 +849,6 @@ variable "vcore" {
   }
 }
 
-variable "vcore_passwords" {
-  type        = map(string)
-  description = "Administrator's password of each cluster, patient and audit, if database_kind is vcore. The provider has no write-only argument for it, so the state contains it."
-  nullable    = false
-  sensitive   = true
-  default     = {}
-
-  validation {
-    condition     = var.database_kind != "vcore" || alltrue([for service in ["patient", "audit"] : length(lookup(var.vcore_passwords, service, "")) >= 16])
-    error_message = "Both clusters, patient and audit, need a password of at least 16 characters."
-  }
-}
-
 variable "witnesses" {
   type = list(object({
     key = string
@@ -803,6 +872,6 @@ variable "zone_redundant" {
 
   validation {
     condition     = !var.zone_redundant || (startswith(var.gateway_sku, "Premium_") && var.gateway_sku != "Premium_1" && var.database_kind != "serverless")
-    error_message = "Availability zones need a Premium gateway with at least two units, and database_kind autoscale or vcore."
+    error_message = "Availability zones need a Premium gateway with at least two units, not of a v2 tier, and database_kind autoscale or vcore."
   }
 }

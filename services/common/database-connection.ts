@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
-import { MongoClient, type Db } from 'mongodb'
+import type { Db, MongoClient } from 'mongodb'
+import { createClient, fetchTokenAhead } from './database-client.ts'
 import { backoff } from './database-errors.ts'
 import type { Secret, Version } from './secrets/secrets.ts'
 import { traceCommands } from './telemetry/commands.ts'
@@ -16,11 +17,17 @@ interface Login {
   version: string
   client: MongoClient
   db: Db
+  /** When another login replaces it, in ms since the epoch. */
+  renewAt: number
 }
 
+const MAX_TIMER_MS = 2 ** 31 - 1
+
 /**
- * The connection to database `name`. When the connection string changes, a new client connects and replaces
- * the current one, which is closed after its operations have finished.
+ * The connection to database `name`. When the connection string changes, or before the token of a login
+ * expires, a new client connects and replaces the current one, which is closed after its operations have
+ * finished. The driver alone would log in again only when the database refuses an expired token, one
+ * connection after another, and at most ten a second.
  */
 export class DatabaseConnection {
   #connectionString: Secret<string>
@@ -30,6 +37,7 @@ export class DatabaseConnection {
   #draining = new Map<MongoClient, NodeJS.Timeout>()
   #renewal: Promise<void> | undefined
   #connected = Promise.withResolvers<void>()
+  #renewalTimer: NodeJS.Timeout | undefined
   #closed = false
 
   constructor (connectionString: Secret<string>, name: string, log: FastifyBaseLogger) {
@@ -49,6 +57,7 @@ export class DatabaseConnection {
   async close () {
     this.#closed = true
     this.#connected.resolve()
+    clearTimeout(this.#renewalTimer)
     for (const timer of this.#draining.values()) clearTimeout(timer)
     const clients = [...this.#draining.keys(), ...this.#login ? [this.#login.client] : []]
     await Promise.all(clients.map((client) => client.close()))
@@ -72,7 +81,7 @@ export class DatabaseConnection {
     for (let attempt = 0; !this.#closed; attempt++) {
       const [newest, ...others] = this.#connectionString.validVersions()
       // After a success too: a newer version may have been published meanwhile
-      if (!newest || newest.id === this.#login?.version) return
+      if (!newest || this.#isCurrent(newest)) return
       if (await this.#logIn(newest)) continue
       // At the start, an older version may work where the newest does not
       for (const version of others) {
@@ -82,11 +91,17 @@ export class DatabaseConnection {
     }
   }
 
+  #isCurrent ({ id }: Version<string>) {
+    return this.#login?.version === id && Date.now() < this.#login.renewAt
+  }
+
   /** Connects with a version of the connection string and makes it the current login; false if that fails. */
   async #logIn ({ id: version, value: connectionString }: Version<string>) {
-    const client = createClient(connectionString, this.#name)
+    const client = openClient(connectionString, this.#name)
     const db = client.db(this.#name)
+    let renewAt: number
     try {
+      renewAt = await fetchTokenAhead(client)
       // Without it, a client whose first command fails would never connect again
       await client.connect()
       await db.command({ ping: 1 })
@@ -95,14 +110,21 @@ export class DatabaseConnection {
       if (!this.#closed) this.#log.warn({ err, version }, 'cannot connect to the database')
       return false
     }
-    if (this.#closed) {
-      await client.close()
-    } else {
-      if (this.#login) this.#drain(this.#login.client)
-      this.#login = { version, client, db }
-      this.#connected.resolve()
-    }
+    if (this.#closed) await client.close()
+    else this.#replaceLogin({ version, client, db, renewAt })
     return true
+  }
+
+  #replaceLogin (login: Login) {
+    if (this.#login) this.#drain(this.#login.client)
+    this.#login = login
+    this.#connected.resolve()
+    clearTimeout(this.#renewalTimer)
+    if (login.renewAt === Infinity) return
+    this.#renewalTimer = setTimeout(() => {
+      login.renewAt = 0
+      this.#renew()
+    }, Math.min(login.renewAt - Date.now(), MAX_TIMER_MS)).unref()
   }
 
   #drain (client: MongoClient) {
@@ -113,8 +135,8 @@ export class DatabaseConnection {
   }
 }
 
-function createClient (connectionString: string, appName: string) {
-  const client = new MongoClient(connectionString, {
+function openClient (connectionString: string, appName: string) {
+  const client = createClient(connectionString, {
     appName,
     monitorCommands: telemetryEnabled(),
     writeConcern: { w: 'majority', journal: true },

@@ -1,5 +1,6 @@
 import {
-  MongoError, MongoNetworkError, MongoServerError, MongoServerSelectionError, MongoWriteConcernError
+  MongoError, MongoNetworkError, MongoOIDCError, MongoServerError, MongoServerSelectionError,
+  MongoWriteConcernError
 } from 'mongodb'
 
 const DUPLICATE_KEY = 11_000
@@ -17,7 +18,10 @@ const AUTHENTICATION_FAILED = 18
 const TRANSIENT_CODES = new Set<unknown>([
   6, 7, 50, 89, 91, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436, THROTTLED
 ])
-const TRANSIENT_CLASSES = [MongoNetworkError, MongoServerSelectionError, MongoWriteConcernError]
+// MongoOIDCError: no token could be fetched
+const TRANSIENT_CLASSES = [
+  MongoNetworkError, MongoOIDCError, MongoServerSelectionError, MongoWriteConcernError
+]
 
 // The driver does not wrap errors of a socket that breaks while it waits for the socket to drain
 const SOCKET_CODES = new Set<unknown>([

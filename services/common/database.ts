@@ -2,14 +2,14 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import fp from 'fastify-plugin'
-import {
-  MongoClient, type Collection, type CreateIndexesOptions, type Document, type IndexSpecification
-} from 'mongodb'
+import type { Collection, CreateIndexesOptions, Document, IndexSpecification } from 'mongodb'
 import { Type } from 'typebox'
+import { createClient } from './database-client.ts'
 import { DatabaseConnection } from './database-connection.ts'
 import {
   isDatabaseFailure, isDuplicateKey, isLoginRefused, isThrottled, retryDelay, toDriverError
 } from './database-errors.ts'
+import { usesTokens } from './database-mechanism.ts'
 import { DatabaseUnavailable } from './http/problems.ts'
 import type { Secret, Secrets } from './secrets/secrets.ts'
 import { recordMetric } from './telemetry/metrics.ts'
@@ -26,7 +26,9 @@ export const databaseName = (name: string) => Type.String({ default: name, patte
 
 /** Opens the secret `name`, whose versions must be connection strings that the driver can parse. */
 export function connectionString (secrets: Secrets, name: string) {
-  return secrets.open(name, (connection) => new MongoClient(connection) && connection)
+  const derive = (connection: string) => createClient(connection) && connection
+  // Without a password, there is nothing to rotate
+  return secrets.open(name, derive, undefined, (connection) => !usesTokens(connection))
 }
 
 export interface Index {

@@ -4,7 +4,7 @@ import { openKeyVault } from '#common/secrets/key-vault.ts'
 import { loadConfig } from './config.ts'
 import { rotate, type Rotation } from './rotate.ts'
 import { allNames, openStrategies, secretNames } from './strategies.ts'
-import { RotationError } from './strategy.ts'
+import { NothingToRotate, RotationError } from './strategy.ts'
 
 const USAGE = `Rotates keys and connection strings without downtime.
 
@@ -61,8 +61,9 @@ async function rotateAll (names: string[], leaked: boolean, olderThanDays: numbe
       const rotation = await rotate(vault, name, await strategies.find(name), options)
       process.stdout.write(`${describe(rotation)}\n`)
     } catch (error) {
-      exitCode = 1
-      process.stderr.write(`${name}: ${reasonOf(error)}\n`)
+      const isFailure = !(error instanceof NothingToRotate)
+      if (isFailure) exitCode = 1
+      process[isFailure ? 'stderr' : 'stdout'].write(`${name}: ${reasonOf(error)}\n`)
     }
   }
   await strategies.close()

@@ -1,9 +1,12 @@
 import type { SecretClient } from '@azure/keyvault-secrets'
 import { azureCredential } from '#common/secrets/azure-credential.ts'
+import { usesTokens } from '#common/database-mechanism.ts'
 import { isMissing } from '#common/secrets/key-vault.ts'
 import type { Config } from './config.ts'
 import { COSMOS_ACCOUNT, CosmosKeys } from './cosmos-keys.ts'
-import { RotationError, randomKey, subscriptionKeys, type RotationStrategy } from './strategy.ts'
+import {
+  NothingToRotate, RotationError, randomKey, subscriptionKeys, type RotationStrategy
+} from './strategy.ts'
 
 const KEYS: Record<string, RotationStrategy> = {
   'patient-host-key': randomKey,
@@ -40,7 +43,7 @@ export function openStrategies (vault: SecretClient, config: Config) {
   /** By the names of the secrets that hold the administrators' connection strings. */
   const databases = new Map<string, ReturnType<typeof connect>>()
   return {
-    /** @throws {RotationError} if the secret cannot be rotated in this deployment */
+    /** @throws {RotationError | NothingToRotate} if the secret cannot be rotated in this deployment */
     async find (name: string): Promise<RotationStrategy> {
       const service = CONNECTIONS[name]
       if (!service) return KEYS[name]!
@@ -49,6 +52,8 @@ export function openStrategies (vault: SecretClient, config: Config) {
         throw new RotationError('a Cosmos DB account has no separate user for it')
       }
       if (account) return cosmosKeys(account, config)
+      const { value } = await vault.getSecret(name)
+      if (usesTokens(value!)) throw new NothingToRotate('holds no password: its service logs in with tokens')
       const secret = `${service}-db-admin-connection`
       if (!databases.has(secret)) databases.set(secret, connect(secret, vault))
       return databases.get(secret)!

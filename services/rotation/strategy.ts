@@ -5,6 +5,9 @@ export class RotationError extends Error {
   override name = 'RotationError'
 }
 
+/** There is nothing to rotate, which is no failure. */
+export class NothingToRotate extends RotationError {}
+
 /** How a kind of secret is rotated. Each step can be repeated after an interruption. */
 export interface RotationStrategy {
   /** Makes the value that replaces `value`. */

@@ -176,7 +176,7 @@ export class Environment {
 
   async #existing (addresses: string[]) {
     const list = (await outputOf('terraform', `-chdir=${this.#directory}`, 'state', 'list')).split('\n')
-    return addresses.filter((address) => list.includes(address))
+    return addresses.filter((address) => list.some((line) => `${line}[`.startsWith(`${address}[`)))
   }
 
   #access (open: string[]) {

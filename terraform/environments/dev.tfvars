@@ -11,5 +11,7 @@ publisher = {
 # Addresses of the clients that can call the API
 client_ip_ranges = []
 
-log_level          = "debug"
-log_retention_days = 30
+logs = {
+  level          = "debug"
+  retention_days = 30
+}

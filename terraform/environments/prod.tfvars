@@ -1,7 +1,6 @@
 # Survives the loss of an availability zone and an accidental deletion. For the cost, see docs/azure.md.
-environment   = "prod"
-location      = "westeurope"
-address_space = "10.80.0.0/24"
+environment = "prod"
+location    = "westeurope"
 
 publisher = {
   name  = "Audited patient API"
@@ -19,9 +18,6 @@ backup_tier             = "Continuous30Days"
 delete_lock_enabled     = true
 vault_sku               = "premium"
 
-# 250 replicas; cannot be changed later
-environment_prefix_length = 26
-
 # No request waits for a cold start
 app_scale = {
   min_replicas        = 2
@@ -29,11 +25,21 @@ app_scale = {
   concurrent_requests = 50
 }
 
-nat_gateway_enabled       = true
-availability_test_enabled = true
-alert_emails              = ["operators@example.org"]
-log_retention_days        = 365
-log_daily_cap_gb          = 50
-telemetry_sampling        = 0.2
+network = {
+  address_space = "10.80.0.0/24"
+  # 250 replicas; cannot be changed later
+  environment_prefix_length = 26
+  nat_gateway               = true
+}
 
-budget = { amount = 9000 }
+alerts = {
+  availability_test = true
+  emails            = ["operators@example.org"]
+  budget            = { amount = 9000 }
+}
+
+logs = {
+  retention_days = 365
+  daily_cap_gb   = 50
+  sampling_ratio = 0.2
+}

@@ -23,7 +23,7 @@ variable "deployer_object_ids" {
 
 variable "deployer_subnet_ids" {
   type        = list(string)
-  description = "Subnets with a runner that reads and writes states, such as snet-runner with runner_enabled. Needed for runners in the region of the storage account, to which rules for addresses do not apply."
+  description = "Subnets with a runner that reads and writes states, such as snet-runner with network.runner. Needed for runners in the region of the storage account, to which rules for addresses do not apply."
   nullable    = false
   default     = []
 

@@ -5,6 +5,15 @@ mock_provider "azurerm" {
 }
 
 variables {
+  context = {
+    location            = "westeurope"
+    resource_group_name = "rg-mock"
+    tags                = {}
+    workspace_id        = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.OperationalInsights/workspaces/log-mock"
+    # Of a single app
+    environment_id  = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.App/managedEnvironments/cae-mock"
+    registry_server = "crmock.azurecr.io"
+  }
   names = { environment = "cae-mock", infrastructure_resource_group = "rg-mock-infrastructure" }
   apps = {
     patient = {
@@ -48,18 +57,18 @@ variables {
       secrets            = { SUBSCRIPTION_KEY = "https://kv-mock.vault.azure.net/secrets/load-test" }
     }
   }
-  location                   = "westeurope"
-  log_analytics_workspace_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.OperationalInsights/workspaces/log-mock"
-  registry_server            = "crmock.azurecr.io"
-  resource_group_name        = "rg-mock"
-  scale                      = { min_replicas = 0, max_replicas = 10, concurrent_requests = 50 }
-  subnet_id                  = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Network/virtualNetworks/vnet-mock/subnets/snet-environment"
-  tags                       = {}
-  virtual_network_id         = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Network/virtualNetworks/vnet-mock"
-  zone_redundant             = false
+  registry_server    = "crmock.azurecr.io"
+  scale              = { min_replicas = 0, max_replicas = 10, concurrent_requests = 50 }
+  subnet_id          = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Network/virtualNetworks/vnet-mock/subnets/snet-environment"
+  virtual_network_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Network/virtualNetworks/vnet-mock"
+  zone_redundant     = false
 }
 
 run "environment_and_jobs" {
+  variables {
+    resolver_network_ids = ["/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub"]
+  }
+
   module {
     source = "./modules/apps"
   }
@@ -87,6 +96,11 @@ run "environment_and_jobs" {
   assert {
     condition     = azurerm_private_dns_zone.main.name == azurerm_container_app_environment.main.default_domain && azurerm_private_dns_a_record.main.name == "*" && azurerm_private_dns_a_record.main.records == toset([azurerm_container_app_environment.main.static_ip_address]) && azurerm_private_dns_a_record.main.private_dns_zone_id == azurerm_private_dns_zone.main.id
     error_message = "All names in the domain of the environment resolve to its address."
+  }
+
+  assert {
+    condition     = tolist([for link in azurerm_private_dns_zone_virtual_network_link.resolver : link.virtual_network_id]) == var.resolver_network_ids && azurerm_private_dns_zone_virtual_network_link.resolver[var.resolver_network_ids[0]].name == "rg-hub-vnet-hub"
+    error_message = "The DNS servers of a hub know the apps."
   }
 
   assert {
@@ -137,7 +151,6 @@ run "patient" {
 
   variables {
     name             = "patient"
-    environment_id   = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.App/managedEnvironments/cae-mock"
     image            = var.apps.patient.image
     identity_id      = var.apps.patient.identity_id
     external_enabled = true
@@ -219,7 +232,6 @@ run "an_upgrade" {
 
   variables {
     name              = "patient"
-    environment_id    = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.App/managedEnvironments/cae-mock"
     image             = var.apps.patient.image
     identity_id       = var.apps.patient.identity_id
     external_enabled  = true
@@ -281,7 +293,6 @@ run "less_than_all_traffic_outside_of_an_upgrade" {
 
   variables {
     name              = "patient"
-    environment_id    = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.App/managedEnvironments/cae-mock"
     image             = var.apps.patient.image
     identity_id       = var.apps.patient.identity_id
     external_enabled  = true
@@ -303,7 +314,6 @@ run "a_setting_with_a_credential_is_refused" {
 
   variables {
     name             = "patient"
-    environment_id   = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.App/managedEnvironments/cae-mock"
     image            = var.apps.patient.image
     identity_id      = var.apps.patient.identity_id
     external_enabled = true
@@ -324,7 +334,6 @@ run "an_ingress_without_a_list_is_refused" {
 
   variables {
     name             = "patient"
-    environment_id   = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.App/managedEnvironments/cae-mock"
     image            = var.apps.patient.image
     identity_id      = var.apps.patient.identity_id
     external_enabled = true

@@ -23,14 +23,14 @@ mock_provider "azurerm" {
 }
 
 variables {
+  context  = { location = "westeurope", resource_group_name = "rg-mock", tags = {}, workspace_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.OperationalInsights/workspaces/log-mock" }
+  database = { kind = "serverless", max_throughput = 4000, backup_tier = "Continuous7Days", vcore = { compute_tier = "M30", storage_size_in_gb = 128, shard_count = 1 }, zone_redundant = false, delete_lock = false }
   names = {
     accounts           = { patient = "cosmos-patient", audit = "cosmos-audit" }
     endpoints          = { patient = "pe-patient", audit = "pe-audit" }
     lock               = "delete-mock"
     diagnostic_setting = "log-analytics"
   }
-  autoscale_max_throughput = 4000
-  backup_tier              = "Continuous7Days"
   collections = {
     patient = {
       patients = { indexes = [["lastUpdated", "_id"], ["postCode", "_id"]] }
@@ -40,13 +40,11 @@ variables {
       blocks = { indexes = [["records.id"]] }
     }
   }
-  customer_managed_key_id          = null
-  customer_managed_key_identity_id = null
-  delete_lock_enabled              = false
-  failover_locations               = []
-  kind                             = "serverless"
-  location                         = "westeurope"
-  log_analytics_workspace_id       = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.OperationalInsights/workspaces/log-mock"
+  failover_locations = []
+  identities = {
+    patient = { client_id = "00000000-0000-0000-0000-000000000c0a", principal_id = "00000000-0000-0000-0000-000000000b0a" }
+    audit   = { client_id = "00000000-0000-0000-0000-000000000c0b", principal_id = "00000000-0000-0000-0000-000000000b0b" }
+  }
   networks = {
     primary = {
       location            = "westeurope"
@@ -55,12 +53,7 @@ variables {
       dns_zone_ids        = { database = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Network/privateDnsZones/privatelink.mongo.cosmos.azure.com" }
     }
   }
-  resource_group_name = "rg-mock"
-  rotation            = { principal_id = "00000000-0000-0000-0000-000000000a02", role = "Cosmos DB key rotation (mock)" }
-  tags                = {}
-  vcore               = { compute_tier = "M30", storage_size_in_gb = 128, shard_count = 1 }
-  vcore_passwords     = { patient = "a/password of 16+", audit = "another password" }
-  zone_redundant      = false
+  rotation = { principal_id = "00000000-0000-0000-0000-000000000a02", role = "Cosmos DB key rotation (mock)" }
 }
 
 run "serverless" {
@@ -69,7 +62,7 @@ run "serverless" {
   }
 
   assert {
-    condition     = toset(keys(azurerm_cosmosdb_account.main)) == toset(["audit", "patient"]) && length(azurerm_mongo_cluster.main) == 0
+    condition     = toset(keys(azurerm_cosmosdb_account.main)) == toset(["audit", "patient"]) && length(azurerm_mongo_cluster.main) == 0 && length(azurerm_mongo_cluster_user.main) == 0
     error_message = "Each service has an account of its own."
   }
 
@@ -106,10 +99,10 @@ run "serverless" {
   assert {
     condition = alltrue([
       for service in ["audit", "patient"] :
-      azurerm_private_endpoint.main["${service}/primary"].private_service_connection[0].private_connection_resource_id == azurerm_cosmosdb_account.main[service].id &&
-      azurerm_private_endpoint.main["${service}/primary"].private_service_connection[0].subresource_names[0] == "MongoDB" &&
-      endswith(azurerm_private_endpoint.main["${service}/primary"].subnet_id, "/snet-endpoints") &&
-      endswith(azurerm_private_endpoint.main["${service}/primary"].private_dns_zone_group[0].private_dns_zone_ids[0], "/privatelink.mongo.cosmos.azure.com")
+      module.endpoints.endpoints["${service}/primary"].private_service_connection[0].private_connection_resource_id == azurerm_cosmosdb_account.main[service].id &&
+      module.endpoints.endpoints["${service}/primary"].private_service_connection[0].subresource_names[0] == "MongoDB" &&
+      endswith(module.endpoints.endpoints["${service}/primary"].subnet_id, "/snet-endpoints") &&
+      endswith(module.endpoints.endpoints["${service}/primary"].private_dns_zone_group[0].private_dns_zone_ids[0], "/privatelink.mongo.cosmos.azure.com")
     ])
     error_message = "The name of each account resolves to its private endpoint."
   }
@@ -167,13 +160,9 @@ run "autoscale_in_two_regions" {
   }
 
   variables {
-    backup_tier                      = "Continuous30Days"
-    customer_managed_key_id          = "https://kv-mock.vault.azure.net/keys/databases"
-    customer_managed_key_identity_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-databases"
-    delete_lock_enabled              = true
-    failover_locations               = ["northeurope"]
-    kind                             = "autoscale"
-    zone_redundant                   = true
+    failover_locations   = ["northeurope"]
+    customer_managed_key = { id = "https://kv-mock.vault.azure.net/keys/databases", identity_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-databases" }
+    database             = { kind = "autoscale", max_throughput = 4000, backup_tier = "Continuous30Days", vcore = { compute_tier = "M30", storage_size_in_gb = 128, shard_count = 1 }, zone_redundant = true, delete_lock = true }
   }
 
   assert {
@@ -215,7 +204,7 @@ run "vcore" {
   }
 
   variables {
-    kind = "vcore"
+    database = { kind = "vcore", max_throughput = 1000, backup_tier = "Continuous7Days", vcore = { compute_tier = "M30", storage_size_in_gb = 128, shard_count = 1 }, zone_redundant = false, delete_lock = false }
   }
 
   assert {
@@ -229,13 +218,28 @@ run "vcore" {
   }
 
   assert {
-    condition     = alltrue([for endpoint in azurerm_private_endpoint.main : endpoint.private_service_connection[0].subresource_names[0] == "MongoCluster"])
+    condition     = alltrue([for endpoint in module.endpoints.endpoints : endpoint.private_service_connection[0].subresource_names[0] == "MongoCluster"])
     error_message = "Each cluster has a private endpoint."
   }
 
   assert {
-    condition     = output.connection_strings["patient"] == "mongodb+srv://operator:a%2Fpassword+of+16%2B@cosmos-patient.mongocluster.cosmos.azure.com/?tls=true&authMechanism=SCRAM-SHA-256&retrywrites=false&maxIdleTimeMS=120000"
-    error_message = "The password in a connection string is percent-encoded, as drivers require."
+    condition     = alltrue([for cluster in azurerm_mongo_cluster.main : cluster.authentication_methods == toset(["MicrosoftEntraID"]) && cluster.administrator_username == null && cluster.administrator_password == null])
+    error_message = "The clusters accept tokens of Entra ID only, and have no password."
+  }
+
+  assert {
+    condition = {
+      for service, user in azurerm_mongo_cluster_user.main : service => "${user.object_id} ${user.identity_provider_type} ${user.principal_type}"
+      } == {
+      audit   = "00000000-0000-0000-0000-000000000b0b MicrosoftEntraID servicePrincipal"
+      patient = "00000000-0000-0000-0000-000000000b0a MicrosoftEntraID servicePrincipal"
+    } && alltrue([for service, user in azurerm_mongo_cluster_user.main : user.mongo_cluster_id == azurerm_mongo_cluster.main[service].id && user.role == tolist([{ database = "admin", name = "root" }])])
+    error_message = "Each cluster lets in the identity of its service, and nobody else."
+  }
+
+  assert {
+    condition     = output.connection_strings["patient"] == "mongodb+srv://00000000-0000-0000-0000-000000000c0a@cosmos-patient.mongocluster.cosmos.azure.com/?tls=true&authMechanism=MONGODB-OIDC&retrywrites=false&maxIdleTimeMS=120000"
+    error_message = "A connection string names the identity whose tokens the service sends, and contains no password."
   }
 
   assert {

@@ -67,8 +67,9 @@ done`,
 esac`
 }
 
-/** The vault and the registry, as in a state. */
-export const DOORS = 'module.vault.azurerm_key_vault.main module.registry.azurerm_container_registry.main'
+/** The vault and the registry, as in a state: with a key, and as in a state from before they had one. */
+export const DOORS =
+  'module.vault.azurerm_key_vault.main["vault"] module.registry.azurerm_container_registry.main'
 
 interface Options {
   env?: Record<string, string>

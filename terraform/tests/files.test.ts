@@ -2,6 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import t from 'tap'
 import { IMAGES } from '../deploy/images.ts'
+import { modules, readme } from './readmes.ts'
 
 // The mutation tests set a changed copy
 const directory = resolve(process.env.TERRAFORM_DIR ?? join(import.meta.dirname, '..'))
@@ -13,6 +14,7 @@ const registered = {
     'Microsoft.AlertsManagement',
     'Microsoft.ApiManagement',
     'Microsoft.App',
+    'Microsoft.Cdn',
     'Microsoft.ContainerRegistry',
     'Microsoft.ContainerService',
     'Microsoft.DocumentDB',
@@ -20,6 +22,7 @@ const registered = {
     'Microsoft.ManagedIdentity',
     'Microsoft.Network',
     'Microsoft.OperationalInsights',
+    'Microsoft.Web',
     'microsoft.insights'
   ],
   'state/main.tf': ['Microsoft.Storage'],
@@ -127,4 +130,40 @@ t.test('environments of Container Apps send their logs by a diagnostic setting',
     t.notMatch(environment, 'log_analytics_workspace_id', path)
   }
   t.match(read('witness/monitor.tf'), /target_resource_id += azurerm_container_app_environment\.main\.id/)
+})
+
+t.test('the README of each module has its inputs and outputs', async (t) => {
+  t.ok(modules(directory).length > 10)
+  for (const module of modules(directory)) {
+    const { file, current, wanted } = readme(module)
+    t.match(current, /^# [\s\S]+\n## Example\n\n```hcl\n/, file)
+    t.equal(current, wanted, `${file} is up to date: node terraform/tests/readmes.ts`)
+  }
+})
+
+/** Resources that have another address since something existing can be used instead, by module. */
+const moved: Record<string, Record<string, string>> = {
+  network: { 'azurerm_virtual_network.main': 'azurerm_virtual_network.main["network"]' },
+  monitor: { 'azurerm_log_analytics_workspace.main': 'azurerm_log_analytics_workspace.main["workspace"]' },
+  vault: {
+    'azurerm_key_vault.main': 'azurerm_key_vault.main["vault"]',
+    'azurerm_monitor_diagnostic_setting.main': 'azurerm_monitor_diagnostic_setting.main["vault"]'
+  },
+  registry: {
+    'azurerm_container_registry.main': 'azurerm_container_registry.main["registry"]',
+    'azurerm_monitor_diagnostic_setting.main': 'azurerm_monitor_diagnostic_setting.main["registry"]'
+  }
+}
+for (const module of ['data', 'registry', 'vault']) {
+  moved[module] = {
+    ...moved[module], 'azurerm_private_endpoint.main': 'module.endpoints.azurerm_private_endpoint.main'
+  }
+}
+
+t.test('resources with a new address are moved, not made again', async (t) => {
+  for (const [module, addresses] of Object.entries(moved)) {
+    const blocks = read(`modules/${module}/main.tf`)
+      .matchAll(/^moved \{\n {2}from = (\S+)\n {2}to {3}= (\S+)\n\}$/gm)
+    t.same(Object.fromEntries(Array.from(blocks, ([, from, to]) => [from, to])), addresses, module)
+  }
 })

@@ -5,18 +5,22 @@ mock_provider "azurerm" {
 }
 
 variables {
+  context  = { location = "westeurope", resource_group_name = "rg-mock", tags = {}, workspace_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.OperationalInsights/workspaces/log-mock" }
+  network  = { subnet_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Network/virtualNetworks/vnet-mock/subnets/snet-gateway", endpoints_subnet_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Network/virtualNetworks/vnet-mock/subnets/snet-endpoints", virtual_network_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Network/virtualNetworks/vnet-mock" }
+  identity = { id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-gateway", client_id = "00000000-0000-0000-0000-00000000c11e" }
+  urls     = { audit = { primary = "https://audit.mock.example", northeurope = "https://audit.mock-north.example" }, auditor = {}, patient = { primary = "https://patient.mock.example/patient", northeurope = "https://patient.mock-north.example/patient" } }
   names = {
     gateway            = "apim-mock"
+    endpoint           = "pe-mock-gateway"
     public_ip          = "pip-mock"
     domain_name_label  = "apim-mock"
     logger             = "application-insights"
     diagnostic_setting = "log-analytics"
   }
   additional_locations = []
+  client_ip_ranges     = ["192.0.2.0/24", "198.51.100.7/32"]
   cors_origins         = []
   custom_domain        = null
-  audit_urls           = { primary = "https://audit.mock.example", northeurope = "https://audit.mock-north.example" }
-  auditor_urls         = {}
   product_conditions = {
     client  = "context.Operation.Id == \"load-access-log\""
     auditor = "!(context.Api.Id != \"patient\" || context.Operation.Id == \"load-access-log\")"
@@ -43,16 +47,11 @@ variables {
       }
     }
   }
-  entra                      = null
-  identity_client_id         = "00000000-0000-0000-0000-00000000c11e"
-  identity_id                = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-gateway"
-  insights                   = { id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Insights/components/appi-mock", connection_string = "InstrumentationKey=00000000-0000-0000-0000-00000000a112" }
-  location                   = "westeurope"
-  log_analytics_workspace_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.OperationalInsights/workspaces/log-mock"
-  named_values               = { key-vault-uri = "https://kv-mock.vault.azure.net" }
-  patient_urls               = { primary = "https://patient.mock.example/patient", northeurope = "https://patient.mock-north.example/patient" }
+  entra        = null
+  insights     = { id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Insights/components/appi-mock", connection_string = "InstrumentationKey=00000000-0000-0000-0000-00000000a112" }
+  named_values = { key-vault-uri = "https://kv-mock.vault.azure.net" }
   policies = {
-    global  = "<policies><inbound /></policies>"
+    global  = "<policies><inbound></inbound></policies>"
     product = "<policies><inbound><base /><rate-limit calls=\"{{calls-per-minute}}\" renewal-period=\"60\" /><quota calls=\"{{calls-per-day}}\" renewal-period=\"86400\" /><choose><when condition='@(\"{{require-on-behalf-of}}\" == \"true\")' /></choose></inbound></policies>"
     patient = "<policies><inbound>\n    <base />\n<set-backend-service base-url=\"{{patient-backend-url}}\" /><set-header name=\"x-audit-actor\"><value>@(context.Subscription.Id)</value></set-header></inbound></policies>"
     echo    = "<policies><inbound><base /><return-response /></inbound></policies>"
@@ -62,13 +61,11 @@ variables {
     client = { display_name = "Client", calls_per_minute = 600, calls_per_day = 200000, apis = ["patient", "echo"] }
     tester = { display_name = "Tester", calls_per_minute = 10, calls_per_day = 100, apis = ["echo"], require_on_behalf_of = true }
   }
-  publisher           = { name = "Mock", email = "mock@example.org" }
-  resource_group_name = "rg-mock"
-  sampling_percentage = 100
-  sku_name            = "Developer_1"
-  subnet_id           = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Network/virtualNetworks/vnet-mock/subnets/snet-gateway"
-  tags                = {}
-  zones               = []
+  public_access_enabled = true
+  publisher             = { name = "Mock", email = "mock@example.org" }
+  sampling_percentage   = 100
+  sku_name              = "Developer_1"
+  zones                 = []
 }
 
 run "keys" {
@@ -82,12 +79,12 @@ run "keys" {
   }
 
   assert {
-    condition     = azurerm_api_management.main.identity[0].type == "UserAssigned" && azurerm_api_management.main.identity[0].identity_ids == toset([var.identity_id])
+    condition     = azurerm_api_management.main.identity[0].type == "UserAssigned" && azurerm_api_management.main.identity[0].identity_ids == toset([var.identity.id])
     error_message = "API Management has the gateway's identity."
   }
 
   assert {
-    condition     = azurerm_public_ip.main.sku == "Standard" && azurerm_api_management.main.public_ip_address_id == azurerm_public_ip.main.id
+    condition     = azurerm_public_ip.main["gateway"].sku == "Standard" && azurerm_api_management.main.public_ip_address_id == azurerm_public_ip.main["gateway"].id
     error_message = "API Management has its own public address."
   }
 
@@ -238,7 +235,7 @@ run "keys" {
   }
 
   assert {
-    condition     = azurerm_api_management_logger.insights.application_insights[0].identity_client_id == var.identity_client_id
+    condition     = azurerm_api_management_logger.insights.application_insights[0].identity_client_id == var.identity.client_id
     error_message = "The gateway sends telemetry with its identity."
   }
 
@@ -402,7 +399,7 @@ run "regions_zones_and_a_domain" {
   }
 
   assert {
-    condition     = length(coalesce(azurerm_api_management.main.zones, [])) == 0 && azurerm_public_ip.main.zones == toset(["1", "2", "3"])
+    condition     = length(coalesce(azurerm_api_management.main.zones, [])) == 0 && azurerm_public_ip.main["gateway"].zones == toset(["1", "2", "3"])
     error_message = "API Management spreads any number of units over the zones itself; its address is in all of them."
   }
 
@@ -435,13 +432,196 @@ run "a_domain_before_its_certificate_can_be_read" {
   }
 }
 
+run "classic" {
+  module {
+    source = "./modules/gateway"
+  }
+
+  assert {
+    condition     = length(azurerm_private_endpoint.main) == 0 && length(azurerm_private_dns_zone.main) == 0 && !strcontains(azurerm_api_management_policy.main.xml_content, "ip-filter")
+    error_message = "In a classic tier, security rules admit clients, and there is no private endpoint."
+  }
+}
+
+run "standard_v2" {
+  module {
+    source = "./modules/gateway"
+  }
+
+  variables {
+    sku_name = "StandardV2_2"
+  }
+
+  assert {
+    condition     = azurerm_api_management.main.virtual_network_type == "External" && endswith(azurerm_api_management.main.virtual_network_configuration[0].subnet_id, "/snet-gateway") && azurerm_api_management.main.public_ip_address_id == null && length(azurerm_public_ip.main) == 0
+    error_message = "Standard v2 calls the services through the virtual network, and has no address of its own."
+  }
+
+  assert {
+    condition     = azurerm_private_endpoint.main["gateway"].private_service_connection[0].private_connection_resource_id == azurerm_api_management.main.id && azurerm_private_endpoint.main["gateway"].private_service_connection[0].subresource_names == tolist(["Gateway"]) && endswith(azurerm_private_endpoint.main["gateway"].subnet_id, "/snet-endpoints") && azurerm_private_dns_zone.main["gateway"].name == "privatelink.azure-api.net" && azurerm_private_dns_zone_virtual_network_link.main["gateway"].virtual_network_id == var.network.virtual_network_id && azurerm_private_endpoint.main["gateway"].private_dns_zone_group[0].private_dns_zone_ids[0] == azurerm_private_dns_zone.main["gateway"].id
+    error_message = "In the virtual network, the name of the gateway resolves to its private endpoint."
+  }
+
+  assert {
+    condition     = azurerm_api_management.main.public_network_access_enabled && strcontains(azurerm_api_management_policy.main.xml_content, "<inbound>\n<choose>\n<when condition='@(context.Request.PrivateEndpointConnection == null)'>\n<ip-filter action=\"allow\">\n<address-range from=\"192.0.2.0\" to=\"192.0.2.255\" />\n<address-range from=\"198.51.100.7\" to=\"198.51.100.7\" />\n</ip-filter>\n</when>\n</choose>")
+    error_message = "From the internet, only the addresses of clients are admitted, before any other policy."
+  }
+
+  assert {
+    condition     = length(azurerm_api_management.main.sign_up) == 0 && length(azurerm_api_management.main.security) == 0 && length(azurerm_api_management.main.protocols) == 0
+    error_message = "Settings that the v2 tiers lack are not sent."
+  }
+}
+
+run "standard_v2_without_clients" {
+  module {
+    source = "./modules/gateway"
+  }
+
+  variables {
+    client_ip_ranges      = []
+    public_access_enabled = false
+    sku_name              = "StandardV2_1"
+  }
+
+  assert {
+    condition     = !azurerm_api_management.main.public_network_access_enabled && strcontains(azurerm_api_management_policy.main.xml_content, "<return-response><set-status code=\"403\" reason=\"Forbidden\" /></return-response>") && !strcontains(azurerm_api_management_policy.main.xml_content, "ip-filter")
+    error_message = "Without addresses of clients, there is no access from the internet."
+  }
+}
+
+run "premium_v2" {
+  module {
+    source = "./modules/gateway"
+  }
+
+  variables {
+    sku_name = "PremiumV2_1"
+  }
+
+  assert {
+    condition     = azurerm_api_management.main.virtual_network_type == "Internal" && endswith(azurerm_api_management.main.virtual_network_configuration[0].subnet_id, "/snet-gateway") && length(azurerm_public_ip.main) == 0 && length(azurerm_private_endpoint.main) == 0 && !strcontains(azurerm_api_management_policy.main.xml_content, "PrivateEndpointConnection")
+    error_message = "Premium v2 is in the virtual network only, where security rules admit clients."
+  }
+}
+
+run "a_policy_without_a_place_for_the_filter_is_refused" {
+  command = plan
+
+  module {
+    source = "./modules/gateway"
+  }
+
+  variables {
+    sku_name = "StandardV2_1"
+    policies = { global = "<policies />", product = "<policies />", patient = "<policies />", echo = "<policies />", auditor = "<policies />" }
+  }
+
+  expect_failures = [azurerm_api_management_policy.main]
+}
+
+run "no_edge" {
+  module {
+    source = "./modules/gateway"
+  }
+
+  variables {
+    policies           = { global = file("./policies/global.xml"), product = "<policies><inbound><rate-limit calls=\"{{calls-per-minute}}\" /></inbound></policies>", patient = file("./policies/patient.xml"), echo = "<policies />", auditor = "<policies />" }
+    product_conditions = { client = "" }
+  }
+
+  assert {
+    condition     = !strcontains(azurerm_api_management_policy.main.xml_content, "name=\"client-address\"") && !strcontains(azurerm_api_management_policy.main.xml_content, "X-Azure") && strcontains(azurerm_api_management_api_policy.patient.xml_content, "@(context.Request.IpAddress)") && azurerm_api_management.main.virtual_network_type == "External"
+    error_message = "Without an edge, the gateway believes no header."
+  }
+}
+
+run "behind_front_door" {
+  module {
+    source = "./modules/gateway"
+  }
+
+  variables {
+    policies           = { global = file("./policies/global.xml"), product = "<policies><inbound><rate-limit calls=\"{{calls-per-minute}}\" /></inbound></policies>", patient = file("./policies/patient.xml"), echo = "<policies />", auditor = "<policies />" }
+    product_conditions = { client = "" }
+    edge               = { kind = "front_door", front_door_id = "00000000-0000-0000-0000-00000000afd1" }
+  }
+
+  assert {
+    condition     = strcontains(azurerm_api_management_policy.main.xml_content, "<set-variable name=\"client-address\" value='@(context.Request.Headers.GetValueOrDefault(\"X-Azure-SocketIP\", \"\").Split(\",\".ToCharArray()).Last().Trim())' />") && alltrue([for policy in concat([azurerm_api_management_api_policy.patient], values(azurerm_api_management_api_policy.audit), values(azurerm_api_management_api_operation_policy.access_log)) : strcontains(policy.xml_content, "@((string)context.Variables[\"client-address\"])") && !strcontains(policy.xml_content, "context.Request.IpAddress")])
+    error_message = "The register has the address that the edge reports, not that of the edge, and the last one of several."
+  }
+
+  assert {
+    condition     = alltrue([for header in ["X-Azure-FDID", "X-Azure-SocketIP", "X-Azure-ClientIP"] : strcontains(azurerm_api_management_policy.main.xml_content, "<set-header name=\"${header}\" exists-action=\"delete\" />")])
+    error_message = "Services do not get the headers of the edge."
+  }
+
+  assert {
+    condition     = can(regex("(?s)<inbound>\\s*<check-header name=\"X-Azure-FDID\" failed-check-httpcode=\"403\"[^>]*>\\s*<value>\\{\\{front-door-id\\}\\}</value>\\s*</check-header>", azurerm_api_management_policy.main.xml_content)) && azurerm_api_management_named_value.main["front-door-id"].value == "00000000-0000-0000-0000-00000000afd1"
+    error_message = "First of all, calls that do not come from this Front Door are refused."
+  }
+
+  assert {
+    condition     = azurerm_api_management.main.virtual_network_type == "External"
+    error_message = "Front Door reaches the gateway by its public address."
+  }
+}
+
+run "behind_an_application_gateway" {
+  module {
+    source = "./modules/gateway"
+  }
+
+  variables {
+    policies           = { global = file("./policies/global.xml"), product = "<policies><inbound><rate-limit calls=\"{{calls-per-minute}}\" /></inbound></policies>", patient = file("./policies/patient.xml"), echo = "<policies />", auditor = "<policies />" }
+    product_conditions = { client = "" }
+    edge               = { kind = "application_gateway", subnet_prefix = "10.1.0.128/27" }
+  }
+
+  assert {
+    condition     = strcontains(azurerm_api_management_policy.main.xml_content, "<set-variable name=\"client-address\" value='@(context.Request.Headers.GetValueOrDefault(\"X-Azure-SocketIP\", \"\").Split(\",\".ToCharArray()).Last().Trim())' />") && alltrue([for policy in concat([azurerm_api_management_api_policy.patient], values(azurerm_api_management_api_policy.audit), values(azurerm_api_management_api_operation_policy.access_log)) : strcontains(policy.xml_content, "@((string)context.Variables[\"client-address\"])") && !strcontains(policy.xml_content, "context.Request.IpAddress")])
+    error_message = "The register has the address that the edge reports, not that of the edge, and the last one of several."
+  }
+
+  assert {
+    condition     = alltrue([for header in ["X-Azure-FDID", "X-Azure-SocketIP", "X-Azure-ClientIP"] : strcontains(azurerm_api_management_policy.main.xml_content, "<set-header name=\"${header}\" exists-action=\"delete\" />")])
+    error_message = "Services do not get the headers of the edge."
+  }
+
+  assert {
+    condition     = can(regex("(?s)<inbound>\\s*<ip-filter action=\"allow\">\\s*<address-range from=\"10.1.0.128\" to=\"10.1.0.159\" />", azurerm_api_management_policy.main.xml_content))
+    error_message = "First of all, calls from outside of the subnet of the Application Gateway are refused."
+  }
+
+  assert {
+    condition     = azurerm_api_management.main.virtual_network_type == "Internal" && !contains(keys(azurerm_api_management_named_value.main), "front-door-id")
+    error_message = "The gateway has an address in the network only."
+  }
+}
+
+run "a_policy_without_a_place_for_the_address_of_the_client" {
+  command = plan
+
+  module {
+    source = "./modules/gateway"
+  }
+
+  variables {
+    edge     = { kind = "front_door", front_door_id = "00000000-0000-0000-0000-00000000afd1" }
+    policies = { global = "<policies><inbound><base /></inbound></policies>", product = "<policies />", patient = "<policies><inbound><base /></inbound></policies>", echo = "<policies />", auditor = "<policies />" }
+  }
+
+  expect_failures = [azurerm_api_management_policy.main]
+}
+
 run "the_page_of_auditors" {
   module {
     source = "./modules/gateway"
   }
 
   variables {
-    auditor_urls = { primary = "https://auditor.mock.example/auditor" }
+    urls = merge(var.urls, { auditor = { primary = "https://auditor.mock.example/auditor" } })
   }
 
   assert {
@@ -466,7 +646,7 @@ run "the_page_of_auditors_in_each_region" {
   }
 
   variables {
-    auditor_urls = { primary = "https://auditor.mock.example/auditor", northeurope = "https://auditor.mock-north.example/auditor" }
+    urls = merge(var.urls, { auditor = { primary = "https://auditor.mock.example/auditor", northeurope = "https://auditor.mock-north.example/auditor" } })
     additional_locations = [{
       location          = "northeurope"
       name              = "North Europe"
@@ -496,7 +676,7 @@ run "a_policy_without_a_place_for_the_regions_of_the_page_is_refused" {
   }
 
   variables {
-    auditor_urls = { primary = "https://auditor.mock.example/auditor", northeurope = "https://auditor.mock-north.example/auditor" }
+    urls = merge(var.urls, { auditor = { primary = "https://auditor.mock.example/auditor", northeurope = "https://auditor.mock-north.example/auditor" } })
   }
 
   expect_failures = [azurerm_api_management_api_policy.auditor]

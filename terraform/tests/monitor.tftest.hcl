@@ -5,31 +5,33 @@ mock_provider "azurerm" {
 }
 
 variables {
-  names = {
-    workspace    = "log-mock"
-    insights     = "appi-mock"
-    action_group = "ag-mock"
-    workbook     = "Mock"
-    budget       = "budget-mock"
-    alert        = "alert-mock"
-    availability = "availability-mock"
+  context = {
+    location            = "westeurope"
+    resource_group_name = "rg-mock"
+    tags                = {}
   }
-  alert_emails              = ["operator@example.org"]
-  availability_test_enabled = false
-  budget                    = null
-  gateway                   = { id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.ApiManagement/service/apim-mock", url = "https://apim-mock.azure-api.net" }
-  key_rotation_days         = 60
-  location                  = "westeurope"
-  publishers                = { patient = "00000000-0000-0000-0000-000000000a01" }
-  resource_group_ids        = { primary = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock" }
-  resource_group_name       = "rg-mock"
-  retention_in_days         = 90
-  rotation_job              = "job-mock-rotation"
-  sequence_job              = "job-mock-sequence"
-  daily_cap_gb              = 5
-  vault_id                  = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.KeyVault/vaults/kv-mock"
-  tags                      = {}
-  thresholds                = { failures = 5, not_starting = 5, p95_ms = 2000, refused = 10, throttled = 100 }
+  names = {
+    workspace          = "log-mock"
+    insights           = "appi-mock"
+    action_group       = "ag-mock"
+    workbook           = "Mock"
+    budget             = "budget-mock"
+    alert              = "alert-mock"
+    availability       = "availability-mock"
+    endpoint           = "pe-mock"
+    private_link_scope = "ampls-mock"
+  }
+  alerts = {
+    emails            = ["operator@example.org"]
+    thresholds        = { failures = 5, not_starting = 5, p95_ms = 2000, refused = 10, throttled = 100 }
+    availability_test = false
+  }
+  jobs               = { rotation = "job-mock-rotation", rotation_days = 60, sequence = "job-mock-sequence" }
+  workspace          = { retention_days = 90, daily_cap_gb = 5 }
+  gateway            = { id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.ApiManagement/service/apim-mock", url = "https://apim-mock.azure-api.net" }
+  publishers         = { patient = "00000000-0000-0000-0000-000000000a01" }
+  resource_group_ids = { primary = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock" }
+  vault_id           = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.KeyVault/vaults/kv-mock"
 }
 
 run "watches" {
@@ -38,7 +40,7 @@ run "watches" {
   }
 
   assert {
-    condition     = azurerm_application_insights.main.workspace_id == azurerm_log_analytics_workspace.main.id
+    condition     = azurerm_application_insights.main.workspace_id == azurerm_log_analytics_workspace.main["workspace"].id
     error_message = "Application Insights keeps its data in the workspace."
   }
 
@@ -48,12 +50,12 @@ run "watches" {
   }
 
   assert {
-    condition     = azurerm_application_insights.main.ip_masking_enabled && !azurerm_log_analytics_workspace.main.allow_resource_only_permissions
+    condition     = azurerm_application_insights.main.ip_masking_enabled && !azurerm_log_analytics_workspace.main["workspace"].allow_resource_only_permissions
     error_message = "Addresses are masked, and reading logs requires access to the workspace."
   }
 
   assert {
-    condition     = azurerm_log_analytics_workspace.main.retention_in_days == 90 && azurerm_application_insights.main.retention_in_days == 90
+    condition     = azurerm_log_analytics_workspace.main["workspace"].retention_in_days == 90 && azurerm_application_insights.main.retention_in_days == 90
     error_message = "Logs are kept for the configured time."
   }
 
@@ -100,7 +102,7 @@ run "watches" {
   }
 
   assert {
-    condition     = !azurerm_log_analytics_workspace.main.local_authentication_enabled && azurerm_log_analytics_workspace.main.daily_quota_gb == 5
+    condition     = !azurerm_log_analytics_workspace.main["workspace"].local_authentication_enabled && azurerm_log_analytics_workspace.main["workspace"].daily_quota_gb == 5
     error_message = "Keys of the workspace open nothing, and its logs have a daily cap."
   }
 
@@ -138,14 +140,29 @@ run "watches" {
   }
 }
 
+run "telemetry_from_everywhere" {
+  module {
+    source = "./modules/monitor"
+  }
+
+  assert {
+    condition     = azurerm_log_analytics_workspace.main["workspace"].internet_ingestion_access_type == "Enabled" && azurerm_application_insights.main.internet_ingestion_enabled && length(azurerm_monitor_private_link_scope.main) == 0 && length(module.endpoints.endpoints) == 0
+    error_message = "Private telemetry is optional."
+  }
+}
+
 run "options" {
   module {
     source = "./modules/monitor"
   }
 
   variables {
-    availability_test_enabled = true
-    budget                    = { amount = 200 }
+    alerts = {
+      emails            = ["operator@example.org"]
+      thresholds        = { failures = 5, not_starting = 5, p95_ms = 2000, refused = 10, throttled = 100 }
+      availability_test = true
+      budget            = { amount = 200 }
+    }
   }
 
   assert {
@@ -161,5 +178,65 @@ run "options" {
   assert {
     condition     = azurerm_consumption_budget_resource_group.main["primary"].amount == 200 && azurerm_consumption_budget_resource_group.main["primary"].time_period[0].start_date == formatdate("YYYY-MM-'01T00:00:00Z'", plantimestamp()) && length(azurerm_consumption_budget_resource_group.main["primary"].notification) == 2
     error_message = "There are notifications for actual and forecast cost."
+  }
+}
+
+run "an_existing_workspace" {
+  module {
+    source = "./modules/monitor"
+  }
+
+  variables {
+    workspace = { existing_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.OperationalInsights/workspaces/log-hub", retention_days = 90, daily_cap_gb = 5 }
+  }
+
+  assert {
+    condition     = length(azurerm_log_analytics_workspace.main) == 0 && azurerm_application_insights.main.workspace_id == var.workspace.existing_id && output.workspace_id == var.workspace.existing_id && output.workspace_guid == "00000000-0000-0000-0000-00000000b111"
+    error_message = "An existing workspace is used for everything."
+  }
+
+  assert {
+    condition     = azurerm_monitor_scheduled_query_rules_alert_v2.main["log-cap"].scopes[0] == var.workspace.existing_id
+    error_message = "Alerts query an existing workspace."
+  }
+}
+
+run "private_telemetry" {
+  module {
+    source = "./modules/monitor"
+  }
+
+  variables {
+    private_link_networks = {
+      primary = {
+        location            = "westeurope"
+        resource_group_name = "rg-mock"
+        subnet_ids          = { endpoints = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Network/virtualNetworks/vnet-mock/subnets/snet-endpoints" }
+        dns_zone_ids = {
+          for name in ["monitor", "monitor-agents", "monitor-data", "monitor-logs", "monitor-storage"] :
+          name => "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Network/privateDnsZones/privatelink.${name}"
+        }
+      }
+    }
+  }
+
+  assert {
+    condition     = azurerm_log_analytics_workspace.main["workspace"].internet_ingestion_access_type == "Disabled" && azurerm_log_analytics_workspace.main["workspace"].internet_query_access_type != "Disabled" && !azurerm_application_insights.main.internet_ingestion_enabled
+    error_message = "Telemetry is accepted from the network only, and queries are possible from everywhere."
+  }
+
+  assert {
+    condition     = azurerm_monitor_private_link_scope.main["scope"].ingestion_access_mode == "PrivateOnly" && azurerm_monitor_private_link_scope.main["scope"].query_access_mode == "Open"
+    error_message = "The network sends telemetry to what is in the scope only."
+  }
+
+  assert {
+    condition     = { for name, service in azurerm_monitor_private_link_scoped_service.main : name => service.linked_resource_id } == { workspace = azurerm_log_analytics_workspace.main["workspace"].id, insights = azurerm_application_insights.main.id }
+    error_message = "Workspace and Application Insights are in the scope."
+  }
+
+  assert {
+    condition     = module.endpoints.endpoints["primary"].private_service_connection[0].subresource_names[0] == "azuremonitor" && module.endpoints.endpoints["primary"].private_service_connection[0].private_connection_resource_id == azurerm_monitor_private_link_scope.main["scope"].id && length(module.endpoints.endpoints["primary"].private_dns_zone_group[0].private_dns_zone_ids) == 5
+    error_message = "The scope has a private endpoint with names in five zones."
   }
 }

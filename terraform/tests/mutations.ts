@@ -27,6 +27,8 @@ const registry = changeOf('registry', 'modules/registry/main.tf')
 const app = changeOf('apps', 'modules/apps/app/main.tf')
 const environment = changeOf('apps', 'modules/apps/main.tf')
 const refusal = changeOf('refusals', 'variables.tf')
+const endpoints = changeOf('endpoints', 'modules/endpoints/main.tf')
+const edge = (file: string, ...change: Change): Mutation => ['edge', `modules/edge/${file}.tf`, ...change]
 const gateway = (file: string, ...change: Change): Mutation => [
   'gateway', `modules/gateway/${file}.tf`, ...change
 ]
@@ -46,6 +48,271 @@ variable "cors_origins"`
 const workflow = changeOf('files', '../.github/workflows/deploy.yml')
 
 const mutations: Mutation[] = [
+  files(
+    'modules/network/main.tf',
+    'to   = azurerm_virtual_network.main["network"]',
+    'to   = azurerm_virtual_network.main["vnet"]',
+    'a network keeps its place'
+  ),
+  files(
+    'modules/edge/variables.tf',
+    'description = "Subnet of an',
+    'description = "The subnet of an',
+    'READMEs describe the inputs'
+  ),
+  // What is there already
+  network(
+    'for_each = local.made_prefixes\n\n  name                 =',
+    'for_each = local.prefixes\n\n  name                 =',
+    'existing subnets stay as they are'
+  ),
+  network(
+    '<= var.subnets.environment_prefix_length', '<= 27', 'an existing subnet has room for all replicas'
+  ),
+  network(
+    'contains([for endpoint in self.service_endpoint : endpoint.service], "Microsoft.KeyVault")',
+    'length(self.service_endpoint) >= 0',
+    'an existing subnet lets the gateway read its certificate'
+  ),
+  network(
+    'made_zones = var.existing.private_dns_zone_ids == null ? var.dns_zones : {}',
+    'made_zones = var.dns_zones',
+    'zones of a hub are used'
+  ),
+  network(
+    'one([for network in azurerm_virtual_network.main : network.id]) : var.existing.virtual_network_id',
+    'one([for network in azurerm_virtual_network.main : network.id]) : null',
+    'zones are linked to an existing network'
+  ),
+  endpoints(
+    'zone_ids = [for zone in endpoint.zones : var',
+    'zone_ids = [for zone in [] : var',
+    'endpoints have names'
+  ),
+  endpoints(
+    /("registered_elsewhere" \{[\s\S]*?subresource_names +=) \[each.value.subresource\]/,
+    '$1 ["registry"]',
+    'endpoints without names connect to their resource'
+  ),
+  vault(
+    'self.rbac_authorization_enabled && self.purge_protection_enabled && !self.public_network_access_enabled',
+    'self.rbac_authorization_enabled && self.purge_protection_enabled',
+    'an existing vault is closed'
+  ),
+  vault(
+    '{ id = vault.id, name = vault.name, uri = vault.vault_uri }],\n  )[0]',
+    '{ id = vault.id, name = var.names.vault, uri = vault.vault_uri }],\n  )[0]',
+    'an existing vault has its own name'
+  ),
+  registry(
+    'self.sku == "Premium" && !self.admin_enabled',
+    'self.sku == "Premium"',
+    'an existing registry has no administrator'
+  ),
+  registry(
+    'server = registry.login_server }],\n  )[0]',
+    'server = "${registry.name}.example" }],\n  )[0]',
+    'apps pull from an existing registry'
+  ),
+  monitor(
+    'main',
+    'toset(var.workspace.existing_id == null ? ["workspace"] : [])',
+    'toset(["workspace"])',
+    'an existing workspace is used'
+  ),
+  environment(
+    'for_each = toset(var.resolver_network_ids)',
+    'for_each = toset([])',
+    'the resolver of a hub knows the apps'
+  ),
+  refusal(
+    'concat(["primary"], keys(var.additional_regions)))) == 0',
+    'concat(["primary"], keys(var.additional_regions)))) <= 1',
+    'an existing network belongs to a region'
+  ),
+  refusal(
+    '(network.virtual_network_id == null) == (network.subnet_ids == null)',
+    'network.name != ""'.replace('network.name', 'var.name'),
+    'a network has its subnets'
+  ),
+  refusal(
+    'startswith(id, "${network.virtual_network_id}/subnets/")',
+    'length(id) > 0',
+    'subnets are in their network'
+  ),
+  refusal(
+    '!(var.network.nat_gateway || var.network.runner',
+    '!(var.network.runner',
+    'an existing network has its own way out'
+  ),
+  refusal('/privateDnsZones/[^/]+$", id', '/[^/]+$|^privatelink", id', 'zones are named by ids'),
+  refusal('/providers/${type}/[^/]+$', '/providers/.+$', 'a vault is a vault'),
+  whole(
+    'main.tf',
+    'existing_id          = var.existing.vault_id',
+    'existing_id          = null',
+    'the existing vault is used'
+  ),
+
+  // The edge
+  edge('front_door', '"Prevention"', '"Detection"', 'Front Door blocks attacks'),
+  edge(
+    'front_door',
+    'match_variable     = "SocketAddr"',
+    'match_variable = "RemoteAddr"',
+    'no header decides who is a client of Front Door'
+  ),
+  edge(
+    'front_door',
+    '{ negated = false, ranges = ["0.0.0.0/0", "::/0"] }',
+    '{ negated = false, ranges = ["0.0.0.0/0"] }',
+    'without ranges nobody reaches Front Door'
+  ),
+  edge(
+    'front_door',
+    '["^https://[^/?]+${local.status}$"]',
+    '["${local.status}$"]',
+    'the test of the status opens nothing else'
+  ),
+  edge(
+    'front_door',
+    '"RequestIPAddress", "RequestUri"]',
+    '"RequestIPAddress"]',
+    'the log of Front Door\'s firewall has no path'
+  ),
+  edge(
+    'front_door',
+    'for_each = ["QueryStringArgNames", "RequestIPAddress"]',
+    'for_each = ["RequestIPAddress"]',
+    'the log of Front Door has no query'
+  ),
+  edge(
+    'front_door',
+    'supported_protocols             = ["Https"]',
+    'supported_protocols = ["Http", "Https"]',
+    'Front Door accepts HTTPS only'
+  ),
+  edge('front_door', '"HttpsOnly"', '"MatchRequest"', 'Front Door sends HTTPS only'),
+  edge(
+    'front_door',
+    'certificate_name_check_enabled = true',
+    'certificate_name_check_enabled = false',
+    'Front Door knows the gateway by its certificate'
+  ),
+  edge(
+    'front_door',
+    '            [for domain in azurerm_cdn_frontdoor_custom_domain.main : domain.id],\n',
+    '',
+    'the firewall covers every name'
+  ),
+  edge(
+    'front_door',
+    'link_to_default_domain          = var.edge.host_name == null',
+    'link_to_default_domain = true',
+    'clients have one name'
+  ),
+  edge(
+    'front_door',
+    'target_type            = "Gateway"',
+    'target_type = "sites"',
+    'Private Link leads to the gateway'
+  ),
+  edge('application_gateway', '"Prevention"', '"Detection"', 'the Application Gateway blocks attacks'),
+  edge(
+    'application_gateway',
+    '"RequestJSONArgNames", ',
+    '',
+    'the log of its firewall has no part of a body'
+  ),
+  edge(
+    'application_gateway',
+    '"AppGwSslPolicy20220101S"',
+    '"AppGwSslPolicy20150501"',
+    'the Application Gateway accepts TLS 1.2 or later'
+  ),
+  edge(
+    'application_gateway',
+    '{var_client_ip}',
+    '{http_req_X-Forwarded-For}',
+    'the client cannot choose its address behind an Application Gateway'
+  ),
+  edge(
+    'application_gateway',
+    'rewrite_rule_set_name      = "client"',
+    'rewrite_rule_set_name = null',
+    'the Application Gateway reports the client'
+  ),
+  edge(
+    'application_gateway',
+    'ip_addresses = var.gateway.private_ip_addresses',
+    'ip_addresses = ["203.0.113.2"]',
+    'the Application Gateway calls the gateway inside the network'
+  ),
+  edge(
+    'main',
+    'logs = ["ApplicationGatewayFirewallLog"]',
+    'logs = ["ApplicationGatewayFirewallLog", "ApplicationGatewayAccessLog"]',
+    'queries are logged nowhere'
+  ),
+  edge('main', '"/status-0123456789abcdef"', '"/"', 'probes start no service'),
+  rules('? ["AzureFrontDoor.Backend"] :', '? ["Internet"] :', 'only Front Door reaches the gateway'),
+  rules('subnet == "edge" ? ["Inbound"]', 'subnet == "edge" ? []', 'the subnet of the edge is closed'),
+  gateway(
+    'edge',
+    '<value>{{front-door-id}}</value>',
+    '<value>*</value>',
+    'the gateway knows its Front Door'
+  ),
+  gateway('edge', '<ip-filter action="allow">', '<ip-filter action="forbid">', 'the gateway knows its edge'),
+  gateway(
+    'edge',
+    '.Split(\\",\\".ToCharArray()).Last()',
+    '.Split(\\",\\".ToCharArray()).First()',
+    'the last address is that of the edge'
+  ),
+  gateway(
+    'edge',
+    '"X-Azure-FDID", "X-Azure-SocketIP"',
+    '"X-Azure-SocketIP"',
+    'services get no header of the edge'
+  ),
+  gateway(
+    'edge',
+    'addressed_policy = var.edge == null ? ',
+    'addressed_policy = true ? ',
+    'the register has the address of the client'
+  ),
+  gateway(
+    'main',
+    '? "Internal" : "External"',
+    '? "External" : "External"',
+    'an internal gateway has no public address'
+  ),
+  refusal('edge.kind)', 'edge.kind) || var.name != ""', 'there are two kinds of edge'),
+  refusal('&& startswith(var.gateway_sku, "StandardV2_"))', ')', 'Private Link needs a v2 tier'),
+  refusal('var.edge.capacity.max <= 20', 'var.edge.capacity.max <= 125', 'units have addresses'),
+  refusal(
+    'var.network.environment_prefix_length) + 3)',
+    'var.network.environment_prefix_length) + 2)',
+    'an Application Gateway has a subnet'
+  ),
+  refusal(
+    '"application_gateway" || length(var.additional_regions) == 0',
+    '"application_gateway" || length(var.additional_regions) <= 1',
+    'an Application Gateway is in one region'
+  ),
+
+  // Private telemetry
+  monitor('private_link', '"PrivateOnly"', '"Open"', 'telemetry stays in the network'),
+  monitor('private_link', 'workspace = local.workspace.id, ', '', 'the workspace is in the scope'),
+  monitor('private_link', ', "monitor-storage"]', ']', 'private telemetry has all its names'),
+  monitor(
+    'main',
+    /internet_ingestion_enabled( +)= !local.is_private/,
+    'internet_ingestion_enabled$1= true',
+    'private telemetry is not accepted from elsewhere'
+  ),
+
   network('index + local.first_27', 'index', 'subnets do not overlap'),
   refusal(
     '4 * var.app_scale.max_replicas + 10',
@@ -83,13 +350,13 @@ const mutations: Mutation[] = [
   ),
   monitor(
     'main',
-    'local_authentication_enabled = false\n  daily',
-    'local_authentication_enabled = true\n  daily',
+    /local_authentication_enabled += false(\n +daily)/,
+    'local_authentication_enabled = true$1',
     'the keys of the workspace open nothing'
   ),
   monitor(
     'main',
-    'daily_quota_gb               = var.daily_cap_gb',
+    /daily_quota_gb += var\.workspace\.daily_cap_gb/,
     'daily_quota_gb = -1',
     'the logs have a cap'
   ),
@@ -98,10 +365,10 @@ const mutations: Mutation[] = [
   monitor(
     'alerts', 'metric = "Availability"', 'metric = "ServiceApiHit"', 'there is an alert for the vault'
   ),
-  refusal('var.log_daily_cap_gb >= 0.1', 'var.log_daily_cap_gb >= 0', 'a cap leaves room for logs'),
+  refusal('var.logs.daily_cap_gb >= 0.1', 'var.logs.daily_cap_gb >= 0', 'a cap leaves room for logs'),
   refusal(
-    '!var.runner_enabled || var.nat_gateway_enabled',
-    '!var.runner_enabled || var.name != ""',
+    '!var.network.runner || var.network.nat_gateway',
+    '!var.network.runner || var.name != ""',
     'a runner has a way out'
   ),
   network(
@@ -155,8 +422,8 @@ const mutations: Mutation[] = [
     'locks need a fixed deployer'
   ),
   refusal(
-    'try(var.budget.amount > 0, false)',
-    'try(var.budget.amount >= 0, false)',
+    'try(var.alerts.budget.amount > 0, false)',
+    'try(var.alerts.budget.amount >= 0, false)',
     'a budget is more than nothing'
   ),
   monitor(
@@ -164,8 +431,8 @@ const mutations: Mutation[] = [
   ),
   gateway(
     'main',
-    'public_ip_address_id = azurerm_public_ip.main.id',
-    'public_ip_address_id = azurerm_public_ip.main.id\n  zones = var.zones',
+    'one([for address in azurerm_public_ip.main : address.id])',
+    'one([for address in azurerm_public_ip.main : address.id])\n  zones = var.zones',
     'API Management spreads its units itself'
   ),
   gateway(
@@ -228,8 +495,11 @@ const mutations: Mutation[] = [
   network(
     'registration_enabled = false', 'registration_enabled = true', 'zones have no automatic registration'
   ),
-  network(
-    '"privatelink.vaultcore.azure.net"', '"privatelink.vault.azure.net"', 'the vault has a private DNS zone'
+  whole(
+    'main.tf',
+    '"privatelink.vaultcore.azure.net"',
+    '"privatelink.vault.azure.net"',
+    'the vault has a private DNS zone'
   ),
   network('enable = true', 'enable = false', 'the DDoS plan protects the network'),
   network(
@@ -238,7 +508,9 @@ const mutations: Mutation[] = [
     'the environment uses the NAT gateway'
   ),
   rules(
-    'from = var.client_ip_ranges, to', 'from = ["Internet"], to', 'clients\' ranges alone reach the gateway'
+    'from = local.public[subnet] ? var.callers.ip_ranges : []',
+    'from = ["Internet"]',
+    'clients\' ranges alone reach the gateway'
   ),
   rules(
     'from = ["ApiManagement"], to = local.gateway, ports = ["3443"]',
@@ -259,7 +531,7 @@ const mutations: Mutation[] = [
   rules('access      = "Deny"', 'access      = "Allow"', 'the last rule denies'),
   rules('priority    = 4096', 'priority    = 65000', 'the deny comes before Azure\'s own rules'),
   rules(
-    'var.availability_test_enabled ? ["ApplicationInsightsAvailability"] : []',
+    'local.public[subnet] && var.callers.availability_test ? ["ApplicationInsightsAvailability"] : []',
     '["ApplicationInsightsAvailability"]',
     'the availability test is an option'
   ),
@@ -273,17 +545,19 @@ const mutations: Mutation[] = [
     'the vault is protected against purging'
   ),
   vault(
-    'public_network_access_enabled = length(var.deployer_ip_ranges) > 0',
+    'public_network_access_enabled = length(var.deployer.ip_ranges) > 0',
     'public_network_access_enabled = true',
     'the vault has no public access'
   ),
   vault('default_action = "Deny"', 'default_action = "Allow"', 'the vault\'s firewall denies'),
   vault(
-    '"AzureServices" : "None"', '"AzureServices" : "AzureServices"', 'the vault\'s firewall has no exception'
+    '"AzureServices" : "None"',
+    '"AzureServices" : "AzureServices"',
+    'the vault\'s firewall has no exception'
   ),
   vault(
-    /scope( +)= "\$\{azurerm_key_vault\.main\.id\}\/secrets\/\$\{azurerm_key_vault_secret[^\n]*"/,
-    'scope = azurerm_key_vault.main.id',
+    /scope( +)= "\$\{local\.vault\.id\}\/secrets\/\$\{azurerm_key_vault_secret[^\n]*"/,
+    'scope = local.vault.id',
     'a role\'s scope is one secret'
   ),
   vault(
@@ -304,7 +578,7 @@ const mutations: Mutation[] = [
   vault('category = "AuditEvent"', 'category = "Other"', 'who opened what is logged'),
   vault(
     'scope                = each.value.resource_versionless_id',
-    'scope                = azurerm_key_vault.main.id',
+    'scope                = local.vault.id',
     'the databases use one key'
   ),
   vault('lock_level = "CanNotDelete"', 'lock_level = "ReadOnly"', 'the vault is locked against deletion'),
@@ -316,16 +590,22 @@ const mutations: Mutation[] = [
   ),
   data('consistency_level = "Strong"', 'consistency_level = "Session"', 'consistency is Strong'),
   data(
-    'multiple_write_locations_enabled = false', 'multiple_write_locations_enabled = true', 'one region writes'
+    'multiple_write_locations_enabled = false',
+    'multiple_write_locations_enabled = true',
+    'one region writes'
   ),
   data(
-    'shard_key           = "_shardKey"', 'shard_key           = "_id"', 'collections are sharded by _shardKey'
+    'shard_key           = "_shardKey"',
+    'shard_key           = "_id"',
+    'collections are sharded by _shardKey'
   ),
   data(/(keys {3}= index\.value\n {6}unique = )false/, '$1true', 'no index is unique but _id'),
   data('"EnableMongo", "EnableServerless"', '"EnableMongo"', 'accounts are serverless'),
   data('type = "Continuous"', 'type = "Periodic"', 'backup is continuous'),
   data(
-    'category = "ControlPlaneRequests"', 'category = "MongoRequests"', 'diagnostics hold no text of commands'
+    'category = "ControlPlaneRequests"',
+    'category = "MongoRequests"',
+    'diagnostics hold no text of commands'
   ),
   data(
     'access_key_metadata_writes_enabled    = false',
@@ -418,8 +698,8 @@ const mutations: Mutation[] = [
     'the environment has no public access'
   ),
   environment(
-    'logs_destination                   = "azure-monitor"',
-    'logs_destination                   = "log-analytics"',
+    /logs_destination +"?= "azure-monitor"/,
+    'logs_destination = "log-analytics"',
     'logs go to Log Analytics without a key'
   ),
   environment(/name( +)= "\*"/, 'name = "@"', 'all names of the environment lead to it'),
@@ -438,8 +718,8 @@ const mutations: Mutation[] = [
 
   gateway(
     'main',
-    'virtual_network_type = "External"',
-    'virtual_network_type = "None"',
+    '? "Internal" : "External"',
+    '? "Internal" : "None"',
     'the gateway is in the virtual network'
   ),
   gateway('main', 'frontend_tls10_enabled = false', 'frontend_tls10_enabled = true', 'TLS 1.0 is off'),
@@ -484,8 +764,8 @@ const mutations: Mutation[] = [
   ),
   gateway(
     'regions',
-    '=> var.patient_urls[place.location]',
-    '=> var.patient_urls["primary"]',
+    '=> var.urls.patient[place.location]',
+    '=> var.urls.patient["primary"]',
     'each gateway calls its own region\'s services'
   ),
   gateway(
@@ -495,17 +775,23 @@ const mutations: Mutation[] = [
     'products have limits'
   ),
   gateway(
-    'apis', 'product == local.first_product ? "" : "${product}-"', '""', 'each product has limits of its own'
+    'apis',
+    'product == local.first_product ? "" : "${product}-"',
+    '""',
+    'each product has limits of its own'
   ),
   gateway('diagnostics', /mode {2}= "Hide"/, 'mode  = "Mask"', 'query parameters are hidden'),
   gateway('diagnostics', 'body_bytes     = 0', 'body_bytes     = 512', 'diagnostics hold no body'),
   gateway(
-    'diagnostics', 'headers_to_log = []', 'headers_to_log = ["Authorization"]', 'diagnostics hold no header'
+    'diagnostics',
+    'headers_to_log = []',
+    'headers_to_log = ["Authorization"]',
+    'diagnostics hold no header'
   ),
   gateway('diagnostics', 'correlation = "W3C"', 'correlation = "Legacy"', 'traces are W3C\'s'),
   gateway(
     'diagnostics',
-    'identity_client_id = var.identity_client_id',
+    'identity_client_id = var.identity.client_id',
     'identity_client_id = null',
     'the gateway sends telemetry with its identity'
   ),
@@ -525,13 +811,13 @@ const mutations: Mutation[] = [
   ),
   monitor(
     'main',
-    'workspace_id        = azurerm_log_analytics_workspace.main.id',
+    'workspace_id        = local.workspace.id',
     'workspace_id        = null',
     'Application Insights keeps its data in the workspace'
   ),
   monitor(
     'alerts',
-    'threshold   = var.key_rotation_days + 2',
+    'threshold   = var.jobs.rotation_days + 2',
     'threshold   = 10000',
     'there is an alert for an old key'
   ),
@@ -581,26 +867,29 @@ const mutations: Mutation[] = [
   ),
   whole(
     'settings.tf',
-    'LOG_LEVEL                = var.log_level',
-    'LOG_LVL                  = var.log_level',
+    'LOG_LEVEL                = var.logs.level',
+    'LOG_LVL                  = var.logs.level',
     'services know their settings'
   ),
   whole(
     'settings.tf',
-    'DATABASE_NAME            = name',
-    'DATABASE_NAME            = "patient"',
+    'DATABASE_NAME   = "audit"',
+    'DATABASE_NAME   = "patient"',
     'services share no database'
   ),
   whole(
-    'settings.tf', '["--older-than", tostring(var.key_rotation_days)]', '[]', 'keys rotate when they are due'
+    'settings.tf',
+    '["--older-than", tostring(var.keys.rotation_days)]',
+    '[]',
+    'keys rotate when they are due'
   ),
   whole(
     'settings.tf', '_COSMOS_ACCOUNT" => id', '_COSMOS_ACCOUNTS" => id', 'the rotation knows both accounts'
   ),
   whole(
     'settings.tf',
-    'host-key-cache-seconds     = tostring(var.host_key_cache_seconds)',
-    'host-key-cache-seconds     = tostring(var.key_grace_seconds)',
+    'host-key-cache-seconds     = tostring(var.keys.gateway_cache_seconds)',
+    'host-key-cache-seconds     = tostring(var.keys.grace_seconds)',
     'a host key is kept for less than half of its grace'
   ),
   whole(
@@ -611,8 +900,8 @@ const mutations: Mutation[] = [
   ),
   whole(
     'main.tf',
-    'networks                     = local.networks',
-    'networks                     = { primary = local.networks["primary"] }',
+    /(module "vault"[\s\S]*?networks +=) local\.networks/,
+    '$1 { primary = local.networks["primary"] }',
     'each region has an endpoint of the vault'
   ),
   whole(
@@ -623,12 +912,15 @@ const mutations: Mutation[] = [
   ),
   whole(
     'main.tf',
-    'for name in ["audit", "gateway", "patient"]',
-    'for name in ["audit", "gateway", "patient", "rotation"]',
+    'for name in setsubtract(local.services, ["rotation"])',
+    'for name in local.services',
     'who sends telemetry is known'
   ),
   whole(
-    'modules/vault/main.tf', 'not_before_date, tags]', 'not_before_date]', 'a rotated secret stays as it is'
+    'modules/vault/main.tf',
+    'not_before_date, tags]',
+    'not_before_date]',
+    'a rotated secret stays as it is'
   ),
   whole(
     'modules/data/main.tf',
@@ -679,7 +971,10 @@ const mutations: Mutation[] = [
     'a job that does not complete the log raises an alert'
   ),
   whole(
-    'settings.tf', '"*/${var.sequence_minutes} * * * *"', 'null', 'the job completes the log on a schedule'
+    'settings.tf',
+    '"*/${var.register.sequence_minutes} * * * *"',
+    'null',
+    'the job completes the log on a schedule'
   ),
   whole(
     'settings.tf',
@@ -688,10 +983,12 @@ const mutations: Mutation[] = [
     'the job completes the log'
   ),
   whole(
-    'settings.tf', 'LOG_ORIGIN      = var.log_origin', 'LOG_ORIGIN      = "log"', 'the log has its name'
+    'settings.tf', 'LOG_ORIGIN      = var.register.origin', 'LOG_ORIGIN      = "log"', 'the log has its name'
   ),
   refusal('[5, 10, 15, 20, 30]', '[5, 7, 10, 15, 20, 30]', 'cron has the period of the job'),
-  refusal('var.query_max_days >= 1 ', 'var.query_max_days >= 0 ', 'a query has a longest range'),
+  refusal(
+    'var.register.query_max_days >= 1 ', 'var.register.query_max_days >= 0 ', 'a query has a longest range'
+  ),
   refusal('^[^\\\\s+]{1,256}$', '^[^\\\\s]{1,256}$', 'the name of the log has no plus'),
 
   refusal('"smoke", "soak"', '"smoke", "lib/client", "soak"', 'the load test has one of the scripts'),
@@ -707,8 +1004,8 @@ const mutations: Mutation[] = [
   ),
   refusal('@sha256:[0-9a-f]{64}$", image', '.*$", image', 'images are named by their digests'),
   refusal(
-    'var.host_key_cache_seconds < var.key_grace_seconds / 2',
-    'var.host_key_cache_seconds <= var.key_grace_seconds / 2',
+    'var.keys.gateway_cache_seconds < var.keys.grace_seconds / 2',
+    'var.keys.gateway_cache_seconds <= var.keys.grace_seconds / 2',
     'a host key is kept for less than half of its grace'
   ),
   refusal(
@@ -725,12 +1022,12 @@ const mutations: Mutation[] = [
   gateway(
     'regions',
     '"auditor-backend-url-${region}" => url',
-    '"auditor-backend-url-${region}" => var.auditor_urls["primary"]',
+    '"auditor-backend-url-${region}" => var.urls.auditor["primary"]',
     'each gateway calls the page of its own region'
   ),
   rules(
-    'var.load_test_enabled || var.auditor_page_enabled',
-    'var.load_test_enabled',
+    'var.callers.load_test || var.callers.auditor_page',
+    'var.callers.load_test',
     'the page of auditors reaches the gateway'
   ),
   environment(
@@ -772,11 +1069,16 @@ const mutations: Mutation[] = [
     'the page has a key'
   ),
   refusal(
-    'var.auditor_page == null || var.nat_gateway_enabled',
+    'var.auditor_page == null || var.network.nat_gateway',
     'var.auditor_page == null || var.name != ""',
     'the page calls from a known address'
   ),
   refusal('max_replicas + 14', 'max_replicas + 10', 'the subnet has room for the page'),
+  refusal(
+    'var.auditor_page == null || var.edge != null || !startswith',
+    'var.auditor_page == null || var.name != "" || !startswith',
+    'the page has a name to call'
+  ),
   refusal(
     '-([01][0-9]|2[0-3]):[0-5][0-9]$", var.review', '.*$", var.review', 'usual hours are two times'
   ),

@@ -25,30 +25,25 @@ mock_provider "azurerm" {
 }
 
 variables {
+  context = {
+    location            = "westeurope"
+    resource_group_name = "rg-mock"
+    tags                = {}
+  }
   names = {
     virtual_network = "vnet-mock"
     nat_gateway     = "ng-mock"
     nat_address     = "pip-mock"
-    subnets         = { environment = "snet-environment", gateway = "snet-gateway", endpoints = "snet-endpoints", runner = "snet-runner" }
-    security_groups = { environment = "nsg-environment", gateway = "nsg-gateway", endpoints = "nsg-endpoints", runner = "nsg-runner" }
+    subnets         = { environment = "snet-environment", gateway = "snet-gateway", endpoints = "snet-endpoints", runner = "snet-runner", edge = "snet-edge" }
+    security_groups = { environment = "nsg-environment", gateway = "nsg-gateway", endpoints = "nsg-endpoints", runner = "nsg-runner", edge = "nsg-edge" }
   }
-  address_space             = "10.1.0.0/24"
-  auditor_page_enabled      = false
-  availability_test_enabled = false
-  client_ip_ranges          = ["192.0.2.0/24", "198.51.100.7/32"]
-  database_port             = 10255
-  database_zone             = "privatelink.mongo.cosmos.azure.com"
-  ddos_protection_plan_id   = null
-  load_test_enabled         = false
-  witnesses_enabled         = false
-  location                  = "westeurope"
-  multiple_regions          = false
-  nat_gateway_enabled       = false
-  resource_group_name       = "rg-mock"
-  runner_enabled            = false
-  vault_endpoint_enabled    = false
-  environment_prefix_length = 27
-  tags                      = {}
+  address_space           = "10.1.0.0/24"
+  callers                 = { ip_ranges = ["192.0.2.0/24", "198.51.100.7/32"], availability_test = false, load_test = false, auditor_page = false, traffic_manager = false }
+  database_port           = 10255
+  ddos_protection_plan_id = null
+  dns_zones               = { database = "privatelink.mongo.cosmos.azure.com", registry = "privatelink.azurecr.io", vault = "privatelink.vaultcore.azure.net" }
+  egress                  = { nat_gateway = false, witnesses = false }
+  subnets                 = { environment_prefix_length = 27, runner = false, vault_endpoint = false }
 }
 
 run "closed_by_default" {
@@ -159,12 +154,12 @@ run "closed_by_default" {
   }
 
   assert {
-    condition     = toset(keys(azurerm_private_dns_zone_virtual_network_link.main)) == toset(keys(azurerm_private_dns_zone.main)) && alltrue([for link in azurerm_private_dns_zone_virtual_network_link.main : link.virtual_network_id == azurerm_virtual_network.main.id && !link.registration_enabled])
+    condition     = toset(keys(azurerm_private_dns_zone_virtual_network_link.main)) == toset(keys(azurerm_private_dns_zone.main)) && alltrue([for link in azurerm_private_dns_zone_virtual_network_link.main : link.virtual_network_id == azurerm_virtual_network.main["network"].id && !link.registration_enabled])
     error_message = "Each zone is linked to the virtual network, without automatic registration."
   }
 
   assert {
-    condition     = length(azurerm_nat_gateway.main) == 0 && length(azurerm_virtual_network.main.ddos_protection_plan) == 0 && output.egress_address == null
+    condition     = length(azurerm_nat_gateway.main) == 0 && length(azurerm_virtual_network.main["network"].ddos_protection_plan) == 0 && output.egress_address == null
     error_message = "NAT gateway and DDoS protection plan are optional."
   }
 }
@@ -175,7 +170,7 @@ run "no_clients" {
   }
 
   variables {
-    client_ip_ranges = []
+    callers = { ip_ranges = [], availability_test = false, load_test = false, auditor_page = false, traffic_manager = false }
   }
 
   assert {
@@ -190,14 +185,10 @@ run "options" {
   }
 
   variables {
-    availability_test_enabled = true
-    client_ip_ranges          = []
-    ddos_protection_plan_id   = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Network/ddosProtectionPlans/ddos-mock"
-    load_test_enabled         = true
-    multiple_regions          = true
-    nat_gateway_enabled       = true
-    runner_enabled            = true
-    vault_endpoint_enabled    = true
+    callers                 = { ip_ranges = [], availability_test = true, load_test = true, auditor_page = false, traffic_manager = true }
+    ddos_protection_plan_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Network/ddosProtectionPlans/ddos-mock"
+    egress                  = { nat_gateway = true, witnesses = false }
+    subnets                 = { environment_prefix_length = 27, runner = true, vault_endpoint = true }
   }
 
   assert {
@@ -213,7 +204,7 @@ run "options" {
   }
 
   assert {
-    condition     = azurerm_virtual_network.main.ddos_protection_plan[0].enable
+    condition     = azurerm_virtual_network.main["network"].ddos_protection_plan[0].enable
     error_message = "The DDoS protection plan covers the virtual network."
   }
 
@@ -238,15 +229,217 @@ run "options" {
   }
 }
 
+run "a_larger_environment" {
+  module {
+    source = "./modules/network"
+  }
+
+  variables {
+    egress  = { nat_gateway = true, witnesses = false }
+    subnets = { environment_prefix_length = 26, runner = true, vault_endpoint = false }
+  }
+
+  assert {
+    condition     = { for name, subnet in azurerm_subnet.main : name => subnet.address_prefixes[0] } == { environment = "10.1.0.0/26", gateway = "10.1.0.64/27", endpoints = "10.1.0.96/27", runner = "10.1.0.128/27" }
+    error_message = "A larger subnet of the environment moves the others behind it."
+  }
+}
+
+run "an_existing_network" {
+  module {
+    source = "./modules/network"
+  }
+
+  variables {
+    existing = {
+      virtual_network_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub"
+      subnet_ids = {
+        environment = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub/subnets/apps"
+        gateway     = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub/subnets/apim"
+        endpoints   = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub/subnets/endpoints"
+        edge        = null
+      }
+    }
+  }
+
+  override_data {
+    target = data.azurerm_subnet.existing["gateway"]
+    values = { id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub/subnets/apim", address_prefixes = ["10.9.1.0/27"] }
+  }
+
+  assert {
+    condition     = length(azurerm_virtual_network.main) + length(azurerm_subnet.main) + length(azurerm_network_security_group.main) + length(azurerm_subnet_network_security_group_association.main) == 0
+    error_message = "An existing network and its subnets are not changed."
+  }
+
+  assert {
+    condition     = output.virtual_network_id == var.existing.virtual_network_id && output.subnet_ids["gateway"] == var.existing.subnet_ids.gateway && output.subnet_prefixes["gateway"] == "10.9.1.0/27" && keys(output.subnet_ids) == ["endpoints", "environment", "gateway"]
+    error_message = "An existing network is used with its subnets and their ranges."
+  }
+
+  assert {
+    condition     = data.azurerm_subnet.existing["gateway"].name == "apim" && data.azurerm_subnet.existing["gateway"].virtual_network_name == "vnet-hub" && data.azurerm_subnet.existing["gateway"].resource_group_name == "rg-hub"
+    error_message = "A subnet is found by its id."
+  }
+
+  assert {
+    condition     = contains([for rule in output.security_rules["gateway"] : "${rule.direction} ${rule.access} ${rule.to}:${join(",", rule.ports)} ${join(",", rule.from)}"], "Inbound Allow 10.9.1.0/27:443 192.0.2.0/24,198.51.100.7/32") && contains([for rule in output.security_rules["gateway"] : rule.name], "deny-inbound")
+    error_message = "The owner of the subnets gets the rules that they need."
+  }
+
+  assert {
+    condition     = length(azurerm_private_dns_zone.main) == 3 && alltrue([for link in azurerm_private_dns_zone_virtual_network_link.main : link.virtual_network_id == var.existing.virtual_network_id])
+    error_message = "Without zones of a hub, an existing network gets its own."
+  }
+}
+
+run "an_existing_network_that_is_too_small" {
+  command = plan
+
+  module {
+    source = "./modules/network"
+  }
+
+  variables {
+    subnets = { environment_prefix_length = 25, runner = false, vault_endpoint = true }
+    existing = {
+      virtual_network_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub"
+      subnet_ids = {
+        environment = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub/subnets/apps"
+        gateway     = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub/subnets/apim"
+        endpoints   = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub/subnets/endpoints"
+      }
+    }
+  }
+
+  expect_failures = [data.azurerm_subnet.existing["environment"], data.azurerm_subnet.existing["gateway"]]
+}
+
+run "zones_of_a_hub" {
+  module {
+    source = "./modules/network"
+  }
+
+  variables {
+    existing = { private_dns_zone_ids = { vault = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/privateDnsZones/privatelink.vaultcore.azure.net" } }
+  }
+
+  assert {
+    condition     = length(azurerm_private_dns_zone.main) == 0 && length(azurerm_private_dns_zone_virtual_network_link.main) == 0 && output.dns_zone_ids == tomap(var.existing.private_dns_zone_ids) && length(azurerm_virtual_network.main) == 1
+    error_message = "Zones of a hub are used, and are linked by their owner."
+  }
+}
+
+run "front_door" {
+  module {
+    source = "./modules/network"
+  }
+
+  variables {
+    edge    = "front_door"
+    callers = { ip_ranges = ["192.0.2.0/24"], availability_test = true, load_test = true, auditor_page = false, traffic_manager = false }
+    egress  = { nat_gateway = true, witnesses = false }
+  }
+
+  assert {
+    condition     = [for rule in azurerm_network_security_group.main["gateway"].security_rule : rule.source_address_prefix if rule.direction == "Inbound" && rule.destination_port_range == "443"] == ["AzureFrontDoor.Backend"] && !contains(keys(azurerm_subnet.main), "edge")
+    error_message = "Behind Front Door, only Front Door can reach the gateway."
+  }
+}
+
+run "application_gateway" {
+  module {
+    source = "./modules/network"
+  }
+
+  variables {
+    edge    = "application_gateway"
+    callers = { ip_ranges = ["192.0.2.0/24"], availability_test = true, load_test = true, auditor_page = false, traffic_manager = false }
+    egress  = { nat_gateway = true, witnesses = false }
+  }
+
+  assert {
+    condition     = azurerm_subnet.main["edge"].address_prefixes[0] == "10.1.0.128/27" && [for rule in azurerm_network_security_group.main["gateway"].security_rule : rule.source_address_prefix if rule.direction == "Inbound" && rule.destination_port_range == "443"] == ["10.1.0.128/27"]
+    error_message = "Behind an Application Gateway, only its subnet can reach the gateway."
+  }
+
+  assert {
+    condition = toset([
+      for rule in azurerm_network_security_group.main["edge"].security_rule : "${rule.direction} ${rule.access} ${rule.source_address_prefix} ${rule.destination_address_prefix}:${rule.destination_port_range}"
+      ]) == toset([
+      "Inbound Allow 192.0.2.0/24 10.1.0.128/27:443",
+      "Inbound Allow ApplicationInsightsAvailability 10.1.0.128/27:443",
+      "Inbound Allow 203.0.113.7/32 10.1.0.128/27:443",
+      "Inbound Allow GatewayManager *:65200-65535",
+      "Inbound Allow AzureLoadBalancer *:*",
+      "Inbound Deny * *:*",
+    ])
+    error_message = "The subnet of the Application Gateway accepts the clients and its control plane only."
+  }
+
+  assert {
+    condition     = length([for rule in azurerm_network_security_group.main["endpoints"].security_rule : rule if rule.source_address_prefix == "10.1.0.128/27" && rule.destination_port_range == "443" && rule.access == "Allow"]) == 1
+    error_message = "The Application Gateway reads its certificate in the vault."
+  }
+}
+
+run "gateway_standard_v2" {
+  command = plan
+
+  module {
+    source = "./modules/network"
+  }
+
+  variables {
+    subnets = { environment_prefix_length = 27, gateway_tier = "StandardV2", runner = false, vault_endpoint = false }
+  }
+
+  assert {
+    condition     = azurerm_subnet.main["gateway"].delegation[0].service_delegation[0].name == "Microsoft.Web/serverFarms"
+    error_message = "The subnet is delegated for outbound integration."
+  }
+
+  assert {
+    condition     = [for rule in azurerm_network_security_group.main["gateway"].security_rule : rule.name if rule.direction == "Inbound"] == ["deny-inbound"]
+    error_message = "Nothing reaches the subnet: the gateway is outside of it."
+  }
+
+  assert {
+    condition     = toset([for rule in azurerm_network_security_group.main["gateway"].security_rule : rule.name if rule.direction == "Outbound"]) == toset(["deny-outbound", "to-certificate-lists", "to-endpoints", "to-entra-id", "to-environment", "to-key-vault", "to-monitor", "to-storage"])
+    error_message = "The gateway reaches the services and what the platform needs."
+  }
+}
+
+run "gateway_premium_v2" {
+  command = plan
+
+  module {
+    source = "./modules/network"
+  }
+
+  variables {
+    subnets = { environment_prefix_length = 27, gateway_tier = "PremiumV2", runner = false, vault_endpoint = false }
+  }
+
+  assert {
+    condition     = azurerm_subnet.main["gateway"].delegation[0].service_delegation[0].name == "Microsoft.Web/hostingEnvironments"
+    error_message = "The subnet is delegated for injection."
+  }
+
+  assert {
+    condition     = toset([for rule in azurerm_network_security_group.main["gateway"].security_rule : "${rule.name} ${rule.destination_port_range}" if rule.direction == "Inbound"]) == toset(["clients 443", "deny-inbound *", "probe 80"])
+    error_message = "Clients and the probes of the platform reach the gateway."
+  }
+}
+
 run "the_page_of_auditors" {
   module {
     source = "./modules/network"
   }
 
   variables {
-    auditor_page_enabled = true
-    client_ip_ranges     = []
-    nat_gateway_enabled  = true
+    callers = { ip_ranges = [], availability_test = false, load_test = false, auditor_page = true, traffic_manager = false }
+    egress  = { nat_gateway = true, witnesses = false }
   }
 
   assert {
@@ -261,22 +454,5 @@ run "the_page_of_auditors" {
       for rule in azurerm_network_security_group.main["environment"].security_rule : rule if rule.direction == "Outbound" && rule.destination_address_prefix == "Internet" && rule.destination_port_range == "443"
     ]) == 1
     error_message = "The page can call the gateway."
-  }
-}
-
-run "a_larger_environment" {
-  module {
-    source = "./modules/network"
-  }
-
-  variables {
-    environment_prefix_length = 26
-    nat_gateway_enabled       = true
-    runner_enabled            = true
-  }
-
-  assert {
-    condition     = { for name, subnet in azurerm_subnet.main : name => subnet.address_prefixes[0] } == { environment = "10.1.0.0/26", gateway = "10.1.0.64/27", endpoints = "10.1.0.96/27", runner = "10.1.0.128/27" }
-    error_message = "A larger subnet of the environment moves the others behind it."
   }
 }

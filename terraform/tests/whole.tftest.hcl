@@ -213,7 +213,7 @@ run "defaults" {
   }
 
   assert {
-    condition     = var.host_key_cache_seconds < var.key_grace_seconds / 2
+    condition     = var.keys.gateway_cache_seconds < var.keys.grace_seconds / 2
     error_message = "The gateway caches a host key for less than half of the grace period."
   }
 
@@ -230,34 +230,29 @@ run "defaults" {
 
 run "everything" {
   variables {
+    alerts                       = { emails = ["operator@example.org"], availability_test = true, budget = { amount = 5000 } }
+    register                     = { caller_ranges = ["100.100.8.0/24"] }
+    network                      = { ddos_protection_plan = true, nat_gateway = true, runner = true }
+    logs                         = { level = "warn", retention_days = 365, private = true, sampling_ratio = 0.25 }
     additional_regions           = { northeurope = { gateway_region = "North Europe", address_space = "10.65.0.0/24" } }
-    alert_emails                 = ["operator@example.org"]
     app_scale                    = { min_replicas = 1, max_replicas = 19, concurrent_requests = 30 }
-    audit_caller_ranges          = ["100.100.8.0/24"]
     auditor_page                 = { min_replicas = 1 }
-    availability_test_enabled    = true
     backup_tier                  = "Continuous30Days"
-    budget                       = { amount = 5000 }
     client_ip_ranges             = ["192.0.2.0/24"]
     custom_domain                = { host_name = "api.example.org", certificate_name = "api-example-org", bound = true }
     customer_managed_key_enabled = true
     database_kind                = "autoscale"
     database_max_throughput      = 4000
-    ddos_protection_plan_enabled = true
     delete_lock_enabled          = true
     deployer_object_id           = "00000000-0000-0000-0000-00000000d001"
     deployer_ip_ranges           = ["192.0.2.1/32"]
     default_region               = "DE"
+    edge                         = { kind = "front_door", host_name = "edge.example.org" }
     entra                        = { tenant_id = "00000000-0000-0000-0000-000000007e4a", audience = "api://patients", client_application_ids = ["00000000-0000-0000-0000-00000000c11f"] }
     gateway_sku                  = "Premium_3"
     load_test                    = { image = "crmock.azurecr.io/k6@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", key_secret_name = "load-test-subscription-key" }
-    log_level                    = "warn"
-    log_retention_days           = 365
-    nat_gateway_enabled          = true
     review                       = { usual_hours = "07:30-19:00", time_zone = "Europe/Berlin" }
-    runner_enabled               = true
     tags                         = { owner = "mock" }
-    telemetry_sampling           = 0.25
     upgrade                      = { live = { primary = { patient = "p1", audit = "a1" }, northeurope = { patient = "p2", audit = "a2" } }, percentage = 10 }
     vault_sku                    = "premium"
     zone_redundant               = true
@@ -297,9 +292,9 @@ run "everything" {
     condition = alltrue([for region, gateway in { primary = "10.64.0.32/27", northeurope = "10.65.0.32/27" } :
       local.apps[region].auditor.external_enabled && local.apps[region].auditor.allowed_ranges == [gateway] &&
       local.apps[region].auditor.scale == { min_replicas = 1, max_replicas = 2, concurrent_requests = 30 } &&
-      local.apps[region].auditor.settings.GATEWAY_URL == "https://api.example.org"
+      local.apps[region].auditor.settings.GATEWAY_URL == "https://edge.example.org"
     ])
-    error_message = "The auditor's page of each region accepts the gateway of its region only, and calls the gateway."
+    error_message = "The auditor's page of each region accepts the gateway of its region only, and calls what clients call."
   }
 
   assert {
@@ -318,15 +313,55 @@ run "everything" {
   }
 }
 
+run "estate" {
+
+  variables {
+    alerts = { emails = ["operator@example.org"] }
+    edge   = { kind = "application_gateway", host_name = "api.example.org", certificate_name = "api-example-org" }
+    existing = {
+      networks = {
+        primary = {
+          virtual_network_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub"
+          subnet_ids = {
+            environment = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub/subnets/apps"
+            gateway     = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub/subnets/apim"
+            endpoints   = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub/subnets/endpoints"
+            edge        = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub/subnets/edge"
+          }
+          private_dns_zone_ids = {}
+        }
+      }
+      resolver_network_ids = ["/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-resolver"]
+      workspace_id         = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.OperationalInsights/workspaces/log-hub"
+      vault_id             = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.KeyVault/vaults/kv-hub"
+      registry_id          = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.ContainerRegistry/registries/crhub"
+    }
+  }
+
+  assert {
+    condition     = toset(local.identities) == toset(["audit", "edge", "gateway", "patient", "rotation"]) && local.foreign_secrets == tomap({ "edge/api-example-org" = { identity = "edge", secret = "api-example-org" } })
+    error_message = "The Application Gateway reads its certificate as itself."
+  }
+
+  assert {
+    condition     = output.gateway_url == "https://api.example.org" && output.key_vault_name == "kv-hub" && output.registry_login_server == "crhub.azurecr.io" && output.log_analytics_workspace == "00000000-0000-0000-0000-00000000b111"
+    error_message = "What is there already is used, and clients call the edge."
+  }
+
+  assert {
+    condition     = local.apps["primary"].patient.allowed_ranges == ["10.9.0.0/26"] && keys(output.security_rules["primary"]) == ["edge", "endpoints", "environment", "gateway"]
+    error_message = "The ranges of existing subnets are known."
+  }
+}
+
 run "vcore" {
   variables {
-    database_kind   = "vcore"
-    vcore_passwords = { patient = "0123456789abcdef", audit = "fedcba9876543210" }
+    database_kind = "vcore"
   }
 
   assert {
     condition     = toset(local.rotated) == toset(["audit-host-key", "audit-log-key", "audit-query-key", "patient-data-key", "patient-host-key"]) && !contains(keys(local.jobs["rotation"].settings), "PATIENT_COSMOS_ACCOUNT") && slice(local.jobs["rotation"].args, 0, 5) == ["audit-host-key", "audit-log-key", "audit-query-key", "patient-data-key", "patient-host-key"]
-    error_message = "The password of a cluster is changed by hand: rotation has no access to it."
+    error_message = "The connection string of a cluster has no password: rotation has no access to it."
   }
 
   assert {
@@ -335,12 +370,35 @@ run "vcore" {
   }
 }
 
+run "v2" {
+  variables {
+    client_ip_ranges = ["192.0.2.0/24"]
+    gateway_sku      = "StandardV2_1"
+    network          = { nat_gateway = true }
+    load_test        = { image = "crmock.azurecr.io/k6@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", key_secret_name = "load-test-subscription-key" }
+  }
+
+  assert {
+    condition     = local.apps["primary"].patient.allowed_ranges == ["10.64.0.32/27"]
+    error_message = "Calls of the gateway come from its subnet, as in the classic tiers."
+  }
+}
+
+run "premium_v2" {
+  command = plan
+
+  variables {
+    client_ip_ranges = ["10.0.0.0/8"]
+    gateway_sku      = "PremiumV2_2"
+  }
+}
+
 run "witnesses" {
   command = plan
 
   variables {
-    auditor_page        = {}
-    nat_gateway_enabled = true
+    auditor_page = {}
+    network      = { nat_gateway = true }
     witnesses = [
       { key = "witness.example/w1+ab0f2497+BIo7oB/i8IYfhaEYkBHZpefrZlg24hQojQwbaEldBevH", url = "https://witness.example/w1" },
       { key = "witness.example/w2+ab0f2497+BIo7oB/i8IYfhaEYkBHZpefrZlg24hQojQwbaEldBevH", url = "https://witness.example/w2" },

@@ -146,6 +146,7 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
     }
     const addresses = of('azurerm_public_ip').map(({ address }) => address.replace(/\[.*?\]/g, ''))
     const expected = [
+      'module.edge.azurerm_public_ip.main',
       'module.gateway.azurerm_public_ip.main',
       'module.gateway.azurerm_public_ip.additional',
       'module.network.azurerm_public_ip.nat'
@@ -192,7 +193,9 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
       const endpoints = of('azurerm_private_endpoint')
         .filter(({ values }) => values.subnet_id.includes(`rg-mock-${region}/`))
       const names = endpoints.map(({ values }) => values.private_service_connection[0].name)
-      t.same(names.sort(), ['audit', 'patient', 'registry', 'vault'], region)
+      const isPrivate = of('azurerm_monitor_private_link_scope').length > 0
+      const expected = ['audit', ...(isPrivate ? ['monitor'] : []), 'patient', 'registry', 'vault']
+      t.same(names.sort(), expected, region)
       for (const { values } of endpoints) t.match(values.subnet_id, /snet-endpoints$/)
     }
   })
@@ -280,8 +283,9 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
 
   t.test('gateway, environments, databases, vault and registry are logged in Log Analytics', async (t) => {
     const targets = [
-      'azurerm_api_management', 'azurerm_container_app_environment', 'azurerm_container_registry',
-      'azurerm_cosmosdb_account', 'azurerm_key_vault'
+      'azurerm_api_management', 'azurerm_application_gateway', 'azurerm_cdn_frontdoor_profile',
+      'azurerm_container_app_environment', 'azurerm_container_registry', 'azurerm_cosmosdb_account',
+      'azurerm_key_vault'
     ].flatMap((type) => of(type).map(({ values }) => values.id))
     const settings = of('azurerm_monitor_diagnostic_setting')
     t.same(settings.map(({ values }) => values.target_resource_id).sort(), targets.sort())

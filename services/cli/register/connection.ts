@@ -1,4 +1,4 @@
-import { MongoClient } from 'mongodb'
+import { createClient } from '#common/database-client.ts'
 import { openKeyVault } from '#common/secrets/key-vault.ts'
 import { ping } from '../../emulators/processes/probes.ts'
 import type { Config } from '../system/config.ts'
@@ -14,7 +14,7 @@ import { StartError } from '../system/state.ts'
 export async function openRegister (config: Config, identity: Identity, secret: string) {
   const { connection, database } = await findRegister(config, identity, secret)
   await ping('the audit database', connection, database)
-  const client = new MongoClient(connection)
+  const client = createClient(connection)
   return { client, db: client.db(database) }
 }
 

@@ -37,7 +37,9 @@ export class AppSecrets implements Secrets {
     if (isVault(settings.source)) this.#initialRead = initialRead(settings.source)
   }
 
-  open<T> (name: string, derive: (value: string) => T, maxVersions?: number): Secret<T> {
+  open<T> (
+    name: string, derive: (value: string) => T, maxVersions?: number, isRotated?: (value: T) => boolean
+  ): Secret<T> {
     const { source } = this.#settings
     const secret = new Secret<T>({
       name,
@@ -51,6 +53,7 @@ export class AppSecrets implements Secrets {
       refreshSeconds: isVault(source) ? source.KEY_REFRESH_SECONDS : Infinity,
       rotationDays: isVault(source) ? source.KEY_ROTATION_DAYS : Infinity,
       maxVersions,
+      isRotated,
       log: this.#log
     })
     this.#opened.push(secret)

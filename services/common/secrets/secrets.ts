@@ -10,8 +10,11 @@ export interface Secrets {
   /**
    * @param derive returns what is kept of a value, and throws if the value is malformed
    * @param maxVersions how many versions are valid at most
+   * @param isRotated whether a value should be rotated after some time; by default each should
    */
-  open<T> (name: string, derive: (value: string) => T, maxVersions?: number): Secret<T>
+  open<T> (
+    name: string, derive: (value: string) => T, maxVersions?: number, isRotated?: (value: T) => boolean
+  ): Secret<T>
 }
 
 const systemClock: Clock = {
@@ -217,9 +220,9 @@ export class Secret<T> {
     for (const listener of this.#listeners) listener()
   }
 
-  #checkAge ({ id: version, createdOn }: Version<T>) {
-    if (!createdOn) return
-    const { name, rotationDays } = this.#options
+  #checkAge ({ id: version, createdOn, value }: Version<T>) {
+    const { name, rotationDays, isRotated } = this.#options
+    if (!createdOn || isRotated?.(value) === false) return
     const days = (this.#clock.date() - createdOn.getTime()) / DAY_MS
     recordMetric('key.age_days', days, { secret: name })
     if (days < rotationDays) return

@@ -37,6 +37,8 @@ export interface SecretOptions<T> {
   refreshSeconds: number
   rotationDays: number
   maxVersions?: number
+  /** Whether a value should be rotated after some time; by default each should. */
+  isRotated? (value: T): boolean
   log: FastifyBaseLogger
   clock?: Clock
 }
@@ -50,7 +52,7 @@ export interface ChainReader<T> {
 }
 
 /** Reads the valid versions of a secret one by one, which needs no right to list them. */
-export function chainReader<T> (options: Required<SecretOptions<T>>): ChainReader<T> {
+export function chainReader<T> (options: Required<Omit<SecretOptions<T>, 'isRotated'>>): ChainReader<T> {
   const { name, read, derive, maxVersions, log, clock } = options
   // A version that has expired stays so, and is not read again
   const expired = new Set<string>()

@@ -198,6 +198,13 @@ test('a key older than its rotation period is a warning', async (t) => {
   t.match(logs(), /"keyName":"a-secret","version":"a","ageDays":91/)
 })
 
+test('a value that nobody rotates never is too old', async (t) => {
+  const { add, reader, logs } = vault(t)
+  add('a', { createdOn: inMs(-91 * 24 * 60 * 60 * 1_000) })
+  await reader(String, 3_600, (value) => value !== 'value-of-a').loaded
+  t.notMatch(logs(), 'older than')
+})
+
 test('after a refused value come the other valid ones, then those that a refresh adds', async (t) => {
   const clock = manualClock()
   const { add, state, reader } = vault(t, clock)

@@ -33,9 +33,13 @@ export function vault (t: Test, clock?: Clock) {
       versions.set(id, { ...versions.get(id)!, ...more })
     },
 
-    reader<T>(derive: (value: string) => T, refreshSeconds = 3_600) {
+    reader<T>(
+      derive: (value: string) => T, refreshSeconds = 3_600, isRotated?: (value: T) => boolean
+    ) {
       const log = pino(loggerOptions('test', 'trace'), { write: (line: string) => { lines.push(line) } })
-      const options = { name: 'a-secret', read, derive, refreshSeconds, rotationDays: 90, log, clock }
+      const options = {
+        name: 'a-secret', read, derive, refreshSeconds, rotationDays: 90, isRotated, log, clock
+      }
       const secret = new Secret<T>(options)
       t.teardown(() => secret.close())
       return secret

@@ -40,6 +40,7 @@ const codes = {
   InvalidIndexSpecificationOption: 197,
   QueryExceededMemoryLimitNoDiskUseAllowed: 292,
   MechanismUnavailable: 334,
+  ReauthenticationRequired: 391,
   BSONObjectTooLarge: 10334,
   DuplicateKey: 11000,
   DatabaseDifferCase: 13297,

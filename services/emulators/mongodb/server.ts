@@ -1,6 +1,7 @@
 import type { Server, Socket } from 'node:net'
 import { createServer } from 'node:net'
 import type { Logger } from 'pino'
+import type { TokenLogin } from './access/tokens.ts'
 import { Users } from './access/users.ts'
 import type { Engine } from './commands/command.ts'
 import { Cursors } from './commands/cursors.ts'
@@ -20,6 +21,8 @@ export interface DatabaseOptions {
   auth?: boolean
   /** A user that may do everything, made in `admin` at the start if there is no user at all. */
   root?: { user: string, password: string }
+  /** Lets identities log in with tokens; needs `auth`. */
+  tokens?: TokenLogin
   logger: Logger
 }
 
@@ -45,9 +48,9 @@ const closeTime = 500
  * Throws StartError if the data directory is in use or damaged, or the port is taken.
  */
 export async function startDatabase (options: DatabaseOptions): Promise<RunningDatabase> {
-  const { dataDir, host = '127.0.0.1', port = 0, auth = false, root, logger } = options
+  const { dataDir, host = '127.0.0.1', port = 0, auth = false, root, tokens, logger } = options
   const storage = new Storage(dataDir)
-  const users = openUsers(storage, auth, root)
+  const users = openUsers(storage, { auth, root, tokens })
   const engine: Engine = { storage, users, cursors: new Cursors(), failPoints: new FailPoints() }
   const sockets = new Set<Socket>()
   const server = acceptConnections(engine, sockets, logger)
@@ -82,9 +85,11 @@ export async function startDatabase (options: DatabaseOptions): Promise<RunningD
   }
 }
 
-function openUsers (storage: Storage, auth: boolean, root: DatabaseOptions['root']): Users {
+type Access = Pick<DatabaseOptions, 'root' | 'tokens'> & { auth: boolean }
+
+function openUsers (storage: Storage, { auth, root, tokens }: Access): Users {
   try {
-    const users = new Users(storage, auth)
+    const users = new Users(storage, auth, tokens)
     if (root !== undefined && users.size === 0) {
       users.create('admin', root.user, root.password, [{ role: 'root', db: 'admin' }])
     }
@@ -105,6 +110,7 @@ function acceptConnections (engine: Engine, sockets: Set<Socket>, logger: Logger
       appName: undefined,
       local: /^(::1$|(::ffff:)?127\.)/.test(socket.remoteAddress ?? ''),
       user: undefined,
+      loginExpires: undefined,
       conversation: undefined
     }
     new Connection(socket, client, engine, logger).start()

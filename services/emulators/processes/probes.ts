@@ -80,23 +80,23 @@ export async function reservePort (port: number) {
  * @throws {StartError} that names hosts only: a connection string has a password
  */
 export async function ping (name: string, uri: string, database?: string) {
-  let client: Client | undefined
-  // In a bundle, a CommonJS package has its default export only
-  const { default: { MongoClient } } = await import('mongodb')
+  let opened: Client | undefined
+  const { createClient, fetchTokenAhead } = await import('#common/database-client.ts')
   const late = AbortSignal.timeout(PING_MS + 500)
   const timeouts = { serverSelectionTimeoutMS: PING_MS, connectTimeoutMS: PING_MS, socketTimeoutMS: PING_MS }
   try {
-    client = new MongoClient(uri, timeouts)
+    const client = opened = createClient(uri, timeouts)
     const command = database === undefined ? { ping: 1 } : { count: 'blocks', limit: 1 }
-    const response = client.db(database ?? 'admin').command(command)
+    const response = fetchTokenAhead(client).then(() => client.db(database ?? 'admin').command(command))
     await Promise.race([response, once(late, 'abort').then(() => { throw new Error() })])
   } catch (error) {
-    const at = client?.options.srvHost ?? client?.options.hosts.join(', ')
+    const at = opened?.options.srvHost ?? opened?.options.hosts.join(', ')
     if (!at) throw new StartError(`${name} is not a connection string that the driver accepts`)
-    const refused = [13, 18, 8000].includes((error as { code: number }).code)
-    if (refused) throw new StartError(`${name}: ${at} refuses the user or the password`)
+    const { code, name: kind } = error as { code: number, name: string }
+    if (kind === 'MongoOIDCError') throw new StartError(`${name}: cannot get an Entra ID token for ${at}`)
+    if ([13, 18, 8000].includes(code)) throw new StartError(`${name}: ${at} refuses the login`)
     throw new StartError(`${name}: no MongoDB server answers at ${at}`)
   } finally {
-    client?.close().catch(() => {})
+    opened?.close().catch(() => {})
   }
 }

@@ -1,5 +1,6 @@
 import Fastify, { LogController, type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { closing } from '#common/http/closing.ts'
+import { DATABASE_RESOURCE } from '#common/secrets/azure-credential.ts'
 import { health } from '#common/http/health.ts'
 import { jsonBody } from '#common/http/json-body.ts'
 import { lineDestination, loggerOptions } from '#common/telemetry/logger.ts'
@@ -48,7 +49,7 @@ export async function buildApp (config: Config) {
 
   app.register(closing)
   app.register(health, { ready: () => true })
-  app.register(managedIdentity, { headerDigests, resources: [resource, MONITOR], tokens })
+  app.register(managedIdentity, { headerDigests, resources: [resource, MONITOR, DATABASE_RESOURCE], tokens })
   app.register(async (guarded) => {
     guarded.addHook('onRequest', async (request, reply) => logAccess(request, reply))
     guarded.register(guard, { tokens, resource })

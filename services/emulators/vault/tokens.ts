@@ -8,7 +8,7 @@ export const AUTHORITY = `https://login.localhost/${TENANT_ID}`
 
 const HEADER = encode({ alg: 'HS256', typ: 'JWT' })
 
-interface Claims {
+export interface Claims {
   aud: string
   appid: string
   exp: number
@@ -17,27 +17,37 @@ interface Claims {
 /** Access tokens: JWTs (RFC 7519) that the vault signs with HMAC-SHA-256 (RFC 7518, section 3.2). */
 export class Tokens {
   #key: Buffer
+  #now: () => number
+  #lifeSeconds: number
 
-  constructor (key: Buffer) {
+  /** @param now ms since the epoch */
+  constructor (key: Buffer, now = () => Date.now(), lifeSeconds = LIFE_SECONDS) {
     this.#key = key
+    this.#now = now
+    this.#lifeSeconds = lifeSeconds
   }
 
   /** @param appid the client id of the caller, @param aud the resource that the token is for */
   issue (appid: string, aud: string) {
-    const iat = Math.floor(Date.now() / 1_000)
-    const exp = iat + LIFE_SECONDS
+    const iat = Math.floor(this.#now() / 1_000)
+    const exp = iat + this.#lifeSeconds
     const signed = `${HEADER}.${encode({ aud, iss: AUTHORITY, tid: TENANT_ID, appid, iat, nbf: iat, exp })}`
     return { token: this.#sign(signed), exp }
   }
 
   /** The client id in `token`; undefined unless it was issued here for `aud` and has not expired. */
   verify (token: string, aud: string): string | undefined {
+    const claims = this.claimsOf(token)
+    if (claims?.aud === aud && claims.exp > this.#now() / 1_000) return claims.appid
+  }
+
+  /** What a token says that was issued here, also once it has expired. */
+  claimsOf (token: string): Claims | undefined {
     const signed = token.slice(0, token.lastIndexOf('.'))
     const [given, expected] = [token, this.#sign(signed)].map((text) => Buffer.from(text)) as [Buffer, Buffer]
     if (given.length !== expected.length || !timingSafeEqual(given, expected)) return
     // The signature is valid, so the content was encoded here
-    const claims: Claims = JSON.parse(Buffer.from(signed.split('.')[1]!, 'base64url').toString())
-    if (claims.aud === aud && claims.exp > Date.now() / 1_000) return claims.appid
+    return JSON.parse(Buffer.from(signed.split('.')[1]!, 'base64url').toString())
   }
 
   #sign (signed: string) {

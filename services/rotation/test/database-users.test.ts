@@ -248,6 +248,16 @@ t.test('a connection string that was set by hand is left to whoever set it', asy
   }
 })
 
+t.test('a connection string without a password is skipped, which is no failure', async (t) => {
+  await set(NAME, 'mongodb+srv://a-client-id@cluster.example/?authMechanism=MONGODB-OIDC')
+  const before = await counts()
+  const { code, stdout, stderr } = await run([NAME, '--leaked'])
+  t.match({ code, stdout, stderr }, {
+    code: 0, stdout: `${NAME}: holds no password: its service logs in with tokens\n`, stderr: ''
+  })
+  t.strictSame(await counts(), before)
+})
+
 t.test('it tells no value of a key or password', async (t) => {
   t.strictSame((await toldValues()).told, [])
 })

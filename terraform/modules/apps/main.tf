@@ -2,8 +2,8 @@
 
 resource "azurerm_container_app_environment" "main" {
   name                               = var.names.environment
-  location                           = var.location
-  resource_group_name                = var.resource_group_name
+  location                           = var.context.location
+  resource_group_name                = var.context.resource_group_name
   infrastructure_resource_group_name = var.names.infrastructure_resource_group
   infrastructure_subnet_id           = var.subnet_id
   internal_load_balancer_enabled     = true
@@ -13,7 +13,7 @@ resource "azurerm_container_app_environment" "main" {
   zone_redundancy_enabled = var.zone_redundant
   # Also encrypts traffic between apps
   mutual_tls_enabled = true
-  tags               = var.tags
+  tags               = var.context.tags
 
   workload_profile {
     name                  = "Consumption"
@@ -26,7 +26,7 @@ resource "azurerm_container_app_environment" "main" {
 resource "azurerm_monitor_diagnostic_setting" "main" {
   name                           = "log-analytics"
   target_resource_id             = azurerm_container_app_environment.main.id
-  log_analytics_workspace_id     = var.log_analytics_workspace_id
+  log_analytics_workspace_id     = var.context.workspace_id
   log_analytics_destination_type = "Dedicated"
 
   enabled_log {
@@ -41,8 +41,8 @@ resource "azurerm_monitor_diagnostic_setting" "main" {
 # The domain of an internal environment has no public DNS records, so the virtual network needs a private zone
 resource "azurerm_private_dns_zone" "main" {
   name                = azurerm_container_app_environment.main.default_domain
-  resource_group_name = var.resource_group_name
-  tags                = var.tags
+  resource_group_name = var.context.resource_group_name
+  tags                = var.context.tags
 }
 
 resource "azurerm_private_dns_zone_virtual_network_link" "main" {
@@ -50,7 +50,18 @@ resource "azurerm_private_dns_zone_virtual_network_link" "main" {
   private_dns_zone_id  = azurerm_private_dns_zone.main.id
   virtual_network_id   = var.virtual_network_id
   registration_enabled = false
-  tags                 = var.tags
+  tags                 = var.context.tags
+}
+
+# Where a resolver of a hub answers the virtual network
+resource "azurerm_private_dns_zone_virtual_network_link" "resolver" {
+  for_each = toset(var.resolver_network_ids)
+
+  name                 = "${split("/", each.key)[4]}-${split("/", each.key)[8]}"
+  private_dns_zone_id  = azurerm_private_dns_zone.main.id
+  virtual_network_id   = each.key
+  registration_enabled = false
+  tags                 = var.context.tags
 }
 
 resource "azurerm_private_dns_a_record" "main" {
@@ -58,7 +69,7 @@ resource "azurerm_private_dns_a_record" "main" {
   private_dns_zone_id = azurerm_private_dns_zone.main.id
   ttl                 = 300
   records             = [azurerm_container_app_environment.main.static_ip_address]
-  tags                = var.tags
+  tags                = var.context.tags
 }
 
 locals {
@@ -86,34 +97,37 @@ module "app" {
   source   = "./app"
   for_each = var.apps
 
-  name             = each.key
-  image            = each.value.image
-  identity_id      = each.value.identity_id
-  external_enabled = each.value.external_enabled
-  allowed_ranges   = each.value.allowed_ranges
-  container        = each.value.container
-  settings         = merge(each.value.settings, each.key == "patient" ? { AUDIT_URL = local.urls["audit"] } : {})
-  # The id of the environment, once its logs are kept
-  environment_id      = azurerm_monitor_diagnostic_setting.main.target_resource_id
-  live_revision       = local.upgrades[each.key].live
-  newest_percentage   = local.upgrades[each.key].percentage
-  registry_server     = var.registry_server
-  resource_group_name = var.resource_group_name
-  scale               = local.scales[each.key]
-  tags                = var.tags
+  name              = each.key
+  image             = each.value.image
+  identity_id       = each.value.identity_id
+  external_enabled  = each.value.external_enabled
+  allowed_ranges    = each.value.allowed_ranges
+  container         = each.value.container
+  settings          = merge(each.value.settings, each.key == "patient" ? { AUDIT_URL = local.urls["audit"] } : {})
+  live_revision     = local.upgrades[each.key].live
+  newest_percentage = local.upgrades[each.key].percentage
+  scale             = local.scales[each.key]
+
+  context = {
+    # The id of the environment, once its logs are kept
+    environment_id      = azurerm_monitor_diagnostic_setting.main.target_resource_id
+    registry_server     = var.registry_server
+    resource_group_name = var.context.resource_group_name
+    tags                = var.context.tags
+  }
 }
 
 resource "azurerm_container_app_job" "main" {
   for_each = var.jobs
 
   name                         = each.key
-  location                     = var.location
-  resource_group_name          = var.resource_group_name
+  location                     = var.context.location
+  resource_group_name          = var.context.resource_group_name
   container_app_environment_id = azurerm_monitor_diagnostic_setting.main.target_resource_id
   workload_profile_name        = "Consumption"
   replica_timeout_in_seconds   = each.value.timeout_in_seconds
   replica_retry_limit          = each.value.retries
-  tags                         = var.tags
+  tags                         = var.context.tags
 
   identity {
     type         = "UserAssigned"

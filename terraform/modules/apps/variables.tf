@@ -20,6 +20,17 @@ variable "apps" {
   nullable    = false
 }
 
+variable "context" {
+  type = object({
+    location            = string
+    resource_group_name = string
+    tags                = map(string)
+    workspace_id        = string
+  })
+  description = "Region, resource group and tags of every resource, and the workspace of the diagnostics."
+  nullable    = false
+}
+
 variable "jobs" {
   type = map(object({
     image       = string
@@ -41,18 +52,6 @@ variable "jobs" {
   nullable    = false
 }
 
-variable "location" {
-  type        = string
-  description = "Azure region code, such as westeurope."
-  nullable    = false
-}
-
-variable "log_analytics_workspace_id" {
-  type        = string
-  description = "Workspace of the logs."
-  nullable    = false
-}
-
 variable "names" {
   type = object({
     environment                   = string
@@ -68,10 +67,11 @@ variable "registry_server" {
   nullable    = false
 }
 
-variable "resource_group_name" {
-  type        = string
-  description = "Resource group of the region."
+variable "resolver_network_ids" {
+  type        = list(string)
+  description = "Ids of other virtual networks that resolve the names of the environment, as a hub with DNS servers."
   nullable    = false
+  default     = []
 }
 
 variable "scale" {
@@ -87,12 +87,6 @@ variable "scale" {
 variable "subnet_id" {
   type        = string
   description = "Subnet of the environment."
-  nullable    = false
-}
-
-variable "tags" {
-  type        = map(string)
-  description = "Tags of every resource."
   nullable    = false
 }
 

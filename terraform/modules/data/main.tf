@@ -2,8 +2,8 @@
 
 locals {
   services      = toset(keys(var.collections))
-  account_names = var.kind == "vcore" ? toset([]) : local.services
-  cluster_names = var.kind == "vcore" ? local.services : toset([])
+  account_names = var.database.kind == "vcore" ? toset([]) : local.services
+  cluster_names = var.database.kind == "vcore" ? local.services : toset([])
 
   collections = {
     for collection in flatten([
@@ -27,8 +27,8 @@ resource "azurerm_cosmosdb_account" "main" {
   for_each = local.account_names
 
   name                 = var.names.accounts[each.key]
-  location             = var.location
-  resource_group_name  = var.resource_group_name
+  location             = var.context.location
+  resource_group_name  = var.context.resource_group_name
   offer_type           = "Standard"
   kind                 = "MongoDB"
   mongo_server_version = "7.0"
@@ -42,12 +42,12 @@ resource "azurerm_cosmosdb_account" "main" {
   multiple_write_locations_enabled = false
   automatic_failover_enabled       = length(var.failover_locations) > 0
 
-  key_vault_key_id      = var.customer_managed_key_id
-  default_identity_type = var.customer_managed_key_identity_id == null ? null : "UserAssignedIdentity=${var.customer_managed_key_identity_id}"
-  tags                  = var.tags
+  key_vault_key_id      = var.customer_managed_key.id
+  default_identity_type = var.customer_managed_key.identity_id == null ? null : "UserAssignedIdentity=${var.customer_managed_key.identity_id}"
+  tags                  = var.context.tags
 
   dynamic "capabilities" {
-    for_each = var.kind == "serverless" ? ["EnableMongo", "EnableServerless"] : ["EnableMongo"]
+    for_each = var.database.kind == "serverless" ? ["EnableMongo", "EnableServerless"] : ["EnableMongo"]
 
     content {
       name = capabilities.value
@@ -60,9 +60,9 @@ resource "azurerm_cosmosdb_account" "main" {
   }
 
   geo_location {
-    location          = var.location
+    location          = var.context.location
     failover_priority = 0
-    zone_redundant    = var.zone_redundant
+    zone_redundant    = var.database.zone_redundant
   }
 
   dynamic "geo_location" {
@@ -71,17 +71,17 @@ resource "azurerm_cosmosdb_account" "main" {
     content {
       location          = geo_location.key
       failover_priority = geo_location.value
-      zone_redundant    = var.zone_redundant
+      zone_redundant    = var.database.zone_redundant
     }
   }
 
   backup {
     type = "Continuous"
-    tier = var.backup_tier
+    tier = var.database.backup_tier
   }
 
   dynamic "identity" {
-    for_each = var.customer_managed_key_identity_id == null ? [] : [var.customer_managed_key_identity_id]
+    for_each = var.customer_managed_key.identity_id == null ? [] : [var.customer_managed_key.identity_id]
 
     content {
       type         = "UserAssigned"
@@ -94,12 +94,12 @@ resource "azurerm_cosmosdb_mongo_database" "main" {
   for_each = azurerm_cosmosdb_account.main
 
   name                = each.key
-  resource_group_name = var.resource_group_name
+  resource_group_name = var.context.resource_group_name
   account_name        = each.value.name
 
   # Shared by the collections; serverless accounts have no throughput setting
   dynamic "autoscale_settings" {
-    for_each = var.kind == "autoscale" ? [var.autoscale_max_throughput] : []
+    for_each = var.database.kind == "autoscale" ? [var.database.max_throughput] : []
 
     content {
       max_throughput = autoscale_settings.value
@@ -109,10 +109,10 @@ resource "azurerm_cosmosdb_mongo_database" "main" {
 
 # Not for vCore clusters: there the services create collections and indexes when they start
 resource "azurerm_cosmosdb_mongo_collection" "main" {
-  for_each = var.kind == "vcore" ? {} : local.collections
+  for_each = var.database.kind == "vcore" ? {} : local.collections
 
   name                = each.value.name
-  resource_group_name = var.resource_group_name
+  resource_group_name = var.context.resource_group_name
   account_name        = azurerm_cosmosdb_account.main[each.value.service].name
   database_name       = azurerm_cosmosdb_mongo_database.main[each.value.service].name
   shard_key           = "_shardKey"
@@ -139,31 +139,31 @@ resource "azurerm_cosmosdb_mongo_collection" "main" {
 resource "azurerm_mongo_cluster" "main" {
   for_each = local.cluster_names
 
-  name                   = var.names.accounts[each.key]
-  location               = var.location
-  resource_group_name    = var.resource_group_name
-  version                = "8.0"
-  administrator_username = "operator"
-  administrator_password = var.vcore_passwords[each.key]
-  authentication_methods = ["NativeAuth"]
-  compute_tier           = var.vcore.compute_tier
-  storage_size_in_gb     = var.vcore.storage_size_in_gb
-  shard_count            = var.vcore.shard_count
-  high_availability_mode = var.zone_redundant ? "ZoneRedundantPreferred" : "Disabled"
+  name                = var.names.accounts[each.key]
+  location            = var.context.location
+  resource_group_name = var.context.resource_group_name
+  version             = "8.0"
+  # Without an administrator there is no password, in no state and no vault. The service accepts this at creation,
+  # azurerm since 5.2 (hashicorp/terraform-provider-azurerm#32092, #33108).
+  authentication_methods = ["MicrosoftEntraID"]
+  compute_tier           = var.database.vcore.compute_tier
+  storage_size_in_gb     = var.database.vcore.storage_size_in_gb
+  shard_count            = var.database.vcore.shard_count
+  high_availability_mode = var.database.zone_redundant ? "ZoneRedundantPreferred" : "Disabled"
   public_network_access  = "Disabled"
-  tags                   = var.tags
+  tags                   = var.context.tags
 
   dynamic "customer_managed_key" {
-    for_each = var.customer_managed_key_identity_id == null ? [] : [var.customer_managed_key_identity_id]
+    for_each = var.customer_managed_key.identity_id == null ? [] : [var.customer_managed_key.identity_id]
 
     content {
-      key_vault_key_id          = var.customer_managed_key_id
+      key_vault_key_id          = var.customer_managed_key.id
       user_assigned_identity_id = customer_managed_key.value
     }
   }
 
   dynamic "identity" {
-    for_each = var.customer_managed_key_identity_id == null ? [] : [var.customer_managed_key_identity_id]
+    for_each = var.customer_managed_key.identity_id == null ? [] : [var.customer_managed_key.identity_id]
 
     content {
       type         = "UserAssigned"
@@ -172,26 +172,44 @@ resource "azurerm_mongo_cluster" "main" {
   }
 }
 
-resource "azurerm_private_endpoint" "main" {
-  for_each = local.endpoints
+# The service's own identity, and nobody else. The service has one role only for users that Resource Manager knows, root;
+# it is limited to the cluster, which has the data of one service.
+resource "azurerm_mongo_cluster_user" "main" {
+  for_each = azurerm_mongo_cluster.main
 
-  name                = "${var.names.endpoints[each.value.service]}-${each.value.region}"
-  location            = var.networks[each.value.region].location
-  resource_group_name = var.networks[each.value.region].resource_group_name
-  subnet_id           = var.networks[each.value.region].subnet_ids["endpoints"]
-  tags                = var.tags
+  mongo_cluster_id       = each.value.id
+  object_id              = var.identities[each.key].principal_id
+  identity_provider_type = "MicrosoftEntraID"
+  # Managed identities are service principals (hashicorp/terraform-provider-azurerm#32024)
+  principal_type = "servicePrincipal"
 
-  private_service_connection {
-    name                           = each.value.service
-    private_connection_resource_id = local.account_ids[each.value.service]
-    subresource_names              = [var.kind == "vcore" ? "MongoCluster" : "MongoDB"]
-    is_manual_connection           = false
+  role {
+    database = "admin"
+    name     = "root"
   }
+}
 
-  private_dns_zone_group {
-    name                 = each.value.service
-    private_dns_zone_ids = [var.networks[each.value.region].dns_zone_ids["database"]]
+module "endpoints" {
+  source = "../endpoints"
+
+  networks = var.networks
+  tags     = var.context.tags
+
+  endpoints = {
+    for key, endpoint in local.endpoints : key => {
+      name        = "${var.names.endpoints[endpoint.service]}-${endpoint.region}"
+      region      = endpoint.region
+      service     = endpoint.service
+      subresource = var.database.kind == "vcore" ? "MongoCluster" : "MongoDB"
+      resource_id = local.account_ids[endpoint.service]
+      zones       = ["database"]
+    }
   }
+}
+
+moved {
+  from = azurerm_private_endpoint.main
+  to   = module.endpoints.azurerm_private_endpoint.main
 }
 
 resource "azurerm_role_assignment" "rotation" {
@@ -210,7 +228,7 @@ resource "azurerm_monitor_diagnostic_setting" "main" {
 
   name                           = var.names.diagnostic_setting
   target_resource_id             = each.value.id
-  log_analytics_workspace_id     = var.log_analytics_workspace_id
+  log_analytics_workspace_id     = var.context.workspace_id
   log_analytics_destination_type = "Dedicated"
 
   enabled_log {
@@ -223,7 +241,7 @@ resource "azurerm_monitor_diagnostic_setting" "main" {
 }
 
 resource "azurerm_management_lock" "main" {
-  for_each = var.delete_lock_enabled ? local.services : toset([])
+  for_each = var.database.delete_lock ? local.services : toset([])
 
   name       = var.names.lock
   scope      = local.account_ids[each.key]
@@ -233,8 +251,9 @@ resource "azurerm_management_lock" "main" {
   # Locks are created last and destroyed first
   depends_on = [
     azurerm_cosmosdb_mongo_collection.main,
+    azurerm_mongo_cluster_user.main,
     azurerm_monitor_diagnostic_setting.main,
-    azurerm_private_endpoint.main,
+    module.endpoints,
     azurerm_role_assignment.rotation,
   ]
 }

@@ -4,7 +4,7 @@ output "account_ids" {
 }
 
 output "connection_strings" {
-  description = "Connection strings for MongoDB drivers, by service, with percent-encoded keys."
+  description = "Connection strings for MongoDB drivers, by service: with percent-encoded keys, or for a cluster with the client id of the identity that logs in with tokens."
   sensitive   = true
   value = merge(
     {
@@ -13,10 +13,10 @@ output "connection_strings" {
     },
     {
       for service, cluster in azurerm_mongo_cluster.main : service => format(
-        "mongodb+srv://%s:%s@%s.mongocluster.cosmos.azure.com/?tls=true&authMechanism=SCRAM-SHA-256&retrywrites=false&maxIdleTimeMS=120000",
-        cluster.administrator_username, urlencode(var.vcore_passwords[service]), cluster.name
+        "mongodb+srv://%s@%s.mongocluster.cosmos.azure.com/?tls=true&authMechanism=MONGODB-OIDC&retrywrites=false&maxIdleTimeMS=120000",
+        var.identities[service].client_id, cluster.name
       )
     },
   )
-  depends_on = [azurerm_private_endpoint.main]
+  depends_on = [azurerm_mongo_cluster_user.main, module.endpoints]
 }

@@ -1,15 +1,3 @@
-variable "autoscale_max_throughput" {
-  type        = number
-  description = "Maximum request units a second of each database, if it is provisioned."
-  nullable    = false
-}
-
-variable "backup_tier" {
-  type        = string
-  description = "Retention time of the continuous backup: Continuous7Days or Continuous30Days."
-  nullable    = false
-}
-
 variable "collections" {
   type = map(map(object({
     indexes     = list(list(string))
@@ -19,19 +7,41 @@ variable "collections" {
   nullable    = false
 }
 
-variable "customer_managed_key_id" {
-  type        = string
-  description = "Versionless id of the key that encrypts the databases, or null."
+variable "context" {
+  type = object({
+    location            = string
+    resource_group_name = string
+    tags                = map(string)
+    workspace_id        = string
+  })
+  description = "Region, resource group and tags of every resource, and the workspace of the diagnostics."
+  nullable    = false
 }
 
-variable "customer_managed_key_identity_id" {
-  type        = string
-  description = "Id of the identity that can use this key, or null."
+variable "customer_managed_key" {
+  type = object({
+    id          = string
+    identity_id = string
+  })
+  description = "Versionless id of the key that encrypts the databases, and id of the identity that can use it; both null: keys of Azure. Its attributes are null rather than it, because whether there is a key is known before its id."
+  nullable    = false
+  default     = { id = null, identity_id = null }
 }
 
-variable "delete_lock_enabled" {
-  type        = bool
-  description = "Whether the accounts have a delete lock."
+variable "database" {
+  type = object({
+    kind           = string
+    max_throughput = number
+    backup_tier    = string
+    vcore = object({
+      compute_tier       = string
+      storage_size_in_gb = number
+      shard_count        = number
+    })
+    zone_redundant = bool
+    delete_lock    = bool
+  })
+  description = "Kind (serverless, autoscale or vcore), maximum request units a second of each database if it is provisioned, retention time of the continuous backup (Continuous7Days or Continuous30Days), size of a vCore cluster, whether the databases are spread over the availability zones, and whether they have a delete lock."
   nullable    = false
 }
 
@@ -41,21 +51,12 @@ variable "failover_locations" {
   nullable    = false
 }
 
-variable "kind" {
-  type        = string
-  description = "serverless, autoscale or vcore."
-  nullable    = false
-}
-
-variable "location" {
-  type        = string
-  description = "Code of the Azure region that accepts writes, such as westeurope."
-  nullable    = false
-}
-
-variable "log_analytics_workspace_id" {
-  type        = string
-  description = "Workspace of the diagnostics."
+variable "identities" {
+  type = map(object({
+    client_id    = string
+    principal_id = string
+  }))
+  description = "The identity of each service, which a vCore cluster lets in."
   nullable    = false
 }
 
@@ -81,46 +82,11 @@ variable "networks" {
   nullable    = false
 }
 
-variable "resource_group_name" {
-  type        = string
-  description = "Resource group of the accounts."
-  nullable    = false
-}
-
 variable "rotation" {
   type = object({
     principal_id = string
     role         = string
   })
   description = "The identity that regenerates the keys of the accounts, and the custom role that allows only this."
-  nullable    = false
-}
-
-variable "tags" {
-  type        = map(string)
-  description = "Tags of every resource."
-  nullable    = false
-}
-
-variable "vcore" {
-  type = object({
-    compute_tier       = string
-    storage_size_in_gb = number
-    shard_count        = number
-  })
-  description = "Size of a vCore cluster."
-  nullable    = false
-}
-
-variable "vcore_passwords" {
-  type        = map(string)
-  description = "Administrator's password of each vCore cluster, by service."
-  nullable    = false
-  sensitive   = true
-}
-
-variable "zone_redundant" {
-  type        = bool
-  description = "Whether the databases are spread over the availability zones of the region."
   nullable    = false
 }

@@ -84,9 +84,12 @@ locals {
   }
 
   # A cors statement without origins is invalid, so it is left out then
-  global_policy = length(var.cors_origins) == 0 ? replace(var.policies.global, "/(?s)\\s*<cors .*</cors>/", "") : replace(
+  cors_policy = length(var.cors_origins) == 0 ? replace(var.policies.global, "/(?s)\\s*<cors .*</cors>/", "") : replace(
     var.policies.global, "<origin>{{cors-origins}}</origin>", join("", [for origin in var.cors_origins : "<origin>${origin}</origin>"])
   )
+
+  # Before anything else
+  global_policy = local.address_filter == "" ? local.cors_policy : replace(local.cors_policy, "<inbound>", "<inbound>\n${local.address_filter}")
 
   openings = merge([
     for product, settings in var.products : { for api in settings.apis : "${product}/${api}" => { product = product, api = api } }
@@ -96,12 +99,12 @@ locals {
 resource "azurerm_api_management_api" "patient" {
   name                  = "patient"
   display_name          = "Patient API"
-  resource_group_name   = var.resource_group_name
+  resource_group_name   = var.context.resource_group_name
   api_management_name   = azurerm_api_management.main.name
   revision              = "1"
   path                  = "patient"
   protocols             = ["https"]
-  service_url           = var.patient_urls["primary"]
+  service_url           = var.urls.patient["primary"]
   subscription_required = local.keys_required
 
   subscription_key_parameter_names {
@@ -121,12 +124,12 @@ resource "azurerm_api_management_api" "audit" {
 
   name                  = each.key
   display_name          = each.key == "audit" ? "Audit API" : "Audit log API"
-  resource_group_name   = var.resource_group_name
+  resource_group_name   = var.context.resource_group_name
   api_management_name   = azurerm_api_management.main.name
   revision              = "1"
   path                  = each.key
   protocols             = ["https"]
-  service_url           = "${var.audit_urls["primary"]}/${each.key}"
+  service_url           = "${var.urls.audit["primary"]}/${each.key}"
   subscription_required = true
 
   subscription_key_parameter_names {
@@ -150,7 +153,7 @@ resource "azurerm_api_management_api_operation" "log" {
   operation_id        = each.key
   display_name        = each.value.summary
   description         = each.value.description
-  resource_group_name = var.resource_group_name
+  resource_group_name = var.context.resource_group_name
   api_management_name = azurerm_api_management.main.name
   api_name            = azurerm_api_management_api.audit["log"].name
   method              = "GET"
@@ -165,7 +168,7 @@ resource "azurerm_api_management_api_operation" "log" {
 resource "azurerm_api_management_api_policy" "audit" {
   for_each = azurerm_api_management_api.audit
 
-  resource_group_name = var.resource_group_name
+  resource_group_name = var.context.resource_group_name
   api_management_name = azurerm_api_management.main.name
   api_name            = each.value.name
   xml_content         = local.audit_policies[each.key]
@@ -183,7 +186,7 @@ resource "azurerm_api_management_api_policy" "audit" {
 resource "azurerm_api_management_api_operation_policy" "access_log" {
   for_each = local.access_log
 
-  resource_group_name = var.resource_group_name
+  resource_group_name = var.context.resource_group_name
   api_management_name = azurerm_api_management.main.name
   api_name            = azurerm_api_management_api.patient.name
   operation_id        = each.value.get.operationId
@@ -197,7 +200,7 @@ resource "azurerm_api_management_api_operation_policy" "access_log" {
 resource "azurerm_api_management_api" "echo" {
   name                  = "echo"
   display_name          = "Echo API"
-  resource_group_name   = var.resource_group_name
+  resource_group_name   = var.context.resource_group_name
   api_management_name   = azurerm_api_management.main.name
   revision              = "1"
   path                  = "echo"
@@ -215,7 +218,7 @@ resource "azurerm_api_management_api_operation" "retrieve_resource" {
   operation_id        = "retrieve-resource"
   display_name        = "Retrieve resource"
   description         = "Returns the request."
-  resource_group_name = var.resource_group_name
+  resource_group_name = var.context.resource_group_name
   api_management_name = azurerm_api_management.main.name
   api_name            = azurerm_api_management_api.echo.name
   method              = "GET"
@@ -237,12 +240,22 @@ resource "azurerm_api_management_api_operation" "retrieve_resource" {
 
 resource "azurerm_api_management_policy" "main" {
   api_management_id = azurerm_api_management.main.id
-  xml_content       = local.global_policy
+  xml_content       = local.edge_policy
 
   lifecycle {
     precondition {
+      condition     = var.edge == null || (strcontains(local.edge_policy, "name=\"client-address\"") && strcontains(local.addressed_policy, "context.Variables[\"client-address\"]"))
+      error_message = "policies/global.xml or policies/patient.xml has no place for the address that the edge reports."
+    }
+
+    precondition {
       condition     = alltrue([for origin in var.cors_origins : strcontains(local.global_policy, "<origin>${origin}</origin>")])
       error_message = "policies/global.xml has no place for the allowed origins."
+    }
+
+    precondition {
+      condition     = strcontains(local.global_policy, local.address_filter)
+      error_message = "policies/global.xml has no place for the filter of addresses."
     }
   }
 
@@ -250,7 +263,7 @@ resource "azurerm_api_management_policy" "main" {
 }
 
 resource "azurerm_api_management_api_policy" "patient" {
-  resource_group_name = var.resource_group_name
+  resource_group_name = var.context.resource_group_name
   api_management_name = azurerm_api_management.main.name
   api_name            = azurerm_api_management_api.patient.name
   xml_content         = local.patient_policy
@@ -271,7 +284,7 @@ resource "azurerm_api_management_api_policy" "patient" {
 }
 
 resource "azurerm_api_management_api_policy" "echo" {
-  resource_group_name = var.resource_group_name
+  resource_group_name = var.context.resource_group_name
   api_management_name = azurerm_api_management.main.name
   api_name            = azurerm_api_management_api.echo.name
   xml_content         = var.policies.echo
@@ -285,7 +298,7 @@ resource "azurerm_api_management_product" "main" {
 
   product_id            = each.key
   display_name          = each.value.display_name
-  resource_group_name   = var.resource_group_name
+  resource_group_name   = var.context.resource_group_name
   api_management_name   = azurerm_api_management.main.name
   published             = true
   subscription_required = true
@@ -298,7 +311,7 @@ resource "azurerm_api_management_product_api" "main" {
 
   product_id          = azurerm_api_management_product.main[each.value.product].product_id
   api_name            = local.apis[each.value.api]
-  resource_group_name = var.resource_group_name
+  resource_group_name = var.context.resource_group_name
   api_management_name = azurerm_api_management.main.name
 }
 
@@ -306,7 +319,7 @@ resource "azurerm_api_management_product_policy" "main" {
   for_each = local.product_policies
 
   product_id          = azurerm_api_management_product.main[each.key].product_id
-  resource_group_name = var.resource_group_name
+  resource_group_name = var.context.resource_group_name
   api_management_name = azurerm_api_management.main.name
   xml_content         = each.value
 

@@ -3,16 +3,16 @@
 
 locals {
   auditor_operations = {
-    for method in length(var.auditor_urls) == 0 ? [] : ["GET", "POST"] : lower(method) => method
+    for method in length(var.urls.auditor) == 0 ? [] : ["GET", "POST"] : lower(method) => method
   }
 }
 
 resource "azurerm_api_management_api" "auditor" {
-  for_each = { for region, url in var.auditor_urls : region => url if region == "primary" }
+  for_each = { for region, url in var.urls.auditor : region => url if region == "primary" }
 
   name                  = "auditor"
   display_name          = "Auditor's page"
-  resource_group_name   = var.resource_group_name
+  resource_group_name   = var.context.resource_group_name
   api_management_name   = azurerm_api_management.main.name
   revision              = "1"
   path                  = "auditor"
@@ -27,7 +27,7 @@ resource "azurerm_api_management_api_operation" "auditor" {
   operation_id        = "${each.key}-auditor-page"
   display_name        = "${each.value} a page"
   description         = "Passes the request on to the auditor's page."
-  resource_group_name = var.resource_group_name
+  resource_group_name = var.context.resource_group_name
   api_management_name = azurerm_api_management.main.name
   api_name            = azurerm_api_management_api.auditor["primary"].name
   method              = each.value
@@ -42,14 +42,14 @@ resource "azurerm_api_management_api_operation" "auditor" {
 resource "azurerm_api_management_api_policy" "auditor" {
   for_each = azurerm_api_management_api.auditor
 
-  resource_group_name = var.resource_group_name
+  resource_group_name = var.context.resource_group_name
   api_management_name = azurerm_api_management.main.name
   api_name            = each.value.name
   xml_content         = local.auditor_policy
 
   lifecycle {
     precondition {
-      condition     = alltrue([for region in keys(var.auditor_urls) : region == "primary" || strcontains(local.auditor_policy, "{{auditor-backend-url-${region}}}")])
+      condition     = alltrue([for region in keys(var.urls.auditor) : region == "primary" || strcontains(local.auditor_policy, "{{auditor-backend-url-${region}}}")])
       error_message = "policies/auditor.xml sets no backend that could be replaced for each region."
     }
   }

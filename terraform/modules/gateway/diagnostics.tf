@@ -19,14 +19,14 @@ locals {
 
 resource "azurerm_api_management_logger" "insights" {
   name                = var.names.logger
-  resource_group_name = var.resource_group_name
+  resource_group_name = var.context.resource_group_name
   api_management_name = azurerm_api_management.main.name
   resource_id         = var.insights.id
   buffered            = true
 
   application_insights {
     connection_string  = var.insights.connection_string
-    identity_client_id = var.identity_client_id
+    identity_client_id = var.identity.client_id
   }
 }
 
@@ -34,7 +34,7 @@ resource "azurerm_api_management_diagnostic" "main" {
   for_each = local.diagnostics
 
   identifier                = each.key
-  resource_group_name       = var.resource_group_name
+  resource_group_name       = var.context.resource_group_name
   api_management_name       = azurerm_api_management.main.name
   api_management_logger_id  = each.value.logger_id
   sampling_percentage       = each.value.sampling
@@ -84,7 +84,7 @@ resource "azurerm_api_management_diagnostic" "main" {
 resource "azurerm_monitor_diagnostic_setting" "main" {
   name                           = var.names.diagnostic_setting
   target_resource_id             = azurerm_api_management.main.id
-  log_analytics_workspace_id     = var.log_analytics_workspace_id
+  log_analytics_workspace_id     = var.context.workspace_id
   log_analytics_destination_type = "Dedicated"
 
   enabled_log {

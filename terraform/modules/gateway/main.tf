@@ -1,15 +1,28 @@
 # API Management, the only public endpoint, open to the addresses of clients only.
 
+locals {
+  tier = split("_", var.sku_name)[0]
+  # Developer and Premium, which have an address of their own in the virtual network
+  is_classic = !endswith(local.tier, "V2")
+}
+
+moved {
+  from = azurerm_public_ip.main
+  to   = azurerm_public_ip.main["gateway"]
+}
+
 resource "azurerm_public_ip" "main" {
+  for_each = toset(local.is_classic ? ["gateway"] : [])
+
   name                = var.names.public_ip
-  location            = var.location
-  resource_group_name = var.resource_group_name
+  location            = var.context.location
+  resource_group_name = var.context.resource_group_name
   allocation_method   = "Static"
   sku                 = "Standard"
   # API Management requires a domain name label on its address
   domain_name_label = var.names.domain_name_label
   zones             = length(var.zones) == 0 ? null : var.zones
-  tags              = var.tags
+  tags              = var.context.tags
 }
 
 resource "azurerm_public_ip" "additional" {
@@ -22,37 +35,39 @@ resource "azurerm_public_ip" "additional" {
   sku                 = "Standard"
   domain_name_label   = each.value.domain_name_label
   zones               = length(each.value.zones) == 0 ? null : each.value.zones
-  tags                = var.tags
+  tags                = var.context.tags
 }
 
 resource "azurerm_api_management" "main" {
   # checkov:skip=CKV_AZURE_174: for the control plane only, which cannot be created without public access; network rules allow Azure only
 
   name                = var.names.gateway
-  location            = var.location
-  resource_group_name = var.resource_group_name
+  location            = var.context.location
+  resource_group_name = var.context.resource_group_name
   publisher_name      = var.publisher.name
   publisher_email     = var.publisher.email
   sku_name            = var.sku_name
   # Zones are not set: API Management then spreads any number of Premium units over the zones of the region itself. With
   # a list of zones, the number of units must be a multiple of it.
   # https://learn.microsoft.com/azure/api-management/enable-availability-zone-support
-  min_api_version      = "2021-08-01"
-  virtual_network_type = "External"
-  public_ip_address_id = azurerm_public_ip.main.id
-  # For the control plane only, which cannot be created without public access; network rules allow Azure only
-  public_network_access_enabled = true
-  tags                          = var.tags
+  min_api_version = "2021-08-01"
+  # External: with a v2 tier, the gateway itself stays outside, and only its calls of the services go through the network
+  virtual_network_type = local.tier == "PremiumV2" || try(var.edge.kind, "") == "application_gateway" ? "Internal" : "External"
+  public_ip_address_id = one([for address in azurerm_public_ip.main : address.id])
+  # Without public access, the service refuses to create it (hashicorp/terraform-provider-azurerm#21506, #30296). In a
+  # classic tier this is the control plane only, for which network rules allow Azure only.
+  public_network_access_enabled = var.public_access_enabled
+  tags                          = var.context.tags
 
   virtual_network_configuration {
-    subnet_id = var.subnet_id
+    subnet_id = var.network.subnet_id
   }
 
   identity {
     # The firewall of the vault admits the system-assigned identity only, as a trusted service: it reads the certificate
     # https://learn.microsoft.com/azure/api-management/configure-custom-domain
     type         = var.custom_domain == null ? "UserAssigned" : "SystemAssigned, UserAssigned"
-    identity_ids = [var.identity_id]
+    identity_ids = [var.identity.id]
   }
 
   dynamic "additional_location" {
@@ -82,38 +97,52 @@ resource "azurerm_api_management" "main" {
     }
   }
 
-  protocols {
-    http2_enabled = true
+  # The v2 tiers have settings of their own, which cannot be changed: TLS 1.2 or later
+  dynamic "protocols" {
+    for_each = local.is_classic ? ["http2"] : []
+
+    content {
+      http2_enabled = true
+    }
   }
 
   # TLS 1.2 or later, without ciphers that use CBC or lack forward secrecy
-  security {
-    backend_ssl30_enabled  = false
-    backend_tls10_enabled  = false
-    backend_tls11_enabled  = false
-    frontend_ssl30_enabled = false
-    frontend_tls10_enabled = false
-    frontend_tls11_enabled = false
+  dynamic "security" {
+    for_each = local.is_classic ? ["tls"] : []
 
-    tls_ecdhe_ecdsa_with_aes128_cbc_sha_ciphers_enabled = false
-    tls_ecdhe_ecdsa_with_aes256_cbc_sha_ciphers_enabled = false
-    tls_ecdhe_rsa_with_aes128_cbc_sha_ciphers_enabled   = false
-    tls_ecdhe_rsa_with_aes256_cbc_sha_ciphers_enabled   = false
-    tls_rsa_with_aes128_cbc_sha256_ciphers_enabled      = false
-    tls_rsa_with_aes128_cbc_sha_ciphers_enabled         = false
-    tls_rsa_with_aes128_gcm_sha256_ciphers_enabled      = false
-    tls_rsa_with_aes256_cbc_sha256_ciphers_enabled      = false
-    tls_rsa_with_aes256_cbc_sha_ciphers_enabled         = false
-    tls_rsa_with_aes256_gcm_sha384_ciphers_enabled      = false
-    triple_des_ciphers_enabled                          = false
+    content {
+      backend_ssl30_enabled  = false
+      backend_tls10_enabled  = false
+      backend_tls11_enabled  = false
+      frontend_ssl30_enabled = false
+      frontend_tls10_enabled = false
+      frontend_tls11_enabled = false
+
+      tls_ecdhe_ecdsa_with_aes128_cbc_sha_ciphers_enabled = false
+      tls_ecdhe_ecdsa_with_aes256_cbc_sha_ciphers_enabled = false
+      tls_ecdhe_rsa_with_aes128_cbc_sha_ciphers_enabled   = false
+      tls_ecdhe_rsa_with_aes256_cbc_sha_ciphers_enabled   = false
+      tls_rsa_with_aes128_cbc_sha256_ciphers_enabled      = false
+      tls_rsa_with_aes128_cbc_sha_ciphers_enabled         = false
+      tls_rsa_with_aes128_gcm_sha256_ciphers_enabled      = false
+      tls_rsa_with_aes256_cbc_sha256_ciphers_enabled      = false
+      tls_rsa_with_aes256_cbc_sha_ciphers_enabled         = false
+      tls_rsa_with_aes256_gcm_sha384_ciphers_enabled      = false
+      triple_des_ciphers_enabled                          = false
+    }
   }
 
-  sign_up {
-    enabled = false
+  # The v2 tiers have no sign-up
+  dynamic "sign_up" {
+    for_each = local.is_classic ? ["disabled"] : []
 
-    terms_of_service {
-      enabled          = false
-      consent_required = false
+    content {
+      enabled = false
+
+      terms_of_service {
+        enabled          = false
+        consent_required = false
+      }
     }
   }
 }
@@ -130,11 +159,11 @@ resource "azurerm_role_assignment" "certificate" {
 
 # Named values: {{name}} in the policies
 resource "azurerm_api_management_named_value" "main" {
-  for_each = merge(var.named_values, local.backends, local.limits)
+  for_each = merge(var.named_values, local.backends, local.limits, local.edge_values)
 
   name                = each.key
   display_name        = each.key
-  resource_group_name = var.resource_group_name
+  resource_group_name = var.context.resource_group_name
   api_management_name = azurerm_api_management.main.name
   value               = each.value
   secret              = false

@@ -17,3 +17,13 @@ output "certificate_role_ids" {
   description = "Ids of the role assignments with which the gateway reads its certificate."
   value       = [for role in azurerm_role_assignment.certificate : role.id]
 }
+
+output "host_name" {
+  description = "Azure's host name of the gateway."
+  value       = trimprefix(azurerm_api_management.main.gateway_url, "https://")
+}
+
+output "private_addresses" {
+  description = "Addresses of the gateway in the virtual network, if it is internal."
+  value       = azurerm_api_management.main.private_ip_addresses
+}

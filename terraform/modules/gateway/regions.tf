@@ -3,7 +3,7 @@
 locals {
   backend = "<set-backend-service base-url=\"{{patient-backend-url}}\" />"
 
-  regional_policy = replace(var.policies.patient, local.backend, local.regional_backend)
+  regional_policy = replace(local.addressed_policy, local.backend, local.regional_backend)
   regional_backend = length(var.additional_locations) == 0 ? local.backend : join("\n", concat(
     ["<choose>"],
     flatten([
@@ -23,10 +23,10 @@ locals {
   )
 
   backends = merge(
-    { patient-backend-url = var.patient_urls["primary"] },
-    { audit-backend-url = var.audit_urls["primary"] },
-    { for place in var.additional_locations : "patient-backend-url-${place.location}" => var.patient_urls[place.location] },
-    { for place in var.additional_locations : "audit-backend-url-${place.location}" => var.audit_urls[place.location] },
-    { for region, url in var.auditor_urls : region == "primary" ? "auditor-backend-url" : "auditor-backend-url-${region}" => url },
+    { patient-backend-url = var.urls.patient["primary"] },
+    { audit-backend-url = var.urls.audit["primary"] },
+    { for place in var.additional_locations : "patient-backend-url-${place.location}" => var.urls.patient[place.location] },
+    { for place in var.additional_locations : "audit-backend-url-${place.location}" => var.urls.audit[place.location] },
+    { for region, url in var.urls.auditor : region == "primary" ? "auditor-backend-url" : "auditor-backend-url-${region}" => url },
   )
 }

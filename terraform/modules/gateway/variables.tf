@@ -12,15 +12,20 @@ variable "additional_locations" {
   nullable    = false
 }
 
-variable "audit_urls" {
-  type        = map(string)
-  description = "Address of the audit service without a path: primary, and by location in additional regions."
+variable "client_ip_ranges" {
+  type        = list(string)
+  description = "IPv4 ranges of the clients that can reach a Standard v2 gateway from the internet; empty: none."
   nullable    = false
 }
 
-variable "auditor_urls" {
-  type        = map(string)
-  description = "Address of the auditor's page with its path: primary, and by location in additional regions; empty: no page."
+variable "context" {
+  type = object({
+    location            = string
+    resource_group_name = string
+    tags                = map(string)
+    workspace_id        = string
+  })
+  description = "Region, resource group and tags of every resource, and the workspace of the diagnostics."
   nullable    = false
 }
 
@@ -49,6 +54,16 @@ variable "documents" {
   nullable    = false
 }
 
+variable "edge" {
+  type = object({
+    kind          = string
+    front_door_id = optional(string)
+    subnet_prefix = optional(string)
+  })
+  description = "What is in front of the gateway (front_door or application_gateway), and how it is recognised: the id of Front Door, or the subnet of the Application Gateway; null: clients call the gateway itself."
+  default     = null
+}
+
 variable "entra" {
   type = object({
     tenant_id              = string
@@ -59,15 +74,12 @@ variable "entra" {
   description = "Entra ID tokens that clients must send in addition to their key or instead of it; null: keys only."
 }
 
-variable "identity_client_id" {
-  type        = string
-  description = "Client id of the gateway's identity."
-  nullable    = false
-}
-
-variable "identity_id" {
-  type        = string
-  description = "Id of the gateway's identity."
+variable "identity" {
+  type = object({
+    id        = string
+    client_id = string
+  })
+  description = "The gateway's identity."
   nullable    = false
 }
 
@@ -80,18 +92,6 @@ variable "insights" {
   nullable    = false
 }
 
-variable "location" {
-  type        = string
-  description = "Azure region code, such as westeurope."
-  nullable    = false
-}
-
-variable "log_analytics_workspace_id" {
-  type        = string
-  description = "Workspace of the diagnostics."
-  nullable    = false
-}
-
 variable "named_values" {
   type        = map(string)
   description = "Named values of the policies, which differ between environments. None is secret."
@@ -101,6 +101,7 @@ variable "named_values" {
 variable "names" {
   type = object({
     gateway            = string
+    endpoint           = string
     public_ip          = string
     domain_name_label  = string
     logger             = string
@@ -110,9 +111,13 @@ variable "names" {
   nullable    = false
 }
 
-variable "patient_urls" {
-  type        = map(string)
-  description = "Address of the patient service with the path of its API: primary, and by location in additional regions. Not part of additional_locations, because API Management must not wait for it."
+variable "network" {
+  type = object({
+    subnet_id           = string
+    endpoints_subnet_id = string
+    virtual_network_id  = string
+  })
+  description = "Subnet of the gateway; and the subnet of the private endpoint of a Standard v2 gateway, and the virtual network in which this endpoint has its name."
   nullable    = false
 }
 
@@ -147,18 +152,18 @@ variable "products" {
   nullable    = false
 }
 
+variable "public_access_enabled" {
+  type        = bool
+  description = "Whether the gateway has public access; other than in Standard v2 it must have."
+  nullable    = false
+}
+
 variable "publisher" {
   type = object({
     name  = string
     email = string
   })
   description = "Publisher of the APIs."
-  nullable    = false
-}
-
-variable "resource_group_name" {
-  type        = string
-  description = "Resource group of the gateway."
   nullable    = false
 }
 
@@ -170,19 +175,17 @@ variable "sampling_percentage" {
 
 variable "sku_name" {
   type        = string
-  description = "Tier and units: Developer_1, Premium_2."
+  description = "Tier and units: Developer_1, Premium_2, StandardV2_1, PremiumV2_1."
   nullable    = false
 }
 
-variable "subnet_id" {
-  type        = string
-  description = "Subnet of the gateway."
-  nullable    = false
-}
-
-variable "tags" {
-  type        = map(string)
-  description = "Tags of every resource."
+variable "urls" {
+  type = object({
+    audit   = map(string)
+    auditor = map(string)
+    patient = map(string)
+  })
+  description = "Address of the audit service without a path, and of the patient service and the auditor's page with their paths (no page: empty): primary, and by location in additional regions. Not part of additional_locations, because API Management must not wait for them."
   nullable    = false
 }
 

@@ -1,23 +1,15 @@
-variable "location" {
-  type        = string
-  description = "Azure region code, such as westeurope."
+variable "context" {
+  type = object({
+    location            = string
+    resource_group_name = string
+    tags                = map(string)
+  })
+  description = "Region, resource group and tags of every resource."
   nullable    = false
 }
 
 variable "names" {
   type        = map(string)
   description = "Names of the identities, by app."
-  nullable    = false
-}
-
-variable "resource_group_name" {
-  type        = string
-  description = "Resource group of the identities."
-  nullable    = false
-}
-
-variable "tags" {
-  type        = map(string)
-  description = "Tags of every resource."
   nullable    = false
 }

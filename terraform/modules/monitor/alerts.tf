@@ -10,7 +10,7 @@ locals {
       window      = "PT15M"
       scope       = azurerm_application_insights.main.id
       operator    = "GreaterThan"
-      threshold   = var.thresholds.p95_ms
+      threshold   = var.alerts.thresholds.p95_ms
       aggregation = "Maximum"
       column      = "p95"
       query       = "requests | where cloud_RoleName startswith 'patient' | summarize p95 = percentile(duration, 95) by bin(timestamp, 5m)"
@@ -22,7 +22,7 @@ locals {
       window      = "PT15M"
       scope       = azurerm_application_insights.main.id
       operator    = "GreaterThan"
-      threshold   = var.thresholds.refused
+      threshold   = var.alerts.thresholds.refused
       aggregation = "Total"
       column      = "calls"
       query       = "customMetrics | where name == 'refused_calls' | project timestamp, calls = valueSum"
@@ -34,7 +34,7 @@ locals {
       window      = "PT15M"
       scope       = azurerm_application_insights.main.id
       operator    = "GreaterThan"
-      threshold   = var.thresholds.throttled
+      threshold   = var.alerts.thresholds.throttled
       aggregation = "Total"
       column      = "commands"
       query       = "customMetrics | where name == 'database.throttled' | project timestamp, commands = valueSum"
@@ -47,7 +47,7 @@ locals {
       scope       = azurerm_application_insights.main.id
       operator    = "GreaterThan"
       # Rotation runs once a day, after the period
-      threshold   = var.key_rotation_days + 2
+      threshold   = var.jobs.rotation_days + 2
       aggregation = "Maximum"
       column      = "days"
       query       = "customMetrics | where name == 'key.age_days' | project timestamp, secret = tostring(customDimensions.secret), days = value"
@@ -70,24 +70,24 @@ locals {
       severity    = 1
       frequency   = "PT1H"
       window      = "PT6H"
-      scope       = azurerm_log_analytics_workspace.main.id
+      scope       = local.workspace.id
       operator    = "GreaterThan"
       threshold   = 0
       aggregation = "Count"
       column      = null
-      query       = "ContainerAppConsoleLogs | where ContainerGroupName startswith '${var.sequence_job}' and Stream == 'stderr' and Log startswith 'sequence: '"
+      query       = "ContainerAppConsoleLogs | where ContainerGroupName startswith '${var.jobs.sequence}' and Stream == 'stderr' and Log startswith 'sequence: '"
     }
     sequence-missing = {
       description = "The job that completes the audit log has not run for two hours."
       severity    = 1
       frequency   = "PT1H"
       window      = "PT2H"
-      scope       = azurerm_log_analytics_workspace.main.id
+      scope       = local.workspace.id
       operator    = "LessThan"
       threshold   = 1
       aggregation = "Count"
       column      = null
-      query       = "ContainerAppConsoleLogs | where ContainerGroupName startswith '${var.sequence_job}' and Stream == 'stdout'"
+      query       = "ContainerAppConsoleLogs | where ContainerGroupName startswith '${var.jobs.sequence}' and Stream == 'stdout'"
     }
     unwitnessed = {
       description = "A witness did not cosign records for 15 minutes: it is unavailable, or does not accept the log."
@@ -118,12 +118,12 @@ locals {
       severity    = 1
       frequency   = "PT1H"
       window      = "PT6H"
-      scope       = azurerm_log_analytics_workspace.main.id
+      scope       = local.workspace.id
       operator    = "GreaterThan"
       threshold   = 0
       aggregation = "Count"
       column      = null
-      query       = "ContainerAppConsoleLogs | where ContainerGroupName startswith '${var.rotation_job}' and Stream == 'stderr' and Log matches regex '^(npm run rotate|[a-z]+(-[a-z]+)+): '"
+      query       = "ContainerAppConsoleLogs | where ContainerGroupName startswith '${var.jobs.rotation}' and Stream == 'stderr' and Log matches regex '^(npm run rotate|[a-z]+(-[a-z]+)+): '"
     }
     # The platform reports them, also where the container itself could write nothing
     # https://learn.microsoft.com/azure/container-apps/troubleshoot-container-start-failures
@@ -132,9 +132,9 @@ locals {
       severity    = 1
       frequency   = "PT5M"
       window      = "PT15M"
-      scope       = azurerm_log_analytics_workspace.main.id
+      scope       = local.workspace.id
       operator    = "GreaterThan"
-      threshold   = var.thresholds.not_starting
+      threshold   = var.alerts.thresholds.not_starting
       aggregation = "Count"
       column      = null
       query       = "ContainerAppSystemLogs | where Reason in~ ('BackOff', 'ContainerBackOff', 'ContainerCrashing', 'ContainerCreateFailure', 'ErrImagePull', 'ImagePullBackOff', 'ImagePullFailure', 'OOMKilled')"
@@ -145,7 +145,7 @@ locals {
       severity    = 1
       frequency   = "PT1H"
       window      = "PT6H"
-      scope       = azurerm_log_analytics_workspace.main.id
+      scope       = local.workspace.id
       operator    = "GreaterThan"
       threshold   = 0
       aggregation = "Count"
@@ -158,12 +158,12 @@ locals {
       severity    = 1
       frequency   = "P1D"
       window      = "P2D"
-      scope       = azurerm_log_analytics_workspace.main.id
+      scope       = local.workspace.id
       operator    = "LessThan"
       threshold   = 1
       aggregation = "Count"
       column      = null
-      query       = "ContainerAppConsoleLogs | where ContainerGroupName startswith '${var.rotation_job}' and Stream == 'stdout'"
+      query       = "ContainerAppConsoleLogs | where ContainerGroupName startswith '${var.jobs.rotation}' and Stream == 'stdout'"
     }
   }
 }
@@ -172,8 +172,8 @@ resource "azurerm_monitor_scheduled_query_rules_alert_v2" "main" {
   for_each = local.query_alerts
 
   name                    = "${var.names.alert}-${each.key}"
-  location                = var.location
-  resource_group_name     = var.resource_group_name
+  location                = var.context.location
+  resource_group_name     = var.context.resource_group_name
   description             = each.value.description
   severity                = each.value.severity
   evaluation_frequency    = each.value.frequency
@@ -182,7 +182,7 @@ resource "azurerm_monitor_scheduled_query_rules_alert_v2" "main" {
   auto_mitigation_enabled = each.value.frequency != "P1D"
   # Tables and metrics are created with the first entry
   skip_query_validation = true
-  tags                  = var.tags
+  tags                  = var.context.tags
 
   criteria {
     query                   = each.value.query
@@ -209,20 +209,20 @@ resource "azurerm_monitor_scheduled_query_rules_alert_v2" "main" {
 
 resource "azurerm_monitor_metric_alert" "failures" {
   name                = "${var.names.alert}-5xx"
-  resource_group_name = var.resource_group_name
+  resource_group_name = var.context.resource_group_name
   description         = "5xx responses of the gateway: the audit service or a database is unavailable, or there is a defect."
   scopes              = [var.gateway.id]
   severity            = 1
   frequency           = "PT1M"
   window_size         = "PT5M"
-  tags                = var.tags
+  tags                = var.context.tags
 
   criteria {
     metric_namespace = "Microsoft.ApiManagement/service"
     metric_name      = "Requests"
     aggregation      = "Total"
     operator         = "GreaterThan"
-    threshold        = var.thresholds.failures
+    threshold        = var.alerts.thresholds.failures
 
     dimension {
       name     = "GatewayResponseCodeCategory"
@@ -239,18 +239,18 @@ resource "azurerm_monitor_metric_alert" "failures" {
 # What limits the whole environment before it fails
 resource "azurerm_monitor_metric_alert" "limits" {
   for_each = {
-    capacity = { scope = var.gateway.id, namespace = "Microsoft.ApiManagement/service", metric = "Capacity", operator = "GreaterThan", threshold = 70, description = "The gateway is used by more than 70 %: add a unit." }
+    capacity = { scope = var.gateway.id, namespace = "Microsoft.ApiManagement/service", metric = var.gateway.is_v2 ? "CpuPercent_Gateway" : "Capacity", operator = "GreaterThan", threshold = 70, description = "The gateway is used by more than 70 %: add a unit." }
     vault    = { scope = var.vault_id, namespace = "Microsoft.KeyVault/vaults", metric = "Availability", operator = "LessThan", threshold = 95, description = "The vault does not answer requests, or throttles them." }
   }
 
   name                = "${var.names.alert}-${each.key}"
-  resource_group_name = var.resource_group_name
+  resource_group_name = var.context.resource_group_name
   description         = each.value.description
   scopes              = [each.value.scope]
   severity            = 2
   frequency           = "PT5M"
   window_size         = "PT30M"
-  tags                = var.tags
+  tags                = var.context.tags
 
   criteria {
     metric_namespace = each.value.namespace
@@ -267,11 +267,11 @@ resource "azurerm_monitor_metric_alert" "limits" {
 
 # Requests the health of the gateway itself, which starts no service
 resource "azurerm_application_insights_standard_web_test" "main" {
-  for_each = toset(var.availability_test_enabled ? ["gateway"] : [])
+  for_each = toset(var.alerts.availability_test ? ["gateway"] : [])
 
   name                    = var.names.availability
-  location                = var.location
-  resource_group_name     = var.resource_group_name
+  location                = var.context.location
+  resource_group_name     = var.context.resource_group_name
   application_insights_id = azurerm_application_insights.main.id
   description             = "The gateway answers."
   enabled                 = true
@@ -279,7 +279,7 @@ resource "azurerm_application_insights_standard_web_test" "main" {
   timeout                 = 30
   retry_enabled           = true
   geo_locations           = ["emea-nl-ams-azr", "emea-gb-db3-azr", "emea-se-sto-edge", "emea-ru-msa-edge", "emea-fr-pra-edge"]
-  tags                    = var.tags
+  tags                    = var.context.tags
 
   request {
     url = "${var.gateway.url}/status-0123456789abcdef"
@@ -296,13 +296,13 @@ resource "azurerm_monitor_metric_alert" "availability" {
   for_each = azurerm_application_insights_standard_web_test.main
 
   name                = "${var.names.alert}-availability"
-  resource_group_name = var.resource_group_name
+  resource_group_name = var.context.resource_group_name
   description         = "The gateway does not answer from at least two locations."
   scopes              = [each.value.id, azurerm_application_insights.main.id]
   severity            = 1
   frequency           = "PT1M"
   window_size         = "PT15M"
-  tags                = var.tags
+  tags                = var.context.tags
 
   application_insights_web_test_location_availability_criteria {
     web_test_id           = each.value.id

@@ -7,7 +7,7 @@ output "connection_string" {
   description = "Connection string of Application Insights. Not a secret: sending telemetry requires an identity."
   value       = azurerm_application_insights.main.connection_string
   sensitive   = true
-  depends_on  = [azurerm_role_assignment.publisher]
+  depends_on  = [azurerm_role_assignment.publisher, module.endpoints]
 }
 
 output "insights_id" {
@@ -17,10 +17,10 @@ output "insights_id" {
 
 output "workspace_guid" {
   description = "Workspace id for queries."
-  value       = azurerm_log_analytics_workspace.main.workspace_id
+  value       = local.workspace.guid
 }
 
 output "workspace_id" {
   description = "Resource id of the workspace."
-  value       = azurerm_log_analytics_workspace.main.id
+  value       = local.workspace.id
 }

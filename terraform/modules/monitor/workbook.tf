@@ -20,7 +20,7 @@ locals {
       title  = "Cold starts"
       shape  = "timechart"
       source = "microsoft.operationalinsights/workspaces"
-      id     = azurerm_log_analytics_workspace.main.id
+      id     = local.workspace.id
       query  = "ContainerAppConsoleLogs | where Log has 'Server listening' | summarize starts = count() by bin(TimeGenerated, 15m), ContainerAppName"
     },
     {
@@ -56,13 +56,13 @@ locals {
 
 resource "azurerm_application_insights_workbook" "main" {
   # The name must be a UUID; this one is the same at every apply
-  name                = uuidv5("dns", "${var.names.workbook}.${var.resource_group_name}")
-  location            = var.location
-  resource_group_name = var.resource_group_name
+  name                = uuidv5("dns", "${var.names.workbook}.${var.context.resource_group_name}")
+  location            = var.context.location
+  resource_group_name = var.context.resource_group_name
   display_name        = var.names.workbook
   source_id           = lower(azurerm_application_insights.main.id)
   category            = "workbook"
-  tags                = var.tags
+  tags                = var.context.tags
 
   data_json = jsonencode({
     version = "Notebook/1.0"

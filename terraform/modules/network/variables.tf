@@ -1,6 +1,7 @@
 variable "address_space" {
   type        = string
-  description = "IPv4 range of the virtual network, in CIDR notation; its first four /27 are used."
+  description = "IPv4 range of the virtual network, in CIDR notation; the subnet of the environment and up to four /27 are used."
+  nullable    = false
 
   validation {
     condition     = can(cidrsubnet(var.address_space, 27 - tonumber(split("/", var.address_space)[1]), 3))
@@ -8,21 +9,25 @@ variable "address_space" {
   }
 }
 
-variable "auditor_page_enabled" {
-  type        = bool
-  description = "Whether the auditor's page in the environment calls the gateway."
+variable "callers" {
+  type = object({
+    ip_ranges         = list(string)
+    availability_test = bool
+    load_test         = bool
+    auditor_page      = bool
+    traffic_manager   = bool
+  })
+  description = "Who can call: IPv4 ranges of the clients, the availability test of Application Insights, the load test and the auditor's page from the address of the NAT gateway, and Traffic Manager."
   nullable    = false
 }
 
-variable "availability_test_enabled" {
-  type        = bool
-  description = "Whether the availability test of Application Insights can reach the gateway."
-  nullable    = false
-}
-
-variable "client_ip_ranges" {
-  type        = list(string)
-  description = "IPv4 ranges of the clients that can reach the gateway; empty: none."
+variable "context" {
+  type = object({
+    location            = string
+    resource_group_name = string
+    tags                = map(string)
+  })
+  description = "Region, resource group and tags of every resource."
   nullable    = false
 }
 
@@ -32,33 +37,46 @@ variable "database_port" {
   nullable    = false
 }
 
-variable "database_zone" {
-  type        = string
-  description = "Name of the private DNS zone of the databases."
-  nullable    = false
-}
-
 variable "ddos_protection_plan_id" {
   type        = string
   description = "Id of a DDoS protection plan for the virtual network, or null."
 }
 
-variable "load_test_enabled" {
-  type        = bool
-  description = "Whether the environment can call the gateway, from the address of the NAT gateway."
+variable "dns_zones" {
+  type        = map(string)
+  description = "Names of the private DNS zones that the endpoints need, by what they are for."
   nullable    = false
 }
 
-variable "location" {
+variable "edge" {
   type        = string
-  description = "Azure region code, such as westeurope."
+  description = "What clients call instead of the gateway: front_door, application_gateway, or null."
+  default     = null
+
+  validation {
+    condition     = var.edge == null || try(contains(["front_door", "application_gateway"], var.edge), false)
+    error_message = "The edge must be front_door or application_gateway."
+  }
+}
+
+variable "egress" {
+  type = object({
+    nat_gateway = bool
+    witnesses   = bool
+  })
+  description = "Whether outbound traffic of the environment has a fixed address (NAT gateway), and whether the audit service calls witnesses on the Internet."
   nullable    = false
 }
 
-variable "multiple_regions" {
-  type        = bool
-  description = "Whether Traffic Manager can reach the gateway."
+variable "existing" {
+  type = object({
+    virtual_network_id   = optional(string)
+    subnet_ids           = optional(map(string), {})
+    private_dns_zone_ids = optional(map(string))
+  })
+  description = "A virtual network, its subnets, and private DNS zones that are used instead of new ones, as in the variable existing of the environment."
   nullable    = false
+  default     = {}
 }
 
 variable "names" {
@@ -73,44 +91,13 @@ variable "names" {
   nullable    = false
 }
 
-variable "nat_gateway_enabled" {
-  type        = bool
-  description = "Whether outbound traffic of the environment has a fixed address (NAT gateway)."
-  nullable    = false
-}
-
-variable "resource_group_name" {
-  type        = string
-  description = "Resource group of the region."
-  nullable    = false
-}
-
-variable "runner_enabled" {
-  type        = bool
-  description = "Whether to create a subnet for a build runner that deploys from inside the network."
-  nullable    = false
-}
-
-variable "tags" {
-  type        = map(string)
-  description = "Tags of every resource."
-  nullable    = false
-}
-
-variable "vault_endpoint_enabled" {
-  type        = bool
-  description = "Whether the subnet of the gateway has a service endpoint of Key Vault."
-  nullable    = false
-}
-
-variable "environment_prefix_length" {
-  type        = number
-  description = "Prefix length of the subnet of the Container Apps environment, which cannot be changed later."
-  nullable    = false
-}
-
-variable "witnesses_enabled" {
-  type        = bool
-  description = "Whether the audit service calls witnesses on the Internet."
+variable "subnets" {
+  type = object({
+    environment_prefix_length = number
+    gateway_tier              = optional(string, "Developer")
+    runner                    = bool
+    vault_endpoint            = bool
+  })
+  description = "Prefix length of the subnet of the Container Apps environment, which cannot be changed later; tier of API Management, whose subnet is for the classic tiers, StandardV2 or PremiumV2; whether there is a subnet for a build runner; and whether the gateway has a service endpoint of Key Vault."
   nullable    = false
 }

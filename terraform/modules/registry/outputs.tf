@@ -1,15 +1,15 @@
 output "id" {
   description = "Id of the registry."
-  value       = azurerm_container_registry.main.id
+  value       = local.registry.id
 }
 
 output "login_server" {
   description = "Host name of the registry; available once the pull rights are assigned."
-  value       = azurerm_container_registry.main.login_server
-  depends_on  = [azurerm_role_assignment.pull, azurerm_private_endpoint.main]
+  value       = local.registry.server
+  depends_on  = [azurerm_role_assignment.pull, module.endpoints]
 }
 
 output "name" {
   description = "Name of the registry."
-  value       = azurerm_container_registry.main.name
+  value       = local.registry.name
 }

@@ -1,19 +1,24 @@
+variable "context" {
+  type = object({
+    location            = string
+    resource_group_name = string
+    tags                = map(string)
+    workspace_id        = string
+  })
+  description = "Region, resource group and tags of every resource, and the workspace of the diagnostics."
+  nullable    = false
+}
+
 variable "deployer_ip_ranges" {
   type        = list(string)
   description = "IPv4 ranges that can reach the registry from outside; empty: none."
   nullable    = false
 }
 
-variable "location" {
+variable "existing_id" {
   type        = string
-  description = "Azure region code, such as westeurope."
-  nullable    = false
-}
-
-variable "log_analytics_workspace_id" {
-  type        = string
-  description = "Workspace of the diagnostics."
-  nullable    = false
+  description = "Id of an existing registry that is used instead of a new one; null: a new one."
+  default     = null
 }
 
 variable "names" {
@@ -46,18 +51,6 @@ variable "pullers" {
 variable "replica_locations" {
   type        = set(string)
   description = "Additional regions with a copy of the images."
-  nullable    = false
-}
-
-variable "resource_group_name" {
-  type        = string
-  description = "Resource group of the registry."
-  nullable    = false
-}
-
-variable "tags" {
-  type        = map(string)
-  description = "Tags of every resource."
   nullable    = false
 }
 

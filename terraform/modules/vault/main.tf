@@ -1,52 +1,81 @@
 # The vault, its secrets, and the access rights on them.
 
+locals {
+  vault = concat(
+    [for vault in azurerm_key_vault.main : { id = vault.id, name = vault.name, uri = vault.vault_uri }],
+    [for vault in data.azurerm_key_vault.existing : { id = vault.id, name = vault.name, uri = vault.vault_uri }],
+  )[0]
+}
+
+data "azurerm_key_vault" "existing" {
+  for_each = toset(var.vault.existing_id == null ? [] : [var.vault.existing_id])
+
+  name                = split("/", each.key)[8]
+  resource_group_name = split("/", each.key)[4]
+
+  lifecycle {
+    postcondition {
+      condition     = self.rbac_authorization_enabled && self.purge_protection_enabled && !self.public_network_access_enabled
+      error_message = "The existing vault needs authorization by roles, purge protection, and no public access."
+    }
+  }
+}
+
 resource "azurerm_key_vault" "main" {
+  for_each = toset(var.vault.existing_id == null ? ["vault"] : [])
+
   name                          = var.names.vault
-  location                      = var.location
-  resource_group_name           = var.resource_group_name
-  tenant_id                     = var.tenant_id
-  sku_name                      = var.sku_name
+  location                      = var.context.location
+  resource_group_name           = var.context.resource_group_name
+  tenant_id                     = var.vault.tenant_id
+  sku_name                      = var.vault.sku_name
   rbac_authorization_enabled    = true
   purge_protection_enabled      = true
   soft_delete_retention_days    = 90
-  public_network_access_enabled = length(var.deployer_ip_ranges) > 0
-  tags                          = var.tags
+  public_network_access_enabled = length(var.deployer.ip_ranges) > 0
+  tags                          = var.context.tags
 
   network_acls {
     default_action = "Deny"
     # Only Cosmos DB with a customer-managed key and API Management with a certificate connect as trusted Azure services
-    bypass   = var.customer_managed_key_enabled || var.certificate_enabled ? "AzureServices" : "None"
-    ip_rules = var.deployer_ip_ranges
+    bypass   = var.vault.customer_managed_key || var.vault.certificate ? "AzureServices" : "None"
+    ip_rules = var.deployer.ip_ranges
   }
 }
 
-resource "azurerm_private_endpoint" "main" {
-  for_each = var.networks
+moved {
+  from = azurerm_key_vault.main
+  to   = azurerm_key_vault.main["vault"]
+}
 
-  name                = "${var.names.endpoint}-${each.key}"
-  location            = each.value.location
-  resource_group_name = each.value.resource_group_name
-  subnet_id           = each.value.subnet_ids["endpoints"]
-  tags                = var.tags
+module "endpoints" {
+  source = "../endpoints"
 
-  private_service_connection {
-    name                           = "vault"
-    private_connection_resource_id = azurerm_key_vault.main.id
-    subresource_names              = ["vault"]
-    is_manual_connection           = false
+  networks = var.networks
+  tags     = var.context.tags
+
+  endpoints = {
+    for region in keys(var.networks) : region => {
+      name        = "${var.names.endpoint}-${region}"
+      region      = region
+      service     = "vault"
+      subresource = "vault"
+      resource_id = local.vault.id
+      zones       = ["vault"]
+    }
   }
+}
 
-  private_dns_zone_group {
-    name                 = "vault"
-    private_dns_zone_ids = [each.value.dns_zone_ids["vault"]]
-  }
+moved {
+  from = azurerm_private_endpoint.main
+  to   = module.endpoints.azurerm_private_endpoint.main
 }
 
 # The only role on the whole vault
 resource "azurerm_role_assignment" "deployer" {
-  scope                = azurerm_key_vault.main.id
-  role_definition_name = var.customer_managed_key_enabled ? "Key Vault Administrator" : "Key Vault Secrets Officer"
-  principal_id         = var.deployer_object_id
+  scope                = local.vault.id
+  role_definition_name = var.vault.customer_managed_key ? "Key Vault Administrator" : "Key Vault Secrets Officer"
+  principal_id         = var.deployer.object_id
   description          = "Deployer: creates the secrets"
 }
 
@@ -56,7 +85,7 @@ resource "azurerm_key_vault_secret" "main" {
   for_each = var.secrets
 
   name             = each.key
-  key_vault_id     = azurerm_key_vault.main.id
+  key_vault_id     = local.vault.id
   value_wo         = var.secret_values[each.key]
   value_wo_version = 1
   content_type     = "text/plain"
@@ -66,14 +95,14 @@ resource "azurerm_key_vault_secret" "main" {
     ignore_changes = [value_wo_version, content_type, expiration_date, not_before_date, tags]
   }
 
-  depends_on = [azurerm_role_assignment.deployer, azurerm_private_endpoint.main]
+  depends_on = [azurerm_role_assignment.deployer, module.endpoints]
 }
 
 # The scope is one secret with all its versions; the id of the secret resource names only one version
 resource "azurerm_role_assignment" "secret" {
   for_each = var.access
 
-  scope                = "${azurerm_key_vault.main.id}/secrets/${azurerm_key_vault_secret.main[each.value.secret].name}"
+  scope                = "${local.vault.id}/secrets/${azurerm_key_vault_secret.main[each.value.secret].name}"
   role_definition_name = each.value.role
   principal_id         = var.identities[each.value.identity]
   principal_type       = "ServicePrincipal"
@@ -84,7 +113,7 @@ resource "azurerm_role_assignment" "secret" {
 resource "azurerm_role_assignment" "foreign_secret" {
   for_each = var.foreign_secrets
 
-  scope                = "${azurerm_key_vault.main.id}/secrets/${each.value.secret}"
+  scope                = "${local.vault.id}/secrets/${each.value.secret}"
   role_definition_name = "Key Vault Secrets User"
   principal_id         = var.identities[each.value.identity]
   principal_type       = "ServicePrincipal"
@@ -95,14 +124,14 @@ resource "azurerm_key_vault_key" "databases" {
   # checkov:skip=CKV_AZURE_40: its rotation policy sets the expiry of each version
   # checkov:skip=CKV_AZURE_112: depends on vault_sku, which environments/prod.tfvars sets
 
-  for_each = toset(var.customer_managed_key_enabled ? ["databases"] : [])
+  for_each = toset(var.vault.customer_managed_key ? ["databases"] : [])
 
   name         = var.names.customer_managed
-  key_vault_id = azurerm_key_vault.main.id
-  key_type     = var.sku_name == "premium" ? "RSA-HSM" : "RSA"
+  key_vault_id = local.vault.id
+  key_type     = var.vault.sku_name == "premium" ? "RSA-HSM" : "RSA"
   key_size     = 3072
   key_opts     = ["unwrapKey", "wrapKey"]
-  tags         = var.tags
+  tags         = var.context.tags
 
   rotation_policy {
     expire_after         = "P2Y"
@@ -113,7 +142,7 @@ resource "azurerm_key_vault_key" "databases" {
     }
   }
 
-  depends_on = [azurerm_role_assignment.deployer, azurerm_private_endpoint.main]
+  depends_on = [azurerm_role_assignment.deployer, module.endpoints]
 }
 
 resource "azurerm_role_assignment" "databases_key" {
@@ -126,10 +155,13 @@ resource "azurerm_role_assignment" "databases_key" {
   description          = "databases: ${var.names.customer_managed}"
 }
 
+# The owner of an existing vault decides on its diagnostics and locks
 resource "azurerm_monitor_diagnostic_setting" "main" {
+  for_each = azurerm_key_vault.main
+
   name                       = var.names.diagnostic_setting
-  target_resource_id         = azurerm_key_vault.main.id
-  log_analytics_workspace_id = var.log_analytics_workspace_id
+  target_resource_id         = each.value.id
+  log_analytics_workspace_id = var.context.workspace_id
 
   enabled_log {
     category = "AuditEvent"
@@ -144,11 +176,16 @@ resource "azurerm_monitor_diagnostic_setting" "main" {
   }
 }
 
+moved {
+  from = azurerm_monitor_diagnostic_setting.main
+  to   = azurerm_monitor_diagnostic_setting.main["vault"]
+}
+
 resource "azurerm_management_lock" "main" {
-  for_each = toset(var.delete_lock_enabled ? ["delete"] : [])
+  for_each = { for name, vault in azurerm_key_vault.main : "delete" => vault if var.vault.delete_lock }
 
   name       = var.names.lock
-  scope      = azurerm_key_vault.main.id
+  scope      = each.value.id
   lock_level = "CanNotDelete"
   notes      = "Without the vault no service opens its database."
 
@@ -156,7 +193,7 @@ resource "azurerm_management_lock" "main" {
   depends_on = [
     var.locked_after,
     azurerm_monitor_diagnostic_setting.main,
-    azurerm_private_endpoint.main,
+    module.endpoints,
     azurerm_role_assignment.databases_key,
     azurerm_role_assignment.deployer,
     azurerm_role_assignment.foreign_secret,

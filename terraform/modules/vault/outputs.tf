@@ -6,16 +6,16 @@ output "customer_managed_key_id" {
 
 output "id" {
   description = "Id of the vault."
-  value       = azurerm_key_vault.main.id
+  value       = local.vault.id
 }
 
 output "name" {
   description = "Name of the vault."
-  value       = azurerm_key_vault.main.name
+  value       = local.vault.name
 }
 
 output "uri" {
   description = "Address of the vault, with a trailing slash; available once the read rights are assigned."
-  value       = azurerm_key_vault.main.vault_uri
-  depends_on  = [azurerm_role_assignment.secret, azurerm_role_assignment.foreign_secret, azurerm_private_endpoint.main]
+  value       = local.vault.uri
+  depends_on  = [azurerm_role_assignment.secret, azurerm_role_assignment.foreign_secret, module.endpoints]
 }

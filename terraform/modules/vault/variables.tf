@@ -13,40 +13,24 @@ variable "access" {
   }
 }
 
-variable "certificate_enabled" {
-  type        = bool
-  description = "Whether the vault contains the certificate of the custom domain."
+variable "context" {
+  type = object({
+    location            = string
+    resource_group_name = string
+    tags                = map(string)
+    workspace_id        = string
+  })
+  description = "Region, resource group and tags of every resource, and the workspace of the diagnostics."
   nullable    = false
 }
 
-variable "customer_managed_key_enabled" {
-  type        = bool
-  description = "Whether the vault contains a key that encrypts the databases."
+variable "deployer" {
+  type = object({
+    ip_ranges = list(string)
+    object_id = string
+  })
+  description = "User, group or application that deploys, and the IPv4 ranges that can reach the vault from outside; empty: none."
   nullable    = false
-}
-
-variable "delete_lock_enabled" {
-  type        = bool
-  description = "Whether the vault has a delete lock."
-  nullable    = false
-}
-
-variable "deployer_ip_ranges" {
-  type        = list(string)
-  description = "IPv4 ranges that can reach the vault from outside; empty: none."
-  nullable    = false
-}
-
-variable "deployer_object_id" {
-  type        = string
-  description = "Object id of the user, group or application that deploys."
-  nullable    = false
-}
-
-variable "locked_after" {
-  type        = list(string)
-  description = "Ids of resources in the vault that other modules make: a lock would keep them from being deleted."
-  default     = []
 }
 
 variable "foreign_secrets" {
@@ -64,16 +48,10 @@ variable "identities" {
   nullable    = false
 }
 
-variable "location" {
-  type        = string
-  description = "Azure region code, such as westeurope."
-  nullable    = false
-}
-
-variable "log_analytics_workspace_id" {
-  type        = string
-  description = "Workspace of the diagnostics."
-  nullable    = false
+variable "locked_after" {
+  type        = list(string)
+  description = "Ids of resources in the vault that other modules make: a lock would keep them from being deleted."
+  default     = []
 }
 
 variable "names" {
@@ -99,12 +77,6 @@ variable "networks" {
   nullable    = false
 }
 
-variable "resource_group_name" {
-  type        = string
-  description = "Resource group of the vault."
-  nullable    = false
-}
-
 variable "secret_values" {
   type        = map(string)
   description = "First values of the secrets. They are written once, when a secret is created, and are stored in no state and no plan."
@@ -118,20 +90,15 @@ variable "secrets" {
   nullable    = false
 }
 
-variable "sku_name" {
-  type        = string
-  description = "standard, or premium with hardware security modules."
-  nullable    = false
-}
-
-variable "tags" {
-  type        = map(string)
-  description = "Tags of every resource."
-  nullable    = false
-}
-
-variable "tenant_id" {
-  type        = string
-  description = "Id of the tenant that the vault trusts."
+variable "vault" {
+  type = object({
+    existing_id          = optional(string)
+    tenant_id            = string
+    sku_name             = string
+    delete_lock          = bool
+    certificate          = bool
+    customer_managed_key = bool
+  })
+  description = "Id of an existing vault that is used instead of a new one, or null; tenant that the vault trusts; standard, or premium with hardware security modules; whether it has a delete lock; and whether it contains the certificate of the custom domain, and a key that encrypts the databases."
   nullable    = false
 }

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { IMAGES as NAMES } from '../../deploy/images.ts'
-import { DEPLOYER } from './ids.ts'
+import { DEPLOYER, TENANT } from './ids.ts'
 
 const TERRAFORM = join(import.meta.dirname, '../..')
 
@@ -11,8 +11,8 @@ export interface Environment {
   root: string
   /** The text of a file of variables. */
   variables: string
-  /** Ids of resources that are there before. */
-  present?: string[]
+  /** Resources that are there before, by their ids. */
+  present?: Record<string, object>
 }
 
 const IMAGE = `crmock.azurecr.io/NAME@sha256:${'0'.repeat(64)}`
@@ -36,8 +36,42 @@ function variablesOf (file: string, run?: string) {
 
 const fileOf = (name: string) => readFileSync(join(TERRAFORM, `environments/${name}.tfvars`), 'utf8')
 
+/** The variables of a run of whole.tftest.hcl, with those of all runs. */
+const runOf = (name: string) => `environment = "test"
+publisher = { name = "Mock", email = "mock@example.org" }
+${IMAGES}${variablesOf('tests/whole.tftest.hcl', name)}`
+
 const witness = variablesOf('witness/tests/witness.tftest.hcl')
 const GROUP = '/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock'
+
+/** The landing zone of the run estate: a hub with networks, a workspace, a vault and a registry. */
+function hub () {
+  const providers = `${GROUP.replace(/rg-mock$/, 'rg-hub')}/providers`
+  const network = `${providers}/Microsoft.Network/virtualNetworks/vnet-hub`
+  const subnets = Object.fromEntries(['apps', 'apim', 'endpoints', 'edge'].map((name, i) =>
+    [`${network}/subnets/${name}`, { properties: { addressPrefixes: [`10.9.${i}.0/26`] } }]))
+  const location = 'westeurope'
+  return {
+    [providers.replace('/providers', '')]: { location },
+    [network]: { location, properties: { addressSpace: { addressPrefixes: ['10.9.0.0/16'] } } },
+    ...subnets,
+    [`${providers}/Microsoft.Network/virtualNetworks/vnet-resolver`]: { location },
+    [`${providers}/Microsoft.OperationalInsights/workspaces/log-hub`]: {
+      location, properties: { sku: { name: 'PerGB2018' } }
+    },
+    [`${providers}/Microsoft.KeyVault/vaults/kv-hub`]: {
+      location,
+      properties: {
+        tenantId: TENANT,
+        sku: { name: 'standard', family: 'A' },
+        enableRbacAuthorization: true,
+        enablePurgeProtection: true,
+        publicNetworkAccess: 'Disabled'
+      }
+    },
+    [`${providers}/Microsoft.ContainerRegistry/registries/crhub`]: { location, sku: { name: 'Premium' } }
+  }
+}
 
 /** What is applied: each file of variables, every option at once, the storage of states, and the witness. */
 export const environments: Environment[] = [
@@ -46,8 +80,15 @@ export const environments: Environment[] = [
   {
     name: 'everything',
     root: 'terraform',
+    variables: runOf('everything')
+  },
+  ...['vcore', 'v2'].map((name) => ({ name, root: 'terraform', variables: DEPLOYED_BY + runOf(name) })),
+  {
+    name: 'estate',
+    root: 'terraform',
     variables: `environment = "test"\npublisher = { name = "Mock", email = "mock@example.org" }\n${IMAGES}` +
-      variablesOf('tests/whole.tftest.hcl', 'everything')
+      DEPLOYED_BY + variablesOf('tests/whole.tftest.hcl', 'estate'),
+    present: hub()
   },
   {
     name: 'state',
@@ -62,7 +103,7 @@ deployer_ip_ranges = ["203.0.113.10"]
     root: 'terraform/witness',
     variables: witness,
     // The registry of the environment that is witnessed
-    present: [GROUP, /id = "([^"]+registries[^"]+)"/.exec(witness)![1]!]
+    present: { [GROUP]: {}, [/id = "([^"]+registries[^"]+)"/.exec(witness)![1]!]: {} }
   }
 ]
 

@@ -1,3 +1,4 @@
+import { completeEdge } from './edge.ts'
 import { completeGateway, gatewayActions } from './gateway.ts'
 import { DEPLOYER, secretOf, TENANT, uuidOf } from './ids.ts'
 import { completeStorage, storageActions } from './storage.ts'
@@ -65,6 +66,7 @@ export const complete: Record<string, Complete> = {
     properties.resourceGuid = uuidOf(name)
   },
   'microsoft.network/privateendpoints': completePrivateEndpoint,
+  ...completeEdge,
   'microsoft.app/managedenvironments': defaults(({ name, location }) => ({
     defaultDomain: `${name}-0123abcd.${location}.azurecontainerapps.io`,
     staticIp: '10.0.0.5',

@@ -2,8 +2,9 @@
 
 mock_resource "azurerm_api_management" {
   defaults = {
-    id          = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.ApiManagement/service/apim-mock"
-    gateway_url = "https://apim-mock.azure-api.net"
+    id                   = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.ApiManagement/service/apim-mock"
+    gateway_url          = "https://apim-mock.azure-api.net"
+    private_ip_addresses = ["10.64.0.36"]
     identity = {
       principal_id = "00000000-0000-0000-0000-00000000a91a"
       tenant_id    = "00000000-0000-0000-0000-000000007e4a"
@@ -107,6 +108,12 @@ mock_resource "azurerm_mongo_cluster" {
   }
 }
 
+mock_resource "azurerm_mongo_cluster_user" {
+  defaults = {
+    id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.DocumentDB/mongoClusters/cosmos-mock/users/00000000-0000-0000-0000-000000000b0a"
+  }
+}
+
 mock_resource "azurerm_monitor_action_group" {
   defaults = {
     id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Insights/actionGroups/ag-mock"
@@ -207,5 +214,99 @@ mock_data "azurerm_client_config" {
     object_id       = "00000000-0000-0000-0000-0000000deb10"
     subscription_id = "00000000-0000-0000-0000-000000000001"
     tenant_id       = "00000000-0000-0000-0000-000000007e4a"
+  }
+}
+
+mock_data "azurerm_container_registry" {
+  defaults = {
+    id           = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.ContainerRegistry/registries/crhub"
+    login_server = "crhub.azurecr.io"
+    sku          = "Premium"
+  }
+}
+
+mock_data "azurerm_key_vault" {
+  defaults = {
+    id                         = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.KeyVault/vaults/kv-hub"
+    vault_uri                  = "https://kv-hub.vault.azure.net/"
+    rbac_authorization_enabled = true
+    purge_protection_enabled   = true
+  }
+}
+
+mock_data "azurerm_log_analytics_workspace" {
+  defaults = {
+    id           = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.OperationalInsights/workspaces/log-hub"
+    workspace_id = "00000000-0000-0000-0000-00000000b111"
+  }
+}
+
+mock_data "azurerm_subnet" {
+  defaults = {
+    id               = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub/subnets/snet-hub"
+    address_prefixes = ["10.9.0.0/26"]
+  }
+}
+
+mock_resource "azurerm_monitor_private_link_scope" {
+  defaults = {
+    id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Insights/privateLinkScopes/ampls-mock"
+  }
+}
+
+mock_resource "azurerm_cdn_frontdoor_profile" {
+  defaults = {
+    id            = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Cdn/profiles/afd-mock"
+    resource_guid = "00000000-0000-0000-0000-00000000afd1"
+  }
+}
+
+mock_resource "azurerm_cdn_frontdoor_endpoint" {
+  defaults = {
+    id        = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Cdn/profiles/afd-mock/afdEndpoints/mock"
+    host_name = "mock-0123.z01.azurefd.net"
+  }
+}
+
+mock_resource "azurerm_cdn_frontdoor_origin_group" {
+  defaults = {
+    id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Cdn/profiles/afd-mock/originGroups/gateway"
+  }
+}
+
+mock_resource "azurerm_cdn_frontdoor_origin" {
+  defaults = {
+    id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Cdn/profiles/afd-mock/originGroups/gateway/origins/gateway"
+  }
+}
+
+mock_resource "azurerm_cdn_frontdoor_route" {
+  defaults = {
+    id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Cdn/profiles/afd-mock/afdEndpoints/mock/routes/gateway"
+  }
+}
+
+mock_resource "azurerm_cdn_frontdoor_custom_domain" {
+  defaults = {
+    id               = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Cdn/profiles/afd-mock/customDomains/mock"
+    validation_token = "mock-token"
+  }
+}
+
+mock_resource "azurerm_cdn_frontdoor_firewall_policy" {
+  defaults = {
+    id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Network/frontDoorWebApplicationFirewallPolicies/wafmock"
+  }
+}
+
+mock_resource "azurerm_web_application_firewall_policy" {
+  defaults = {
+    id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Network/applicationGatewayWebApplicationFirewallPolicies/wafmock"
+  }
+}
+
+mock_resource "azurerm_application_gateway" {
+  defaults = {
+    id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Network/applicationGateways/agw-mock"
   }
 }

@@ -61,6 +61,10 @@ export function authorize (command: Command): void {
     if (name === 'createUser' && database === 'admin' && client.local && users.size === 0) return
     throw new CommandError('Unauthorized', `Command ${name} requires authentication`)
   }
+  const { now = Date.now } = users.tokens ?? {}
+  if (client.loginExpires !== undefined && client.loginExpires <= now()) {
+    throw new CommandError('ReauthenticationRequired', 'the token of this connection has expired')
+  }
   if (levelOn(database, user) >= need) return checkCursors(command, user)
   const target = body[name]
   const shown = typeof target === 'string' ? `"${target}"` : 1

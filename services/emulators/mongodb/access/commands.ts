@@ -6,14 +6,19 @@ import type { Command, Handler } from '../commands/command.ts'
 import { CommandError, bad, notSupported } from '../errors.ts'
 import { isRole } from './authorization.ts'
 import { Conversation, authenticationFailed, mechanism } from './scram.ts'
-import type { Role } from './users.ts'
+import { external, readToken, tokenMechanism } from './tokens.ts'
+import type { Role, User } from './users.ts'
+
+type Login = Pick<Command, 'client' | 'users'>
 
 /** Begins a login; one that was under way on the connection is given up. */
-function start ({ client, users }: Command, body: Doc, database: string): Doc {
+function start (command: Command, body: Doc, database: string): Doc {
+  const { client, users } = command
   client.conversation = undefined
   const given = body.mechanism
   if (given === undefined) throw missingField('saslStart', 'mechanism')
   if (typeof given !== 'string') throw wrongType('saslStart', 'mechanism', given, 'string')
+  if (given === tokenMechanism && users.tokens && database === external) return startToken(command, body)
   if (given !== mechanism) {
     throw new CommandError('MechanismUnavailable',
       `Received authentication for mechanism ${given} which is unknown or not enabled`)
@@ -25,8 +30,17 @@ function start ({ client, users }: Command, body: Doc, database: string): Doc {
   return step({ client, users }, body.payload)
 }
 
+/** Logs a client in with a token, in one step. */
+function startToken ({ client, users }: Command, { payload }: Doc): Doc {
+  const { name, expires } = readToken(users.tokens!, payload)
+  const user = users.find(external, name)
+  if (user === undefined) throw authenticationFailed()
+  logIn({ client, users }, user, expires)
+  return { conversationId: 1, done: true, payload: new Binary(Buffer.alloc(0)) }
+}
+
 /** Answers the client's next payload, and logs it in with the last answer. An error ends the login. */
-function step ({ client, users }: Pick<Command, 'client' | 'users'>, payload: Value): Doc {
+function step ({ client, users }: Login, payload: Value): Doc {
   const conversation = client.conversation!
   client.conversation = undefined
   if (!(payload instanceof Binary)) throw wrongType('sasl', 'payload', payload, 'binData')
@@ -37,14 +51,19 @@ function step ({ client, users }: Pick<Command, 'client' | 'users'>, payload: Va
     const user = users.find(database, name)
     // A password that was changed or a user that was dropped meanwhile
     if (user === undefined || user.credential !== credential) throw authenticationFailed()
-    const before = users.current(client)
-    if (before !== undefined && before.id !== user.id) {
-      throw new CommandError(5626701, 'Each client connection may only be authenticated once. ' +
-        `Previously authenticated as: ${before.name}@${before.db}`)
-    }
-    client.user = user
+    logIn({ client, users }, user, undefined)
   }
   return { conversationId: 1, done: conversation.done, payload: new Binary(answer) }
+}
+
+function logIn ({ client, users }: Login, user: User, expires: number | undefined) {
+  const before = users.current(client)
+  if (before !== undefined && before.id !== user.id) {
+    throw new CommandError(5626701, 'Each client connection may only be authenticated once. ' +
+      `Previously authenticated as: ${before.name}@${before.db}`)
+  }
+  client.user = user
+  client.loginExpires = expires
 }
 
 const saslStart: Handler = (command) => ({ ...start(command, command.body, command.database), ok: 1 })
@@ -58,6 +77,9 @@ const saslContinue: Handler = (command) => {
   return { ...step(command, body.payload), ok: 1 }
 }
 
+/** The database that knows the user. */
+export const checkSource = (name: Value): string => name === external ? external : checkDatabase(name)
+
 /** What a handshake answers to a client that is about to log in. */
 export function handshake (command: Command): Doc {
   const { saslSupportedMechs, speculativeAuthenticate: early } = command.body
@@ -65,7 +87,7 @@ export function handshake (command: Command): Doc {
   if (typeof saslSupportedMechs === 'string') answer.saslSupportedMechs = [mechanism]
   if (isDocument(early)) {
     try {
-      answer.speculativeAuthenticate = start(command, early, checkDatabase(early.db))
+      answer.speculativeAuthenticate = start(command, early, checkSource(early.db))
     } catch (error) {
       // The client logs in again without the handshake, and gets the error then
       if (!(error instanceof CommandError)) throw error

@@ -4,6 +4,7 @@ import type { Credential } from './scram.ts'
 import { credentialOf } from './scram.ts'
 import type { Database } from '../storage/database.ts'
 import type { Storage } from '../storage/storage.ts'
+import { usersWithTokens, type TokenLogin } from './tokens.ts'
 
 export interface Role { role: string, db: string }
 
@@ -14,7 +15,8 @@ export interface User {
   db: string
   name: string
   roles: Role[]
-  credential: Credential
+  /** Undefined for a user that logs in with tokens. */
+  credential: Credential | undefined
 }
 
 // no command reaches it: a client's database has no `$` in its name
@@ -37,13 +39,16 @@ type UserRow = [
 export class Users {
   /** Whether a client must be logged in, and may do only what its user may. */
   readonly auth: boolean
+  readonly tokens: TokenLogin | undefined
   #storage: Storage
   #byName = new Map<string, User>()
   #opened: Database | undefined
 
-  constructor (storage: Storage, auth: boolean) {
+  constructor (storage: Storage, auth: boolean, tokens?: TokenLogin) {
     this.#storage = storage
     this.auth = auth
+    this.tokens = tokens
+    if (tokens) for (const user of usersWithTokens(tokens)) this.#keep(user)
     if (auth || storage.database(databaseName) !== undefined) this.#open()
   }
 
@@ -90,7 +95,7 @@ export class Users {
     this.#store({ ...this.#existing(db, name), credential: credentialOf(password) })
   }
 
-  #store (user: User): void {
+  #store (user: User & { credential: Credential }): void {
     const { id, db, name, roles, credential: { salt, iterations, storedKey, serverKey } } = user
     this.#open().statement(`INSERT OR REPLACE INTO users (${columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`)
       .run(id, db, name, JSON.stringify(roles), salt, iterations, storedKey, serverKey)

@@ -14,6 +14,8 @@ export interface Client {
   connectionId: number
   /** The user that it logged in as; `Users.current` says whether it is still there. */
   user: User | undefined
+  /** Until when its token is valid, in ms since the epoch; undefined for a login with a password. */
+  loginExpires: number | undefined
   appName: string | undefined
   /** Whether it comes from this machine. */
   local: boolean

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { authorize } from '../access/authorization.ts'
-import { accessCommands } from '../access/commands.ts'
+import { accessCommands, checkSource } from '../access/commands.ts'
 import { decode } from '../bson/encoding.ts'
 import { isDocument, toNumber } from '../bson/values.ts'
 import { CommandError } from '../errors.ts'
@@ -29,7 +29,8 @@ function commandOf (request: Request, client: Client, engine: Engine): Command {
   const [name = ''] = Object.keys(body)
   const clock = new Clock(toNumber(body.maxTimeMS))
   const { sequences } = request
-  return { name, database: checkDatabase(body.$db), body, sequences, client, clock, ...engine }
+  const database = name === 'saslStart' ? checkSource(body.$db) : checkDatabase(body.$db)
+  return { name, database, body, sequences, client, clock, ...engine }
 }
 
 /**

@@ -18,12 +18,13 @@ t.test('an identity gets a token for the vault by its own header', async (t) => 
   t.match(claims, { appid: clientId, aud: RESOURCE, exp: Number(expiresOn) })
 })
 
-t.test('tokens are for the vault and for Azure Monitor only', async (t) => {
+t.test('tokens are for the vault, Azure Monitor and Azure DocumentDB only', async (t) => {
   for (const resource of [
     RESOURCE,
     `${RESOURCE}/`,
     'https://monitor.azure.com',
-    'https://monitor.azure.com/'
+    'https://monitor.azure.com/',
+    'https://ossrdbms-aad.database.windows.net'
   ]) {
     const { statusCode, json } = await askToken('patient', { resource })
     t.equal(statusCode, 200, resource)

@@ -6,13 +6,13 @@ locals {
 
 resource "azurerm_container_app" "main" {
   name                         = var.name
-  resource_group_name          = var.resource_group_name
-  container_app_environment_id = var.environment_id
+  resource_group_name          = var.context.resource_group_name
+  container_app_environment_id = var.context.environment_id
   workload_profile_name        = "Consumption"
   # While an upgrade runs, two revisions are active
   revision_mode          = var.live_revision == null ? "Single" : "Multiple"
   max_inactive_revisions = 5
-  tags                   = var.tags
+  tags                   = var.context.tags
 
   identity {
     type         = "UserAssigned"
@@ -20,7 +20,7 @@ resource "azurerm_container_app" "main" {
   }
 
   registry {
-    server   = var.registry_server
+    server   = var.context.registry_server
     identity = var.identity_id
   }
 

@@ -18,9 +18,14 @@ variable "container" {
   nullable    = false
 }
 
-variable "environment_id" {
-  type        = string
-  description = "Id of the environment."
+variable "context" {
+  type = object({
+    environment_id      = string
+    registry_server     = string
+    resource_group_name = string
+    tags                = map(string)
+  })
+  description = "Container Apps environment, host name of the registry, resource group and tags."
   nullable    = false
 }
 
@@ -66,18 +71,6 @@ variable "newest_percentage" {
   }
 }
 
-variable "registry_server" {
-  type        = string
-  description = "Host name of the registry."
-  nullable    = false
-}
-
-variable "resource_group_name" {
-  type        = string
-  description = "Resource group of the environment."
-  nullable    = false
-}
-
 variable "scale" {
   type = object({
     min_replicas        = number
@@ -97,10 +90,4 @@ variable "settings" {
     condition     = alltrue([for name, value in var.settings : !can(regex("(?i)(://[^/]*@|accountkey=|password|sig=)", value))])
     error_message = "A setting contains a credential; secrets belong in the vault."
   }
-}
-
-variable "tags" {
-  type        = map(string)
-  description = "Tags of every resource."
-  nullable    = false
 }
