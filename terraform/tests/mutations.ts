@@ -131,11 +131,6 @@ const mutations: Mutation[] = [
     'an existing network belongs to a region'
   ),
   refusal(
-    '(network.virtual_network_id == null) == (network.subnet_ids == null)',
-    'network.name != ""'.replace('network.name', 'var.name'),
-    'a network has its subnets'
-  ),
-  refusal(
     'startswith(id, "${network.virtual_network_id}/subnets/")',
     'length(id) > 0',
     'subnets are in their network'
@@ -288,14 +283,8 @@ const mutations: Mutation[] = [
     '? "External" : "External"',
     'an internal gateway has no public address'
   ),
-  refusal('edge.kind)', 'edge.kind) || var.name != ""', 'there are two kinds of edge'),
   refusal('&& startswith(var.gateway_sku, "StandardV2_"))', ')', 'Private Link needs a v2 tier'),
   refusal('var.edge.capacity.max <= 20', 'var.edge.capacity.max <= 125', 'units have addresses'),
-  refusal(
-    'var.network.environment_prefix_length) + 3)',
-    'var.network.environment_prefix_length) + 2)',
-    'an Application Gateway has a subnet'
-  ),
   refusal(
     '"application_gateway" || length(var.additional_regions) == 0',
     '"application_gateway" || length(var.additional_regions) <= 1',
