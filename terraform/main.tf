@@ -274,8 +274,11 @@ module "edge" {
   }
 
   clients = {
-    # The load test calls from the address of the NAT gateway
-    ip_ranges         = concat(var.client_ip_ranges, [for network in values(module.network) : "${network.egress_address}/32" if var.load_test != null || local.has_auditor_page])
+    # The auditor's page of each region and the load test call from the address of the NAT gateway
+    ip_ranges = concat(var.client_ip_ranges, [
+      for region, network in module.network : "${network.egress_address}/32"
+      if local.has_auditor_page || (var.load_test != null && region == "primary")
+    ])
     availability_test = var.alerts.availability_test
   }
 }

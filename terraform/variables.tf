@@ -138,8 +138,8 @@ variable "auditor_page" {
   }
 
   validation {
-    condition     = var.auditor_page == null || !startswith(var.gateway_sku, "PremiumV2_")
-    error_message = "The auditor's page has no name for a PremiumV2 gateway: its DNS record is yours."
+    condition     = var.auditor_page == null || var.edge != null || !startswith(var.gateway_sku, "PremiumV2_")
+    error_message = "The auditor's page has no name for a PremiumV2 gateway, whose DNS record is yours: it needs an edge."
   }
 }
 

@@ -621,7 +621,7 @@ run "the_page_of_auditors" {
   }
 
   variables {
-    urls = { audit = { primary = "https://audit.mock.example", northeurope = "https://audit.mock-north.example" }, auditor = { primary = "https://auditor.mock.example/auditor" }, patient = var.urls.patient }
+    urls = merge(var.urls, { auditor = { primary = "https://auditor.mock.example/auditor" } })
   }
 
   assert {
@@ -646,7 +646,7 @@ run "the_page_of_auditors_in_each_region" {
   }
 
   variables {
-    urls = { audit = { primary = "https://audit.mock.example", northeurope = "https://audit.mock-north.example" }, auditor = { primary = "https://auditor.mock.example/auditor", northeurope = "https://auditor.mock-north.example/auditor" }, patient = var.urls.patient }
+    urls = merge(var.urls, { auditor = { primary = "https://auditor.mock.example/auditor", northeurope = "https://auditor.mock-north.example/auditor" } })
     additional_locations = [{
       location          = "northeurope"
       name              = "North Europe"
@@ -676,7 +676,7 @@ run "a_policy_without_a_place_for_the_regions_of_the_page_is_refused" {
   }
 
   variables {
-    urls = { audit = { primary = "https://audit.mock.example", northeurope = "https://audit.mock-north.example" }, auditor = { primary = "https://auditor.mock.example/auditor", northeurope = "https://auditor.mock-north.example/auditor" }, patient = var.urls.patient }
+    urls = merge(var.urls, { auditor = { primary = "https://auditor.mock.example/auditor", northeurope = "https://auditor.mock-north.example/auditor" } })
   }
 
   expect_failures = [azurerm_api_management_api_policy.auditor]

@@ -862,8 +862,8 @@ const mutations: Mutation[] = [
   ),
   whole(
     'settings.tf',
-    'DATABASE_NAME            = name',
-    'DATABASE_NAME            = "patient"',
+    'DATABASE_NAME   = "audit"',
+    'DATABASE_NAME   = "patient"',
     'services share no database'
   ),
   whole(
@@ -901,8 +901,8 @@ const mutations: Mutation[] = [
   ),
   whole(
     'main.tf',
-    'for name in ["audit", "gateway", "patient"]',
-    'for name in ["audit", "gateway", "patient", "rotation"]',
+    'for name in setsubtract(local.services, ["rotation"])',
+    'for name in local.services',
     'who sends telemetry is known'
   ),
   whole(
@@ -1068,6 +1068,11 @@ const mutations: Mutation[] = [
     'the page can call the gateway by its name'
   ),
   refusal('max_replicas + 14', 'max_replicas + 10', 'the subnet has room for the page'),
+  refusal(
+    'var.auditor_page == null || var.edge != null || !startswith',
+    'var.auditor_page == null || var.name != "" || !startswith',
+    'the page has a name to call'
+  ),
   refusal(
     '-([01][0-9]|2[0-3]):[0-5][0-9]$", var.review', '.*$", var.review', 'usual hours are two times'
   ),

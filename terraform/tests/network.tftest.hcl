@@ -38,7 +38,7 @@ variables {
     security_groups = { environment = "nsg-environment", gateway = "nsg-gateway", endpoints = "nsg-endpoints", runner = "nsg-runner", edge = "nsg-edge" }
   }
   address_space           = "10.1.0.0/24"
-  callers                 = { ip_ranges = ["192.0.2.0/24", "198.51.100.7/32"], availability_test = false, auditor_page = false, load_test = false, traffic_manager = false }
+  callers                 = { ip_ranges = ["192.0.2.0/24", "198.51.100.7/32"], availability_test = false, load_test = false, auditor_page = false, traffic_manager = false }
   database_port           = 10255
   ddos_protection_plan_id = null
   dns_zones               = { database = "privatelink.mongo.cosmos.azure.com", registry = "privatelink.azurecr.io", vault = "privatelink.vaultcore.azure.net" }
@@ -170,7 +170,7 @@ run "no_clients" {
   }
 
   variables {
-    callers = { ip_ranges = [], availability_test = false, auditor_page = false, load_test = false, traffic_manager = false }
+    callers = { ip_ranges = [], availability_test = false, load_test = false, auditor_page = false, traffic_manager = false }
   }
 
   assert {
@@ -185,7 +185,7 @@ run "options" {
   }
 
   variables {
-    callers                 = { ip_ranges = [], availability_test = true, auditor_page = false, load_test = true, traffic_manager = true }
+    callers                 = { ip_ranges = [], availability_test = true, load_test = true, auditor_page = false, traffic_manager = true }
     ddos_protection_plan_id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Network/ddosProtectionPlans/ddos-mock"
     egress                  = { nat_gateway = true, witnesses = false }
     subnets                 = { environment_prefix_length = 27, runner = true, vault_endpoint = true }
@@ -226,31 +226,6 @@ run "options" {
   assert {
     condition     = length([for rule in azurerm_network_security_group.main["runner"].security_rule : rule if rule.direction == "Inbound" && rule.access == "Allow"]) == 0
     error_message = "The runner is unreachable."
-  }
-}
-
-run "the_page_of_auditors" {
-  module {
-    source = "./modules/network"
-  }
-
-  variables {
-    callers = { ip_ranges = [], availability_test = false, auditor_page = true, load_test = false, traffic_manager = false }
-    egress  = { nat_gateway = true, witnesses = false }
-  }
-
-  assert {
-    condition = [
-      for rule in azurerm_network_security_group.main["gateway"].security_rule : rule.source_address_prefix if rule.direction == "Inbound" && rule.destination_port_range == "443"
-    ] == ["203.0.113.7/32"]
-    error_message = "The gateway accepts the address of the NAT gateway, from which the page calls it."
-  }
-
-  assert {
-    condition = length([
-      for rule in azurerm_network_security_group.main["environment"].security_rule : rule if rule.direction == "Outbound" && rule.destination_address_prefix == "Internet" && rule.destination_port_range == "443"
-    ]) == 1
-    error_message = "The page can call the gateway."
   }
 }
 
@@ -362,7 +337,7 @@ run "front_door" {
 
   variables {
     edge    = "front_door"
-    callers = { ip_ranges = ["192.0.2.0/24"], availability_test = true, auditor_page = false, load_test = true, traffic_manager = false }
+    callers = { ip_ranges = ["192.0.2.0/24"], availability_test = true, load_test = true, auditor_page = false, traffic_manager = false }
     egress  = { nat_gateway = true, witnesses = false }
   }
 
@@ -379,7 +354,7 @@ run "application_gateway" {
 
   variables {
     edge    = "application_gateway"
-    callers = { ip_ranges = ["192.0.2.0/24"], availability_test = true, auditor_page = false, load_test = true, traffic_manager = false }
+    callers = { ip_ranges = ["192.0.2.0/24"], availability_test = true, load_test = true, auditor_page = false, traffic_manager = false }
     egress  = { nat_gateway = true, witnesses = false }
   }
 
@@ -454,5 +429,30 @@ run "gateway_premium_v2" {
   assert {
     condition     = toset([for rule in azurerm_network_security_group.main["gateway"].security_rule : "${rule.name} ${rule.destination_port_range}" if rule.direction == "Inbound"]) == toset(["clients 443", "deny-inbound *", "probe 80"])
     error_message = "Clients and the probes of the platform reach the gateway."
+  }
+}
+
+run "the_page_of_auditors" {
+  module {
+    source = "./modules/network"
+  }
+
+  variables {
+    callers = { ip_ranges = [], availability_test = false, load_test = false, auditor_page = true, traffic_manager = false }
+    egress  = { nat_gateway = true, witnesses = false }
+  }
+
+  assert {
+    condition = [
+      for rule in azurerm_network_security_group.main["gateway"].security_rule : rule.source_address_prefix if rule.direction == "Inbound" && rule.destination_port_range == "443"
+    ] == ["203.0.113.7/32"]
+    error_message = "The gateway accepts the address of the NAT gateway, from which the page calls it."
+  }
+
+  assert {
+    condition = length([
+      for rule in azurerm_network_security_group.main["environment"].security_rule : rule if rule.direction == "Outbound" && rule.destination_address_prefix == "Internet" && rule.destination_port_range == "443"
+    ]) == 1
+    error_message = "The page can call the gateway."
   }
 }

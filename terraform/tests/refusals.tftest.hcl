@@ -620,7 +620,7 @@ run "a_time_zone_of_an_offset" {
   expect_failures = [var.review]
 }
 
-run "a_page_of_auditors_of_premium_v2" {
+run "a_page_of_auditors_without_a_name_of_the_gateway" {
   command = plan
 
   variables {

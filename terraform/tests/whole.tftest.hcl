@@ -237,7 +237,6 @@ run "everything" {
     additional_regions           = { northeurope = { gateway_region = "North Europe", address_space = "10.65.0.0/24" } }
     app_scale                    = { min_replicas = 1, max_replicas = 19, concurrent_requests = 30 }
     auditor_page                 = { min_replicas = 1 }
-    review                       = { usual_hours = "07:30-19:00", time_zone = "Europe/Berlin" }
     backup_tier                  = "Continuous30Days"
     client_ip_ranges             = ["192.0.2.0/24"]
     custom_domain                = { host_name = "api.example.org", certificate_name = "api-example-org", bound = true }
@@ -252,6 +251,7 @@ run "everything" {
     entra                        = { tenant_id = "00000000-0000-0000-0000-000000007e4a", audience = "api://patients", client_application_ids = ["00000000-0000-0000-0000-00000000c11f"] }
     gateway_sku                  = "Premium_3"
     load_test                    = { image = "crmock.azurecr.io/k6@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", key_secret_name = "load-test-subscription-key" }
+    review                       = { usual_hours = "07:30-19:00", time_zone = "Europe/Berlin" }
     tags                         = { owner = "mock" }
     upgrade                      = { live = { primary = { patient = "p1", audit = "a1" }, northeurope = { patient = "p2", audit = "a2" } }, percentage = 10 }
     vault_sku                    = "premium"
@@ -292,9 +292,9 @@ run "everything" {
     condition = alltrue([for region, gateway in { primary = "10.64.0.32/27", northeurope = "10.65.0.32/27" } :
       local.apps[region].auditor.external_enabled && local.apps[region].auditor.allowed_ranges == [gateway] &&
       local.apps[region].auditor.scale == { min_replicas = 1, max_replicas = 2, concurrent_requests = 30 } &&
-      local.apps[region].auditor.settings.GATEWAY_URL == "https://api.example.org"
+      local.apps[region].auditor.settings.GATEWAY_URL == "https://edge.example.org"
     ])
-    error_message = "The auditor's page of each region accepts the gateway of its region only, and calls the gateway."
+    error_message = "The auditor's page of each region accepts the gateway of its region only, and calls what clients call."
   }
 
   assert {

@@ -185,7 +185,7 @@ variable "urls" {
     auditor = map(string)
     patient = map(string)
   })
-  description = "Address of the audit service without a path, and of the patient service and of the auditor's page with their paths: primary, and by location in additional regions; empty: no page. Not part of additional_locations, because API Management must not wait for them."
+  description = "Address of the audit service without a path, and of the patient service and the auditor's page with their paths (no page: empty): primary, and by location in additional regions. Not part of additional_locations, because API Management must not wait for them."
   nullable    = false
 }
 
