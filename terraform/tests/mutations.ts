@@ -1062,11 +1062,6 @@ const mutations: Mutation[] = [
     'var.auditor_page == null || var.name != ""',
     'the page calls from a known address'
   ),
-  refusal(
-    'var.auditor_page == null || !startswith(var.gateway_sku, "PremiumV2_")',
-    'var.auditor_page == null || var.gateway_sku != ""',
-    'the page can call the gateway by its name'
-  ),
   refusal('max_replicas + 14', 'max_replicas + 10', 'the subnet has room for the page'),
   refusal(
     'var.auditor_page == null || var.edge != null || !startswith',
@@ -1106,7 +1101,9 @@ const mutations: Mutation[] = [
   ),
   gateway('main', '? ["disabled"] : []', '? ["disabled"] : ["disabled"]', 'a v2 tier has no sign-up'),
   network('"Microsoft.Web/serverFarms"', '"Microsoft.Web/hostingEnvironments"', 'Standard v2 is integrated'),
-  rules('["clients", "availability", "from-egress", "edge"]', '[]', 'nothing reaches the subnet of Standard v2'),
+  rules(
+    '["clients", "availability", "from-egress", "edge"]', '[]', 'nothing reaches the subnet of Standard v2'
+  ),
   refusal(
     '|| !var.alerts.availability_test', '|| true', 'an availability test has a gateway to reach'
   ),
@@ -1120,7 +1117,9 @@ const mutations: Mutation[] = [
     'only Standard v2 can be closed'
   ),
   refusal(
-    '!startswith(var.gateway_sku, "PremiumV2_") || var.load_test', 'var.gateway_sku != "" || var.load_test', 'a load test finds its gateway'
+    '!startswith(var.gateway_sku, "PremiumV2_") || var.load_test',
+    'var.gateway_sku != "" || var.load_test',
+    'a load test finds its gateway'
   )
 ]
 

@@ -67,20 +67,20 @@ mock_provider "azurerm" {
   }
 
   override_resource {
-    target = module.identity.azurerm_user_assigned_identity.main["auditor"]
-    values = {
-      id           = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-auditor"
-      client_id    = "00000000-0000-0000-0000-000000000c07"
-      principal_id = "00000000-0000-0000-0000-000000000b07"
-    }
-  }
-
-  override_resource {
     target = module.identity.azurerm_user_assigned_identity.main["load-test"]
     values = {
       id           = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-load-test"
       client_id    = "00000000-0000-0000-0000-000000000c06"
       principal_id = "00000000-0000-0000-0000-000000000b06"
+    }
+  }
+
+  override_resource {
+    target = module.identity.azurerm_user_assigned_identity.main["auditor"]
+    values = {
+      id           = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.ManagedIdentity/userAssignedIdentities/id-auditor"
+      client_id    = "00000000-0000-0000-0000-000000000c07"
+      principal_id = "00000000-0000-0000-0000-000000000b07"
     }
   }
 
@@ -194,6 +194,16 @@ run "defaults" {
   }
 
   assert {
+    condition     = local.apps["primary"].audit.settings.USUAL_HOURS == "06:00-22:00" && local.apps["primary"].audit.settings.TIME_ZONE == "UTC"
+    error_message = "The review expects people at work from 06:00 to 22:00 UTC."
+  }
+
+  assert {
+    condition     = keys(local.apps["primary"]) == ["audit", "patient"] && length(local.auditor_urls) == 0
+    error_message = "The auditor's page is optional."
+  }
+
+  assert {
     condition = tomap(local.named_values) == tomap({
       key-vault-uri              = "https://kv-mock.vault.azure.net"
       host-key-cache-seconds     = "120"
@@ -215,16 +225,6 @@ run "defaults" {
   assert {
     condition     = local.names.vault.vault == "kv-patients-test-${local.suffix}" && length(local.names.vault.vault) <= 24 && length(local.suffix) == 6 && length(local.names.registry.registry) <= 50
     error_message = "Names have the expected form."
-  }
-
-  assert {
-    condition     = local.apps["primary"].audit.settings.USUAL_HOURS == "06:00-22:00" && local.apps["primary"].audit.settings.TIME_ZONE == "UTC"
-    error_message = "The review expects people at work from 06:00 to 22:00 UTC."
-  }
-
-  assert {
-    condition     = keys(local.apps["primary"]) == ["audit", "patient"] && length(local.auditor_urls) == 0
-    error_message = "The auditor's page is optional."
   }
 }
 
