@@ -99,8 +99,18 @@ function spawnStart (t: Test, dir: string, ...args: string[]) {
   return started
 }
 
+/** Asks again as long as the answer is 503, as a client of a busy machine has to. */
+async function ask (url: string, init: RequestInit) {
+  for (;;) {
+    const response = await fetch(url, init)
+    if (response.status !== 503) return response
+    await response.arrayBuffer()
+    await sleep(1_000 * Number(response.headers.get('retry-after')))
+  }
+}
+
 async function createPatient ({ baseUrl, subscriptionKey }: System) {
-  const response = await fetch(`${baseUrl}/patient`, {
+  const response = await ask(`${baseUrl}/patient`, {
     method: 'POST',
     headers: { 'ocp-apim-subscription-key': subscriptionKey },
     body: JSON.stringify({ firstName: 'Ada', gender: 'female', dateOfBirth: '1915', postCode: 'W1S4' })
@@ -110,7 +120,7 @@ async function createPatient ({ baseUrl, subscriptionKey }: System) {
 
 async function loadPatient ({ baseUrl, subscriptionKey }: System, id: string) {
   const headers = { 'ocp-apim-subscription-key': subscriptionKey }
-  const response = await fetch(`${baseUrl}/patient/${id}`, { headers })
+  const response = await ask(`${baseUrl}/patient/${id}`, { headers })
   return { status: response.status, body: await response.json() as object }
 }
 
