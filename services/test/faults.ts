@@ -18,7 +18,9 @@ const FIRST_SEED = Number(process.env.SEED ?? Date.now() % 1e9)
 const OTHER_SECONDS = 400
 
 /** Seeds that failed once, and why. They run for their own time. */
-const REGRESSIONS: Array<{ seed: number, seconds: number, why: string }> = []
+const REGRESSIONS = [
+  { seed: 2002, seconds: 60, why: 'merges that nobody had an answer to, and records that were stored again' }
+]
 
 const rounds = Math.max(1, Math.round(SECONDS / ROUND_SECONDS))
 const seconds = Math.min(SECONDS, ROUND_SECONDS)
