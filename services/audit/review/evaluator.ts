@@ -90,24 +90,22 @@ export class Evaluator {
 
   async #contextOf ({ start }: EntryBatch, entries: LogEntry[]): Promise<Context> {
     const since = new Map<string, Date>()
-    const recordsByHour = new Map<string, LogEntry[]>()
-    for (const entry of entries) {
-      const { actor, onBehalfOf, createdDate } = entry.record
+    for (const { record: { actor, onBehalfOf, createdDate } } of entries) {
       for (const key of [personKey(actor!), personKey(actor!, onBehalfOf)]) {
         if (!since.has(key)) since.set(key, createdDate)
       }
-      const hour = volumeKey(entry.record)
-      recordsByHour.set(hour, [...recordsByHour.get(hour) ?? [], entry])
     }
+    const entriesByHour = Map.groupBy(entries, ({ record }) => volumeKey(record))
     const stored = await this.#activities.find([...since.keys()])
     const activities = new Map([...since].map(([_id, date]) => {
       return [_id, stored.get(_id) ?? newActivity(_id, date)]
     }))
     const volumeLimits = new Map<string, number>()
-    for (const [key, [{ record }]] of recordsByHour as Map<string, [LogEntry]>) {
+    for (const [key, ofHour] of entriesByHour) {
+      const [{ record }] = ofHour as [LogEntry]
       const { hour } = activities.get(personKey(record.actor!))!
       const earlier = hour?.start === hourOf(record.createdDate) ? hour.count : 0
-      if (earlier + recordsByHour.get(key)!.length <= thresholds['unusual-volume'].records) continue
+      if (earlier + ofHour.length <= thresholds['unusual-volume'].records) continue
       volumeLimits.set(key, await this.#volumeLimit(record))
     }
     const opened = new Set(entries.flatMap(({ record }) => contactsOf(record)))
