@@ -15,8 +15,11 @@ const files = globSync(['services/**/test/**/*.test.ts', 'k6/runner/test/*.test.
   exclude: ['services/test/contract/**']
 })
 const STARTS_SYSTEMS = /^services\/(test|rotation|emulators\/(ingress|vault)|.*\/test\/browser|.*\/monitor\/test\/register)/
-/** Their tests start, and often kill, processes. */
-const STARTS_PROCESSES = /\/(archive|command|gateway\/test\/host-key|kills|processes|reconciler|run-service|server|stores)\.test\.ts$/
+/** Their tests start, and often kill, processes, or use what a process has once: an endpoint of tokens. */
+const IS_ALONE = new RegExp(`/(${[
+  'archive|command|gateway/test/host-key|kills|processes|reconciler|run-service|server|stores',
+  'token-renewal|tokens'
+].join('|')})\\.test\\.ts$`)
 /** They take more than some seconds each. */
 const IS_LONG = new RegExp(`^services/(${[
   'audit/test/(evidence/routes|log/sequencer|register|streams)',
@@ -27,10 +30,10 @@ const IS_LONG = new RegExp(`^services/(${[
 
 function kindOf (file: string) {
   if (STARTS_SYSTEMS.test(file)) return 'systems'
-  if (STARTS_PROCESSES.test(file)) return 'processes'
+  if (IS_ALONE.test(file)) return 'alone'
   return IS_LONG.test(file) ? 'long' : 'unit'
 }
-const { systems = [], processes = [], long = [], unit = [] } = Object.groupBy(files.sort(), kindOf)
+const { systems = [], alone = [], long = [], unit = [] } = Object.groupBy(files.sort(), kindOf)
 
 /** Memory where there is enough, since databases wait for the disk after each write. */
 function temporaryDirectory () {
@@ -54,7 +57,7 @@ t.jobs = Number(process.env.JOBS ?? 2)
 t.setTimeout(0)
 // The longest first, so that no core is idle at the end
 if (process.argv[2] !== 'unit') {
-  for (const file of [...systems, ...processes]) run(file, [file])
+  for (const file of [...systems, ...alone]) run(file, [file])
   runTogether(long, 4)
 }
 runTogether(unit, 8)

@@ -94,7 +94,8 @@ export async function ping (name: string, uri: string, database?: string) {
     if (!at) throw new StartError(`${name} is not a connection string that the driver accepts`)
     const { code, name: kind } = error as { code: number, name: string }
     if (kind === 'MongoOIDCError') throw new StartError(`${name}: cannot get an Entra ID token for ${at}`)
-    if ([13, 18, 8000].includes(code)) throw new StartError(`${name}: ${at} refuses the login`)
+    const login = opened?.options.credentials?.mechanism === 'MONGODB-OIDC' ? 'token' : 'user or the password'
+    if ([13, 18, 8000].includes(code)) throw new StartError(`${name}: ${at} refuses the ${login}`)
     throw new StartError(`${name}: no MongoDB server answers at ${at}`)
   } finally {
     opened?.close().catch(() => {})
