@@ -4,6 +4,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import { derivedUuid } from '#common/derived-uuid.ts'
 import { inParallel } from '#common/in-parallel.ts'
 import type { AuditClient, ReconciledEntry } from '../audit-client.ts'
+import { AuditUnavailable } from '../errors.ts'
 import type { Sweep } from '../life/sweep.ts'
 import type { Replica, Replicas } from '../repositories/replicas.ts'
 import type { Found, OpenAttempt } from './evidence.ts'
@@ -72,15 +73,21 @@ export class Reconciler {
     if (ended.length === 0) return
     // Moves and merges are finished or given up first
     await sweep.run()
-    for (const replica of ended) {
-      this.#seen.delete(replica._id)
-      if (await replicas.take(replica, this.#id)) await this.#takeOver(replica)
+    try {
+      for (const replica of ended) {
+        if (await replicas.take(replica, this.#id)) await this.#takeOver(replica)
+      }
+    } catch (error) {
+      if (!(error instanceof AuditUnavailable)) throw error
+      this.#log.warn({ err: error }, 'attempts not reconciled, they will be later')
     }
     // However long this took, the database was available, and others could beat
     for (const sighting of this.#seen.values()) sighting.last = performance.now()
   }
 
   #hasEnded ({ _id, beats, takenBy }: Replica) {
+    // One that this process has taken, and could not finish
+    if (takenBy === this.#id) return true
     const now = performance.now()
     const state = `${beats} ${takenBy}`
     const before = this.#seen.get(_id)

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MongoClient, type Document } from 'mongodb'
 import t, { type Test } from 'tap'
@@ -257,6 +257,32 @@ t.test('of several processes that watch, one records each outcome', async (t) =>
     t.ok(outcomes.length > 0 && found.length <= 1)
     for (const record of outcomes) t.match(record, { outcome: 'success', attemptOf: attempt!.id })
   }
+})
+
+t.test('a process goes on with what it has taken over as soon as it looks again', async (t) => {
+  const watcher = await wired(t)
+  const killed = await patientProcess(t, { ...common, PATIENT_DB_CONNECTION: wire.uri })
+  const trace = newTrace()
+  await killed.call('POST', '/patient', { body: ada, headers: caller, trace })
+  await killed.kill()
+  const { replica } = (await recordsOf(trace))[0]!
+  const taken = { looks: 0, times: 0 }
+  wire.decide((command): Fate => {
+    if (command.find === 'replicas' && taken.times === 1) taken.looks++
+    const [update] = command.update === 'replicas' ? command.updates : []
+    if (update?.q._id === replica && update.u.$set.takenBy) taken.times++
+    return 'pass'
+  })
+  const refuse = ({ url, socket }: IncomingMessage) => {
+    if (url === '/audit/attempts' && taken.looks === 0) socket.destroy()
+  }
+  register.app.server.prependListener('request', refuse)
+  t.teardown(() => register.app.server.off('request', refuse))
+  await isReconciled(replica!)
+  t.strictSame(taken, { looks: 1, times: 2 })
+  t.match((await recordsOf(trace))[1], { outcome: 'success', reconciled: true })
+  t.equal((await watcher.call('POST', '/patient', { body: ada, headers: caller })).status, 201)
+  wire.passAll()
 })
 
 t.test('attempts are found although the clocks of replicas of the register differ', async (t) => {

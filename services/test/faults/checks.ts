@@ -44,13 +44,19 @@ export function brokenPromises (stored: Stored, journal: Journal, stepped: boole
     ...unrecordedDisclosures(stored, journal, stepped),
     ...contradictingRecords(stored),
     ...brokenSequence(stored),
-    ...openAttempts(stored, journal),
+    ...openAttempts(stored, journal, stepped),
     ...openTransfers(stored),
     ...unrecordedRefusals(stored, journal)
   ]
 }
 
 const isLive = ({ _deleted }: Document) => _deleted === undefined
+
+/** The patient that is left after the merges of `id`: itself if there was none. */
+function afterMerges (patients: Document[], id: string | undefined): Document | undefined {
+  const patient = patients.find(({ _id }) => _id === id)
+  return patient?._mergedInto ? afterMerges(patients, patient._mergedInto) : patient
+}
 
 /** (a) Every acknowledged write is there and equal. */
 function lostWrites ({ patients, tests }: Stored, { known }: Journal) {
@@ -93,7 +99,9 @@ function unrecordedChanges ({ patients, tests, versions, recordById }: Stored, s
     const what = `${document.of ? 'version' : 'document'} ${_id} (${_audit})`
     if (!record) return [`(b) ${what} has no record`]
     const { resource, createdDate } = record
-    const named = [resource.id, resource.patientId]
+    const subjects = [resource.id, resource.patientId]
+    // Versions go with their patient
+    const named = [...subjects, ...subjects.map((subject) => afterMerges(patients, subject)?._id)]
     const isNamed = [id, of, _shardKey].some((each) => named.includes(each))
     if (!isNamed) return [`(b) ${what} has the record of another`]
     // A hidden test result has the date of its deletion too
@@ -178,7 +186,7 @@ function brokenLog (chains: Map<string, number[]>, batches: Document[]) {
 }
 
 /** (e) Every attempt has its outcome: a record of it, or what it has done. */
-function openAttempts (stored: Stored, { known, succeeded }: Journal) {
+function openAttempts (stored: Stored, { known, succeeded }: Journal, stepped: boolean) {
   const { patients, tests, versions, transfers, claims, records } = stored
   const applied = new Set<string>([...patients, ...tests, ...versions].map(({ _audit }) => _audit))
   const done = new Set<string>([
@@ -187,19 +195,26 @@ function openAttempts (stored: Stored, { known, succeeded }: Journal) {
     ...claims.map(({ audit }) => audit)
   ])
   for (const { attemptOf, outcome } of records) if (attemptOf && outcome) done.add(attemptOf)
-  // The two records of a merge have one outcome, and the patient that stays need not be changed by it
-  const merges = records.filter(({ id, resource }) => resource.operation === 'merge' && applied.has(id))
-  const merged = new Set(merges.map(({ operationId }) => operationId))
+  // The two records of a move or merge have one outcome, and need not each be that of a change
+  const isTransfer = ({ resource }: Attempt) => ['move', 'merge'].includes(resource.operation)
+  const transfersDone = records.filter((record) => isTransfer(record) && applied.has(record.id))
+  const transferred = new Set(transfersDone.map(({ operationId }) => operationId))
   const live = new Set([...patients, ...tests].filter(isLive).map(({ _id }) => _id))
   const knownIds = new Set(known.map(({ id }) => id))
+  /** Whether a test result that was created can be gone with its patient, and its versions too. */
+  const mayBeGone = ({ resource, createdDate }: StoredRecord) => {
+    const deleted: Date | undefined = afterMerges(patients, resource.patientId)?._deleted
+    return deleted !== undefined && (stepped || createdDate <= deleted)
+  }
 
-  const open = records.filter(({ id, resource, operationId, attemptOf, ...record }) => {
-    if (!isAttempt({ resource, ...record }) || succeeded.has(operationId)) return false
+  const open = records.filter((record) => {
+    const { id, resource, operationId, attemptOf } = record
+    if (!isAttempt(record) || succeeded.has(operationId)) return false
     if (done.has(id) || done.has(attemptOf!)) return false
-    if (resource.operation === 'merge' && merged.has(operationId)) return false
+    if (isTransfer(record) && transferred.has(operationId)) return false
     // What is gone has taken its versions with it
     if (resource.operation !== 'create') return live.has(resource.id!)
-    return !knownIds.has(resource.id!)
+    return !knownIds.has(resource.id!) && !mayBeGone(record)
   })
   return open.map(({ id, resource: { operation, type, id: subject } }) =>
     `(e) attempt ${id} to ${operation} ${type} ${subject} has no outcome`)
