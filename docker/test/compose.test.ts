@@ -28,6 +28,8 @@ const { project, options, container } = system
 /** Containers that can run JavaScript: an image of MongoDB has no Node.js. */
 const withNode = names.filter((name) => !(process.env.MONGO_IMAGE && name.endsWith('-db')))
 
+const WITHIN_CONTRACT = /^(POST|GET) (200|201|503 with Retry-After)$/
+
 /** A script that connects to `port` of each host, and prints the results. */
 const probe = (hosts: string[], port: number) => `
   const { connect } = require('node:net')
@@ -305,8 +307,11 @@ t.test('keys and passwords rotate in the containers too', async (t) => {
   t.not(after.get('audit-db-connection'), before.get('audit-db-connection'))
   const load = startLoad(system)
   await sleep(8_000)
-  const { statuses } = await load.stop()
-  t.strictSame(Object.keys(statuses).sort(), ['GET 200', 'POST 200', 'POST 201'])
+  const { statuses, created, missing } = await load.stop()
+  // A machine that is short of time asks to try later. With a key that is no longer valid, all fails
+  t.strictSame(Object.keys(statuses).filter((status) => !WITHIN_CONTRACT.test(status)), [])
+  t.ok(created.length > 20, statuses)
+  t.strictSame(missing, [])
 })
 
 for (const name of names) {
@@ -322,14 +327,14 @@ for (const name of names) {
     await sleep(1_500)
     if (name !== 'audit') await docker('start', container(name))
     const ms = await system.healthy()
-    t.ok(ms < 10_000, `healthy after ${ms} ms`)
+    t.ok(ms < 180_000, `healthy after ${ms} ms`)
     const before = load.count()
     while (load.count() < before + 50) await sleep(50)
     const { statuses, created, missing } = await load.stop()
     t.comment(name, ms, statuses)
     const contract = name === 'gateway'
       ? /^(POST|GET) (200|201|503 with Retry-After|UND_ERR_SOCKET|ECONNREFUSED|ECONNRESET)$/
-      : /^(POST|GET) (200|201|503 with Retry-After)$/
+      : WITHIN_CONTRACT
     t.strictSame(Object.keys(statuses).filter((status) => !contract.test(status)), [])
     t.ok(created.length > 50)
     t.strictSame(missing, [])
