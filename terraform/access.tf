@@ -33,5 +33,6 @@ locals {
     var.customer_managed_key_enabled ? ["databases"] : [],
     local.edge_kind == "application_gateway" ? ["edge"] : [],
     var.load_test == null ? [] : ["load-test"],
+    var.runner == null ? [] : ["runner"],
   )
 }

@@ -135,7 +135,7 @@ module "registry" {
   replica_locations  = keys(var.additional_regions)
   networks           = local.networks
   deployer_ip_ranges = var.deployer_ip_ranges
-  pullers            = { for name in setsubtract(local.identities, ["gateway", "databases", "edge"]) : name => module.identity.principal_ids[name] }
+  pullers            = { for name in setsubtract(local.identities, ["gateway", "databases", "edge", "runner"]) : name => module.identity.principal_ids[name] }
   zone_redundant     = var.zone_redundant
 }
 
@@ -255,6 +255,18 @@ module "gateway" {
   }
 
   insights = { id = module.monitor.insights_id, connection_string = module.monitor.connection_string }
+}
+
+module "runner" {
+  source   = "./modules/runner"
+  for_each = var.runner == null ? {} : { runner = var.runner }
+
+  names     = local.names.runner
+  context   = local.context
+  identity  = { id = module.identity.ids["runner"], client_id = module.identity.client_ids["runner"] }
+  subnet_id = module.network["primary"].subnet_ids["runner"]
+  vault_uri = module.vault.uri
+  runner    = each.value
 }
 
 module "edge" {

@@ -67,6 +67,10 @@ locals {
       private_link_scope = "ampls-${local.system}"
     }
 
+    runner = {
+      scale_set = "vmss-${local.system}-runner"
+    }
+
     edge = {
       front_door          = "afd-${local.system}"
       endpoint            = "${local.system}-${local.suffix}"

@@ -58,6 +58,11 @@ output "resource_groups" {
   value       = { for region, group in azurerm_resource_group.main : region => group.name }
 }
 
+output "runner_scale_set" {
+  description = "Scale set of the runners; null: none."
+  value       = one([for runner in module.runner : runner.scale_set_name])
+}
+
 output "security_rules" {
   description = "Security rules that each subnet needs, by region: the owner of existing subnets has to set them."
   value       = { for region, network in module.network : region => network.security_rules }

@@ -154,6 +154,7 @@ locals {
   foreign_secrets = tomap(merge(
     var.load_test == null ? {} : { "load-test/${var.load_test.key_secret_name}" = { identity = "load-test", secret = var.load_test.key_secret_name } },
     local.edge_kind != "application_gateway" ? {} : { "edge/${var.edge.certificate_name}" = { identity = "edge", secret = var.edge.certificate_name } },
+    var.runner == null ? {} : { "runner/${var.runner.secret_name}" = { identity = "runner", secret = var.runner.secret_name } },
   ))
 
   patient_urls = { for region, apps in module.apps : region => "${apps.urls["patient"]}/patient" }

@@ -20,6 +20,8 @@ provider "azurerm" {
     "Microsoft.App",
     # Front Door
     "Microsoft.Cdn",
+    # The scale set of runners
+    "Microsoft.Compute",
     "Microsoft.ContainerRegistry",
     # An environment of Container Apps in a virtual network demands it (Azure/bicep#14935)
     "Microsoft.ContainerService",
@@ -49,6 +51,10 @@ provider "azurerm" {
     }
     resource_group {
       prevent_deletion_if_contains_resources = true
+    }
+    virtual_machine_scale_set {
+      # An apply may run on an instance, and would end itself
+      roll_instances_when_required = false
     }
   }
 }

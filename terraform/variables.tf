@@ -394,6 +394,7 @@ variable "existing" {
         gateway     = string
         endpoints   = string
         edge        = optional(string)
+        runner      = optional(string)
       }))
       private_dns_zone_ids = optional(map(string))
     })), {})
@@ -771,6 +772,57 @@ variable "review" {
   validation {
     condition     = can(regex("^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$", var.review.time_zone))
     error_message = "The time zone must be a name of the IANA database, such as Europe/London."
+  }
+}
+
+variable "runner" {
+  type = object({
+    repository     = string
+    version        = string
+    sha256         = string
+    ssh_public_key = string
+    label          = optional(string, "azure")
+    vm_size        = optional(string, "Standard_D2s_v5")
+    instances      = optional(number, 1)
+    secret_name    = optional(string, "runner-github-token")
+  })
+  description = "Machines in the first region that run the jobs of a GitHub repository inside the network; null: none. repository: owner/name. version, sha256: version of GitHub's runner, and the SHA-256 of its archive for Linux on x64. ssh_public_key: Azure demands one; it is installed nowhere, since nobody can log in. label: label of the runners, for the variable RUNNER of the repository. vm_size, instances: size and number of the machines. secret_name: secret with a token that may register runners, which is stored by hand. Needs network.runner, or a subnet runner of an existing network."
+  default     = null
+
+  validation {
+    condition     = var.runner == null || var.network.runner || try(var.existing.networks["primary"].subnet_ids.runner, null) != null
+    error_message = "A runner needs network.runner, or a subnet runner of the existing network."
+  }
+
+  validation {
+    condition     = var.runner == null || try(can(regex("^[A-Za-z0-9-]+/[A-Za-z0-9._-]+$", var.runner.repository)), false)
+    error_message = "The repository of the runner must be owner/name."
+  }
+
+  validation {
+    condition     = var.runner == null || try(can(regex("^[0-9]+\\.[0-9]+\\.[0-9]+$", var.runner.version)) && can(regex("^[0-9a-f]{64}$", var.runner.sha256)), false)
+    error_message = "The runner needs a version such as 2.300.0 and the SHA-256 of its archive, in lower-case hexadecimal digits."
+  }
+
+  validation {
+    condition     = var.runner == null || try(can(regex("^ssh-(rsa|ed25519) [A-Za-z0-9+/]+={0,2}( [^\n]*)?$", var.runner.ssh_public_key)), false)
+    error_message = "The public key of the runner must be of the type ssh-rsa or ssh-ed25519."
+  }
+
+  # GitHub's own labels stand for its own machines, or for any runner
+  validation {
+    condition     = var.runner == null || try(can(regex("^[a-z][a-z0-9-]{0,29}$", var.runner.label)) && !can(regex("^(ubuntu|windows|macos|self-hosted)", var.runner.label)), false)
+    error_message = "The label of the runner must have 1 to 30 lower-case letters, digits and hyphens, and must not be one of GitHub's."
+  }
+
+  validation {
+    condition     = var.runner == null || try(contains(range(0, 11), var.runner.instances) && can(regex("^Standard_[A-Za-z0-9_]+$", var.runner.vm_size)), false)
+    error_message = "The runner needs 0 to 10 machines, and a size such as Standard_D2s_v5."
+  }
+
+  validation {
+    condition     = var.runner == null || try(can(regex("^[A-Za-z0-9-]{1,127}$", var.runner.secret_name)) && !contains(local.secrets, var.runner.secret_name), false)
+    error_message = "The secret of the runner must have a name of 1 to 127 letters, digits and hyphens that no key has."
   }
 }
 

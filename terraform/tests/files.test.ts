@@ -15,6 +15,7 @@ const registered = {
     'Microsoft.ApiManagement',
     'Microsoft.App',
     'Microsoft.Cdn',
+    'Microsoft.Compute',
     'Microsoft.ContainerRegistry',
     'Microsoft.ContainerService',
     'Microsoft.DocumentDB',
@@ -45,6 +46,10 @@ for (const [file, names] of Object.entries(registered)) {
     t.same(Array.from(list.matchAll(/"([^"]+)"/g), ([, name]) => name), names)
   })
 }
+
+t.test('an apply does not reimage the instance of a scale set that it runs on', async (t) => {
+  t.match(read('terraform.tf'), 'roll_instances_when_required = false')
+})
 
 t.test('the storage of states loses its lock before the role assignments within it', async (t) => {
   const [, lock = ''] = /resource "azurerm_management_lock"[^{]*\{([\s\S]*?)\n\}/.exec(read('state/main.tf')) ?? []

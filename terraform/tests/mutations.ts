@@ -22,6 +22,7 @@ const changeOf = (tests: string, file: string) => (...change: Change): Mutation 
 const network = changeOf('network', 'modules/network/main.tf')
 const rules = changeOf('network', 'modules/network/rules.tf')
 const vault = changeOf('vault', 'modules/vault/main.tf')
+const runner = changeOf('runner', 'modules/runner/main.tf')
 const data = changeOf('data', 'modules/data/main.tf')
 const registry = changeOf('registry', 'modules/registry/main.tf')
 const app = changeOf('apps', 'modules/apps/app/main.tf')
@@ -364,6 +365,31 @@ const mutations: Mutation[] = [
     'subnet_id      = azurerm_subnet.main["runner"].id',
     'subnet_id      = azurerm_subnet.main["gateway"].id',
     'the way out is for the runner'
+  ),
+  refusal(
+    'var.runner == null || var.network.runner ||', 'var.runner == null || true ||', 'a runner has a subnet'
+  ),
+  refusal('!contains(local.secrets, var.runner.secret_name)', 'true', 'a runner reads no key'),
+  refusal(
+    '&& !can(regex("^(ubuntu|windows|macos|self-hosted)", var.runner.label))', '',
+    'the label of a runner is its own'
+  ),
+  refusal('can(regex("^[0-9a-f]{64}$", var.runner.sha256))', 'true', 'the archive of a runner has a digest'),
+  runner('["systemctl", "disable", "--now", "ssh.socket", "ssh.service"]', '["true"]', 'there is no SSH'),
+  runner(/encryption_at_host_enabled += true/, 'encryption_at_host_enabled = false', 'disks are encrypted'),
+  runner(/upgrade_mode = "Manual"/, 'upgrade_mode = "Automatic"', 'an apply does not end itself'),
+  runner('users = [{', 'users = ["default", {', 'nobody logs in to a runner'),
+  whole('settings.tf', 'identity = "runner", secret', 'identity = "audit", secret', 'a runner has a secret'),
+  files(
+    'terraform.tf',
+    'roll_instances_when_required = false',
+    'roll_instances_when_required = true',
+    'Terraform does not reimage the machine that it runs on'
+  ),
+  rules(
+    'ports = ["80"], protocol = "Tcp", description = "Signed',
+    'ports = ["22"], protocol = "Tcp", description = "Signed',
+    'a runner gets the packages of its system'
   ),
   network('["Microsoft.Storage"]', '["Microsoft.KeyVault"]', 'a runner reaches the state'),
   files(

@@ -227,6 +227,13 @@ run "options" {
     condition     = length([for rule in azurerm_network_security_group.main["runner"].security_rule : rule if rule.direction == "Inbound" && rule.access == "Allow"]) == 0
     error_message = "The runner is unreachable."
   }
+
+  assert {
+    condition = {
+      for rule in azurerm_network_security_group.main["runner"].security_rule : "${rule.destination_address_prefix}:${rule.destination_port_range}" => rule.source_address_prefix if rule.direction == "Outbound" && rule.access == "Allow"
+    } == { "10.1.0.64/27:443" = "10.1.0.96/27", "Internet:443" = "10.1.0.96/27", "Internet:80" = "10.1.0.96/27" }
+    error_message = "The runner reaches the endpoints, and the internet for sources and packages."
+  }
 }
 
 run "a_larger_environment" {

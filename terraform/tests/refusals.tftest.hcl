@@ -109,6 +109,93 @@ run "a_runner_without_a_way_out" {
   expect_failures = [var.network]
 }
 
+run "a_runner_without_a_subnet" {
+  command = plan
+
+  variables {
+    runner = { repository = "example/patients", version = "2.300.0", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", ssh_public_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHduRG+U4vce6OxKFvXqpAhiDjhXcwGOGTcHUhjIP/bm" }
+  }
+
+  expect_failures = [var.runner]
+}
+
+run "a_runner_with_the_version_of_another_archive" {
+  command = plan
+
+  variables {
+    network = { nat_gateway = true, runner = true }
+    runner  = { repository = "example/patients", version = "latest", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", ssh_public_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHduRG+U4vce6OxKFvXqpAhiDjhXcwGOGTcHUhjIP/bm" }
+  }
+
+  expect_failures = [var.runner]
+}
+
+run "a_runner_without_the_digest_of_its_archive" {
+  command = plan
+
+  variables {
+    network = { nat_gateway = true, runner = true }
+    runner  = { repository = "example/patients", version = "2.300.0", sha256 = "none", ssh_public_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHduRG+U4vce6OxKFvXqpAhiDjhXcwGOGTcHUhjIP/bm" }
+  }
+
+  expect_failures = [var.runner]
+}
+
+run "a_runner_of_no_repository" {
+  command = plan
+
+  variables {
+    network = { nat_gateway = true, runner = true }
+    runner  = { repository = "https://github.com/example/patients", version = "2.300.0", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", ssh_public_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHduRG+U4vce6OxKFvXqpAhiDjhXcwGOGTcHUhjIP/bm" }
+  }
+
+  expect_failures = [var.runner]
+}
+
+run "a_runner_that_reads_a_key" {
+  command = plan
+
+  variables {
+    network = { nat_gateway = true, runner = true }
+    runner  = { repository = "example/patients", version = "2.300.0", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", ssh_public_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHduRG+U4vce6OxKFvXqpAhiDjhXcwGOGTcHUhjIP/bm", secret_name = "patient-data-key" }
+  }
+
+  expect_failures = [var.runner]
+}
+
+run "a_runner_with_a_label_of_github" {
+  command = plan
+
+  variables {
+    network = { nat_gateway = true, runner = true }
+    runner  = { repository = "example/patients", version = "2.300.0", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", ssh_public_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHduRG+U4vce6OxKFvXqpAhiDjhXcwGOGTcHUhjIP/bm", label = "ubuntu-24-04" }
+  }
+
+  expect_failures = [var.runner]
+}
+
+run "a_runner_without_a_public_key" {
+  command = plan
+
+  variables {
+    network = { nat_gateway = true, runner = true }
+    runner  = { repository = "example/patients", version = "2.300.0", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", ssh_public_key = "none" }
+  }
+
+  expect_failures = [var.runner]
+}
+
+run "half_a_machine" {
+  command = plan
+
+  variables {
+    network = { nat_gateway = true, runner = true }
+    runner  = { repository = "example/patients", version = "2.300.0", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", ssh_public_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHduRG+U4vce6OxKFvXqpAhiDjhXcwGOGTcHUhjIP/bm", instances = 0.5 }
+  }
+
+  expect_failures = [var.runner]
+}
+
 run "more_replicas_than_addresses" {
   command = plan
 

@@ -252,6 +252,7 @@ run "everything" {
     gateway_sku                  = "Premium_3"
     load_test                    = { image = "crmock.azurecr.io/k6@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", key_secret_name = "load-test-subscription-key" }
     review                       = { usual_hours = "07:30-19:00", time_zone = "Europe/Berlin" }
+    runner                       = { repository = "example/patients", version = "2.300.0", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", ssh_public_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHduRG+U4vce6OxKFvXqpAhiDjhXcwGOGTcHUhjIP/bm" }
     tags                         = { owner = "mock" }
     upgrade                      = { live = { primary = { patient = "p1", audit = "a1" }, northeurope = { patient = "p2", audit = "a2" } }, percentage = 10 }
     vault_sku                    = "premium"
@@ -274,13 +275,21 @@ run "everything" {
   }
 
   assert {
-    condition     = local.foreign_secrets == tomap({ "load-test/load-test-subscription-key" = { identity = "load-test", secret = "load-test-subscription-key" } })
+    condition = local.foreign_secrets == tomap({
+      "load-test/load-test-subscription-key" = { identity = "load-test", secret = "load-test-subscription-key" }
+      "runner/runner-github-token"           = { identity = "runner", secret = "runner-github-token" }
+    })
     error_message = "Each secret that is stored by hand has a reader."
   }
 
   assert {
-    condition     = toset(local.identities) == toset(["audit", "auditor", "databases", "gateway", "load-test", "patient", "rotation"])
+    condition     = toset(local.identities) == toset(["audit", "auditor", "databases", "gateway", "load-test", "patient", "rotation", "runner"])
     error_message = "Optional parts have their own identities."
+  }
+
+  assert {
+    condition     = output.runner_scale_set == "vmss-patients-test-runner"
+    error_message = "There is a build runner."
   }
 
   assert {
@@ -327,6 +336,7 @@ run "estate" {
             gateway     = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub/subnets/apim"
             endpoints   = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub/subnets/endpoints"
             edge        = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub/subnets/edge"
+            runner      = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.Network/virtualNetworks/vnet-hub/subnets/runner"
           }
           private_dns_zone_ids = {}
         }
@@ -336,10 +346,11 @@ run "estate" {
       vault_id             = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.KeyVault/vaults/kv-hub"
       registry_id          = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-hub/providers/Microsoft.ContainerRegistry/registries/crhub"
     }
+    runner = { repository = "example/patients", version = "2.300.0", sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", ssh_public_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHduRG+U4vce6OxKFvXqpAhiDjhXcwGOGTcHUhjIP/bm" }
   }
 
   assert {
-    condition     = toset(local.identities) == toset(["audit", "edge", "gateway", "patient", "rotation"]) && local.foreign_secrets == tomap({ "edge/api-example-org" = { identity = "edge", secret = "api-example-org" } })
+    condition     = toset(local.identities) == toset(["audit", "edge", "gateway", "patient", "rotation", "runner"]) && local.foreign_secrets["edge/api-example-org"] == { identity = "edge", secret = "api-example-org" }
     error_message = "The Application Gateway reads its certificate as itself."
   }
 
@@ -349,7 +360,7 @@ run "estate" {
   }
 
   assert {
-    condition     = local.apps["primary"].patient.allowed_ranges == ["10.9.0.0/26"] && keys(output.security_rules["primary"]) == ["edge", "endpoints", "environment", "gateway"]
+    condition     = local.apps["primary"].patient.allowed_ranges == ["10.9.0.0/26"] && keys(output.security_rules["primary"]) == ["edge", "endpoints", "environment", "gateway", "runner"]
     error_message = "The ranges of existing subnets are known."
   }
 }

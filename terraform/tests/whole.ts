@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
@@ -301,6 +302,21 @@ export function whatAlwaysHolds (t: Test, resources: Resource[], directory: stri
   t.test('the services and the gateway send telemetry with their identities', async (t) => {
     const senders = services.filter((name) => name !== 'rotation')
     t.same(identitiesWith('Monitoring Metrics Publisher'), senders)
+  })
+
+  t.test('a build runner gets a valid configuration without a secret, and opens one secret', async (t) => {
+    for (const { values } of of('azurerm_linux_virtual_machine_scale_set')) {
+      const config = Buffer.from(values.custom_data, 'base64')
+      t.match(config.toString(), /^#cloud-config\n/)
+      const file = join(t.testdir({ 'user-data': config }), 'user-data')
+      const check = spawnSync('cloud-init', ['schema', '--config-file', file], { encoding: 'utf8' })
+      if (check.error) process.stderr.write('*** NOT TESTED: the build runner, with cloud-init ***\n')
+      else t.equal(check.status, 0, check.stderr)
+      const given = roles.filter(({ principal_id: principal }) => identities.get(principal) === 'runner')
+      t.same(given.map(({ scope, role_definition_name: role }) => [scope, role]), [
+        [`${vault.id}/secrets/runner-github-token`, READ]
+      ])
+    }
   })
 
   t.test('there are no role assignments except those in this test', async (t) => {

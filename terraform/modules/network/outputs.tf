@@ -18,8 +18,12 @@ output "security_rules" {
 output "subnet_ids" {
   description = "Ids of the subnets: environment, gateway, endpoints, and runner and edge if they exist."
   # Dependents need the security rules of the subnet to be in place
-  value      = merge({ for name, subnet in azurerm_subnet.main : name => subnet.id }, { for name, subnet in data.azurerm_subnet.existing : name => subnet.id })
-  depends_on = [azurerm_subnet_network_security_group_association.main, azurerm_subnet_nat_gateway_association.environment]
+  value = merge({ for name, subnet in azurerm_subnet.main : name => subnet.id }, { for name, subnet in data.azurerm_subnet.existing : name => subnet.id })
+  depends_on = [
+    azurerm_subnet_network_security_group_association.main,
+    azurerm_subnet_nat_gateway_association.environment,
+    azurerm_subnet_nat_gateway_association.runner,
+  ]
 }
 
 output "subnet_prefixes" {

@@ -92,6 +92,7 @@ locals {
     runner = [
       { name = "to-endpoints", direction = "Outbound", from = try([local.prefixes.runner], []), to = local.endpoints, ports = ["443"], protocol = "Tcp", description = "Key Vault and registry" },
       { name = "to-internet", direction = "Outbound", from = try([local.prefixes.runner], []), to = "Internet", ports = ["443"], protocol = "Tcp", description = "Azure's management API, sources and packages" },
+      { name = "to-packages", direction = "Outbound", from = try([local.prefixes.runner], []), to = "Internet", ports = ["80"], protocol = "Tcp", description = "Signed packages of Ubuntu" },
     ]
   }
 

@@ -48,7 +48,7 @@ const GROUP = '/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroup
 function hub () {
   const providers = `${GROUP.replace(/rg-mock$/, 'rg-hub')}/providers`
   const network = `${providers}/Microsoft.Network/virtualNetworks/vnet-hub`
-  const subnets = Object.fromEntries(['apps', 'apim', 'endpoints', 'edge'].map((name, i) =>
+  const subnets = Object.fromEntries(['apps', 'apim', 'endpoints', 'edge', 'runner'].map((name, i) =>
     [`${network}/subnets/${name}`, { properties: { addressPrefixes: [`10.9.${i}.0/26`] } }]))
   const location = 'westeurope'
   return {

@@ -95,6 +95,12 @@ mock_resource "azurerm_key_vault_secret" {
   }
 }
 
+mock_resource "azurerm_linux_virtual_machine_scale_set" {
+  defaults = {
+    id = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.Compute/virtualMachineScaleSets/vmss-mock"
+  }
+}
+
 mock_resource "azurerm_log_analytics_workspace" {
   defaults = {
     id           = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock/providers/Microsoft.OperationalInsights/workspaces/log-mock"
