@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { IMAGES as NAMES } from '../../deploy/images.ts'
-import { DEPLOYER, TENANT } from './ids.ts'
+import { DEPLOYER, SUBSCRIPTION, TENANT } from './ids.ts'
 
 const TERRAFORM = join(import.meta.dirname, '../..')
 
@@ -44,12 +44,16 @@ ${IMAGES}${variablesOf('tests/whole.tftest.hcl', name)}`
 const witness = variablesOf('witness/tests/witness.tftest.hcl')
 const GROUP = '/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/rg-mock'
 
+/** The provider looks for what exists in its own subscription, whatever an id says. */
+const inSubscription = (text: string) => text.replaceAll('00000000-0000-0000-0000-000000000001', SUBSCRIPTION)
+
 /** The landing zone of the run estate: a hub with networks, a workspace, a vault and a registry. */
 function hub () {
   const providers = `${GROUP.replace(/rg-mock$/, 'rg-hub')}/providers`
   const network = `${providers}/Microsoft.Network/virtualNetworks/vnet-hub`
+  const policies = { privateEndpointNetworkPolicies: 'Enabled', privateLinkServiceNetworkPolicies: 'Enabled' }
   const subnets = Object.fromEntries(['apps', 'apim', 'endpoints', 'edge', 'runner'].map((name, i) =>
-    [`${network}/subnets/${name}`, { properties: { addressPrefixes: [`10.9.${i}.0/26`] } }]))
+    [`${network}/subnets/${name}`, { properties: { addressPrefixes: [`10.9.${i}.0/26`], ...policies } }]))
   const location = 'westeurope'
   return {
     [providers.replace('/providers', '')]: { location },
@@ -69,7 +73,11 @@ function hub () {
         publicNetworkAccess: 'Disabled'
       }
     },
-    [`${providers}/Microsoft.ContainerRegistry/registries/crhub`]: { location, sku: { name: 'Premium' } }
+    [`${providers}/Microsoft.ContainerRegistry/registries/crhub`]: {
+      location,
+      sku: { name: 'Premium' },
+      properties: { adminUserEnabled: false, dataEndpointEnabled: false, loginServer: 'crhub.azurecr.io' }
+    }
   }
 }
 
@@ -87,8 +95,8 @@ export const environments: Environment[] = [
     name: 'estate',
     root: 'terraform',
     variables: `environment = "test"\npublisher = { name = "Mock", email = "mock@example.org" }\n${IMAGES}` +
-      DEPLOYED_BY + variablesOf('tests/whole.tftest.hcl', 'estate'),
-    present: hub()
+      DEPLOYED_BY + inSubscription(variablesOf('tests/whole.tftest.hcl', 'estate')),
+    present: JSON.parse(inSubscription(JSON.stringify(hub())))
   },
   {
     name: 'state',
