@@ -40,7 +40,8 @@ npm run deploy -- ENVIRONMENT [--yes] [--inside] [--images JSON] [--untried] [--
   --upgrade PERCENT
                  keeps the version in use beside the new one, which gets this percentage of the calls:
                  0 creates it and waits until it is ready, 1 to 100 move calls, and 0 moves them back.
-                 Needs --images, the same each time. A deployment without --upgrade ends the old version
+                 Needs --images, the same each time. A deployment without --upgrade ends the old version.
+                 With --plan it shows such a deployment
   --outputs FILE appends ${OUTPUTS.join(' and ')} to a file, as name=value
   --registry     creates only the registry and its dependencies, for images that are pushed by other means
   --plan         shows the changes, based on the state, and changes nothing
@@ -108,7 +109,8 @@ function readArguments () {
   }
   const { upgrade, images } = options
   const isPercentage = upgrade === undefined || /^(\d\d?|100)$/.test(upgrade)
-  if (!isPercentage || (upgrade && (!images || actions.length > 0))) {
+  const isAlone = actions.length === 0 || plan
+  if (!isPercentage || (upgrade && !(images && isAlone))) {
     throw new DeployError('--upgrade needs a percentage from 0 to 100, and --images')
   }
   const variables = `environments/${name}.tfvars`
@@ -130,16 +132,16 @@ async function setVariables (images: string | undefined) {
 }
 
 async function change (environment: Environment, options: Options, ranges: string[]) {
-  if (options.plan) return environment.show()
   if (options.close) return environment.closeDoors({ always: true })
   if (options.registry) return environment.applyRegistry()
+  const upgrade = options.upgrade ? await startUpgrade(environment, Number(options.upgrade)) : undefined
+  if (options.plan) return environment.show()
   if (options.unlock) await environment.unlock()
   if (options.destroy) {
     // Deleting secrets needs access to the vault
     if (await environment.reopenDoors(ranges)) await waitForVault(environment)
     return environment.destroy(ranges)
   }
-  const upgrade = options.upgrade ? await startUpgrade(environment, Number(options.upgrade)) : undefined
   await createRole(environment)
   await environment.openDoors(ranges)
   if (!options.images) {

@@ -61,6 +61,7 @@ done`,
     echo "images $TF_VAR_images" >> "$RECORDS"; echo "upgrade $TF_VAR_upgrade" >> "$RECORDS"
     echo "secrets $TF_VAR_secret_values" >> "$RECORDS"
     exit "$PLANS" ;;
+  *" plan "*) echo "upgrade $TF_VAR_upgrade" >> "$RECORDS" ;;
   *" apply "*)
     for argument; do :; done
     echo "applied $(cat "$argument")" >> "$RECORDS" ;;

@@ -301,6 +301,14 @@ t.test('moves calls only to new revisions that are ready', async (t) => {
   t.same([none.status, applied(none.records)], [1, []])
 })
 
+t.test('shows an upgrade, and changes nothing', async (t) => {
+  const args = ['prod', '--plan', '--images', IMAGES, '--upgrade', '10']
+  const { status, output, calls, records } = await deploy(t, args)
+  t.equal(status, 0, output)
+  t.match(calls.filter((call) => / plan /.test(call)), [CLOSED])
+  t.match(records, [/^upgrade \{"live":\{"primary":\{"patient":"p1","audit":"a1"\}.*"percentage":10\}$/])
+})
+
 t.test('ends an upgrade by a deployment without one', async (t) => {
   const { records } = await deploy(t, ['prod', '--yes', '--untried', '--images', IMAGES])
   const upgrades = records.filter((line) => line.startsWith('upgrade '))

@@ -94,6 +94,21 @@ t.test('a job of the workflow that applies gets its own tokens, and closes what 
   for (const step of close) t.match(step, 'if: always() && steps.apply.outcome != \'success\'')
 })
 
+t.test('the workflow plans the upgrade that it applies', async (t) => {
+  for (const name of ['plan', 'apply']) {
+    const job = jobs.get(name)!
+    t.match(job, /^ {10}UPGRADE: \$\{\{ inputs\.upgrade \}\}$/m, name)
+    t.match(job, /run: >-\n +npm run deploy .*--images "\$IMAGES"\n +\$\{UPGRADE:\+--upgrade "\$UPGRADE"\}$/m, name)
+  }
+})
+
+t.test('each job with access to Azure runs where its environment has a runner', async (t) => {
+  const own = "vars[format('RUNNER_{0}', inputs.environment)] || vars.RUNNER || 'ubuntu-24.04'"
+  for (const name of ['registry', 'images', 'plan', 'apply', 'smoke']) {
+    t.match(jobs.get(name), `runs-on: \${{ ${own} }}\n`, name)
+  }
+})
+
 t.test('the workflow enables exports before public access, and disables them after it', async (t) => {
   const updates = jobs.get('images')!.match(/az acr update .*?--(?:allow-exports|public-network-enabled) \w+/g)!
   t.same(updates.map((update) => update.split(' --').at(-1)), [

@@ -391,6 +391,9 @@ const mutations: Mutation[] = [
     'ports = ["22"], protocol = "Tcp", description = "Signed',
     'a runner gets the packages of its system'
   ),
+  workflow(
+    /(--plan .*\n +)\$\{UPGRADE:\+--upgrade "\$UPGRADE"\}/, '$1', 'what is approved is what is applied'
+  ),
   network('["Microsoft.Storage"]', '["Microsoft.KeyVault"]', 'a runner reaches the state'),
   files(
     'terraform.tf',

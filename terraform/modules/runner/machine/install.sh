@@ -6,7 +6,8 @@ installed=/run/runner-installed
 [ ! -e "$installed" ] || exit 0
 # shellcheck source=/dev/null
 . /etc/runner/settings
-export DEBIAN_FRONTEND=noninteractive
+# The unit's home belongs to the jobs
+export DEBIAN_FRONTEND=noninteractive HOME=/root
 
 # add_source NAME KEY-URL FINGERPRINTS REPOSITORY: a source of apt, whose file has some of these keys and no others
 add_source () {
