@@ -66,6 +66,13 @@ export const complete: Record<string, Complete> = {
     properties.resourceGuid = uuidOf(name)
   },
   'microsoft.network/privateendpoints': completePrivateEndpoint,
+  'microsoft.compute/virtualmachinescalesets' ({ id, properties }) {
+    properties.uniqueId = uuidOf(id)
+    // The service answers neither what was left open nor what only the machines may read
+    const { additionalCapabilities: capabilities = {} } = properties
+    if (Object.keys(capabilities).length === 0) delete properties.additionalCapabilities
+    delete properties.virtualMachineProfile.osProfile.customData
+  },
   ...completeEdge,
   'microsoft.app/managedenvironments': defaults(({ name, location }) => ({
     defaultDomain: `${name}-0123abcd.${location}.azurecontainerapps.io`,
