@@ -49,7 +49,7 @@ run "runner" {
       azurerm_linux_virtual_machine_scale_set.main.disable_password_authentication &&
       azurerm_linux_virtual_machine_scale_set.main.admin_password == null &&
       !azurerm_linux_virtual_machine_scale_set.main.extension_operations_enabled &&
-      [for user in local.cloud_config.users : user.name] == ["runner"] && local.cloud_config.users[0].shell == "/usr/sbin/nologin" &&
+      [for user in local.cloud_config.users : try("${user.name} ${user.shell}", user)] == ["runner /usr/sbin/nologin"] &&
       contains([for command in local.cloud_config.runcmd : join(" ", command)], "systemctl disable --now ssh.socket ssh.service")
     )
     error_message = "Nobody can log in: the only user is that of the jobs, which has no shell, and there is no SSH."
