@@ -14,6 +14,11 @@ const ROOT = join(HERE, '..')
 
 const FAILURE = /^(Test assertion failed|Missing expected failure|Invalid index|Resource precondition failed)/
 
+/** Tests that are programs; the others are .tftest.hcl files. */
+const PROGRAMS: Record<string, string> = {
+  files: 'files.test.ts', machine: 'runner.test.ts', whole: 'terraform.test.ts'
+}
+
 type Change = [from: string | RegExp, to: string, sentence: string]
 /** The tests that must fail, the file, the text and its replacement, and the statement that becomes false. */
 type Mutation = [tests: string, file: string, ...Change]
@@ -38,6 +43,10 @@ const monitor = (file: string, ...change: Change): Mutation => [
 ]
 const whole = (file: string, ...change: Change): Mutation => ['whole', file, ...change]
 const files = (file: string, ...change: Change): Mutation => ['files', file, ...change]
+
+const machine = (file: string, ...change: Change): Mutation => [
+  'machine', `modules/runner/machine/${file}`, ...change
+]
 
 const AFTER_CLIENT_RANGES = `
     error_message = "Each entry must be an IPv4 range in CIDR notation, and not the whole internet."
@@ -375,6 +384,13 @@ const mutations: Mutation[] = [
     'the label of a runner is its own'
   ),
   refusal('can(regex("^[0-9a-f]{64}$", var.runner.sha256))', 'true', 'the archive of a runner has a digest'),
+  machine('identity.nft', '168.63.129.16, 169.254.169.254', '168.63.129.16', 'a job has no identity'),
+  machine('install.sh', 'docker-ce-cli gh', 'docker-ce-cli docker-ce gh', 'a job has no daemon of Docker'),
+  machine('install.sh', /.*sha256sum --check.*\n/, '', 'the archive of a runner is checked'),
+  machine('register.sh', '--header @- "${@:3}"', '--header "$(cat)" "${@:3}"', 'arguments have no token'),
+  machine('register.sh', 'if [ "$status" != "$2" ]; then', 'if false; then', 'a refusal is reported'),
+  machine('runner.service', /ExecStopPost=.*\n/, '', 'nothing of a job is left'),
+  machine('runner.service', 'NoNewPrivileges=yes', 'NoNewPrivileges=no', 'a job gets no privileges'),
   runner('["systemctl", "disable", "--now", "ssh.socket", "ssh.service"]', '["true"]', 'there is no SSH'),
   runner(/encryption_at_host_enabled += true/, 'encryption_at_host_enabled = false', 'disks are encrypted'),
   runner(/upgrade_mode = "Manual"/, 'upgrade_mode = "Automatic"', 'an apply does not end itself'),
@@ -1174,12 +1190,12 @@ for (const [tests, file, from, to, sentence] of isInstalled ? mutations : []) {
     const after = typeof from === 'string' ? before.replace(from, () => to) : before.replace(from, to)
     t.not(after, before, `${file} contains the text`)
     await writeFile(join(copy, file), after)
-    if (tests === 'whole' || tests === 'files') {
+    const program = PROGRAMS[tests]
+    if (program) {
       const isWhole = tests === 'whole'
       const env = { ...process.env, TERRAFORM_DIR: copy, TEST_FILES: tests, TAP_TIMEOUT: '600' }
       const stdio = ['ignore' as const, 'pipe' as const, 'ignore' as const]
-      const file = isWhole ? 'tests/terraform.test.ts' : 'tests/files.test.ts'
-      const child = spawn(process.execPath, [join(HERE, file)], { stdio, env })
+      const child = spawn(process.execPath, [join(HERE, 'tests', program)], { stdio, env })
       let output = ''
       child.stdout!.setEncoding('utf8').on('data', (text) => { output += text })
       const [status] = await once(child, 'close')
