@@ -2,14 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Pool } from 'undici'
 import type { System } from './system.ts'
 
-const CLIENTS = 16
-
 /**
- * Mixed reads and writes by 16 clients until `stop`, which returns the number of responses by method and
+ * Mixed reads and writes by `clients` until `stop`, which returns the number of responses by method and
  * status, the patients whose creation was confirmed (201), and those of them that cannot be loaded.
  */
-export function startLoad ({ baseUrl, subscriptionKey }: System) {
-  const pool = new Pool(baseUrl, { connections: CLIENTS })
+export function startLoad ({ baseUrl, subscriptionKey }: System, clients = 16) {
+  const pool = new Pool(baseUrl, { connections: clients })
   const statuses = new Map<string, number>()
   const created: Array<{ id: string }> = []
   const stopping = new AbortController()
@@ -42,12 +40,12 @@ export function startLoad ({ baseUrl, subscriptionKey }: System) {
     }
   }
 
-  const clients = Array.from({ length: CLIENTS }, (_, i) => client(`Lovelace-${i}`))
+  const running = Array.from({ length: clients }, (_, i) => client(`Lovelace-${i}`))
   return {
     count: () => created.length,
     async stop () {
       stopping.abort()
-      await Promise.all(clients)
+      await Promise.all(running)
       const missing = []
       for (const { id } of created) if (!await call('GET', `/patient/${id}`)) missing.push(id)
       await pool.destroy()

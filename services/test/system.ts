@@ -13,6 +13,7 @@ import { readSecrets } from '../emulators/vault/store.ts'
 
 export const START = fileURLToPath(import.meta.resolve('../cli/start.ts'))
 export const ORPHAN = import.meta.resolve('../emulators/processes/orphan.ts')
+const HOLD = import.meta.resolve('./hold.ts')
 const STARTED = /^curl .*\/patient\/search .*$/m
 
 export type Name = 'gateway' | 'patient' | 'audit' | 'witness' | 'database' | 'monitor' | 'vault' | 'auditor'
@@ -63,7 +64,7 @@ export async function startSystem ({ args = [], env = {}, localDir, quiet = fals
   const settings: NodeJS.ProcessEnv = { ...process.env, ...defaults, DATABASE_PREFIX: prefixOf(dir), ...env }
   // It must not outlive the test that started it either
   const shown = quiet ? [] : ['--logs']
-  const start = spawn(process.execPath, ['--import', ORPHAN, START, ...shown, ...args], {
+  const start = spawn(process.execPath, ['--import', ORPHAN, '--import', HOLD, START, ...shown, ...args], {
     env: settings,
     stdio: ['ignore', 'pipe', 'pipe', 'ipc']
   })
@@ -82,6 +83,11 @@ export async function startSystem ({ args = [], env = {}, localDir, quiet = fals
 
   /** The newest value of each secret of the vault. */
   const secrets = () => readSecrets(join(dir, 'vault'), join(dir, 'unseal-key'))
+  /** Tells hold.ts, which answers. */
+  const send = (message: 'hold' | 'release') => {
+    start.send(message)
+    return once(start, 'message')
+  }
   const hasEnded = () => start.exitCode !== null || start.signalCode !== null
 
   while (!STARTED.test(stdout)) {
@@ -150,6 +156,18 @@ export async function startSystem ({ args = [], env = {}, localDir, quiet = fals
       const { pid } = system.run[name]!
       process.kill(pid!, signal)
       return pid!
+    },
+
+    /** Ends a process at once, without another that takes its place until `meanwhile` is over. */
+    async without (name: Name, meanwhile: () => Promise<void>) {
+      await send('hold')
+      const pid = system.kill(name)
+      try {
+        await meanwhile()
+      } finally {
+        await send('release')
+      }
+      await system.restarted(name, pid)
     },
 
     /** Waits until `name` runs again as another process than `pid`, and all are ready. */

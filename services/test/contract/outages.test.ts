@@ -6,17 +6,9 @@ import { startFailing } from './failing.ts'
 const { api, requests, needsFailPoints, allAreUnavailable, worksAgain, allIsRecorded } = await startFailing()
 const { system } = api
 
-/** Ends a process for good, for as long as `meanwhile` takes: what would start it again stands still. */
+/** What `meanwhile` finds while a process is gone, which is ready again afterwards. */
 async function without (name: 'audit' | 'patient' | 'database', meanwhile: () => Promise<void>) {
-  const { pid } = system.run[name]!
-  system.process.kill('SIGSTOP')
-  try {
-    system.kill(name)
-    await meanwhile()
-  } finally {
-    system.process.kill('SIGCONT')
-  }
-  await system.restarted(name, pid!)
+  await system.without(name, meanwhile)
   while (!await api.isThere()) await sleep(20)
 }
 
