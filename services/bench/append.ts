@@ -13,21 +13,29 @@ import { load } from './load.ts'
 const ROUNDS = 7
 const ROUND_MS = 3_000
 const CLIENTS = 64
-/** After each round, so that what the log does for its last records takes no time of the next one. */
-const PAUSE_MS = 1_500
+/** After each round, so that log and review of its last records take no time of the next one. */
+const PAUSE_MS = 3_000
 const WITNESSED_MS = 60_000
-const WITHOUT_LOG = `--import ${import.meta.resolve('./without-log.ts')}`
+const WITHOUT_REVIEW = `--import ${import.meta.resolve('./without-review.ts')}`
+const WITHOUT_LOG = `${WITHOUT_REVIEW} --import ${import.meta.resolve('./without-log.ts')}`
 
 const resource = { type: 'patient', id: '3f0d5a0e-4a34-4f0b-9d3f-9f6c5a3b1c11', operation: 'load' }
 const RECORD = JSON.stringify({ sourceSystemName: 'bench', actor: 'a-client', resource })
 
-/** Measures how many records a second are stored with the log and without it, and how long it takes. */
+/**
+ * Measures how many records a second are stored with the log, without it, and with its review, and how long
+ * it takes until they are in the log.
+ */
 export async function append () {
   const start = (more: NodeJS.ProcessEnv = {}) =>
     startSystem({ env: { MONITOR: 'off', LOG_LEVEL: 'warn', ...more }, quiet: true })
-  const systems = { with: await start(), without: await start({ NODE_OPTIONS: WITHOUT_LOG }) }
+  const systems = {
+    review: await start(),
+    log: await start({ NODE_OPTIONS: WITHOUT_REVIEW }),
+    neither: await start({ NODE_OPTIONS: WITHOUT_LOG })
+  }
   try {
-    const measured = await inTurns(['with', 'without'], ROUNDS, async (name) => {
+    const measured = await inTurns(['review', 'log', 'neither'], ROUNDS, async (name) => {
       const { run: { audit }, keys } = systems[name]
       const target = { baseUrl: audit.url, headers: { 'x-functions-key': keys['audit-host-key'] } }
       const call = { method: 'POST', path: '/audit', body: RECORD, expected: 201 } as const
@@ -36,12 +44,16 @@ export async function append () {
       await sleep(PAUSE_MS)
       return { perSecond, cpu: (cpuOf(audit.pid!) - before) / count }
     }, 1)
-    const ratiosOf = (name: 'perSecond' | 'cpu') =>
-      ratios(measured.with.map((round) => round[name]), measured.without.map((round) => round[name]))
-    figure('register-append-per-second', measured.with.map(({ perSecond }) => perSecond))
-    figure('register-append-with-to-without-log', ratiosOf('perSecond'), atLeast(0.95))
-    figure('register-append-cpu-with-to-without-log', ratiosOf('cpu'))
-    await delays(systems.with)
+    const valuesOf = (name: keyof typeof systems, value: 'perSecond' | 'cpu') =>
+      measured[name].map((round) => round[value])
+    const toNeither = (name: 'review' | 'log', value: 'perSecond' | 'cpu') =>
+      ratios(valuesOf(name, value), valuesOf('neither', value))
+    figure('register-append-per-second', valuesOf('review', 'perSecond'))
+    figure('register-append-with-to-without-log', toNeither('log', 'perSecond'), atLeast(0.95))
+    figure('register-append-cpu-with-to-without-log', toNeither('log', 'cpu'))
+    figure('register-append-with-review-to-without-log', toNeither('review', 'perSecond'))
+    figure('register-append-cpu-with-review-to-without-log', toNeither('review', 'cpu'))
+    await delays(systems.review)
   } finally {
     for (const { stop } of Object.values(systems)) await stop()
   }
