@@ -75,7 +75,7 @@ function hub () {
     },
     [`${providers}/Microsoft.ContainerRegistry/registries/crhub`]: {
       location,
-      sku: { name: 'Premium' },
+      sku: { name: 'Premium', tier: 'Premium' },
       properties: { adminUserEnabled: false, dataEndpointEnabled: false, loginServer: 'crhub.azurecr.io' }
     }
   }
