@@ -6,8 +6,9 @@ import { Vaults } from './vaults.ts'
 
 /** As Azure Resource Manager spells them. */
 const NAMESPACES = [
-  'Microsoft.AlertsManagement', 'Microsoft.ApiManagement', 'Microsoft.App', 'Microsoft.Cdn', 'Microsoft.Compute',
-  'Microsoft.ContainerRegistry', 'Microsoft.ContainerService', 'Microsoft.DocumentDB', 'microsoft.insights',
+  'Microsoft.AlertsManagement', 'Microsoft.ApiManagement', 'Microsoft.App', 'Microsoft.Cdn',
+  'Microsoft.Compute', 'Microsoft.ContainerRegistry', 'Microsoft.ContainerService', 'Microsoft.DocumentDB',
+  'microsoft.insights',
   'Microsoft.KeyVault', 'Microsoft.ManagedIdentity', 'Microsoft.Network', 'Microsoft.OperationalInsights',
   'Microsoft.Storage'
 ]
