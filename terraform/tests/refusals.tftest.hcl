@@ -298,8 +298,8 @@ run "numbers_that_do_not_go_together" {
   command = plan
 
   variables {
-    alerts                  = { emails = ["nobody"], thresholds = { failures = -1, p95_ms = 1, refused = 1, throttled = 1 }, budget = { amount = 0 } }
-    logs                    = { daily_cap_gb = 0, sampling_ratio = 20 }
+    alerts                  = { budget = { amount = 0 } }
+    logs                    = { daily_cap_gb = 0 }
     app_container           = { cpu = 0.5, memory = "4Gi" }
     app_scale               = { min_replicas = 3, max_replicas = 2, concurrent_requests = 50 }
     database_max_throughput = 1500
@@ -308,6 +308,40 @@ run "numbers_that_do_not_go_together" {
   }
 
   expect_failures = [var.alerts, var.app_container, var.app_scale, var.database_max_throughput, var.default_region, var.deletion_grace_days, var.logs]
+}
+
+run "thresholds_ratios_and_periods_out_of_range" {
+  command = plan
+
+  variables {
+    alerts   = { thresholds = { failures = -1, p95_ms = 1, refused = 1, throttled = 1 } }
+    logs     = { sampling_ratio = 20 }
+    register = { query_max_days = 0 }
+  }
+
+  expect_failures = [var.alerts, var.logs, var.register]
+}
+
+run "addresses_levels_and_intervals_that_do_not_exist" {
+  command = plan
+
+  variables {
+    alerts   = { emails = ["nobody"] }
+    logs     = { level = "loud" }
+    register = { sequence_minutes = 7 }
+  }
+
+  expect_failures = [var.alerts, var.logs, var.register]
+}
+
+run "a_retention_that_log_analytics_does_not_have" {
+  command = plan
+
+  variables {
+    logs = { retention_days = 31 }
+  }
+
+  expect_failures = [var.logs]
 }
 
 run "domains_tokens_and_names_without_their_form" {
@@ -325,11 +359,11 @@ run "domains_tokens_and_names_without_their_form" {
   expect_failures = [var.cors_origins, var.custom_domain, var.deployer_object_id, var.entra, var.environment, var.publisher]
 }
 
-run "an_origin_with_a_plus_and_periods_that_cron_does_not_have" {
+run "an_origin_with_a_plus" {
   command = plan
 
   variables {
-    register = { origin = "log+name", query_max_days = 0, sequence_minutes = 7 }
+    register = { origin = "log+name" }
   }
 
   expect_failures = [var.register]
