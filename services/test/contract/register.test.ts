@@ -106,6 +106,9 @@ test('what is no record is a 400', async (t) => {
   isRefused(t, await post(JSON.stringify(newRecord()).padEnd(2 ** 20 + 1)), 413, 'BODY_TOO_LARGE')
 })
 
+/** Whether it is the outcome of an attempt before: patient records those once the machine has the time. */
+const isLate = ({ attemptOf }: AuditRecord, attempts: Set<string>) => attempts.has(attemptOf!)
+
 test('a host key that is missing or wrong is a 401, and nothing but that is recorded', async (t) => {
   const isWithoutKey = (answer: Answer) => isRefused(t, answer, 401, 'HOST_KEY_REFUSED')
   const before = await api.records()
@@ -136,7 +139,7 @@ test('a host key that is missing or wrong is a 401, and nothing but that is reco
     return api.records({ 'records.resource.type': 'host-key' }, isNew)
   }
   while (new Set((await refusals()).map(({ sourceSystemName }) => sourceSystemName)).size < 2) await sleep(20)
-  const told = (await api.records()).filter(({ id }) => !known.has(id))
+  const told = (await api.records()).filter((record) => !known.has(record.id) && !isLate(record, known))
   for (const service of ['audit', 'patient']) {
     const [first, ...later] = told.filter(({ sourceSystemName }) => sourceSystemName === service)
     t.match(first, refusal)
@@ -161,7 +164,9 @@ test('the host key reads no record, and no route changes or deletes one', async 
   const after = Map.groupBy(await api.blocks(), ({ _id }) => known.has(_id))
   t.strictSame(after.get(true), before)
   // Refused calls are counted, and recorded once a minute, which may be now
+  const attempts = new Set(before.flatMap(({ records }) => records.map(({ id }) => id)))
   const told = (after.get(false) ?? []).flatMap(({ records }) => records)
+    .filter((record) => !isLate(record, attempts))
   t.ok(told.every(({ resource }) => resource.type === 'host-key'))
 })
 
