@@ -72,8 +72,16 @@ export function dateIn (query: Record<string, unknown>, name: string) {
   const text = parameter(query, name)
   if (text === '') return ''
   const zoned = LOCAL.test(text) ? `${text}Z` : text
-  if (!Number.isFinite(Date.parse(zoned))) throw new InvalidField(name, 'must be a date and time')
+  if (!Number.isFinite(Date.parse(zoned)) || !isDay(text.slice(0, 10))) {
+    throw new InvalidField(name, 'must be a date and time')
+  }
   return new Date(zoned).toISOString().replace(/(:00)?\.000Z$|Z$/, '')
+}
+
+/** Date.parse takes 31 February for 3 March. */
+function isDay (text: string) {
+  const ms = Date.parse(`${text}T00:00Z`)
+  return Number.isFinite(ms) && new Date(ms).toISOString().startsWith(text)
 }
 
 /** What is wrong with fields of a form, by their names: what each must be. */
@@ -91,7 +99,12 @@ export function fieldProblems (error: unknown, names: readonly string[]): FieldP
   const nameOf = ({ pointer }: Violation) => pointer.split('/').at(-1)!
   const { violations } = error
   if (violations.length === 0 || !violations.every((one) => names.includes(nameOf(one)))) throw error
-  return Object.fromEntries(violations.map((one) => [nameOf(one), one.message]))
+  return Object.fromEntries(violations.map((one) => [nameOf(one), plain(one.message)]))
+}
+
+/** Auditors do not read regular expressions. */
+function plain (message: string) {
+  return message.startsWith('must match pattern') ? 'has characters that no id or code has' : message
 }
 
 /** The filters as they were typed, for a form that is shown again. */

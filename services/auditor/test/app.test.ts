@@ -208,6 +208,7 @@ test('says beside a field what it must be', async (t) => {
   page.asked.length = 0
   for (const [path, name, message] of [
     ['/records?to=never', 'to', 'must be a date and time'],
+    ['/records?from=2026-02-31T10:00', 'from', 'must be a date and time'],
     [`/patients/${PATIENT}?from=yesterday`, 'from', 'must be a date and time'],
     [`/patients/${PATIENT}?days=1.5`, 'days', 'must be a whole number from 1 to 366']
   ] as const) t.equal(besides((await page.get(path, cookie)).body, name), message)
@@ -225,6 +226,9 @@ test('says beside a field what it must be', async (t) => {
     t.equal(besides(body, 'to'), errors[0]!.message, path)
     t.match(body, 'value="2026-03-01T00:00"', 'what was typed stays')
   }
+  errors.push({ pointer: '#/id', message: 'must match pattern "^[a-z]*$"' })
+  const { body } = await page.get(`/records?${range}&id=<b>`, cookie)
+  t.equal(besides(body, 'id'), 'has characters that no id or code has')
   // What is about no field of the form
   errors.push({ pointer: '#/cursor', message: 'is not valid' })
   t.match((await page.get(`/records?${range}`, cookie)).body, 'The question is not valid')
