@@ -28,8 +28,6 @@ const { project, options, container } = system
 /** Containers that can run JavaScript: an image of MongoDB has no Node.js. */
 const withNode = names.filter((name) => !(process.env.MONGO_IMAGE && name.endsWith('-db')))
 
-const WITHIN_CONTRACT = /^(POST|GET) (200|201|503 with Retry-After)$/
-
 /** A script that connects to `port` of each host, and prints the results. */
 const probe = (hosts: string[], port: number) => `
   const { connect } = require('node:net')
@@ -307,10 +305,8 @@ t.test('keys and passwords rotate in the containers too', async (t) => {
   t.not(after.get('audit-db-connection'), before.get('audit-db-connection'))
   const load = startLoad(system)
   await sleep(8_000)
-  const { statuses, created, missing } = await load.stop()
-  // A machine that is short of time asks to try later. With a key that is no longer valid, all fails
-  t.strictSame(Object.keys(statuses).filter((status) => !WITHIN_CONTRACT.test(status)), [])
-  t.ok(created.length > 20, statuses)
+  const { statuses, missing } = await load.stop()
+  t.strictSame(Object.keys(statuses).sort(), ['GET 200', 'POST 200', 'POST 201'])
   t.strictSame(missing, [])
 })
 
@@ -327,14 +323,14 @@ for (const name of names) {
     await sleep(1_500)
     if (name !== 'audit') await docker('start', container(name))
     const ms = await system.healthy()
-    t.ok(ms < 180_000, `healthy after ${ms} ms`)
+    t.ok(ms < 10_000, `healthy after ${ms} ms`)
     const before = load.count()
     while (load.count() < before + 50) await sleep(50)
     const { statuses, created, missing } = await load.stop()
     t.comment(name, ms, statuses)
     const contract = name === 'gateway'
       ? /^(POST|GET) (200|201|503 with Retry-After|UND_ERR_SOCKET|ECONNREFUSED|ECONNRESET)$/
-      : WITHIN_CONTRACT
+      : /^(POST|GET) (200|201|503 with Retry-After)$/
     t.strictSame(Object.keys(statuses).filter((status) => !contract.test(status)), [])
     t.ok(created.length > 50)
     t.strictSame(missing, [])
@@ -354,8 +350,7 @@ t.test('all replicas handle requests, and stopping one loses neither requests no
   const handled = () => Promise.all(replicas.map(([name, i]) => requests(name, i)))
   const total = (counts: number[]) => counts.reduce((sum, count) => sum + count)
 
-  // Few enough that no answer is 503 because the machine is short of time
-  const load = startLoad(system, 4)
+  const load = startLoad(system)
   // From when the ingresses know all of them
   let before = await handled()
   while (Math.min(...before) === 0) before = await handled()

@@ -2,12 +2,14 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Pool } from 'undici'
 import type { System } from './system.ts'
 
+const CLIENTS = 16
+
 /**
- * Mixed reads and writes by `clients` until `stop`, which returns the number of responses by method and
+ * Mixed reads and writes by 16 clients until `stop`, which returns the number of responses by method and
  * status, the patients whose creation was confirmed (201), and those of them that cannot be loaded.
  */
-export function startLoad ({ baseUrl, subscriptionKey }: System, clients = 16) {
-  const pool = new Pool(baseUrl, { connections: clients })
+export function startLoad ({ baseUrl, subscriptionKey }: System) {
+  const pool = new Pool(baseUrl, { connections: CLIENTS })
   const statuses = new Map<string, number>()
   const created: Array<{ id: string }> = []
   const stopping = new AbortController()
@@ -40,12 +42,12 @@ export function startLoad ({ baseUrl, subscriptionKey }: System, clients = 16) {
     }
   }
 
-  const running = Array.from({ length: clients }, (_, i) => client(`Lovelace-${i}`))
+  const clients = Array.from({ length: CLIENTS }, (_, i) => client(`Lovelace-${i}`))
   return {
     count: () => created.length,
     async stop () {
       stopping.abort()
-      await Promise.all(running)
+      await Promise.all(clients)
       const missing = []
       for (const { id } of created) if (!await call('GET', `/patient/${id}`)) missing.push(id)
       await pool.destroy()

@@ -350,7 +350,7 @@ run "estate" {
   }
 
   assert {
-    condition     = toset(local.identities) == toset(["audit", "edge", "gateway", "patient", "rotation", "runner"]) && local.foreign_secrets["edge/api-example-org"] == { identity = "edge", secret = "api-example-org" }
+    condition     = toset(local.identities) == toset(["audit", "edge", "gateway", "patient", "rotation", "runner"]) && local.foreign_secrets == tomap({ "edge/api-example-org" = { identity = "edge", secret = "api-example-org" }, "runner/runner-github-token" = { identity = "runner", secret = "runner-github-token" } })
     error_message = "The Application Gateway reads its certificate as itself."
   }
 
