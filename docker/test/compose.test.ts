@@ -323,7 +323,10 @@ for (const name of names) {
     await sleep(1_500)
     if (name !== 'audit') await docker('start', container(name))
     const ms = await system.healthy()
-    t.ok(ms < 10_000, `healthy after ${ms} ms`)
+    if (!t.ok(ms < 10_000, `healthy after ${ms} ms`)) {
+      t.comment(await docker('inspect', '-f', '{{json .State}}', container(name)))
+      t.comment(await docker('logs', '--tail', '50', container(name)))
+    }
     const before = load.count()
     while (load.count() < before + 50) await sleep(50)
     const { statuses, created, missing } = await load.stop()

@@ -3,6 +3,7 @@ import type { FastifyBaseLogger } from 'fastify'
 import type { Db, MongoClient } from 'mongodb'
 import { createClient, fetchTokenAhead } from './database-client.ts'
 import { backoff } from './database-errors.ts'
+import { CONNECT_MS, HEARTBEAT_MS, whenStalled } from './database-heartbeats.ts'
 import type { Secret, Version } from './secrets/secrets.ts'
 import { traceCommands } from './telemetry/commands.ts'
 import { telemetryEnabled } from './telemetry/operation.ts'
@@ -10,6 +11,8 @@ import { withTimeout } from './with-timeout.ts'
 
 /** Every operation on a replaced client has finished after this time. */
 const DRAIN_MS = 10_000
+/** How long a client may take to connect, to log in, and to be answered. */
+const LOGIN_MS = 15_000
 const MAX_RENEWAL_BACKOFF_MS = 5_000
 
 interface Login {
@@ -24,10 +27,10 @@ interface Login {
 const MAX_TIMER_MS = 2 ** 31 - 1
 
 /**
- * The connection to database `name`. When the connection string changes, or before the token of a login
- * expires, a new client connects and replaces the current one, which is closed after its operations have
- * finished. The driver alone would log in again only when the database refuses an expired token, one
- * connection after another, and at most ten a second.
+ * The connection to database `name`. When the connection string changes, before the token of a login expires,
+ * or when a client does not check its server any more, a new client connects and replaces the current one,
+ * which is closed after its operations have finished. The driver alone would log in again only when the
+ * database refuses an expired token, one connection after another, and at most ten a second.
  */
 export class DatabaseConnection {
   #connectionString: Secret<string>
@@ -98,13 +101,14 @@ export class DatabaseConnection {
   /** Connects with a version of the connection string and makes it the current login; false if that fails. */
   async #logIn ({ id: version, value: connectionString }: Version<string>) {
     const client = openClient(connectionString, this.#name)
+    whenStalled(client, () => this.#replaceStalled(client))
     const db = client.db(this.#name)
     let renewAt: number
     try {
       renewAt = await fetchTokenAhead(client)
-      // Without it, a client whose first command fails would never connect again
-      await client.connect()
-      await db.command({ ping: 1 })
+      // Without `connect`, a client whose first command fails would never connect again
+      const answered = client.connect().then(() => db.command({ ping: 1 }))
+      await withTimeout(LOGIN_MS, answered, () => new Error('no answer'))
     } catch (err) {
       client.close().catch(() => {})
       if (!this.#closed) this.#log.warn({ err, version }, 'cannot connect to the database')
@@ -121,10 +125,19 @@ export class DatabaseConnection {
     this.#connected.resolve()
     clearTimeout(this.#renewalTimer)
     if (login.renewAt === Infinity) return
-    this.#renewalTimer = setTimeout(() => {
-      login.renewAt = 0
-      this.#renew()
-    }, Math.min(login.renewAt - Date.now(), MAX_TIMER_MS)).unref()
+    const delay = Math.min(login.renewAt - Date.now(), MAX_TIMER_MS)
+    this.#renewalTimer = setTimeout(() => this.#renewLogin(login), delay).unref()
+  }
+
+  #renewLogin (login: Login) {
+    login.renewAt = 0
+    this.#renew()
+  }
+
+  #replaceStalled (client: MongoClient) {
+    if (this.#closed || this.#login?.client !== client) return
+    this.#log.warn('the database is not checked any more, connecting again')
+    this.#renewLogin(this.#login)
   }
 
   #drain (client: MongoClient) {
@@ -143,7 +156,8 @@ function openClient (connectionString: string, appName: string) {
     retryWrites: false, // not supported by Cosmos DB; `Database.run` retries on every server
     maxPoolSize: 64,
     maxIdleTimeMS: 120_000, // Azure's load balancer drops connections that are idle for 4 minutes
-    connectTimeoutMS: 4_000,
+    connectTimeoutMS: CONNECT_MS,
+    heartbeatFrequencyMS: HEARTBEAT_MS,
     // Short, since `Database.run` retries: no write may start after its caller was answered 503
     serverSelectionTimeoutMS: 500,
     waitQueueTimeoutMS: 500,

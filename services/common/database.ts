@@ -2,7 +2,9 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fastify'
 import fp from 'fastify-plugin'
-import type { Collection, CreateIndexesOptions, Document, IndexSpecification } from 'mongodb'
+import {
+  MongoNetworkError, type Collection, type CreateIndexesOptions, type Document, type IndexSpecification
+} from 'mongodb'
 import { Type } from 'typebox'
 import { createClient } from './database-client.ts'
 import { DatabaseConnection } from './database-connection.ts'
@@ -17,6 +19,11 @@ import { STARTING_MS, withTimeout } from './with-timeout.ts'
 
 /** How long an operation is retried. */
 const RETRY_MS = 2_500
+/**
+ * How long an operation is waited for. Each of its commands fails after some seconds, unless the driver waits
+ * for a socket that was destroyed (`whenStalled`).
+ */
+const OPERATION_MS = 30_000
 
 /** The time (of `performance.now`) after which no operation of the current async context starts. */
 export const startDeadline = new AsyncLocalStorage<number>()
@@ -78,7 +85,7 @@ export class Database {
     for (let attempt = 0; ; attempt++) {
       const { login } = this.#connection
       try {
-        return await operation()
+        return await withTimeout(OPERATION_MS, operation(), () => new MongoNetworkError('no answer'))
       } catch (thrown) {
         const error = toDriverError(thrown)
         if (!isDatabaseFailure(error)) throw error

@@ -24,6 +24,7 @@ const IS_ALONE = new RegExp(`/(${[
 const IS_LONG = new RegExp(`^services/(${[
   'audit/test/(evidence/routes|log/sequencer|register|streams)',
   'cli/register/test/(running|verify)',
+  'common/test/database-stalled',
   'emulators/(gateway/test/policies|mongodb/test/(fairness|index))',
   'patient/test/(merge|move)'
 ].join('|')})\\.test\\.ts$`)

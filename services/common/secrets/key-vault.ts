@@ -9,6 +9,9 @@ import { READ_MS, Secret, type Secrets, type StoredVersion } from './secrets.ts'
 import { recordDependency, now } from '../telemetry/operation.ts'
 import { STARTING_MS, withTimeout } from '../with-timeout.ts'
 
+/** How long the first read may take until the SDK tries: a connection of a container that starts may hang. */
+const INITIAL_READ_MS = 4_000
+
 type VaultSettings = Pick<VaultSource, 'KEY_VAULT_URI' | 'AZURE_CLIENT_ID'>
 
 /** A client of Key Vault, as the managed identity AZURE_CLIENT_ID or else with the developer's own login. */
@@ -98,9 +101,10 @@ export class AppSecrets implements Secrets {
     }
   }
 
-  async #readInitially (...read: Parameters<ReadSecret>) {
+  async #readInitially (name: string, id: string | undefined, signal: AbortSignal) {
     try {
-      return await this.#initialRead?.(...read)
+      const limit = AbortSignal.any([signal, AbortSignal.timeout(INITIAL_READ_MS)])
+      return await this.#initialRead?.(name, id, limit)
     } catch {
       // The SDK handles more cases, and reports why it fails
       this.#initialRead = undefined

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
@@ -91,4 +92,28 @@ t.test('where there is no token for the first look, the SDK tells why', async (t
   const { logs } = await startAudit(t, vault, { IDENTITY_HEADER: 'wrong' })
   while (!logs().includes('Key Vault cannot be read')) await sleep(50)
   t.strictSame(asked().filter(({ statusCode }) => statusCode === 200), [])
+})
+
+t.test('where the first look is not answered, the SDK looks before the keys are overdue', async (t) => {
+  const { vault } = await filled(t)
+  const { port } = new URL(vault.url)
+  const sockets: Socket[] = []
+  const network = createServer((client) => {
+    sockets.push(client.on('error', () => {}))
+    // The first connection hangs
+    if (sockets.length === 1) return
+    const upstream = connect(Number(port), '127.0.0.1').on('error', () => {})
+    client.pipe(upstream).pipe(client).on('close', () => client.destroy())
+  }).listen(0, '127.0.0.1')
+  await once(network, 'listening')
+  t.teardown(() => {
+    for (const socket of sockets) socket.destroy()
+    network.close()
+  })
+  const tokens = new URL('/msi/token', vault.url)
+  tokens.port = String((network.address() as AddressInfo).port)
+  const { logs } = await startAudit(t, vault, { IDENTITY_ENDPOINT: tokens.href })
+  while (!logs().includes('cannot connect to the database')) await sleep(50)
+  t.ok(sockets.length > 1)
+  t.notMatch(logs(), 'Key Vault cannot be read')
 })
