@@ -535,6 +535,12 @@ const mutations: Mutation[] = [
     '"privatelink.vault.azure.net"',
     'the vault has a private DNS zone'
   ),
+  whole(
+    'main.tf',
+    '"privatelink.ods.opinsights.azure.com"',
+    '"privatelink.opinsights.azure.com"',
+    'the monitor has private DNS zones'
+  ),
   network('enable = true', 'enable = false', 'the DDoS plan protects the network'),
   network(
     'subnet_id      = azurerm_subnet.main["environment"].id',

@@ -226,6 +226,11 @@ run "defaults" {
     condition     = local.names.vault.vault == "kv-patients-test-${local.suffix}" && length(local.names.vault.vault) <= 24 && length(local.suffix) == 6 && length(local.names.registry.registry) <= 50
     error_message = "Names have the expected form."
   }
+
+  assert {
+    condition     = local.dns_zones == { database = "privatelink.mongo.cosmos.azure.com", registry = "privatelink.azurecr.io", vault = "privatelink.vaultcore.azure.net" }
+    error_message = "Each private endpoint has its zone, which Azure names."
+  }
 }
 
 run "everything" {
@@ -257,6 +262,11 @@ run "everything" {
     upgrade                      = { live = { primary = { patient = "p1", audit = "a1" }, northeurope = { patient = "p2", audit = "a2" } }, percentage = 10 }
     vault_sku                    = "premium"
     zone_redundant               = true
+  }
+
+  assert {
+    condition     = { for key, zone in local.dns_zones : key => zone if startswith(key, "monitor") } == { monitor = "privatelink.monitor.azure.com", monitor-agents = "privatelink.agentsvc.azure-automation.net", monitor-data = "privatelink.ods.opinsights.azure.com", monitor-logs = "privatelink.oms.opinsights.azure.com", monitor-storage = "privatelink.blob.core.windows.net" }
+    error_message = "The private endpoint of the monitor has its zones, which Azure names."
   }
 
   assert {

@@ -7,9 +7,11 @@ const {
 } = await startFailing()
 const { system } = api
 const patients = api.patientDb.collection<any>('patients')
+/** What stores records. */
+const insertBlocks = { failCommands: ['insert'], collection: 'blocks' }
 
 test('a record whose connection broke is taken once', needsFailPoints, async (t) => {
-  await api.failCommands('audit', { failCommands: ['insert'], closeConnection: true }, { times: 2 })
+  await api.failCommands('audit', { ...insertBlocks, closeConnection: true }, { times: 2 })
   const answer = await api.get(path)
   await api.failNoMore()
   t.equal(answer.status, 200)
@@ -17,7 +19,7 @@ test('a record whose connection broke is taken once', needsFailPoints, async (t)
 })
 
 test('a throttled write of the register is repeated', needsFailPoints, async (t) => {
-  await api.failCommands('audit', { failCommands: ['insert'], errorCode: 16500 }, { times: 2 })
+  await api.failCommands('audit', { ...insertBlocks, errorCode: 16500 }, { times: 2 })
   const answer = await api.post('/patient', newPatient())
   await api.failNoMore()
   t.equal(answer.status, 201)
@@ -27,6 +29,7 @@ test('a throttled write of the register is repeated', needsFailPoints, async (t)
 interface Write {
   what: string
   command: string
+  collection: 'patients' | 'tests'
   status: number
   /** Writes, and returns the answer and whether the write is done. */
   run: () => Promise<{ answer: Answer, isDone: () => Promise<boolean> }>
@@ -37,6 +40,7 @@ const writes: Write[] = [
   {
     what: 'a create',
     command: 'insert',
+    collection: 'patients',
     status: 201,
     async run () {
       const body = newPatient()
@@ -48,6 +52,7 @@ const writes: Write[] = [
   {
     what: 'an update with If-Match',
     command: 'update',
+    collection: 'patients',
     status: 200,
     async run () {
       const { path, etag } = await api.create()
@@ -59,6 +64,7 @@ const writes: Write[] = [
   {
     what: 'a patch with If-Match',
     command: 'update',
+    collection: 'patients',
     status: 200,
     async run () {
       const { path, etag } = await api.create()
@@ -70,6 +76,7 @@ const writes: Write[] = [
   {
     what: 'a deletion',
     command: 'update',
+    collection: 'patients',
     status: 204,
     async run () {
       const { path } = await api.create()
@@ -80,6 +87,7 @@ const writes: Write[] = [
   {
     what: 'a deletion of a test',
     command: 'delete',
+    collection: 'tests',
     status: 204,
     async run () {
       const { path } = await api.create()
@@ -90,10 +98,10 @@ const writes: Write[] = [
   }
 ]
 
-for (const { what, command, run, status } of writes) {
+for (const { what, command, collection, run, status } of writes) {
   test(`${what} that is throttled, or whose connection breaks, is done once`, needsFailPoints, async (t) => {
     for (const failure of [{ errorCode: 16500 }, { closeConnection: true }]) {
-      await api.failCommands('patient', { failCommands: [command], ...failure }, { times: 2 })
+      await api.failCommands('patient', { failCommands: [command], collection, ...failure }, { times: 2 })
       const { answer, isDone } = await run()
       await api.failNoMore()
       t.equal(answer.status, status, answer.text)
@@ -103,7 +111,7 @@ for (const { what, command, run, status } of writes) {
   })
 
   test(`${what} that the database refuses is a 503 with a record of it`, needsFailPoints, async (t) => {
-    await api.failCommands('patient', { failCommands: [command], errorCode: 8000 }, { times: 1 })
+    await api.failCommands('patient', { failCommands: [command], collection, errorCode: 8000 }, { times: 1 })
     const { answer, isDone } = await run()
     await api.failNoMore()
     isProblem(t, answer, 503, 'DATABASE_UNAVAILABLE')
@@ -159,7 +167,7 @@ test('a record that is not acknowledged as durable is not taken as one', needsFa
     errmsg: 'waiting for replication timed out',
     errInfo: { wtimeout: true }
   }
-  await api.failCommands('audit', { failCommands: ['insert'], writeConcernError }, { times: 1 })
+  await api.failCommands('audit', { ...insertBlocks, writeConcernError }, { times: 1 })
   const before = await api.dump()
   const first = await api.get(path)
   await api.failNoMore()

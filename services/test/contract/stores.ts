@@ -7,6 +7,8 @@ export type AuditRecord = SaltedRecord
 
 interface FailPoint extends Document {
   failCommands: string[]
+  /** The only collection whose commands fail: of others, replicas may be written at any time. */
+  collection?: string
 }
 
 /**
@@ -42,9 +44,12 @@ export async function openStores ({ patient, audit }: System['run'], uri?: strin
     },
 
     /** Makes commands of one service fail. */
-    async failCommands (service: 'patient' | 'audit', data: FailPoint, mode: object | string = 'alwaysOn') {
+    async failCommands (
+      service: 'patient' | 'audit', { collection, ...data }: FailPoint, mode: object | string = 'alwaysOn'
+    ) {
       const { database } = service === 'patient' ? patient : audit
-      const command = { configureFailPoint: 'failCommand', mode, data: { appName: database, ...data } }
+      const where = { appName: database, ...collection && { namespace: `${database}.${collection}` } }
+      const command = { configureFailPoint: 'failCommand', mode, data: { ...where, ...data } }
       await clients[0].db('admin').command(command)
     },
 
