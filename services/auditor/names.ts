@@ -25,16 +25,22 @@ export function purposeName (code: string) {
   return allPurposes[code] ?? code
 }
 
-/** What auditors ask the register, by operation. */
+/** What auditors ask and change in the register, by operation. */
 const questions: Record<string, string> = {
   'access-log': 'asked for the access log',
   accounting: 'took the accounting of disclosures',
   evidence: 'took an evidence pack',
   statistics: 'asked for statistics',
   'actor-summary': 'asked for the summary of an actor',
+  'list-findings': 'listed findings',
+  'list-watched-patients': 'listed watched patients',
   load: 'loaded a record of the register',
+  'load-finding': 'opened a finding',
   proof: 'asked for a proof',
-  search: 'searched the register'
+  'review-finding': 'changed the state of a finding',
+  search: 'searched the register',
+  'unwatch-patient': 'stopped watching a patient',
+  'watch-patient': 'watched a patient'
 }
 
 const words: Record<string, string> = {
@@ -44,6 +50,7 @@ const words: Record<string, string> = {
   delete: 'deleted',
   list: 'listed',
   load: 'loaded',
+  maintenance: 'migrated search keys of',
   merge: 'merged',
   move: 'moved',
   observations: 'listed observations of',

@@ -40,6 +40,16 @@ export const AuditRecord = Type.Object({
 }, { additionalProperties: false })
 export type AuditRecord = Static<typeof AuditRecord>
 
+const CALLER_FIELDS = [
+  'actor', 'clientAddress', 'requestId', 'onBehalfOf', 'purpose', 'reason'
+] as const satisfies Array<keyof AuditRecord>
+
+/** Who called and why. Every record of a request has it, also one that another process stores for it. */
+export function callerFieldsOf (record: Pick<AuditRecord, typeof CALLER_FIELDS[number]>) {
+  const fields = CALLER_FIELDS.map((name) => [name, record[name]])
+  return Object.fromEntries(fields) as typeof record
+}
+
 export const Receipt = Type.Object({
   id: Type.String({ format: 'uuid' }),
   createdDate: Type.String({ format: 'date-time' })

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import type { Dispatcher, Pool } from 'undici'
 import type { Refusal } from '#common/guard/refusals.ts'
-import type { Attempts, AuditRecord } from '#common/audit-record.ts'
+import type { Attempts, callerFieldsOf } from '#common/audit-record.ts'
 import { callerOf } from '#common/http/caller.ts'
 import { openPool } from '#common/http/pool.ts'
 import { KeysUnavailable } from '#common/http/problems.ts'
@@ -27,9 +27,7 @@ export interface AuditEntry {
 }
 
 /** An outcome that another process than that of the attempt records, in the name of the attempt's caller. */
-export type ReconciledEntry = AuditEntry & { reconciled: true } & Pick<
-  AuditRecord, 'actor' | 'clientAddress' | 'requestId' | 'onBehalfOf' | 'purpose' | 'reason'
->
+export type ReconciledEntry = AuditEntry & { reconciled: true } & ReturnType<typeof callerFieldsOf>
 
 const PATH = '/audit'
 const ATTEMPTS_PATH = '/audit/attempts'

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { StoredRecord } from '#common/audit-record.ts'
 import { patientsOf } from '../queries/patients.ts'
+import type { Action, Question } from '../routes/questions.ts'
 
 // FHIR R4 AuditEvents that conform to IHE Basic Audit Log Patterns 1.1.4. An event is made when a record is
 // read: the profiles allow one patient an event, so that a search that disclosed several becomes several.
@@ -26,22 +27,36 @@ const read: Kind = { profile: 'Read', interaction: 'read', action: 'R' }
 const query: Kind = { profile: 'Query', interaction: 'search-type', action: 'E' }
 const update: Kind = { profile: 'Update', interaction: 'update', action: 'U' }
 
-/** By operation; all others change something. */
-const KINDS: Record<string, Kind> = {
-  create: { profile: 'Create', interaction: 'create', action: 'C' },
+const remove: Kind = { profile: 'Delete', interaction: 'delete', action: 'D' }
+
+/** What auditors ask and change, by operation. */
+export const kindsOfRegister = {
   load: read,
   proof: read,
-  'load-version': { ...read, interaction: 'vread' },
-  patch: { ...update, interaction: 'patch' },
-  delete: { profile: 'Delete', interaction: 'delete', action: 'D' },
+  'load-finding': read,
   search: query,
-  list: query,
-  'list-versions': query,
-  observations: query,
   'access-log': query,
   'actor-summary': query,
+  statistics: query,
   evidence: query,
-  accounting: query
+  accounting: query,
+  'list-findings': query,
+  'list-watched-patients': query,
+  'review-finding': { ...update, interaction: 'patch' },
+  'watch-patient': update,
+  'unwatch-patient': remove
+} satisfies Record<(Question | Action)['operation'], Kind>
+
+/** By operation; all others change something. */
+const KINDS: Record<string, Kind> = {
+  ...kindsOfRegister,
+  create: { profile: 'Create', interaction: 'create', action: 'C' },
+  'load-version': { ...read, interaction: 'vread' },
+  patch: { ...update, interaction: 'patch' },
+  delete: remove,
+  list: query,
+  'list-versions': query,
+  observations: query
 }
 
 /** The FHIR resources that the types of records stand for. */
@@ -183,11 +198,13 @@ function queryEntity ({ criteria = [], resource }: Content) {
   }
 }
 
-function dataEntity ({ resource: { type, id }, disclosed }: Content) {
-  const name = RESOURCES[type]
+function dataEntity ({ resource: { type, id, operation }, disclosed }: Content) {
+  // FHIR has no resource for a finding
+  const name = operation.endsWith('-finding') ? undefined : RESOURCES[type]
   const version = disclosed?.length === 1 && disclosed[0]!.id === id ? disclosed[0]!.version : undefined
+  const reference = id && (name ? referenceTo(name, id, version) : named(id))
   return {
-    what: name && id ? referenceTo(name, id, version) : { display: type },
+    what: reference || { display: type },
     type: coding(ENTITY_TYPE, '2', 'System Object'),
     role: coding(ROLE, '4', 'Domain Resource')
   }

@@ -12,7 +12,7 @@ const browser = await startBrowser(t, 'auditor')
 const system = await startSystem({ env: { AUDITOR_PAGE: 'on', MONITOR: 'on' } })
 t.teardown(async () => { await system.stop() })
 const base = `${system.baseUrl}/auditor`
-await storeHistory({ connection: system.run.audit.connection, database: system.run.audit.database }, 1_000)
+await storeHistory(system, 1_000)
 
 const open = (view: View, options?: BrowserContextOptions) => browser.open(system.baseUrl, view, options)
 

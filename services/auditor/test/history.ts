@@ -7,6 +7,7 @@ import {
   collections, type Block, type ChainDocument, type StoredCheckpoint
 } from '#common/transparency/documents.ts'
 import { Chain } from '../../audit/chain.ts'
+import type { System } from '../../test/system.ts'
 
 /** The patient whose timeline is looked at. */
 export const PATIENT = '3f0d5a0e-4a34-4f0b-9d3f-9f6c5a3b1c11'
@@ -30,9 +31,8 @@ type Event = [hoursAgo: number, content: Partial<Content> & { resource: Content[
  * Stores records of ninety days in the audit database of a running system, and waits until the log has them:
  * `accesses` of PATIENT, and as many of other patients.
  */
-export async function storeHistory (
-  { connection, database }: { connection: string, database: string }, accesses: number, end = Date.now()
-) {
+export async function storeHistory (system: System, accesses: number, end = Date.now()) {
+  const { connection, database } = system.run.audit
   const client = await new MongoClient(connection).connect()
   try {
     const db = client.db(database)
@@ -56,6 +56,8 @@ export async function storeHistory (
     await db.collection<ChainDocument>(collections.chains).insertOne({
       _id: chain.chain, _shardKey: chain.chain, startedDate: new Date(end - 90 * 24 * HOUR_MS), ended: false
     })
+    // The audit service looks for what others stored when it starts
+    await system.restarted('audit', system.kill('audit'))
     while (await sizeOf() < size + blocks.length) await sleep(100)
 
     async function sizeOf () {

@@ -72,6 +72,13 @@ export const auditApi: Api = {
       except: LOG,
       description: 'Why it is asked, a code of the HL7 v3 value set PurposeOfUse',
       example: 'HCOMPL'
+    },
+    'X-Purpose-Reason': {
+      statuses: [200, 204],
+      except: LOG,
+      description: 'The reason for the purpose, 10 to 200 characters in UTF-8, required if it is ETREAT or ' +
+        'BTG',
+      example: 'Complaint of the patient of 3 March'
     }
   },
   responseHeaders: {

@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { IncomingHttpHeaders } from 'node:http'
 import type { FastifyRequest } from 'fastify'
 
@@ -30,5 +30,5 @@ export function traceHeaders (
   return { traceparent, tracestate: headers.tracestate as string }
 }
 
-export const newTraceId = () => randomBytes(16).toString('hex')
-export const newSpanId = () => randomBytes(8).toString('hex')
+export const newTraceId = () => randomUUID().replaceAll('-', '')
+export const newSpanId = () => newTraceId().slice(-16)

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
+import { callerFieldsOf } from '#common/audit-record.ts'
 import { derivedUuid } from '#common/derived-uuid.ts'
 import { inParallel } from '#common/in-parallel.ts'
 import type { AuditClient, ReconciledEntry } from '../audit-client.ts'
@@ -131,10 +132,8 @@ export class Reconciler {
   }
 
   #record (attempt: OpenAttempt, outcome: 'success' | 'failure') {
-    const {
-      id: attemptOf, resource, actor, clientAddress, requestId, onBehalfOf, purpose, reason, operationId
-    } = attempt
-    const caller = { actor, clientAddress, requestId, onBehalfOf, purpose, reason }
+    const { id: attemptOf, resource, operationId } = attempt
+    const caller = callerFieldsOf(attempt)
     const entry: ReconciledEntry = { ...caller, resource, outcome, attemptOf, reconciled: true }
     const id = recordId(attemptOf, outcome)
     return this.#parts.audit.record(id, entry, { id: operationId, headers: {} }, CALL_MS, true)

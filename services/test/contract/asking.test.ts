@@ -161,18 +161,19 @@ test('the query key stores nothing, and the host key asks nothing', async (t) =>
     t.ok((await call('POST', path, hostKey, content)).statusCode < 300, `${path} with the host key`)
   }
   t.equal((await api.records({ 'records.sourceSystemName': marked }, ofMarked)).length, 2)
-  for (const [method, path, content] of questions) {
-    const { statusCode, body } = await call(method, path, hostKey, content?.body)
-    t.equal(statusCode, 401, path)
-    t.equal(body.code, 'HOST_KEY_REFUSED')
-  }
+  const wrong: Array<[method: Method, path: string, key: string, content?: object]> =
+    questions.map(([method, path, content]) => [method, path, hostKey!, content?.body])
   for (const method of ['POST', 'PATCH', 'PUT', 'DELETE'] as const) {
     for (const path of ['/audit/findings', '/audit/watched-patients', `/audit/${recordId}`, '/audit/none']) {
-      const { statusCode, body } = await call(method, path, queryKey, record)
-      t.equal(statusCode, 401, `${method} ${path}`)
-      t.equal(body.code, 'HOST_KEY_REFUSED')
+      wrong.push([method, path, queryKey!, record])
     }
   }
+  // Together: for each wrong key the service reads the keys again, at most once a second
+  await Promise.all(wrong.map(async (one) => {
+    const { statusCode, body } = await call(...one)
+    t.equal(statusCode, 401, `${one[0]} ${one[1]}`)
+    t.equal(body.code, 'HOST_KEY_REFUSED')
+  }))
   t.equal((await call('GET', `/audit/${recordId}`, queryKey)).statusCode, 200)
 })
 
