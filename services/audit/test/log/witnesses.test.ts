@@ -8,8 +8,8 @@ import { parseNote, parseVerifierKey, signerOf, verifiedSignatures } from '#comm
 import { collectMetrics, takeMetrics } from '#common/telemetry/metrics.ts'
 import { cosigner, witness } from '../../../witness/test/app.ts'
 import { ORIGIN, succession, testLog } from '../../../witness/test/log.ts'
-import { WitnessClient } from '../witness-client.ts'
-import { parseWitnesses, Witnesses, type SignedCheckpoint, type WitnessedLog } from '../witnesses.ts'
+import { WitnessClient } from '../../log/witness-client.ts'
+import { parseWitnesses, Witnesses, type SignedCheckpoint, type WitnessedLog } from '../../log/witnesses.ts'
 
 t.setTimeout(600_000)
 
