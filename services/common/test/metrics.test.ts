@@ -1,5 +1,6 @@
+import { readFile } from 'node:fs/promises'
 import { test } from 'tap'
-import { collectMetrics, recordMetric, takeMetrics } from '../telemetry/metrics.ts'
+import { collectMetrics, metricDefinitions, recordMetric, takeMetrics } from '../telemetry/metrics.ts'
 
 test('nothing is collected unless collection is enabled', async (t) => {
   recordMetric('database.throttled', 1)
@@ -38,4 +39,13 @@ test('what is collected between two exports is bounded', async (t) => {
   const taken = takeMetrics()
   t.ok(taken.length <= 200)
   t.ok(taken.every(({ values }) => values.length <= 1_000))
+})
+
+test('docs/telemetry.md lists every metric with its kind, and no other one', async (t) => {
+  const text = await readFile(new URL('../../../docs/telemetry.md', import.meta.url), 'utf8')
+  const [, section] = text.split('\n## Metrics\n')
+  const rows = section!.split('\n## ')[0]!.matchAll(/^\| `([\w.]+)` \| (\w+) \|/gm)
+  const listed = Array.from(rows, ([, name, kind]) => [name, kind])
+  const defined = Object.entries(metricDefinitions).map(([name, { kind }]) => [name, kind])
+  t.strictSame(listed.sort(), defined.sort())
 })
