@@ -9,7 +9,8 @@ import { ScaleSettings } from '../../emulators/ingress/config.ts'
 /** Where data, the vault, the witness and logs are stored, and where commands look for them. */
 export const DEFAULT_LOCAL_DIR = resolve(import.meta.dirname, '../../../.local')
 
-const Settings = Type.Object({
+/** The settings of `npm start`; docs/settings.md lists them. */
+export const StartSettings = Type.Object({
   /** The port of the gateway on 127.0.0.1; 0 selects a free port. */
   PORT: ServerSettings.PORT,
   LOG_LEVEL: ServerSettings.LOG_LEVEL,
@@ -29,7 +30,8 @@ const Settings = Type.Object({
   ...PatientSettings,
   /** WITNESSES are those beside the witness that the system runs. */
   ...RegisterSettings,
-  ...TelemetrySettings,
+  APPLICATIONINSIGHTS_CONNECTION_STRING: TelemetrySettings.APPLICATIONINSIGHTS_CONNECTION_STRING,
+  TELEMETRY_SAMPLING: TelemetrySettings.TELEMETRY_SAMPLING,
   /** Whether the local monitor receives the telemetry if APPLICATIONINSIGHTS_CONNECTION_STRING is not set. */
   MONITOR: Type.Enum(['on', 'off'], { default: 'on' }),
   /** The port of the monitor on 127.0.0.1; 0 selects a free port. */
@@ -45,11 +47,11 @@ const Settings = Type.Object({
   LOCAL_DIR: Type.String({ default: DEFAULT_LOCAL_DIR })
 })
 
-export type Config = Static<typeof Settings>
+export type Config = Static<typeof StartSettings>
 
 /** @throws {SettingsError} */
 export function loadConfig (env: NodeJS.ProcessEnv): Config {
-  const config = loadSettings(Settings, env)
+  const config = loadSettings(StartSettings, env)
   const { LOCAL_DIR, BUNDLE_DIR } = config
   return { ...config, LOCAL_DIR: resolve(LOCAL_DIR), ...(BUNDLE_DIR && { BUNDLE_DIR: resolve(BUNDLE_DIR) }) }
 }
