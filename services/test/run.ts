@@ -2,10 +2,10 @@ import { globSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
 
-// Runs all test files, JOBS processes at a time, and reports on them: `npm test`. Files that start processes
+// Runs test files, JOBS processes at a time, and reports on them. `npm test` leaves out the slow ones, which
+// `all` runs too; `unit` runs only those that start no process and are not long. Files that start processes
 // or systems have a process each, without what tap's own runner loads into it to find the source files that
-// it covers, which takes a quarter of the CPU time; the others share processes. `unit` runs only those that
-// start no process and are not long. JOBS is 2 by default.
+// it covers, which takes a quarter of the CPU time; the others share processes.
 
 const TIMEOUT_S = 900
 const HOOKS = join(import.meta.dirname, 'runner/hooks.ts')
@@ -14,27 +14,33 @@ const BATCH_FILE = join(import.meta.dirname, 'runner/batch.ts')
 const files = globSync(['services/**/test/**/*.test.ts', 'k6/runner/test/*.test.ts'], {
   exclude: ['services/test/contract/**']
 })
-const STARTS_SYSTEMS = /^services\/(test|rotation|emulators\/(ingress|vault)|.*\/test\/browser|.*\/monitor\/test\/register)/
+const STARTS_SYSTEMS = /^services\/(test|rotation|emulators\/(ingress|vault)|.*\/monitor\/test\/register)/
+/** Browsers, and what starts, kills or rotates systems again and again: more than half of the time. */
+const IS_SLOW = new RegExp(`^services/(${[
+  '.*/test/browser', 'audit/test/.*/kills', 'cli/import/test/command', 'cli/register/test/archive',
+  'common/test/database-stalled', 'emulators/ingress/test/ingress', 'patient/test/reconciler',
+  'rotation/test/(cosmos-keys|database-users|interrupted)',
+  'test/(contract-failing|quick-start|scale-to-zero|start|tlog.*)'
+].join('|')})\\.test\\.ts$`)
 /** Their tests start, and often kill, processes, or use what a process has once: an endpoint of tokens. */
 const IS_ALONE = new RegExp(`/(${[
-  'archive|command|gateway/test/host-key|kills|processes|reconciler|run-service|server|stores',
-  'token-renewal|tokens'
+  'gateway/test/host-key|processes|run-service|server|stores|token-renewal|tokens'
 ].join('|')})\\.test\\.ts$`)
 /** They take more than some seconds each. */
 const IS_LONG = new RegExp(`^services/(${[
   'audit/test/(evidence/routes|log/sequencer|register|streams)',
   'cli/register/test/(running|verify)',
-  'common/test/database-stalled',
   'emulators/(gateway/test/policies|mongodb/test/(fairness|index))',
   'patient/test/(merge|move)'
 ].join('|')})\\.test\\.ts$`)
 
 function kindOf (file: string) {
+  if (IS_SLOW.test(file)) return 'slow'
   if (STARTS_SYSTEMS.test(file)) return 'systems'
   if (IS_ALONE.test(file)) return 'alone'
   return IS_LONG.test(file) ? 'long' : 'unit'
 }
-const { systems = [], alone = [], long = [], unit = [] } = Object.groupBy(files.sort(), kindOf)
+const { slow = [], systems = [], alone = [], long = [], unit = [] } = Object.groupBy(files.sort(), kindOf)
 
 /** Memory where there is enough, since databases wait for the disk after each write. */
 function temporaryDirectory () {
@@ -54,10 +60,13 @@ function run (name: string, args: string[], env: NodeJS.ProcessEnv = {}) {
   }, name)
 }
 
-t.jobs = Number(process.env.JOBS ?? 2)
+const which = process.argv[2]
+// They wait most of the time, those without processes even more
+t.jobs = Number(process.env.JOBS ?? (which === 'unit' ? 4 : 3))
 t.setTimeout(0)
 // The longest first, so that no core is idle at the end
-if (process.argv[2] !== 'unit') {
+if (which === 'all') for (const file of slow) run(file, [file])
+if (which !== 'unit') {
   for (const file of [...systems, ...alone]) run(file, [file])
   runTogether(long, 4)
 }
