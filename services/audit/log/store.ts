@@ -1,5 +1,5 @@
 import type { Database, Index } from '#common/database.ts'
-import { isDuplicateKey } from '#common/database-errors.ts'
+import { unlessThere } from '#common/database-errors.ts'
 import {
   collections, rangeOf, type Batch, type Block, type ChainDocument, type LogKey, type Tile
 } from '#common/transparency/documents.ts'
@@ -54,8 +54,8 @@ export class LogStore {
   }
 
   /** Returns false where another batch, or this one after a lost answer, is stored at its index already. */
-  async insertBatch (batch: Batch) {
-    return await this.#insert(collections.batches, batch)
+  insertBatch (batch: Batch) {
+    return this.#insert(collections.batches, batch)
   }
 
   /** Whether the log has the first record of a chain, before index `before`. */
@@ -160,13 +160,9 @@ export class LogStore {
     const tile: Tile = { _id, _shardKey: _id, width, data: new Binary(data) }
     const narrower = { _id, _shardKey: _id, width: { $lt: width } }
     for (;;) {
-      try {
-        await this.#run(() => this.#tiles.replaceOne(narrower, tile, { upsert: true }))
-        return
-      } catch (error) {
-        // It exists: as wide, or inserted at the same time by another replica and perhaps narrower
-        if (!isDuplicateKey(error)) throw error
-      }
+      const replace = () => this.#tiles.replaceOne(narrower, tile, { upsert: true })
+      if (await unlessThere(this.#run(replace))) return
+      // It exists: as wide, or inserted at the same time by another replica and perhaps narrower
       const projection = { width: 1 }
       const stored = await this.#run(() => this.#tiles.findOne({ _id, _shardKey: _id }, { projection }))
       if (stored && stored.width >= width) return
@@ -183,14 +179,8 @@ export class LogStore {
   }
 
   /** Returns false where a document with its `_id` exists. */
-  async #insert (collection: string, document: Document) {
-    try {
-      await this.#run(() => this.#database.collection(collection).insertOne(document))
-      return true
-    } catch (error) {
-      if (isDuplicateKey(error)) return false
-      throw error
-    }
+  #insert (collection: string, document: Document) {
+    return unlessThere(this.#run(() => this.#database.collection(collection).insertOne(document)))
   }
 
   #run<T> (operation: () => Promise<T>) {

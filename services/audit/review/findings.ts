@@ -1,6 +1,6 @@
 import type { Filter } from 'mongodb'
 import type { Database } from '#common/database.ts'
-import { isDuplicateKey } from '#common/database-errors.ts'
+import { unlessThere } from '#common/database-errors.ts'
 import { allows, type Precondition } from '#common/http/preconditions.ts'
 import { FindingNotFound, FindingStale } from '../errors.ts'
 import {
@@ -86,14 +86,9 @@ export class Findings {
     }
   }
 
-  async #insert (finding: Finding) {
-    try {
-      await this.#database.run(() => this.#findings.insertOne(finding, { ignoreUndefined: true }))
-      return true
-    } catch (error) {
-      if (isDuplicateKey(error)) return false
-      throw error
-    }
+  #insert (finding: Finding) {
+    const insert = () => this.#findings.insertOne(finding, { ignoreUndefined: true })
+    return unlessThere(this.#database.run(insert))
   }
 
   /** Returns false where it has changed since. */
