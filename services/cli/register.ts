@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util'
 import { MongoServerError, type Collection, type Filter, type WithId } from 'mongodb'
 import { SettingsError } from '#common/config.ts'
 import { repeatFilter, withoutRepeats, type StoredRecord } from '#common/audit-record.ts'
+import type { Block } from '#common/transparency/documents.ts'
 import { openRegister } from './register/connection.ts'
 import { header, row } from './register/table.ts'
 import { loadConfig } from './system/config.ts'
@@ -26,15 +27,6 @@ const WATCHED_CHAINS = 100
 const BATCH_BLOCKS = 10
 const IN_ORDER = { chain: 1, firstSeq: 1 } as const
 const NEWEST_FIRST = { chain: -1, firstSeq: -1 } as const
-
-interface Block {
-  _id: string
-  chain: string
-  firstSeq: number
-  records: StoredRecord[]
-  /** The end of the chain, without records. */
-  end?: true
-}
 
 /** For each chain, the first sequence number of the newest block that was read. */
 type Positions = Map<string, number>

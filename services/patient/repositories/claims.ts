@@ -3,6 +3,7 @@ import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 import type { Database, Index } from '#common/database.ts'
 import { unlessThere } from '#common/database-errors.ts'
+import { keyOf } from './documents.ts'
 
 const CLAIMS = 'claims'
 export const CLAIM_LIFETIME_MS = 24 * 60 * 60 * 1_000
@@ -113,8 +114,4 @@ function hasEnded ({ replica, run, pid }: Claim['owner']) {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ESRCH'
   }
-}
-
-function keyOf ({ _id, _shardKey }: Claim) {
-  return { _id, _shardKey }
 }
