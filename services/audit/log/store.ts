@@ -136,13 +136,12 @@ export class LogStore {
   }
 
   openChains () {
-    const chains = this.#collection<ChainDocument>(collections.chains)
-    return this.#run(() => chains().find({ ended: false }).toArray())
+    return this.#run(() => this.#chains.find({ ended: false }).toArray())
   }
 
   setEnded (chain: string) {
-    const chains = this.#collection<ChainDocument>(collections.chains)
-    return this.#run(() => chains().updateOne({ _id: chain, _shardKey: chain }, { $set: { ended: true } }))
+    const key = { _id: chain, _shardKey: chain }
+    return this.#run(() => this.#chains.updateOne(key, { $set: { ended: true } }))
   }
 
   /** The first `width` hashes of a tile; undefined if it has not as many. */
@@ -170,8 +169,7 @@ export class LogStore {
   }
 
   keys () {
-    const keys = this.#collection<LogKey>(collections.logKeys)
-    return this.#run(() => keys().find().sort({ date: 1 }).toArray())
+    return this.#run(() => this.#keys.find().sort({ date: 1 }).toArray())
   }
 
   insertKey (key: LogKey) {
@@ -187,12 +185,10 @@ export class LogStore {
     return this.#database.run(operation)
   }
 
-  #collection<T extends Document> (name: string) {
-    return () => this.#database.collection<T>(name)
-  }
-
   get #blocks () { return this.#database.collection<Block>(collections.blocks) }
   get #batches () { return this.#database.collection<Batch>(collections.batches) }
+  get #chains () { return this.#database.collection<ChainDocument>(collections.chains) }
+  get #keys () { return this.#database.collection<LogKey>(collections.logKeys) }
   get #tiles () { return this.#database.collection<Tile>(collections.tiles) }
 }
 
