@@ -39,9 +39,8 @@ export class Counters {
     const counters = new Map<string, { actor?: string, increments: Record<string, number> }>()
     for (const { record } of entries) {
       const _id = `${hourOf(record.createdDate)} ${record.actor ?? ''}`
-      let counter = counters.get(_id)
-      if (!counter) counters.set(_id, counter = { actor: record.actor, increments: { total: 0 } })
-      const { increments } = counter
+      const first = () => ({ actor: record.actor, increments: { total: 0 } })
+      const { increments } = counters.getOrInsertComputed(_id, first)
       const name = `counts.${counterKey(record)}`
       increments[name] = (increments[name] ?? 0) + 1
       increments.total!++
