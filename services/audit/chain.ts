@@ -1,7 +1,7 @@
 import { randomBytes, randomUUIDv7 } from 'node:crypto'
 import { Binary } from 'mongodb'
 import type { Database } from '#common/database.ts'
-import { isDuplicateKey } from '#common/database-errors.ts'
+import { unlessThere } from '#common/database-errors.ts'
 import type { StoredRecord } from '#common/audit-record.ts'
 import { blockHash, commitmentOf, NO_PREVIOUS } from '#common/transparency/commitment.ts'
 import { collections, type Block, type ChainDocument } from '#common/transparency/documents.ts'
@@ -71,12 +71,7 @@ export async function endChain (database: Database, tail: ChainTail): Promise<Bl
   const blocks = () => database.collection<Block>(collections.blocks)
   const now = new Date()
   const end: Block = { ...blockAt(tail), from: now, to: now, records: [], end: true }
-  try {
-    await database.run(() => blocks().insertOne(end))
-    return undefined
-  } catch (error) {
-    if (!isDuplicateKey(error)) throw error
-  }
+  if (await unlessThere(database.run(() => blocks().insertOne(end)))) return undefined
   const { _id, _shardKey } = end
   const stored = await database.run(() => blocks().findOne({ _id, _shardKey }))
   return stored?.end ? undefined : stored ?? undefined

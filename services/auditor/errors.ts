@@ -1,4 +1,5 @@
 import createError from '@fastify/error'
+import type { Violation } from '#common/http/validation.ts'
 
 export const ForeignForm =
   createError('FOREIGN_FORM', 'The form was not sent by a page of this site', 403, Error, false)
@@ -16,11 +17,6 @@ export class InvalidField extends InvalidForm {
     this.field = field
     this.detail = message
   }
-}
-
-export interface Violation {
-  pointer: string
-  message: string
 }
 
 /** What the gateway or a service behind it answered instead of what was asked for. */

@@ -1,19 +1,12 @@
-import { GatewayError, InvalidField, type Violation } from './errors.ts'
+import type { Violation } from '#common/http/validation.ts'
+import { GatewayError, InvalidField } from './errors.ts'
+
+export const FILTERS = [
+  'actor', 'onBehalfOf', 'purpose', 'type', 'id', 'operation', 'outcome', 'operationId', 'clientAddress'
+] as const
 
 /** The filters of a search, as forms and paths have them; dates without a zone are in UTC. */
-export interface RecordFilter {
-  from: string
-  to: string
-  actor?: string
-  onBehalfOf?: string
-  purpose?: string
-  type?: string
-  id?: string
-  operation?: string
-  outcome?: string
-  operationId?: string
-  clientAddress?: string
-}
+export type RecordFilter = Partial<Record<typeof FILTERS[number], string>> & { from: string, to: string }
 
 /** Counts of records, of which those until `until` are complete. */
 export interface Statistics {
@@ -30,10 +23,6 @@ export interface Statistics {
     count: number
   }>
 }
-
-export const FILTERS = [
-  'actor', 'onBehalfOf', 'purpose', 'type', 'id', 'operation', 'outcome', 'operationId', 'clientAddress'
-] as const
 
 const HOUR_MS = 60 * 60 * 1_000
 const MINUTE_MS = 60_000

@@ -3,7 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { MongoServerError, type Collection, type Filter, type WithId } from 'mongodb'
 import { SettingsError } from '#common/config.ts'
-import { withoutRepeats, type StoredRecord } from '#common/audit-record.ts'
+import { repeatFilter, withoutRepeats, type StoredRecord } from '#common/audit-record.ts'
+import type { Block } from '#common/transparency/documents.ts'
 import { openRegister } from './register/connection.ts'
 import { header, row } from './register/table.ts'
 import { loadConfig } from './system/config.ts'
@@ -24,19 +25,8 @@ const POLL_MS = 1000
 /** A chain is one run of one replica, so older chains get no more blocks. */
 const WATCHED_CHAINS = 100
 const BATCH_BLOCKS = 10
-/** Repeats of a record are stored within seconds. */
-const REMEMBERED_IDS = 10_000
 const IN_ORDER = { chain: 1, firstSeq: 1 } as const
 const NEWEST_FIRST = { chain: -1, firstSeq: -1 } as const
-
-interface Block {
-  _id: string
-  chain: string
-  firstSeq: number
-  records: StoredRecord[]
-  /** The end of the chain, without records. */
-  end?: true
-}
 
 /** For each chain, the first sequence number of the newest block that was read. */
 type Positions = Map<string, number>
@@ -174,17 +164,6 @@ async function * follow (blocks: Collection<Block>, { filter, matches }: Concern
       // The connection broke: the next attempt also reads what is stored in the meantime
     }
     await sleep(POLL_MS)
-  }
-}
-
-/** A filter of records that were read recently: a record may be stored twice, under one id. */
-function repeatFilter () {
-  const ids = new Set<string>()
-  return ({ id }: StoredRecord) => {
-    if (ids.has(id)) return false
-    ids.add(id)
-    if (ids.size > REMEMBERED_IDS) ids.delete(ids.values().next().value!)
-    return true
   }
 }
 

@@ -89,6 +89,19 @@ export function resultOf ({ disclosed, outcome, attemptOf, reconciled }: Result)
   return attemptOf ? 'repeat' : 'attempt'
 }
 
+const REMEMBERED_IDS = 10_000
+
+/** A filter of records that were read recently: one may be stored twice within seconds, under one id. */
+export function repeatFilter () {
+  const ids = new Set<string>()
+  return ({ id }: { id: string }) => {
+    if (ids.has(id)) return false
+    ids.add(id)
+    if (ids.size > REMEMBERED_IDS) ids.delete(ids.values().next().value!)
+    return true
+  }
+}
+
 /** The first record of each id. */
 export function withoutRepeats<T extends { id: string }> (records: T[]) {
   return [...new Map(records.toReversed().map((record) => [record.id, record])).values()].reverse()

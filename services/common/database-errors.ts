@@ -32,6 +32,14 @@ export function isDuplicateKey (error: unknown) {
   return error instanceof MongoServerError && error.code === DUPLICATE_KEY
 }
 
+/** Whether a write was applied; false where a document with its key exists. */
+export function unlessThere (write: Promise<unknown>) {
+  return write.then(() => true, (error) => {
+    if (isDuplicateKey(error)) return false
+    throw error
+  })
+}
+
 export function isThrottled (error: MongoError) {
   return error.code === THROTTLED
 }

@@ -55,8 +55,7 @@ export function openStrategies (vault: SecretClient, config: Config) {
       const { value } = await vault.getSecret(name)
       if (usesTokens(value!)) throw new NothingToRotate('holds no password: its service logs in with tokens')
       const secret = `${service}-db-admin-connection`
-      if (!databases.has(secret)) databases.set(secret, connect(secret, vault))
-      return databases.get(secret)!
+      return databases.getOrInsertComputed(secret, () => connect(secret, vault))
     },
 
     async close () {

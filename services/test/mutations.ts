@@ -166,7 +166,7 @@ const mutations = [
     ['a process that has ended abandons its claims', "code === 'ESRCH'", "code === 'EPERM'"]
   ]),
   ...of('patient/repositories/claims.ts', 'patient/test/documents.test.ts', [
-    ['a claim whose reply is lost is kept', '?.audit !== claim.audit', '!== claim']
+    ['a claim whose reply is lost is kept', '?.audit === claim.audit', '=== claim']
   ]),
 
   ...of('patient/repositories/documents.ts', 'patient/test/documents.test.ts', [

@@ -1,4 +1,4 @@
-import { isDuplicateKey } from '#common/database-errors.ts'
+import { unlessThere } from '#common/database-errors.ts'
 import { announceChain, spanOf } from '../chain.ts'
 import type { LogStore } from './store.ts'
 
@@ -17,12 +17,7 @@ export async function adoptUnlinked (store: LogStore) {
     for await (const block of store.blocksFrom(chain, 1)) {
       if (!block.from && block.records.length > 0) await store.setDates(block, spanOf(block.records))
     }
-    try {
-      await announceChain(store.database, chain, records[0]?.createdDate)
-      announced++
-    } catch (error) {
-      if (!isDuplicateKey(error)) throw error
-    }
+    if (await unlessThere(announceChain(store.database, chain, records[0]?.createdDate))) announced++
   }
   return announced
 }

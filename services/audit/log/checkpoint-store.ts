@@ -1,5 +1,5 @@
 import type { Database } from '#common/database.ts'
-import { isDuplicateKey } from '#common/database-errors.ts'
+import { unlessThere } from '#common/database-errors.ts'
 import { formatNote } from '#common/transparency/notes.ts'
 import { collections, type StoredCheckpoint } from '#common/transparency/documents.ts'
 import { shardOf } from './store.ts'
@@ -65,12 +65,8 @@ export class CheckpointStore {
    * @returns undefined, or the checkpoint of its size that is stored already
    */
   async insert (checkpoint: StoredCheckpoint) {
-    try {
-      await this.#database.run(() => this.#checkpoints.insertOne(checkpoint))
-      return undefined
-    } catch (error) {
-      if (!isDuplicateKey(error)) throw error
-    }
+    const insert = () => this.#checkpoints.insertOne(checkpoint)
+    if (await unlessThere(this.#database.run(insert))) return undefined
     return await this.#database.run(() => this.#checkpoints.findOne(keyOf(checkpoint._id))) ?? undefined
   }
 

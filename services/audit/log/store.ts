@@ -1,5 +1,5 @@
 import type { Database, Index } from '#common/database.ts'
-import { isDuplicateKey } from '#common/database-errors.ts'
+import { unlessThere } from '#common/database-errors.ts'
 import {
   collections, rangeOf, type Batch, type Block, type ChainDocument, type LogKey, type Tile
 } from '#common/transparency/documents.ts'
@@ -54,8 +54,8 @@ export class LogStore {
   }
 
   /** Returns false where another batch, or this one after a lost answer, is stored at its index already. */
-  async insertBatch (batch: Batch) {
-    return await this.#insert(collections.batches, batch)
+  insertBatch (batch: Batch) {
+    return this.#insert(collections.batches, batch)
   }
 
   /** Whether the log has the first record of a chain, before index `before`. */
@@ -136,13 +136,12 @@ export class LogStore {
   }
 
   openChains () {
-    const chains = this.#collection<ChainDocument>(collections.chains)
-    return this.#run(() => chains().find({ ended: false }).toArray())
+    return this.#run(() => this.#chains.find({ ended: false }).toArray())
   }
 
   setEnded (chain: string) {
-    const chains = this.#collection<ChainDocument>(collections.chains)
-    return this.#run(() => chains().updateOne({ _id: chain, _shardKey: chain }, { $set: { ended: true } }))
+    const key = { _id: chain, _shardKey: chain }
+    return this.#run(() => this.#chains.updateOne(key, { $set: { ended: true } }))
   }
 
   /** The first `width` hashes of a tile; undefined if it has not as many. */
@@ -160,13 +159,9 @@ export class LogStore {
     const tile: Tile = { _id, _shardKey: _id, width, data: new Binary(data) }
     const narrower = { _id, _shardKey: _id, width: { $lt: width } }
     for (;;) {
-      try {
-        await this.#run(() => this.#tiles.replaceOne(narrower, tile, { upsert: true }))
-        return
-      } catch (error) {
-        // It exists: as wide, or inserted at the same time by another replica and perhaps narrower
-        if (!isDuplicateKey(error)) throw error
-      }
+      const replace = () => this.#tiles.replaceOne(narrower, tile, { upsert: true })
+      if (await unlessThere(this.#run(replace))) return
+      // It exists: as wide, or inserted at the same time by another replica and perhaps narrower
       const projection = { width: 1 }
       const stored = await this.#run(() => this.#tiles.findOne({ _id, _shardKey: _id }, { projection }))
       if (stored && stored.width >= width) return
@@ -174,8 +169,7 @@ export class LogStore {
   }
 
   keys () {
-    const keys = this.#collection<LogKey>(collections.logKeys)
-    return this.#run(() => keys().find().sort({ date: 1 }).toArray())
+    return this.#run(() => this.#keys.find().sort({ date: 1 }).toArray())
   }
 
   insertKey (key: LogKey) {
@@ -183,26 +177,18 @@ export class LogStore {
   }
 
   /** Returns false where a document with its `_id` exists. */
-  async #insert (collection: string, document: Document) {
-    try {
-      await this.#run(() => this.#database.collection(collection).insertOne(document))
-      return true
-    } catch (error) {
-      if (isDuplicateKey(error)) return false
-      throw error
-    }
+  #insert (collection: string, document: Document) {
+    return unlessThere(this.#run(() => this.#database.collection(collection).insertOne(document)))
   }
 
   #run<T> (operation: () => Promise<T>) {
     return this.#database.run(operation)
   }
 
-  #collection<T extends Document> (name: string) {
-    return () => this.#database.collection<T>(name)
-  }
-
   get #blocks () { return this.#database.collection<Block>(collections.blocks) }
   get #batches () { return this.#database.collection<Batch>(collections.batches) }
+  get #chains () { return this.#database.collection<ChainDocument>(collections.chains) }
+  get #keys () { return this.#database.collection<LogKey>(collections.logKeys) }
   get #tiles () { return this.#database.collection<Tile>(collections.tiles) }
 }
 

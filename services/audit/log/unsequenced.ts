@@ -27,8 +27,7 @@ export class Unsequenced {
   }
 
   add ({ chain, firstSeq }: Block, commitments: Buffer[]) {
-    if (!this.#chains.has(chain)) this.#chains.set(chain, [])
-    const blocks = this.#chains.get(chain)!
+    const blocks = this.#chains.getOrInsertComputed(chain, () => [])
     const next = firstSeq + commitments.length
     const isKept = this.#commitments + commitments.length <= MAX_COMMITMENTS
     const last = blocks.at(-1)

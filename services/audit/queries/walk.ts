@@ -1,4 +1,4 @@
-import type { StoredRecord } from '#common/audit-record.ts'
+import { repeatFilter, type StoredRecord } from '#common/audit-record.ts'
 import type { Database } from '#common/database.ts'
 import type { SaltedRecord } from '#common/transparency/documents.ts'
 import type { Block } from '../register.ts'
@@ -12,8 +12,6 @@ const FIRST_BLOCKS = 8
 const MAX_BLOCKS = 128
 /** Those of 32 full blocks. */
 const MAX_RECORDS = 3_200
-/** A record may be stored twice within seconds, under one id. */
-const REMEMBERED_IDS = 10_000
 
 /** A block with the records that may be wanted. */
 type Found = Pick<Block, '_id' | 'chain' | 'from' | 'to' | 'records'>
@@ -48,7 +46,8 @@ export async function * walkPlaced (
     direction * compare(positionOf(a.record), positionOf(b.record))
   const isWanted = (record: StoredRecord) =>
     matches(record, rest) && (!after || direction * compare(positionOf(record), after) > 0)
-  const isNew = repeatFilter()
+  const isFirst = repeatFilter()
+  const isNew = ({ record }: PlacedRecord) => isFirst(record)
   let waiting: PlacedRecord[] = []
   for await (const block of mergedBlocks(database, rest, direction)) {
     const edge = block[edgeOf(direction)].getTime()
@@ -63,16 +62,6 @@ export async function * walkPlaced (
 /** The range of dates that is left after a position. */
 function restOf ({ from = 0, to = Infinity }: RecordQuery, direction: Direction, { date }: Position) {
   return direction === 1 ? { from: Math.max(from, date) } : { to: Math.min(to, date + 1) }
-}
-
-function repeatFilter () {
-  const ids = new Set<string>()
-  return ({ record: { id } }: PlacedRecord) => {
-    if (ids.has(id)) return false
-    ids.add(id)
-    if (ids.size > REMEMBERED_IDS) ids.delete(ids.values().next().value!)
-    return true
-  }
 }
 
 /** The blocks of all filters of a query in the order of their edges, each once. */

@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import type { Database } from '#common/database.ts'
-import { isDuplicateKey } from '#common/database-errors.ts'
+import { unlessThere } from '#common/database-errors.ts'
 import { reviewCollections, type Activity, type EntryBatch } from './documents.ts'
 import { inParallel } from '#common/in-parallel.ts'
 
@@ -35,12 +35,8 @@ export class Activities {
     await inParallel(activities, async (activity) => {
       const { _id, _shardKey } = activity
       const filter = { _id, _shardKey, upTo: { $lte: start } }
-      try {
-        const stored = { ...activity, upTo: end }
-        await this.#database.run(() => this.#activities.replaceOne(filter, stored, { upsert: true }))
-      } catch (error) {
-        if (!isDuplicateKey(error)) throw error
-      }
+      const replace = () => this.#activities.replaceOne(filter, { ...activity, upTo: end }, { upsert: true })
+      await unlessThere(this.#database.run(replace))
     })
   }
 

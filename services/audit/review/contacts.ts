@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto'
 import type { Database } from '#common/database.ts'
-import { isDuplicateKey } from '#common/database-errors.ts'
+import { unlessThere } from '#common/database-errors.ts'
 import { reviewCollections, type Contact } from './documents.ts'
 
 const PAGE = 500
@@ -46,14 +46,8 @@ export class Contacts {
   }
 
   /** Returns false where some of them, in their order the first ones, may be stored. */
-  async #insert (documents: Contact[]) {
-    try {
-      await this.#database.run(() => this.#contacts.insertMany(documents, { ordered: true }))
-      return true
-    } catch (error) {
-      if (isDuplicateKey(error)) return false
-      throw error
-    }
+  #insert (documents: Contact[]) {
+    return unlessThere(this.#database.run(() => this.#contacts.insertMany(documents, { ordered: true })))
   }
 
   async #find (ids: string[]) {

@@ -1,5 +1,5 @@
 import type { Database } from '#common/database.ts'
-import { isDuplicateKey } from '#common/database-errors.ts'
+import { unlessThere } from '#common/database-errors.ts'
 import type { StoredRecord } from '#common/audit-record.ts'
 import { reviewCollections, type CounterDocument, type EntryBatch } from './documents.ts'
 import { inParallel } from '#common/in-parallel.ts'
@@ -39,9 +39,8 @@ export class Counters {
     const counters = new Map<string, { actor?: string, increments: Record<string, number> }>()
     for (const { record } of entries) {
       const _id = `${hourOf(record.createdDate)} ${record.actor ?? ''}`
-      let counter = counters.get(_id)
-      if (!counter) counters.set(_id, counter = { actor: record.actor, increments: { total: 0 } })
-      const { increments } = counter
+      const first = () => ({ actor: record.actor, increments: { total: 0 } })
+      const { increments } = counters.getOrInsertComputed(_id, first)
       const name = `counts.${counterKey(record)}`
       increments[name] = (increments[name] ?? 0) + 1
       increments.total!++
@@ -69,12 +68,8 @@ export class Counters {
 
   /** Inserts the counter, or updates it, unless the batch is counted in it. */
   async #updateOnce (filter: { _id: string, _shardKey: string, upTo: object }, update: object) {
-    try {
-      await this.#database.run(() => this.#counters.updateOne(filter, update, { upsert: true }))
-    } catch (error) {
-      // It exists, and counts this batch
-      if (!isDuplicateKey(error)) throw error
-    }
+    // If it is there, it counts this batch
+    await unlessThere(this.#database.run(() => this.#counters.updateOne(filter, update, { upsert: true })))
   }
 
   get #counters () {

@@ -1,8 +1,9 @@
 import type { Filter } from 'mongodb'
 import type { Database } from '#common/database.ts'
-import { isDuplicateKey } from '#common/database-errors.ts'
+import { unlessThere } from '#common/database-errors.ts'
 import { allows, type Precondition } from '#common/http/preconditions.ts'
 import { FindingNotFound, FindingStale } from '../errors.ts'
+import type { Position } from '../queries/query.ts'
 import {
   reviewCollections, type EntryBatch, type FINDING_CRITERIA, type Finding, type StateChange
 } from './documents.ts'
@@ -14,12 +15,6 @@ export type FindingPart = Pick<
   Finding, '_id' | 'rule' | 'date' | 'actor' | 'onBehalfOf' | 'patientId' | 'records' | 'count'
 >
 export type FindingQuery = Partial<Record<typeof FINDING_CRITERIA[number], string>>
-/** The place of a finding in a list. */
-export interface FindingPosition {
-  /** In ms since 1970. */
-  date: number
-  id: string
-}
 
 /** The findings of the rules and what reviewers made of them. */
 export class Findings {
@@ -51,7 +46,7 @@ export class Findings {
   }
 
   /** Up to `limit` findings, newest first, and whether there are more. */
-  async page (query: FindingQuery, limit: number, after?: FindingPosition) {
+  async page (query: FindingQuery, limit: number, after?: Position) {
     const filter = { ...query } as Filter<Finding>
     if (after) {
       const date = new Date(after.date)
@@ -86,14 +81,9 @@ export class Findings {
     }
   }
 
-  async #insert (finding: Finding) {
-    try {
-      await this.#database.run(() => this.#findings.insertOne(finding, { ignoreUndefined: true }))
-      return true
-    } catch (error) {
-      if (isDuplicateKey(error)) return false
-      throw error
-    }
+  #insert (finding: Finding) {
+    const insert = () => this.#findings.insertOne(finding, { ignoreUndefined: true })
+    return unlessThere(this.#database.run(insert))
   }
 
   /** Returns false where it has changed since. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Database } from '#common/database.ts'
-import { isDuplicateKey } from '#common/database-errors.ts'
+import { unlessThere } from '#common/database-errors.ts'
 import { reviewCollections, type ReviewDocument } from './documents.ts'
 
 const ID = { _id: 'position', _shardKey: 'position' }
@@ -25,11 +25,8 @@ export class ReviewPosition {
     const stored = await find()
     if (stored) return stored
     const first = { position: 0, findingsFrom: size, heldUntil: new Date(0) }
-    try {
-      await this.#database.run(() => this.#review.updateOne(ID, { $setOnInsert: first }, { upsert: true }))
-    } catch (error) {
-      if (!isDuplicateKey(error)) throw error
-    }
+    const insert = () => this.#review.updateOne(ID, { $setOnInsert: first }, { upsert: true })
+    await unlessThere(this.#database.run(insert))
     return (await find())!
   }
 

@@ -9,8 +9,9 @@ import type { SealingKeys } from '#common/secrets/sealing.ts'
 import {
   FindingNotFound, FindingStale, IfMatchRequired, StateChangeRefused
 } from '../errors.ts'
+import type { Position } from '../queries/query.ts'
 import type { Finding, FindingState } from '../review/documents.ts'
-import type { FindingPosition, Findings } from '../review/findings.ts'
+import type { Findings } from '../review/findings.ts'
 import { problems, responses } from './queries.ts'
 import { askerOf, type RecordAction, type RecordQuestion } from './questions.ts'
 import { FindingPatch, FindingSearch, FindingView } from './review-schemas.ts'
@@ -45,7 +46,7 @@ export const findingRoutes: FastifyPluginAsyncTypebox<FindingParts> = async (app
     },
     async handler (request, reply) {
       const { limit = DEFAULT_LIMIT, cursor, ...query } = request.query
-      const cursors = new SealedCursors<FindingPosition>(
+      const cursors = new SealedCursors<Position>(
         keys, [request.headers['x-audit-actor'] ?? null, PATH, query]
       )
       const after = await cursors.open(cursor)

@@ -1,4 +1,4 @@
-import { Type, type Static } from 'typebox'
+import { Type } from 'typebox'
 import { AuditRecord } from '#common/audit-record.ts'
 import { purposesOfUse } from '#common/purpose-of-use.ts'
 
@@ -43,7 +43,6 @@ const criteria = {
 }
 
 export const RecordSearch = Type.Object({ ...criteria, ...page }, { additionalProperties: false })
-export type RecordSearch = Static<typeof RecordSearch>
 
 /** What a pack of evidence is about: the criteria of a search. It has no pages. */
 export const EvidenceSearch = Type.Object(criteria, { additionalProperties: false })
@@ -51,7 +50,6 @@ export const EvidenceSearch = Type.Object(criteria, { additionalProperties: fals
 export const AccountingSearch = Type.Object(dates, { additionalProperties: false })
 
 export const AccessLogSearch = Type.Object({ ...dates, ...page }, { additionalProperties: false })
-export type AccessLogSearch = Static<typeof AccessLogSearch>
 
 const required = (description: string) => Type.String({ format: 'date-time', description })
 

@@ -5,10 +5,9 @@ import { isUuid } from '../names.ts'
 import { findingPage, findingsPage, type FindingFilter, type Refused } from '../pages/findings.ts'
 import { BASE } from '../pages/layout.ts'
 import { parameter } from '../questions.ts'
-import { nextPage, orProblem, sendPage, sessionIn, type Parts, type Query } from './parts.ts'
-
-type ById = { Params: { id: string } }
-type Form = { Body: Record<string, string> | undefined }
+import {
+  nextPage, orProblem, sendPage, sessionIn, type ById, type Form, type Parts, type Query
+} from './parts.ts'
 
 const PAGE = '100'
 

@@ -1,7 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { NoteError, type VerifierKey } from '#common/transparency/notes.ts'
-import { GatewayError } from '../errors.ts'
+import { GatewayError, PageNotFound } from '../errors.ts'
 import type { Answer, Gateway } from '../gateway.ts'
+import { isUuid } from '../names.ts'
 import type { Session, Sessions } from '../session.ts'
 
 /** What the routes share. */
@@ -15,6 +16,11 @@ export interface Parts {
 }
 
 export type Query = { Querystring: Record<string, unknown> }
+export type ById = Query & { Params: { id: string } }
+export type Form = { Body: Record<string, string> | undefined }
+
+/** The types in which records are downloaded, by the extensions of their files. */
+export const FILES = { csv: 'text/csv', ndjson: 'application/x-ndjson' }
 
 export function sendPage (reply: FastifyReply, page: string) {
   return reply.type('text/html; charset=utf-8').send(page)
@@ -23,6 +29,12 @@ export function sendPage (reply: FastifyReply, page: string) {
 /** The session of a request behind the hook that requires one. */
 export function sessionIn ({ session }: FastifyRequest): Session {
   return session!
+}
+
+/** @throws {PageNotFound} it is not a UUID */
+export function idIn ({ id }: ById['Params']) {
+  if (!isUuid(id)) throw new PageNotFound()
+  return id.toLowerCase()
 }
 
 /** Streams an answer as a file. */

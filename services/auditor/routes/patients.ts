@@ -1,22 +1,18 @@
 import { createInterface } from 'node:readline'
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
-import { InvalidField, InvalidForm, PageNotFound } from '../errors.ts'
+import { InvalidField, InvalidForm } from '../errors.ts'
 import type { Answer } from '../gateway.ts'
 import { isUuid } from '../names.ts'
 import { BASE } from '../pages/layout.ts'
 import { patientPage, refusedPatientPage, type PatientView } from '../pages/patient.ts'
 import { dateIn, fieldProblems, parameter, toApiDate } from '../questions.ts'
 import { timelineOf, type AuditRecord } from '../timeline.ts'
-import { sendFile, sendPage, sessionIn, type Parts, type Query } from './parts.ts'
+import { FILES, idIn, sendFile, sendPage, sessionIn, type ById, type Parts, type Query } from './parts.ts'
 
 /** How many records one timeline shows. */
 const MAX_RECORDS = 5_000
 const DEFAULT_DAYS = 30
 const MAX_DAYS = 366
-
-const FILES = { csv: 'text/csv', ndjson: 'application/x-ndjson' }
-
-type ById = Query & { Params: { id: string } }
 
 /** The timeline of a patient, and its downloads. */
 export const patientRoutes: FastifyPluginAsync<Parts> = async (app, { gateway }) => {
@@ -27,7 +23,7 @@ export const patientRoutes: FastifyPluginAsync<Parts> = async (app, { gateway })
   })
 
   app.get<ById>('/patients/:id', async (request, reply) => {
-    const patientId = patientIdIn(request.params)
+    const patientId = idIn(request.params)
     const session = sessionIn(request)
     try {
       return sendPage(reply, patientPage(session, await viewOf(request, patientId)))
@@ -51,7 +47,7 @@ export const patientRoutes: FastifyPluginAsync<Parts> = async (app, { gateway })
 
   for (const [extension, accept] of Object.entries(FILES)) {
     app.get<ById>(`/patients/:id/access-log.${extension}`, async (request, reply) => {
-      const patientId = patientIdIn(request.params)
+      const patientId = idIn(request.params)
       const path = `/patient/${patientId}/access-log`
       const answer = await gateway.ask(request, sessionIn(request), path, { accept })
       return sendFile(reply, answer, `access-log-${patientId}.${extension}`)
@@ -59,16 +55,11 @@ export const patientRoutes: FastifyPluginAsync<Parts> = async (app, { gateway })
   }
 
   app.get<ById>('/patients/:id/accounting', async (request, reply) => {
-    const patientId = patientIdIn(request.params)
+    const patientId = idIn(request.params)
     const path = `/patient/${patientId}/accounting`
     const answer = await gateway.ask(request, sessionIn(request), path, { accept: 'application/zip' })
     return sendFile(reply, answer, `accounting-${patientId}.zip`)
   })
-}
-
-function patientIdIn ({ id }: { id: string }) {
-  if (!isUuid(id)) throw new PageNotFound()
-  return id.toLowerCase()
 }
 
 function daysIn (query: Record<string, unknown>) {

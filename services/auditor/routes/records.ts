@@ -1,7 +1,6 @@
 import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import { NoteError } from '#common/transparency/notes.ts'
-import { GatewayError, PageNotFound } from '../errors.ts'
-import { isUuid } from '../names.ts'
+import { GatewayError } from '../errors.ts'
 import { proofOf } from '../log.ts'
 import { recordPage, type RecordView } from '../pages/record.ts'
 import { pathOf, recordsPage, refusedSearchPage, type RecordsView } from '../pages/records.ts'
@@ -12,13 +11,10 @@ import {
 import type { AuditRecord } from '../timeline.ts'
 import { logKeys } from './integrity.ts'
 import {
-  distrust, nextPage, orProblem, sendFile, sendPage, sessionIn, type Parts, type Query
+  FILES, distrust, idIn, nextPage, orProblem, sendFile, sendPage, sessionIn, type ById, type Parts, type Query
 } from './parts.ts'
 
-const FILES = { csv: 'text/csv', ndjson: 'application/x-ndjson' }
 const PAGE = '100'
-
-type ById = Query & { Params: { id: string } }
 
 /** The search, its downloads, and single records with their proofs. */
 export const recordRoutes: FastifyPluginAsync<Parts> = async (app, { gateway, monitorUrl, witnessKeys }) => {
@@ -56,7 +52,7 @@ export const recordRoutes: FastifyPluginAsync<Parts> = async (app, { gateway, mo
   }
 
   app.get<ById>('/records/:id', async (request, reply) => {
-    const id = recordIdIn(request.params)
+    const id = idIn(request.params)
     const session = sessionIn(request)
     const [record, proof] = await Promise.all([
       gateway.json<AuditRecord>(request, session, `/audit/${id}`),
@@ -68,7 +64,7 @@ export const recordRoutes: FastifyPluginAsync<Parts> = async (app, { gateway, mo
 
   for (const [name, accept] of [['proof', 'text/plain'], ['proof.json', 'application/json']] as const) {
     app.get<ById>(`/records/:id/${name}`, async (request, reply) => {
-      const id = recordIdIn(request.params)
+      const id = idIn(request.params)
       const answer = await gateway.ask(request, sessionIn(request), `/audit/${id}/proof`, { accept })
       return sendFile(reply, answer, name === 'proof' ? `${id}.tlog-proof` : `${id}.json`)
     })
@@ -94,9 +90,4 @@ export const recordRoutes: FastifyPluginAsync<Parts> = async (app, { gateway, mo
       return { missing: 'The record is not in the log yet. It is within a second or so: reload the page.' }
     }
   }
-}
-
-function recordIdIn ({ id }: { id: string }) {
-  if (!isUuid(id)) throw new PageNotFound()
-  return id.toLowerCase()
 }

@@ -5,9 +5,7 @@ import { BASE } from '../pages/layout.ts'
 import { signInPage } from '../pages/sign-in.ts'
 import { parameter } from '../questions.ts'
 import { sessionOf, SessionTooLarge, type Credentials, type Session } from '../session.ts'
-import { sendPage, type Parts, type Query } from './parts.ts'
-
-type Form = { Body: Record<string, string> | undefined }
+import { sendPage, type Form, type Parts, type Query } from './parts.ts'
 
 /** The form to sign in, and what it and the button to sign out send. */
 export const signInRoutes: FastifyPluginAsync<Parts> = async (app, { gateway, sessions }) => {

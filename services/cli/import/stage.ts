@@ -293,8 +293,6 @@ export class Stage {
   }
 
   #sql (text: string) {
-    let statement = this.#statements.get(text)
-    if (!statement) this.#statements.set(text, statement = this.#database.prepare(text))
-    return statement
+    return this.#statements.getOrInsertComputed(text, () => this.#database.prepare(text))
   }
 }

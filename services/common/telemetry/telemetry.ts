@@ -3,14 +3,12 @@ import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import type { FastifyBaseLogger } from 'fastify'
+import type { Static, TObject } from 'typebox'
+import type { TelemetrySettings } from '../config.ts'
 import { collectMetrics, recordMetric, takeMetrics, type MetricValues } from './metrics.ts'
 import { setExporter, type TelemetryItem } from './operation.ts'
 
-export interface TelemetryConfig {
-  APPLICATIONINSIGHTS_CONNECTION_STRING?: string
-  TELEMETRY_SAMPLING: number
-  TELEMETRY_AUTHENTICATION: 'none' | 'identity'
-}
+export type TelemetryConfig = Static<TObject<typeof TelemetrySettings>>
 
 /** The options of the exporter's thread. */
 export interface ExporterOptions {

@@ -1,10 +1,7 @@
 import type { FastifyBaseLogger } from 'fastify'
 import { withoutRepeats, type StoredRecord } from '#common/audit-record.ts'
 import type { Database } from '#common/database.ts'
-
-interface Block {
-  records: StoredRecord[]
-}
+import type { Block } from '#common/transparency/documents.ts'
 
 const MAX_BLOCKS = 50
 const MAX_TIME_MS = 2_000
@@ -21,7 +18,7 @@ export function recordsReader (database: Database | undefined, log: FastifyBaseL
     if (!database.ready) return { unavailable: 'no response' }
     try {
       const options = { maxTimeMS: MAX_TIME_MS, limit: MAX_BLOCKS }
-      const blocks = await database.collection<Block>('blocks')
+      const blocks = await database.collection<Pick<Block, 'records'>>('blocks')
         .find({ 'records.operationId': operationId }, options).toArray()
       const records = blocks.flatMap((block) => block.records)
         .filter((record) => record.operationId === operationId)

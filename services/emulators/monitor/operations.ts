@@ -42,8 +42,8 @@ export class Operations {
   /** Returns false for an item that is stored already: senders repeat a batch if they got no response. */
   add (item: Item): boolean {
     const { operationId: id } = item
-    let operation = this.#operations.get(id)
-    if (!operation) this.#operations.set(id, operation = { id, items: [], bytes: 0, notKept: 0 })
+    const first = () => ({ id, items: [], bytes: 0, notKept: 0 })
+    const operation = this.#operations.getOrInsertComputed(id, first)
     const isRepeated = ({ id, kind }: Item) => id !== undefined && id === item.id && kind === item.kind
     if (operation.items.some(isRepeated)) return false
     if (operation.items.length === MAX_ITEMS) {

@@ -9,7 +9,7 @@ export interface ExplainedError {
 }
 
 /** What to do about each code of a problem. */
-const ADVICE: Record<string, string> = {
+export const ADVICE: Record<string, string> = {
   AUDIT_UNAVAILABLE: 'Repeat the request after Retry-After seconds. Nothing was written or disclosed.',
   BODY_TOO_LARGE: 'Send less in one request, such as a test result with fewer observations.',
   DATABASE_UNAVAILABLE: 'Repeat the request after Retry-After seconds, a create with its Idempotency-Key.',
@@ -98,11 +98,4 @@ function collect () {
     }
   }
   return [...found.values()].toSorted((a, b) => a.code < b.code ? -1 : 1)
-}
-
-/** Codes of which advice and documents do not agree, for tests. */
-export function inconsistentCodes () {
-  const documented = new Set(explainedErrors.map(({ code }) => code))
-  const missing = [...documented].filter((code) => !ADVICE[code])
-  return [...missing, ...Object.keys(ADVICE).filter((code) => !documented.has(code))]
 }

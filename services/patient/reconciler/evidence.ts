@@ -1,7 +1,8 @@
 import type { Attempts } from '#common/audit-record.ts'
+import type { MoveParts } from '../life/move.ts'
 import type { Stored } from '../repositories/documents.ts'
-import { isLive, type Patients } from '../repositories/patients.ts'
-import { testKey, type TestResults } from '../repositories/test-results.ts'
+import { isLive } from '../repositories/patients.ts'
+import { testKey } from '../repositories/test-results.ts'
 import type { Transfer, Transfers } from '../repositories/transfers.ts'
 import { versionKey, type Versions } from '../repositories/versions.ts'
 
@@ -10,13 +11,6 @@ export type AttemptToFind = Pick<OpenAttempt, 'id' | 'attemptOf' | 'resource' | 
 
 /** `in progress`: a move or merge that another process is still to finish or to give up. */
 export type Found = 'success' | 'failure' | 'in progress'
-
-interface Parts {
-  patients: Patients
-  tests: TestResults
-  versions: Versions
-  transfers: Transfers
-}
 
 /** Clocks of replicas may differ by this. */
 const CLOCKS_MS = 10_000
@@ -33,7 +27,7 @@ const ON_EXISTING = ['update', 'patch', 'delete']
  *
  * @throws {DatabaseUnavailable}
  */
-export async function findOutcome (parts: Parts, attempt: AttemptToFind): Promise<Found> {
+export async function findOutcome (parts: MoveParts, attempt: AttemptToFind): Promise<Found> {
   const { id, patientId, type } = attempt.resource
   if (id === undefined) return 'failure'
   // A repeat completes a create with the record of the first attempt
@@ -54,7 +48,7 @@ async function findTransfer (
 }
 
 async function ofPatient (
-  { patients, versions }: Parts,
+  { patients, versions }: MoveParts,
   { resource: { id, operation }, createdDate }: AttemptToFind,
   records: string[]
 ): Promise<Found> {
@@ -74,7 +68,7 @@ async function ofPatient (
 }
 
 async function ofTest (
-  parts: Parts, { resource: { id, patientId, operation }, createdDate }: AttemptToFind, records: string[]
+  parts: MoveParts, { resource: { id, patientId, operation }, createdDate }: AttemptToFind, records: string[]
 ): Promise<Found> {
   const { patients, tests, versions, transfers } = parts
   const seen = new Set<string>()

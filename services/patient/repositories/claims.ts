@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
 import type { Database, Index } from '#common/database.ts'
-import { isDuplicateKey } from '#common/database-errors.ts'
+import { unlessThere } from '#common/database-errors.ts'
+import { keyOf } from './documents.ts'
 
 const CLAIMS = 'claims'
 export const CLAIM_LIFETIME_MS = 24 * 60 * 60 * 1_000
@@ -53,16 +54,12 @@ export class Claims {
     const now = new Date()
     const expires = new Date(now.getTime() + CLAIM_LIFETIME_MS)
     const claim: Claim = { ...wanted, _shardKey: wanted._id, lastUpdated: now, owner, done: false, expires }
-    try {
-      // Replaces an expired claim, if any. With a valid claim, the upsert fails
-      const expired = { ...keyOf(claim), expires: { $lte: now } }
-      await this.#database.run(() => this.#collection.replaceOne(expired, claim, { upsert: true }))
-    } catch (error) {
-      if (!isDuplicateKey(error)) throw error
-      // An earlier attempt of this write may have succeeded
-      if ((await this.find(claim._id))?.audit !== claim.audit) return undefined
-    }
-    return claim
+    // Replaces an expired claim, if any. With a valid claim, the upsert fails
+    const expired = { ...keyOf(claim), expires: { $lte: now } }
+    const replace = () => this.#collection.replaceOne(expired, claim, { upsert: true })
+    if (await unlessThere(this.#database.run(replace))) return claim
+    // An earlier attempt of this write may have succeeded
+    return (await this.find(claim._id))?.audit === claim.audit ? claim : undefined
   }
 
   /** Takes or renews a lease for `ms`; false if another process holds it. */
@@ -72,13 +69,7 @@ export class Claims {
     const lease = { ...key, owner, expires: new Date(now.getTime() + ms) }
     const free = { ...key, $or: [{ expires: { $lte: now } }, { 'owner.run': owner.run }] }
     const leases = this.#database.collection<typeof lease>(CLAIMS)
-    try {
-      await this.#database.run(() => leases.replaceOne(free, lease, { upsert: true }))
-      return true
-    } catch (error) {
-      if (isDuplicateKey(error)) return false
-      throw error
-    }
+    return await unlessThere(this.#database.run(() => leases.replaceOne(free, lease, { upsert: true })))
   }
 
   async finish (claim: Claim) {
@@ -123,8 +114,4 @@ function hasEnded ({ replica, run, pid }: Claim['owner']) {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code === 'ESRCH'
   }
-}
-
-function keyOf ({ _id, _shardKey }: Claim) {
-  return { _id, _shardKey }
 }

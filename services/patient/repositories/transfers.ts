@@ -1,5 +1,5 @@
 import { startDeadline, type Database, type Index } from '#common/database.ts'
-import { isDuplicateKey } from '#common/database-errors.ts'
+import { unlessThere } from '#common/database-errors.ts'
 import { IN_PROGRESS_MS, isAbandoned, owner, type Claim } from './claims.ts'
 import type { StoredPatient } from './patients.ts'
 import type { StoredTest } from './test-results.ts'
@@ -87,16 +87,12 @@ export class Transfers {
   /** False where there is another open one. */
   async #store (transfer: Transfer) {
     const { _id, _shardKey, test, records } = transfer
-    try {
-      // Replaces a finished one, if any. With an open one, the upsert fails
-      const finished = { _id, _shardKey, open: { $exists: false } }
-      await this.#database.run(() => this.#collection.replaceOne(finished, transfer, { upsert: true }))
-      return true
-    } catch (error) {
-      if (!isDuplicateKey(error)) throw error
-      // An earlier attempt of this write may have succeeded
-      return (await this.find(_shardKey, test))?.records.to === records.to
-    }
+    // Replaces a finished one, if any. With an open one, the upsert fails
+    const finished = { _id, _shardKey, open: { $exists: false } }
+    const replace = () => this.#collection.replaceOne(finished, transfer, { upsert: true })
+    if (await unlessThere(this.#database.run(replace))) return true
+    // An earlier attempt of this write may have succeeded
+    return (await this.find(_shardKey, test))?.records.to === records.to
   }
 
   /** Does `work` for a transfer that another request began. False while that one may still finish it. */

@@ -1,5 +1,5 @@
 import type { Database, Index } from '#common/database.ts'
-import { isDuplicateKey } from '#common/database-errors.ts'
+import { unlessThere } from '#common/database-errors.ts'
 import { VersionNotFound } from '../errors.ts'
 import { Documents, type History, type Key, type Position, type Sort, type Stored } from './documents.ts'
 
@@ -86,12 +86,7 @@ export class Versions extends Documents<StoredVersion> implements History {
   // A copy that is there may be one of an interrupted change, and have an earlier time
   #store (version: StoredVersion) {
     const { _id, _shardKey } = version
-    return this.database.run(async () => {
-      try {
-        await this.collection.replaceOne({ _id, _shardKey }, version, { upsert: true })
-      } catch (error) {
-        if (!isDuplicateKey(error)) throw error
-      }
-    })
+    const replace = () => this.collection.replaceOne({ _id, _shardKey }, version, { upsert: true })
+    return unlessThere(this.database.run(replace))
   }
 }

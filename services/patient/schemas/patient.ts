@@ -89,4 +89,3 @@ export const PatientPatch = closed(
 export const Patient = Type.Object({ ...assigned, ...patient }, { examples: [storedAda] })
 
 export type PatientDetails = Static<typeof PatientDetails>
-export type PatientPatch = Static<typeof PatientPatch>

@@ -142,4 +142,3 @@ export const ObservationOfTest = Type.Object({ testId: uuid, ...Observation.prop
 
 export type Observation = Static<typeof Observation>
 export type TestDetails = Static<typeof TestDetails>
-export type TestPatch = Static<typeof TestPatch>

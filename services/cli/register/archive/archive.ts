@@ -183,8 +183,6 @@ function nodeCache ({ tiles }: Register): GetNode {
   return (level, index) => {
     const key = `${level}/${index}`
     if (cache.size > CACHED_NODES) cache.clear()
-    const node = cache.get(key) ?? getNode(level, index)
-    cache.set(key, node)
-    return node
+    return cache.getOrInsertComputed(key, () => getNode(level, index))
   }
 }

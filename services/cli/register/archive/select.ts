@@ -1,6 +1,5 @@
-import type { Batch, Block, StoredCheckpoint } from '#common/transparency/documents.ts'
-import { rangeOf } from '#common/transparency/documents.ts'
-import { formatNote } from '#common/transparency/notes.ts'
+import { rangeOf, type Batch, type Block } from '#common/transparency/documents.ts'
+import { checkpointNote } from '../../../audit/log/checkpoint-store.ts'
 import type { Register } from '../verify/verify.ts'
 import type { Holds } from './holds.ts'
 
@@ -17,11 +16,7 @@ export interface Place {
 /** The newest checkpoint that a witness has signed, as a signed note. */
 export async function newestWitnessed ({ checkpoints }: Register) {
   const found = await checkpoints.findOne({ witnessedDate: { $exists: true } }, { sort: { _id: -1 } })
-  return found && { size: found._id, root: Buffer.from(found.root.value()), note: noteOf(found) }
-}
-
-function noteOf ({ text, signatures, cosignatures }: StoredCheckpoint) {
-  return formatNote(text, [...signatures, ...cosignatures])
+  return found && { size: found._id, root: Buffer.from(found.root.value()), note: checkpointNote(found) }
 }
 
 /**
