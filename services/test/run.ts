@@ -20,7 +20,7 @@ const IS_SLOW = new RegExp(`^services/(${[
   '.*/test/browser', 'audit/test/.*/kills', 'cli/import/test/command', 'cli/register/test/archive',
   'common/test/database-stalled', 'emulators/ingress/test/ingress', 'patient/test/reconciler',
   'rotation/test/(cosmos-keys|database-users|interrupted)',
-  'test/(contract-failing|quick-start|scale-to-zero|start|tlog.*)'
+  'test/(contract-failing|import|quick-start|scale-to-zero|start|tlog.*)'
 ].join('|')})\\.test\\.ts$`)
 /** Their tests start, and often kill, processes, or use what a process has once: an endpoint of tokens. */
 const IS_ALONE = new RegExp(`/(${[

@@ -4,7 +4,7 @@ import { STATES, type Finding } from '../findings.ts'
 import { isUuid } from '../names.ts'
 import { findingPage, findingsPage, type FindingFilter, type Refused } from '../pages/findings.ts'
 import { BASE } from '../pages/layout.ts'
-import { parameter } from '../questions.ts'
+import { parameter } from '../filters.ts'
 import {
   nextPage, orProblem, sendPage, sessionIn, type ById, type Form, type Parts, type Query
 } from './parts.ts'

@@ -6,7 +6,7 @@ import type { Gateway } from '../gateway.ts'
 import { checkpointOf, keysOf } from '../log.ts'
 import { homePage } from '../pages/home.ts'
 import { integrityPage, type LogState } from '../pages/integrity.ts'
-import { filterOf, parameter, toQuery } from '../questions.ts'
+import { filterOf, parameter, toQuery } from '../filters.ts'
 import type { Session } from '../session.ts'
 import { orProblem, sendFile, sendPage, sessionIn, type Parts, type Query } from './parts.ts'
 

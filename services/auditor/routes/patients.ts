@@ -5,7 +5,7 @@ import type { Answer } from '../gateway.ts'
 import { isUuid } from '../names.ts'
 import { BASE } from '../pages/layout.ts'
 import { patientPage, refusedPatientPage, type PatientView } from '../pages/patient.ts'
-import { dateIn, fieldProblems, parameter, toApiDate } from '../questions.ts'
+import { dateIn, fieldProblems, parameter, toApiDate } from '../filters.ts'
 import { timelineOf, type AuditRecord } from '../timeline.ts'
 import { FILES, idIn, sendFile, sendPage, sessionIn, type ById, type Parts, type Query } from './parts.ts'
 

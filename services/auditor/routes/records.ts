@@ -7,7 +7,7 @@ import { pathOf, recordsPage, refusedSearchPage, type RecordsView } from '../pag
 import {
   FILTERS, fieldProblems, filterOf, parameter, toQuery, typedFilter, unitOf, type RecordFilter,
   type Statistics
-} from '../questions.ts'
+} from '../filters.ts'
 import type { AuditRecord } from '../timeline.ts'
 import { logKeys } from './integrity.ts'
 import {

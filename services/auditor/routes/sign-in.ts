@@ -3,7 +3,7 @@ import { secretsLoaded } from '#common/secrets/key-vault.ts'
 import { GatewayError } from '../errors.ts'
 import { BASE } from '../pages/layout.ts'
 import { signInPage } from '../pages/sign-in.ts'
-import { parameter } from '../questions.ts'
+import { parameter } from '../filters.ts'
 import { sessionOf, SessionTooLarge, type Credentials, type Session } from '../session.ts'
 import { sendPage, type Form, type Parts, type Query } from './parts.ts'
 

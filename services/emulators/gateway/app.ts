@@ -16,9 +16,9 @@ import { InvalidKey, MissingKey, NoOperation, answerError } from './errors.ts'
 import { forward, type Backends, type Response } from './forward.ts'
 import { subscriptionKey } from './keys.ts'
 import { apis, operations, products, type Api } from './operations.ts'
-import { answerCors } from './policies/cors.ts'
-import { loadPolicies } from './policies/policies.ts'
-import type { Pipeline, SendRequest } from './policies/exchange.ts'
+import { answerCors } from './policy-engine/cors.ts'
+import { loadPolicies } from './policy-engine/policies.ts'
+import type { Pipeline, SendRequest } from './policy-engine/exchange.ts'
 import {
   findSubscription, parseSubscriptions, type Subscription, type Subscriptions
 } from './subscriptions.ts'

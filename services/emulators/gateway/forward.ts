@@ -5,8 +5,8 @@ import type { Dispatcher, Pool } from 'undici'
 import { readBody, type Body } from './body.ts'
 import { answerError } from './errors.ts'
 import { endToEnd } from './headers.ts'
-import type { Section } from './policies/elements.ts'
-import type { Exchange, Pipeline } from './policies/exchange.ts'
+import type { Section } from './policy-engine/elements.ts'
+import type { Exchange, Pipeline } from './policy-engine/exchange.ts'
 import { isBroken } from './upstream.ts'
 
 const ServiceRefused = createError('SERVICE_REFUSED', 'The service refused the gateway\'s request: %s')

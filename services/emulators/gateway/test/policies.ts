@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
-import { PolicyResponse, type SendRequest, type VaultRequest } from '../policies/exchange.ts'
+import { PolicyResponse, type SendRequest, type VaultRequest } from '../policy-engine/exchange.ts'
 
 const POLICIES = fileURLToPath(new URL('../../../../terraform/policies', import.meta.url))
 

@@ -3,9 +3,9 @@ import { AttemptsQuery, AuditRecord, Receipt } from '#common/audit-record.ts'
 import { isUuid } from '#common/http/formats.ts'
 import { InvalidRequest, Problem } from '#common/http/problems.ts'
 import { purposeViolation } from '#common/purpose-of-use.ts'
-import { attemptsWithoutOutcome } from './attempts.ts'
-import { InvalidRecordId } from './errors.ts'
-import type { Register } from './register.ts'
+import { attemptsWithoutOutcome } from '../attempts.ts'
+import { InvalidRecordId } from '../errors.ts'
+import type { Register } from '../register.ts'
 
 /** The routes that store records, and the one with which a service finds the outcome of its attempts. */
 export const recordRoutes: FastifyPluginAsyncTypebox<{ register: Register }> = async (app, { register }) => {
