@@ -25,7 +25,7 @@ const RECORD = JSON.stringify({ sourceSystemName: 'bench', resource })
  */
 export async function coldStart () {
   const dir = mkdtempSync(join(tmpdir(), 'bundle-'))
-  execFileSync(process.execPath, [BUNDLE, dir, 'patient', 'audit', 'bare'], { stdio: 'inherit' })
+  execFileSync(process.execPath, [BUNDLE, dir, 'patient', 'audit', 'witness', 'bare'], { stdio: 'inherit' })
   const env = { BUNDLE_DIR: dir, IDLE_SECONDS: String(IDLE_SECONDS), NODE_COMPILE_CACHE: join(dir, 'cache') }
   const system = await startSystem({ args: ['--scale-to-zero'], env: { ...env, LOG_LEVEL: 'warn' } })
   try {
