@@ -11,8 +11,8 @@ import { telemetry } from './telemetry.ts'
 import { wrongKeys } from './wrong-keys.ts'
 
 // Prints ratios of figures measured in the same run, one a line with its target, and writes all of them to
-// .artefacts/bench.json. With names, runs only those. `short` is one short round of the operations, to find
-// errors.
+// .artefacts/bench.json. With names, runs only those. `short` is one short round of operations and cold
+// starts, to find errors.
 
 const benches: Record<string, () => Promise<void>> = {
   operations: operationCosts,
@@ -24,7 +24,11 @@ const benches: Record<string, () => Promise<void>> = {
   'wrong-keys': wrongKeys,
   register
 }
-const commands: typeof benches = { ...benches, short: () => operationCosts({ short: true }) }
+async function short () {
+  await operationCosts({ short: true })
+  await coldStart({ short: true })
+}
+const commands: typeof benches = { ...benches, short }
 
 const names = process.argv.slice(2)
 if (!names.every((name) => Object.hasOwn(commands, name))) {

@@ -30,5 +30,6 @@ export function traceHeaders (
   return { traceparent, tracestate: headers.tracestate as string }
 }
 
+// From the pool of random bytes that Node.js keeps for UUIDs: randomBytes for each id takes 9 % of a create
 export const newTraceId = () => randomUUID().replaceAll('-', '')
 export const newSpanId = () => newTraceId().slice(-16)
