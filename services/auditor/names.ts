@@ -25,8 +25,9 @@ export function purposeName (code: string) {
   return allPurposes[code] ?? code
 }
 
-/** What auditors ask and change in the register, by operation. */
+/** What auditors ask and change in the register, and its maintenance, by operation. */
 const questions: Record<string, string> = {
+  archive: 'archived records, which the register has no more',
   'access-log': 'asked for the access log',
   accounting: 'took the accounting of disclosures',
   evidence: 'took an evidence pack',

@@ -445,6 +445,18 @@ t.test('a start that is killed at any step heals itself', async (t) => {
   t.equal((await createPatient(system)).status, 201)
 })
 
+t.test('the end of npm ends all', async (t) => {
+  const dir = localDir(t)
+  const env = { ...process.env, LOCAL_DIR: dir, PORT: '0', MONITOR: 'off', DATABASE_PREFIX: prefixOf(dir) }
+  const npm = spawn('npm', ['start'], { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  let printed = ''
+  for await (const chunk of npm.stdout) if (/^Ready at/m.test(printed += chunk)) break
+  const { pid, gateway, patient, audit, vault } = readRun(dir)
+  t.teardown(() => isAlive(pid) && process.kill(pid))
+  npm.kill()
+  await gone([pid, gateway.pid!, patient.pid!, audit.pid!, vault.pid!])
+})
+
 t.test('options that are wrong are named', async (t) => {
   isClear(t, await failure(t, { args: ['--sample', 'many'] }), '--sample takes a number')
   isClear(t, await failure(t, { args: ['--samples', '3'] }), '--samples')

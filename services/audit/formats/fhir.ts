@@ -54,6 +54,7 @@ const KINDS: Record<string, Kind> = {
   'load-version': { ...read, interaction: 'vread' },
   patch: { ...update, interaction: 'patch' },
   delete: remove,
+  archive: remove,
   list: query,
   'list-versions': query,
   observations: query
@@ -169,14 +170,14 @@ const REFUSAL = {
 }
 
 function entitiesOf (record: Content, { profile }: Kind, patient: string | undefined) {
-  const { operationId, attemptOf, count } = record
+  const { resource, operationId, attemptOf, count } = record
   const what = profile === 'Query' ? queryEntity(record) : dataEntity(record)
   return [
     { what: named(operationId), type: coding(BALP_TYPE, 'XrequestId') },
     {
       ...what,
       ...(attemptOf && { description: `The attempt is the event ${attemptOf}` }),
-      ...(count && { description: `${count} calls` })
+      ...(count && { description: `${count} ${resource.operation === 'archive' ? 'records' : 'calls'}` })
     },
     ...patient
       ? [{
@@ -199,8 +200,9 @@ function queryEntity ({ criteria = [], resource }: Content) {
 }
 
 function dataEntity ({ resource: { type, id, operation }, disclosed }: Content) {
-  // FHIR has no resource for a finding
-  const name = operation.endsWith('-finding') ? undefined : RESOURCES[type]
+  // FHIR has no resource for a finding, nor for the file of an archive
+  const hasNone = operation.endsWith('-finding') || operation === 'archive'
+  const name = hasNone ? undefined : RESOURCES[type]
   const version = disclosed?.length === 1 && disclosed[0]!.id === id ? disclosed[0]!.version : undefined
   const reference = id && (name ? referenceTo(name, id, version) : named(id))
   return {

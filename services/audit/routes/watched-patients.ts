@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
 import { isUuid } from '#common/http/formats.ts'
-import { Problem } from '#common/http/problems.ts'
+import { InvalidRequest, Problem } from '#common/http/problems.ts'
 import { PatientNotWatched, RecordNotFound, TooManyWatched } from '../errors.ts'
 import type { WatchedPatient } from '../review/documents.ts'
 import type { WatchedPatients } from '../review/watched-patients.ts'
@@ -50,6 +50,7 @@ export const watchedPatientRoutes: FastifyPluginAsyncTypebox<WatchedPatientParts
     },
     async handler (request) {
       const patientId = idOf(request.params)
+      requireNoProperties(request.body)
       const watched = await act(request, { operation: 'watch-patient', patientId }, (_auditId, date) => {
         const { actor, onBehalfOf } = askerOf(request)
         return watchedPatients.add({ _id: patientId, date, by: actor, onBehalfOf })
@@ -81,6 +82,13 @@ export const watchedPatientRoutes: FastifyPluginAsyncTypebox<WatchedPatientParts
 function idOf ({ patientId }: { patientId: string }) {
   if (!isUuid(patientId)) throw new RecordNotFound()
   return patientId.toLowerCase()
+}
+
+/** @throws {InvalidRequest} nothing of a body would be stored, so only an empty one may be sent */
+function requireNoProperties (body: unknown) {
+  if (Object.keys(body ?? {}).length === 0) return
+  const violations = [{ pointer: '#', message: 'must not have properties' }]
+  throw Object.assign(new InvalidRequest(), { violations })
 }
 
 function viewOf ({ _id, date, by, onBehalfOf }: WatchedPatient) {

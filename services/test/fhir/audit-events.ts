@@ -74,7 +74,12 @@ const done: Content[] = [
     resource: { type: 'audit-record', operation, ...OF_REGISTER[operation as keyof typeof OF_REGISTER] },
     sourceSystemName: 'audit',
     ...(profile === 'Query' && { criteria: ['from', 'to'] })
-  }))
+  })),
+  {
+    resource: { type: 'audit-record', id: 'a'.repeat(64), operation: 'archive' },
+    sourceSystemName: 'register',
+    count: 11
+  }
 ]
 
 const refused: Content[] = ['host-key', 'caller-address'].map((type) => ({

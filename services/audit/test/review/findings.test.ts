@@ -159,20 +159,23 @@ test('each access to a watched patient is a finding, from then on until it ends'
   const patient = randomUUID()
   const access = (more: object) =>
     post(emergency(patient, { purpose: undefined, reason: undefined, ...more }))
-  const call = (method: 'PUT' | 'DELETE', id: string = patient) =>
-    app.inject({ method, url: `/audit/watched-patients/${id}`, headers: asReviewer })
+  const call = (method: 'PUT' | 'DELETE', id: string = patient, payload?: object) =>
+    app.inject({ method, url: `/audit/watched-patients/${id}`, headers: asReviewer, payload })
   await access({ actor: 'before' })
   await reviewed(service)
   const put = await call('PUT')
   t.equal(put.statusCode, 200)
   t.match(put.json(), { patientId: patient, by: 'an-auditor', onBehalfOf: 'reviewer-17' })
-  t.strictSame((await call('PUT', patient.toUpperCase())).json(), put.json(), 'it may be repeated')
+  t.strictSame((await call('PUT', patient.toUpperCase(), {})).json(), put.json(), 'it may be repeated')
   t.strictSame((await get('/audit/watched-patients')).json(), [put.json()])
   await access({ actor: 'watched' })
   await reviewed(service)
   t.equal((await call('DELETE')).statusCode, 204)
   t.match((await call('DELETE')).json(), { status: 404, code: 'PATIENT_NOT_WATCHED' })
   t.equal((await call('PUT', 'not-an-id')).statusCode, 404)
+  t.match((await call('PUT', patient, { reason: 'well known' })).json(), {
+    status: 400, code: 'INVALID_REQUEST', errors: [{ pointer: '#', message: 'must not have properties' }]
+  })
   await access({ actor: 'after' })
   await reviewed(service)
   t.match(await findingsOf(service), [
