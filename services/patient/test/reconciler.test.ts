@@ -197,6 +197,8 @@ for (const fate of ['close', 'lose'] as const) {
         await stop(() => killed.call(method, path, { body, headers, trace }))
       }
       killed.signal('SIGSTOP')
+      // Nothing more of it reaches the database, such as that it has left its id
+      wire.decide(() => 'close')
       const atEnd = await ids()
       await killed.kill()
       die()
