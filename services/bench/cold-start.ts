@@ -95,8 +95,8 @@ async function firstResponse ({ run: { patient, audit }, baseUrl, subscriptionKe
   const headers = { 'ocp-apim-subscription-key': subscriptionKey }
   const options = { method: 'POST' as const, headers, body: SMALL_PATIENT }
   const { statusCode, body } = await request(`${baseUrl}/patient`, options)
-  await body.dump()
-  if (statusCode !== 201) throw new Error(`the first response had status ${statusCode}`)
+  const text = await body.text()
+  if (statusCode !== 201) throw new Error(`the first response had status ${statusCode}: ${text}`)
   return performance.now() - began
 }
 

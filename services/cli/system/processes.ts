@@ -150,6 +150,8 @@ function portalSettings (system: System): NodeJS.ProcessEnv {
   return { PORTAL: 'with-keys', PORTAL_CHECKS: others.join(' '), MONITOR_URL: monitor }
 }
 
+const CHECK_PROOF_DIR = fileURLToPath(import.meta.resolve('../../../docs/check-proof'))
+
 /** The settings of the audit service that concern the log and questions. */
 export function registerSettings (system: System) {
   const { config: { LOG_ORIGIN, QUERY_MAX_DAYS, USUAL_HOURS, TIME_ZONE, WITNESSES }, publicKeys } = system
@@ -158,6 +160,8 @@ export function registerSettings (system: System) {
     QUERY_MAX_DAYS: String(QUERY_MAX_DAYS),
     USUAL_HOURS,
     TIME_ZONE,
+    // A bundle does not find it beside its sources
+    CHECK_PROOF_DIR,
     WITNESSES: `${publicKeys?.witness} ${urlOf(system, 'witness')} ${WITNESSES}`
   }
 }
