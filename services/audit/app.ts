@@ -82,8 +82,6 @@ export async function buildApp (config: Config, { logStream, onRoute }: BuildOpt
     guarded.addHook('onRequest', waitForDatabase)
     guarded.register(recordRoutes, { register })
     guarded.register(async (queries) => {
-      // Records are sent as they were stored. The schemas of responses describe them in the API's description
-      queries.setSerializerCompiler(() => JSON.stringify)
       const records = new Records(app.database)
       const keys = sealingKeys(queryKey)
       const record = questionRecorder(register)

@@ -110,8 +110,6 @@ export async function buildApp (config: Config, { logStream, onRoute }: BuildOpt
     await guarded.register(audited, { audit, heartbeat, find })
     guarded.addHook('preValidation', normaliseText)
     guarded.addHook('preHandler', keepDigits)
-    // Documents are sent as they were stored. The schemas of responses describe them in the API's description
-    guarded.setSerializerCompiler(() => JSON.stringify)
 
     const keys = dataKeys(app.secrets)
     const life = { deletion, moves, merges, restore }

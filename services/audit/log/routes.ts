@@ -34,9 +34,6 @@ const problems =
  */
 export const logRoutes: FastifyPluginAsyncTypebox<{ log: TransparencyLog, record: RecordQuestion }> =
   async (app, { log, record }) => {
-    // Notes and tiles are sent as they are
-    app.setSerializerCompiler(() => JSON.stringify)
-
     app.get('/log/checkpoint', {
       schema: {
         operationId: 'load-checkpoint',

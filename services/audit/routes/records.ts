@@ -22,10 +22,8 @@ export const recordRoutes: FastifyPluginAsyncTypebox<{ register: Register }> = a
     })
   }
 
-  // As JSON.stringify writes it: the properties are those of stored records
   app.post('/audit/attempts', {
-    schema: { hide: true, body: AttemptsQuery } as { body: typeof AttemptsQuery },
-    serializerCompiler: () => JSON.stringify
+    schema: { hide: true, body: AttemptsQuery } as { body: typeof AttemptsQuery }
   }, ({ body: { replica } }) => attemptsWithoutOutcome(app.database, replica))
 }
 

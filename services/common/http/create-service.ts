@@ -8,7 +8,7 @@ import { sendProblem, isCountedRefusal, problems } from './problems.ts'
 import { securityHeaders } from './security-headers.ts'
 import { beginRequest, requests } from '../telemetry/requests.ts'
 import { traceId } from '../telemetry/trace.ts'
-import { serializerCompiler, validatorCompiler } from './validation.ts'
+import { validatorCompiler } from './validation.ts'
 
 /** Creates an app with what all services share: JSON bodies, errors, security headers, logs of requests. */
 export function createService (
@@ -22,7 +22,8 @@ export function createService (
   })
 
   app.setValidatorCompiler(validatorCompiler)
-  app.setSerializerCompiler(serializerCompiler)
+  // What is sent is already in its form; the schemas of responses only describe it in the API's description
+  app.setSerializerCompiler(() => JSON.stringify)
   app.register(securityHeaders)
   app.register(requests, { traceId: ({ id }) => id })
   app.register(closing)

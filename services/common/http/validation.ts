@@ -1,6 +1,5 @@
-import { SerializerSelector } from '@fastify/fast-json-stringify-compiler'
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
-import type { FastifySchemaCompiler, FastifySerializerCompiler } from 'fastify'
+import type { FastifySchemaCompiler } from 'fastify'
 import { stringFormats } from './formats.ts'
 
 export interface Violation {
@@ -27,14 +26,6 @@ export const validatorCompiler: FastifySchemaCompiler<object> = ({ schema, httpP
     compiled ??= (httpPart === 'body' ? first : coercing).compile(schema)
     return compiled(data) || { error: compiled.errors ?? [] }
   }
-}
-
-const serializers = SerializerSelector()({}, {})
-
-/** Compiles the schemas of responses on first use. */
-export const serializerCompiler: FastifySerializerCompiler<unknown> = (route) => {
-  let compiled: ReturnType<typeof serializers> | undefined
-  return (data) => (compiled ??= serializers(route as Parameters<typeof serializers>[0]))(data)
 }
 
 /** All violations of `schema` in `data`; the validators of routes stop at the first. */
