@@ -73,7 +73,3 @@ export function resultBadge (record: AuditRecord) {
   const result = resultOf(record)
   return record.outcome === 'failure' ? html`<span class="badge bad">${result}</span>` : html`${result}`
 }
-
-export function isUuid (text: string) {
-  return /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text)
-}

@@ -4,7 +4,7 @@ import { ON_BEHALF_OF } from '#common/http/caller.ts'
 import { InvalidCursor } from '#common/http/problems.ts'
 import { sealingKey, sealingKeys, type SealingKeys } from '#common/secrets/sealing.ts'
 import type { Secrets } from '#common/secrets/secrets.ts'
-import { purposesOfUse } from '#common/purpose-of-use.ts'
+import { purposeNames } from './names.ts'
 
 const MINUTE_MS = 60_000
 /** A session ends when nobody has used it for this long. */
@@ -63,7 +63,7 @@ export function sessionOf (typed: Credentials, now = Date.now()): Session | keyo
   if (!(JWT.test(key) ? TOKEN : KEY).test(key)) return 'key'
   if (token !== '' && !TOKEN.test(token)) return 'token'
   if (!onBehalfOfPattern.test(onBehalfOf)) return 'onBehalfOf'
-  if (!(purposesOfUse as readonly string[]).includes(typed.purpose)) return 'purpose'
+  if (!Object.hasOwn(purposeNames, typed.purpose)) return 'purpose'
   const credentials = JWT.test(key) ? { token: key } : { key, ...(token && { token }) }
   return { ...credentials, onBehalfOf, purpose: typed.purpose, began: now, used: now }
 }

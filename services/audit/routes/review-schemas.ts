@@ -1,5 +1,4 @@
 import { Type, type Static } from 'typebox'
-import { REASON } from '#common/http/caller.ts'
 import { FINDING_STATES } from '../review/documents.ts'
 import { ruleNames } from '../review/rules.ts'
 
@@ -64,7 +63,9 @@ export const FindingView = Type.Object({
 export const FindingPatch = Type.Object({
   state,
   reason: Type.Optional(Type.String({
-    pattern: REASON.replace('{8,198}', '{8,498}'),
+    minLength: 10,
+    maxLength: 500,
+    pattern: '^[^\\s\\p{Cc}][^\\p{Cc}]*[^\\s\\p{Cc}]$',
     description: 'Why the finding is closed, or reopened: 10 to 500 characters'
   }))
 }, {

@@ -31,7 +31,8 @@ ${violations.length > 0 && html`<ul>${violations.map(({ pointer, message }) => {
     case 404:
       return {
         title: 'Not found', advice: html`<p>The register does not have it. Check the id; a record that was
-stored a moment ago may not be in the log yet: try again in a few seconds.</p>`
+stored a moment ago may not be in the log yet: try again in a few seconds. An old record may have been
+archived: ask the operator for the archive.</p>`
       }
     case 409:
     case 412:

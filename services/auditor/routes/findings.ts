@@ -1,7 +1,7 @@
 import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import { isUuid } from '#common/http/formats.ts'
 import { GatewayError, InvalidForm } from '../errors.ts'
 import { STATES, type Finding } from '../findings.ts'
-import { isUuid } from '../names.ts'
 import { findingPage, findingsPage, type FindingFilter, type Refused } from '../pages/findings.ts'
 import { BASE } from '../pages/layout.ts'
 import { parameter } from '../filters.ts'

@@ -1,8 +1,8 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { isUuid } from '#common/http/formats.ts'
 import { NoteError, type VerifierKey } from '#common/transparency/notes.ts'
 import { GatewayError, PageNotFound } from '../errors.ts'
 import type { Answer, Gateway } from '../gateway.ts'
-import { isUuid } from '../names.ts'
 import type { Session, Sessions } from '../session.ts'
 
 /** What the routes share. */

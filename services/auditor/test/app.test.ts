@@ -84,7 +84,7 @@ test('says what to do about each refusal of the gateway', async (t) => {
   const refusals: Array<[status: number, body: object, shown: RegExp, headers?: Record<string, string>]> = [
     [400, { ...problem, errors: [{ pointer: '/to', message: 'must be later' }] }, /<li><strong>to<\/strong> must be later<\/li>/],
     [403, { statusCode: 403, message: 'Out of call volume quota.' }, /Out of call volume quota/],
-    [404, {}, /The register does not have it/],
+    [404, {}, /The register does not have it[^<]*archived/],
     [413, { detail: 'More than 10,000 records' }, /More than 10,000 records/],
     [429, { message: 'Rate limit is exceeded.' }, /may ask again in\s+17 seconds/, { 'retry-after': '17' }],
     [500, {}, /The register is not available/],

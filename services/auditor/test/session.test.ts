@@ -88,6 +88,7 @@ test('a token is known by its form, and what is malformed is named', async (t) =
   t.equal(sessionOf({ ...typed, token: 'with space' }), 'token')
   t.equal(sessionOf({ ...typed, onBehalfOf: 'Ada Lovelace' }), 'onBehalfOf')
   t.equal(sessionOf({ ...typed, purpose: 'CURIOUS' }), 'purpose')
+  t.equal(sessionOf({ ...typed, purpose: 'ETREAT' }), 'purpose', 'the form asks for no reason')
   const large = sessionOf({ ...typed, token: 'x'.repeat(3_000) }) as Session
   const all = await sessions(['a'])
   t.throws(() => all.begin({} as FastifyReply, large), new SessionTooLarge())

@@ -85,7 +85,7 @@ test('a finding goes under review, is closed with a reason, and is reopened with
     [{ state: 'under-review' }, 200],
     [{ state: 'under-review' }, 409, 'STATE_CHANGE_REFUSED'],
     [{ state: 'closed' }, 400, 'INVALID_REQUEST'],
-    [{ state: 'closed', reason: 'too short' }, 400, 'INVALID_REQUEST'],
+    [{ state: 'closed', reason: 'with a\ttab in it' }, 400, 'INVALID_REQUEST'],
     [{ state: 'closed', reason: `${reason} ${'x'.repeat(500)}` }, 400, 'INVALID_REQUEST'],
     [{ state: 'closed', reason, count: 0 }, 400, 'INVALID_REQUEST'],
     [{ state: 'closed', reason }, 200],
@@ -98,6 +98,10 @@ test('a finding goes under review, is closed with a reason, and is reopened with
     if (code) t.match(answer.json(), { code })
     else etag = answer.headers.etag as string
   }
+  const tooShort = await patch(service, id, { state: 'closed', reason: 'too short' }, { 'if-match': etag })
+  t.equal(tooShort.statusCode, 400)
+  t.match(tooShort.json().errors, [{ pointer: '#/reason', message: /fewer than 10 characters/ }])
+
   const { history } = (await service.get(`/audit/findings/${id}`)).json()
   const by = { by: 'an-auditor', onBehalfOf: 'reviewer-17' }
   t.match(history, [
