@@ -8,7 +8,7 @@ import type { Test } from 'tap'
  */
 export async function proxy (t: Test, connection: string) {
   const { hostname, port } = new URL(connection)
-  let swallow: { command: string; times: number } | undefined
+  let swallow: Buffer | undefined
   let stall: string | undefined
   const sockets = new Set<Socket>()
 
@@ -23,16 +23,14 @@ export async function proxy (t: Test, connection: string) {
       sockets.add(socket)
       socket.on('error', end).on('close', end)
     }
-    client.on('data', (data) => {
-      // A command's name is the first element of its document: type byte, name, NUL
-      const holds = (command: string) => data.includes(`\u0002${command}\0`)
-      if (stall && holds(stall)) {
+    client.on('data', (data: Buffer) => {
+      if (stall && data.includes(start(stall))) {
         stall = undefined
         client.resetAndDestroy()
         return
       }
-      if (swallow && swallow.times > 0 && holds(swallow.command)) {
-        swallow.times--
+      if (swallow && data.includes(swallow)) {
+        swallow = undefined
         doomed = true
       }
       upstream.write(data)
@@ -52,15 +50,24 @@ export async function proxy (t: Test, connection: string) {
       `${hostname}${port && `:${port}`}`,
       `127.0.0.1:${(server.address() as AddressInfo).port}`
     ),
-    /** The next `times` replies to a command are lost, each with its connection. */
-    loseReplies (command: string, times = 1) {
-      swallow = { command, times }
+    /** The next reply to such a command on a collection is lost, with its connection. */
+    loseReply (command: string, collection: string) {
+      swallow = start(command, collection)
     },
-    lost: () => swallow?.times === 0,
+    lost: () => swallow === undefined,
     /** The next such command is not read to its end, and its connection is reset meanwhile. */
     stall (command: string) {
       stall = command
     },
     stalled: () => stall === undefined
   }
+}
+
+/** The first element of a command; one on a collection has the collection's name as its value. */
+function start (command: string, collection?: string) {
+  const name = Buffer.from(`\u0002${command}\0`)
+  if (collection === undefined) return name
+  const length = Buffer.alloc(4)
+  length.writeInt32LE(collection.length + 1)
+  return Buffer.concat([name, length, Buffer.from(`${collection}\0`)])
 }
