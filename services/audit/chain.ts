@@ -10,7 +10,7 @@ import type { NewRecord } from './queue.ts'
 const SALT_BYTES = 16
 
 /** Where a chain continues. */
-export interface ChainTail {
+interface ChainTail {
   chain: string
   nextSeq: number
   /** The hash of the last block. */

@@ -35,7 +35,7 @@ export const registerIndexes: Index[] = [
 ]
 
 /** Called with each block that is stored, and the commitments of its records. */
-export type OnStored = (block: Block, commitments: Buffer[]) => void
+type OnStored = (block: Block, commitments: Buffer[]) => void
 
 interface AppendOptions {
   /** Chosen by the caller, who may send the record again. */

@@ -4,7 +4,7 @@ import { number } from '#common/pages/text.ts'
 
 const HEIGHT = 120
 
-export interface Bar {
+interface Bar {
   /** For people: an hour, a day. */
   label: string
   /** The value of each series, from the bottom to the top. */
@@ -54,7 +54,7 @@ ${table({
 </figure>`
 }
 
-export interface Share {
+interface Share {
   /** Empty: the records have no such value. */
   name: string
   count: number

@@ -127,7 +127,7 @@ const formats = {
 for (const [name, { validate }] of Object.entries(formats)) Format.Set(name, validate)
 
 /** The format of each secret by its name in Key Vault. As a setting, `a-secret` is A_SECRET. */
-export type SecretFormats = Record<string, keyof typeof formats>
+type SecretFormats = Record<string, keyof typeof formats>
 
 /** The formats of a process's secrets, and their source: settings, or Key Vault. */
 export interface SecretSettings {

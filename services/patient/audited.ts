@@ -16,7 +16,7 @@ import { UnrecordedFailures } from './unrecorded-failures.ts'
 type TypedRequest<S extends FastifySchema> =
   FastifyRequest<RouteGenericInterface, RawServerDefault, RawRequestDefaultExpression, S, TypeBoxTypeProvider>
 
-export interface AuditedRoute<S extends FastifySchema> {
+interface AuditedRoute<S extends FastifySchema> {
   method: HTTPMethods
   url: string
   schema: S

@@ -3,7 +3,7 @@ import { exactNumbersOf } from '#common/http/json-body.ts'
 import { invalid } from './errors.ts'
 
 /** The digits of an object's numbers, by their names, where JavaScript does not keep them: 7.20. */
-export interface WithDigits {
+interface WithDigits {
   _digits?: Record<string, string>
 }
 

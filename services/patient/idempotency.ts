@@ -17,7 +17,7 @@ const YIELD_MS = 50
 /** The errors of a creation, beside those of its body. */
 export const creationProblems = [InvalidIdempotencyKey, IdempotencyKeyReused, RequestInProgress]
 
-export interface Creation<T> {
+interface Creation<T> {
   patientId?: string
   /** The document to store, the same for a repeated body. */
   document (id: string, audit: string, lastUpdated: Date): T

@@ -15,7 +15,7 @@ export interface Rotation {
   superseded: Array<{ version: string, expiresOn: Date }>
 }
 
-export interface RotationOptions {
+interface RotationOptions {
   /** How often services read the secret again. */
   refreshSeconds: number
   /** How long a superseded version is accepted. */

@@ -19,8 +19,6 @@ export interface Envelope {
 /** How the ingestion answers: as it should, never, with a status, or that nothing is there. */
 export type Mood = 'well' | 'not at all' | 'away' | number
 
-export type Ingestion = Awaited<ReturnType<typeof startIngestion>>
-
 /** Takes what is sent to Application Insights and keeps it, or with `keep: false` counts its bytes alone. */
 export async function startIngestion ({ keep = true } = {}) {
   const dir = mkdtempSync(join(tmpdir(), 'ingestion-'))

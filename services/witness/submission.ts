@@ -32,7 +32,7 @@ export function parseSubmission (body: string): Submission {
 }
 
 /** A new key of a log, in a note that a key before it signs. */
-export interface Succession {
+interface Succession {
   origin: string
   key: VerifierKey
   note: Note

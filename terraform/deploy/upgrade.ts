@@ -9,7 +9,7 @@ const LIVE = "(properties.configuration.ingress.traffic[?label=='live'] | [0].re
 /** Resource groups, by region. */
 type Groups = Record<string, string>
 /** Suffixes of revisions, by region and app. */
-export type Revisions = Record<string, Record<string, string>>
+type Revisions = Record<string, Record<string, string>>
 
 /**
  * The revisions in use, which are the value of the variable `upgrade.live`.

@@ -7,7 +7,7 @@ import type { Test } from 'tap'
 
 const HERE = join(import.meta.dirname, '..')
 export const DIGEST = `sha256:${'a'.repeat(64)}`
-export const ADDRESS = '192.0.2.1'
+const ADDRESS = '192.0.2.1'
 
 // At the step HANG_AT, a program waits for SIGINT, or for the file RELEASE
 const PREAMBLE = `#!/bin/sh

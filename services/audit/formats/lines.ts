@@ -32,7 +32,7 @@ const columns: Record<string, Cell<StoredRecord>> = {
 }
 
 /** A format with one line a record, which can be streamed. */
-export interface LineFormat<T = StoredRecord> {
+interface LineFormat<T = StoredRecord> {
   type: string
   header: string
   line (row: T): string

@@ -5,7 +5,7 @@ import { patientsOf } from './patients.ts'
 const MAX_PATIENTS = 100_000
 
 /** What one actor did on one day (UTC). */
-export interface DaySummary {
+interface DaySummary {
   day: string
   /** The number of records by type and operation of the resource. */
   operations: Array<{ type: string, operation: string, count: number }>

@@ -17,7 +17,7 @@ const MAX_RECORDS = 3_200
 type Found = Pick<Block, '_id' | 'chain' | 'from' | 'to' | 'records'>
 
 /** A record as it is stored, and the chain that has it. */
-export interface PlacedRecord {
+interface PlacedRecord {
   chain: string
   record: SaltedRecord
 }

@@ -14,7 +14,7 @@ const MAX_RECORDS = 100
 export type FindingPart = Pick<
   Finding, '_id' | 'rule' | 'date' | 'actor' | 'onBehalfOf' | 'patientId' | 'records' | 'count'
 >
-export type FindingQuery = Partial<Record<typeof FINDING_CRITERIA[number], string>>
+type FindingQuery = Partial<Record<typeof FINDING_CRITERIA[number], string>>
 
 /** The findings of the rules and what reviewers made of them. */
 export class Findings {

@@ -36,7 +36,7 @@ export const thresholds = {
   'watched-patient': {},
   'break-the-glass': { purposes: ['BTG', 'ETREAT'] as readonly unknown[] }
 }
-export type RuleName = keyof typeof thresholds
+type RuleName = keyof typeof thresholds
 export const ruleNames = Object.keys(thresholds) as RuleName[]
 
 /** A record that a rule matches. Matches with the same rule, person, patient and window are one finding. */
@@ -65,7 +65,7 @@ const DAY_MS = 24 * 60 * MINUTE_MS
 const MAX_REFUSED = 100
 
 /** Whether data of patients were disclosed or changed. */
-export function isAccess ({ disclosed, outcome }: StoredRecord) {
+function isAccess ({ disclosed, outcome }: StoredRecord) {
   return outcome === 'success' || (disclosed !== undefined && disclosed.length > 0)
 }
 

@@ -7,7 +7,7 @@ const DAY_MS = 24 * HOUR_MS
 export const INTERVALS = { hour: HOUR_MS, day: DAY_MS }
 export type Interval = keyof typeof INTERVALS
 
-export interface StatisticsQuery {
+interface StatisticsQuery {
   /** Starts of intervals, in ms since 1970; `to` is the end of the last one. */
   from: number
   to: number

@@ -12,7 +12,7 @@ import type { Records } from '../queries/records.ts'
 const JSON_TYPE = 'application/json'
 const FHIR_TYPE = 'application/fhir+json'
 const lineFormats = { 'application/x-ndjson': ndjson, 'text/csv': csv }
-export const LIST_TYPES = [JSON_TYPE, 'application/x-ndjson', 'text/csv', FHIR_TYPE] as const
+const LIST_TYPES = [JSON_TYPE, 'application/x-ndjson', 'text/csv', FHIR_TYPE] as const
 export const ONE_TYPES = [JSON_TYPE, FHIR_TYPE] as const
 
 const DEFAULT_LIMIT = 100

@@ -22,7 +22,7 @@ const PATH = '/audit/findings'
 const NEXT: Record<FindingState, FindingState> =
   { new: 'under-review', 'under-review': 'closed', closed: 'under-review' }
 
-export interface FindingParts {
+interface FindingParts {
   findings: Findings
   keys: SealingKeys
   record: RecordQuestion

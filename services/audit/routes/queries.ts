@@ -15,7 +15,7 @@ import { AccessLogSearch, ActorSummary, RecordSearch, StoredAuditRecord, Summary
 
 const DAY_MS = 24 * 60 * 60 * 1_000
 
-export interface QueryParts {
+interface QueryParts {
   records: Records
   answers: Answers
   record: RecordQuestion

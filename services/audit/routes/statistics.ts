@@ -10,7 +10,7 @@ import { Statistics, StatisticsSearch } from './schemas.ts'
 /** More rows are of no use to a reader, who can narrow the question. */
 const MAX_ROWS = 100_000
 
-export interface StatisticsParts {
+interface StatisticsParts {
   store: LogStore
   review: Review
   record: RecordQuestion

@@ -11,7 +11,7 @@ import { WatchedPatientView } from './review-schemas.ts'
 
 const PATH = '/audit/watched-patients'
 
-export interface WatchedPatientParts {
+interface WatchedPatientParts {
   watchedPatients: WatchedPatients
   record: RecordQuestion
   act: RecordAction

@@ -4,7 +4,7 @@ import type { Test } from 'tap'
 import { buildApp } from '../app.ts'
 import { loadConfig } from '../config.ts'
 
-export const SESSION_KEY = Buffer.alloc(32, 's').toString('base64url')
+const SESSION_KEY = Buffer.alloc(32, 's').toString('base64url')
 export const AUDITOR_KEY = 'the-key-of-the-auditor'
 export const PATIENT = '3f0d5a0e-4a34-4f0b-9d3f-9f6c5a3b1c11'
 export const RECORD = '019e2f0c-6f3a-7cc1-8d7c-0f5b7d9f2e10'

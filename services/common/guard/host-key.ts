@@ -5,7 +5,7 @@ import { HostKeyRefused } from '../http/problems.ts'
 import type { Secret, Secrets } from '../secrets/secrets.ts'
 
 /** A version of a host key that callers send. */
-export interface AcceptedKey {
+interface AcceptedKey {
   digest: Buffer
 }
 

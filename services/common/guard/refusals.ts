@@ -5,7 +5,7 @@ import { traceHeaders } from '../telemetry/trace.ts'
 import { withTimeout } from '../with-timeout.ts'
 
 /** What was missing or wrong. */
-export type RefusalReason = 'host-key' | 'caller-address'
+type RefusalReason = 'host-key' | 'caller-address'
 
 /** Calls from one address that were refused for one reason, in at most a minute. */
 export interface Refusal {

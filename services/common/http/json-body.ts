@@ -10,7 +10,7 @@ import { EncodedBody, InvalidBody, UnstorableBody } from './problems.ts'
 const UNUSUAL_NUMBER = /[[:,]\s*(?:-0(?![.\d])|-?\d{16}|-?\d+(?:\.\d*0(?!\d)|\.\d{15}|(?:\.\d+)?[eE]))/
 
 /** A number of a body whose digits are not those that JavaScript writes, as in 7.20. */
-export interface ExactNumber {
+interface ExactNumber {
   holder: object
   name: string
   /** The number as it was sent. */

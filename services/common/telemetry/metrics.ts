@@ -21,7 +21,7 @@ export const metricDefinitions = {
   'telemetry.lost': { kind: 'counter', unit: '{item}', dimensions: [] }
 } as const
 
-export type MetricName = keyof typeof metricDefinitions
+type MetricName = keyof typeof metricDefinitions
 export type Dimensions = Record<string, string>
 
 export interface MetricValues {

@@ -47,7 +47,7 @@ export function parseHash (base64: string) {
 
 const PROOF_HEADER = 'c2sp.org/tlog-proof@v1'
 
-export interface InclusionProof {
+interface InclusionProof {
   index: number
   hashes: Buffer[]
   /** The signed checkpoint. */

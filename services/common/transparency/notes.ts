@@ -117,7 +117,7 @@ export function parseSignature (line: string): Signature {
 export const formatNote = (text: string, signatures: string[]) => `${text}\n${signatures.join('\n')}\n`
 
 /** A valid signature of a known key. */
-export interface Verified {
+interface Verified {
   key: VerifierKey
   line: string
   /** When a witness signed, in seconds since 1970. */

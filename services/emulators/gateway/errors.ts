@@ -21,7 +21,7 @@ const Exceeded = {
   quota: createError(
     'GATEWAY_QUOTA_EXCEEDED', 'Out of call volume quota. Quota will be replenished in %s.', 403)
 }
-export const ServiceUnavailable = createError('GATEWAY_SERVICE_UNAVAILABLE', 'Service unavailable', 503)
+const ServiceUnavailable = createError('GATEWAY_SERVICE_UNAVAILABLE', 'Service unavailable', 503)
 
 /** By the code of an error, the kind of refusal in metrics. */
 const REFUSALS: Record<string, string> = {

@@ -47,7 +47,7 @@ const codes = {
   OutOfDiskSpace: 14031
 } as const
 
-export type CodeName = keyof typeof codes
+type CodeName = keyof typeof codes
 
 const names = new Map<number, string>(Object.entries(codes).map(([name, code]) => [code, name]))
 

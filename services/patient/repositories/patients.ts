@@ -18,7 +18,7 @@ export interface StoredPatient extends Stored, PatientDetails {
 }
 
 /** What is left of a patient that was deleted, or merged into another one. */
-export interface Tombstone extends Stored {
+interface Tombstone extends Stored {
   _deleted: Date
   /** All test results of the patient are deleted or moved. */
   _finished?: boolean

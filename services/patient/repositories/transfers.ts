@@ -51,7 +51,7 @@ export interface Move extends Transfer {
 
 export const transferIndexes: Index[] = [{ collection: TRANSFERS, key: { open: 1, _id: 1 } }]
 
-export const transferId = (from: string, test?: string) => test === undefined ? from : `${from}:${test}`
+const transferId = (from: string, test?: string) => test === undefined ? from : `${from}:${test}`
 
 export class Transfers {
   #database: Database

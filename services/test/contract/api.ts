@@ -279,7 +279,7 @@ export function testLogs (api: Api) {
 }
 
 /** Fulfilled when all that was told before the answer to `last` has come; each process tells in order. */
-export async function allTold ({ ingestion }: Api, { trace }: Answer) {
+async function allTold ({ ingestion }: Api, { trace }: Answer) {
   const roles = new Set(['gateway', 'patient', 'audit'])
   for (const until = Date.now() + 60_000; roles.size > 0; await sleep(100)) {
     if (Date.now() > until) throw new Error(`nothing was told by ${[...roles]}`)

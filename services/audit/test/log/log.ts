@@ -9,7 +9,7 @@ import {
 } from '../../../common/transparency/notes.ts'
 import { leafHash, TreeBuilder } from '../../../common/transparency/tree.ts'
 
-export interface ReadLog {
+interface ReadLog {
   size: number
   /** Of each record, in the order of the log. */
   ids: string[]

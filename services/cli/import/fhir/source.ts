@@ -13,7 +13,7 @@ export function parseExact (text: string): unknown {
 }
 
 /** A number as it is in the source: one that keeps its digits, unless JavaScript does. */
-export type Exact = number
+type Exact = number
 
 /** A resource, which remembers what of it was read. The rest is what an import leaves behind. */
 export class Source {

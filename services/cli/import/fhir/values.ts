@@ -77,7 +77,7 @@ const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 const SYSTEM_OF_URIS = 'urn:ietf:rfc:3986'
 
 /** The id of a resource as an identifier: a URI if its id is a UUID, or else its type and id. */
-export function ownIdentifier (type: string, id: string) {
+function ownIdentifier (type: string, id: string) {
   if (UUID.test(id)) return { system: SYSTEM_OF_URIS, value: `urn:uuid:${id}` }
   return /^[a-z][a-z0-9+.-]*:/i.test(id) ? { system: SYSTEM_OF_URIS, value: id } : { value: `${type}/${id}` }
 }

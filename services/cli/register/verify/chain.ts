@@ -13,7 +13,7 @@ const MAX_RECORDS = 100_000
 const BACKWARDS = { chain: -1, firstSeq: -1 } as const
 
 /** Finds an archived block: the one that has record `seq` of `chain`, whose entry is `index`. */
-export type FindArchived = (chain: string, seq: number, index: number) => Promise<Block | undefined>
+type FindArchived = (chain: string, seq: number, index: number) => Promise<Block | undefined>
 
 /** A record with its commitment; `fromArchive` tells where it was read. */
 export interface ReadRecord {

@@ -15,7 +15,7 @@ export const FINDINGS = {
   'archive differs': 'an archived record is not what its entry in the log commits to'
 } as const
 
-export type FindingKind = keyof typeof FINDINGS
+type FindingKind = keyof typeof FINDINGS
 
 /** One finding. `text` names ids and positions, and never content of a record. */
 export interface Finding {

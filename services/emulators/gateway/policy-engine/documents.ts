@@ -21,7 +21,7 @@ export interface Documents extends Record<Scope, Document> {
 }
 
 /** The documents of the auditor's page, which has no product. */
-export interface PageDocuments {
+interface PageDocuments {
   global: Document
   auditor: Document
 }

@@ -6,7 +6,7 @@ import { anyOf, compares, equals, existsTest, matchesRegex, regexOf } from './co
 import type { Condition } from './conditions.ts'
 
 /** A condition on the values at a path: true if any value there passes `test`. */
-export interface Leaf extends Condition {
+interface Leaf extends Condition {
   kind: 'leaf'
   path: string
   names: string[]
@@ -147,7 +147,7 @@ export function matches (filter: Filter, doc: Doc): boolean {
 }
 
 /** Whether a value that is no field of a document meets conditions parsed with an empty path. */
-export function matchesValue (filter: Filter, value: Value): boolean {
+function matchesValue (filter: Filter, value: Value): boolean {
   return holds(filter, (leaf) => leaf.test(value))
 }
 

@@ -15,7 +15,7 @@ export interface Position { key: Uint8Array, rid: number }
 /** A stretch of keys: lo <= key < hi. */
 export interface KeyRange { lo: Uint8Array, hi: Uint8Array }
 
-export interface ScanOptions {
+interface ScanOptions {
   after?: Position | undefined
   reverse?: boolean
   limit: number

@@ -43,7 +43,7 @@ export async function start (t: Test, options: MongoClientOptions = {}): Promise
   return { database, client, db, collection: db.collection('things'), dataDir }
 }
 
-export interface ServerError {
+interface ServerError {
   code: number,
   codeName?: string,
   message: string,
