@@ -47,10 +47,10 @@ export async function sequence (config: Config, options: SequenceOptions = {}) {
     const adopted = options.adoptUnlinked ? await adoptUnlinked(log.store) : 0
     await log.sequencer.sweep()
     await new Review(log.store, app.log, config.usualHours).follow()
-    const last = await log.store.lastBatch()
+    const size = await log.store.size()
     const witnesses = new Witnesses({ witnesses: config.witnesses, log: log.witnessed, logger: app.log })
     const unwitnessed = await witnesses.submitOnce().finally(() => witnesses.close())
-    return { size: last ? last._id + last.count : 0, adopted, unwitnessed }
+    return { size, adopted, unwitnessed }
   } finally {
     await app.close()
   }

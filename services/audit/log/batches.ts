@@ -1,5 +1,5 @@
 import { commitmentOf } from '#common/transparency/commitment.ts'
-import { rangesOf, type Batch, type Span } from '#common/transparency/documents.ts'
+import { openOf, rangesOf, sizeAfter, type Batch, type Span } from '#common/transparency/documents.ts'
 import { LogDamaged } from './damage.ts'
 import { shardOf, type LogStore } from './store.ts'
 import type { Unsequenced } from './unsequenced.ts'
@@ -99,8 +99,8 @@ export async function commitmentsOf (store: LogStore, unsequenced: Buffer[], { c
 
 /** The batch that follows `last`. */
 export function nextBatch (last: Batch | undefined, spans: Span[]): Batch {
-  const _id = last ? last._id + last.count : 0
-  const open = new Map(last?.open.map(({ chain, next }) => [chain, next]))
+  const _id = sizeAfter(last)
+  const open = openOf(last)
   for (const { chain, to, end } of spans) {
     if (end) open.delete(chain)
     else open.set(chain, to + 1)

@@ -1,7 +1,7 @@
 import { Binary } from 'mongodb'
 import type { FastifyBaseLogger } from 'fastify'
 import { formatCheckpoint, parseCheckpoint } from '#common/transparency/checkpoints.ts'
-import type { Batch, StoredCheckpoint } from '#common/transparency/documents.ts'
+import { openOf, sizeAfter, type Batch, type StoredCheckpoint } from '#common/transparency/documents.ts'
 import { formatNote, NoteError, parseNote, verifiedSignatures } from '#common/transparency/notes.ts'
 import { rootOfRange } from '#common/transparency/tree.ts'
 import { adoptUnlinked } from './adopt.ts'
@@ -39,7 +39,7 @@ export class LogHead {
 
   /** By chain, the first record that the log does not have; see `Batch`. */
   get open () {
-    return new Map(this.last?.open.map(({ chain, next }) => [chain, next]))
+    return openOf(this.last)
   }
 
   /** Reads the end of the log, unless it is known. It may have become longer. */
@@ -63,7 +63,7 @@ export class LogHead {
     const tree = newest && newest._id > (this.#tree?.size ?? 0) ? await this.#load(newest) : this.#tree
     this.#tree = tree ?? new TileTree()
     this.last = last
-    const size = last ? last._id + last.count : 0
+    const size = sizeAfter(last)
     if (this.#tree.size > size) throw new LogDamaged('the last batches are missing')
     if (this.#tree.size < size) await this.#replay()
   }

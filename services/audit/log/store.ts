@@ -1,7 +1,7 @@
 import type { Database, Index } from '#common/database.ts'
 import { unlessThere } from '#common/database-errors.ts'
 import {
-  collections, rangeOf, type Batch, type Block, type ChainDocument, type LogKey, type Tile
+  collections, rangeOf, sizeAfter, type Batch, type Block, type ChainDocument, type LogKey, type Tile
 } from '#common/transparency/documents.ts'
 import { HASH_BYTES } from '#common/transparency/tree.ts'
 import { Binary, type Document } from 'mongodb'
@@ -37,8 +37,7 @@ export class LogStore {
 
   /** The number of records in the log. */
   async size () {
-    const last = await this.lastBatch()
-    return last ? last._id + last.count : 0
+    return sizeAfter(await this.lastBatch())
   }
 
   /** The batches from the one that starts at `index` on. */

@@ -1,4 +1,4 @@
-import type { Batch } from '#common/transparency/documents.ts'
+import { sizeAfter, type Batch } from '#common/transparency/documents.ts'
 import { LogDamaged } from '../log/damage.ts'
 import type { LogStore } from '../log/store.ts'
 import type { EntryBatch, LogEntry } from './documents.ts'
@@ -14,5 +14,5 @@ export async function entriesOf (store: LogStore, batch: Batch): Promise<EntryBa
     }
     if (entries.length !== end) throw new LogDamaged(`chain ${chain} lacks records ${from} to ${to}`)
   }
-  return { start: batch._id, end: batch._id + batch.count, entries }
+  return { start: batch._id, end: sizeAfter(batch), entries }
 }

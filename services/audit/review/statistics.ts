@@ -1,4 +1,4 @@
-import type { ChainDocument } from '#common/transparency/documents.ts'
+import { openOf, type ChainDocument } from '#common/transparency/documents.ts'
 import type { LogStore } from '../log/store.ts'
 import { HOUR_MS, parseCounterKey, type Counters } from './counters.ts'
 import type { ReviewPosition } from './position.ts'
@@ -66,7 +66,7 @@ export async function countedUntil (store: LogStore, position: ReviewPosition) {
   const now = new Date()
   const { position: index } = await position.read(await store.size())
   const last = index === 0 ? null : await store.batchBefore(index)
-  const open = new Map(last?.open.map(({ chain, next }) => [chain, next]))
+  const open = openOf(last)
   const dates = (await store.openChains()).map(async ({ _id }: ChainDocument) => {
     const next = open.get(_id)
     // Counted to its end

@@ -66,6 +66,13 @@ export interface Batch {
   date: Date
 }
 
+/** The size of the log after its last batch. */
+export const sizeAfter = (last: Batch | null | undefined) => last ? last._id + last.count : 0
+
+/** `open` of the last batch, by chain. */
+export const openOf = (last: Batch | null | undefined) =>
+  new Map(last?.open.map(({ chain, next }) => [chain, next]))
+
 /** Up to 256 hashes of one level of the tree. */
 export interface Tile {
   /** `<level>/<index>` */

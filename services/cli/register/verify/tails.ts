@@ -1,6 +1,6 @@
 import type { Archive } from '../archive/documents.ts'
 import type { BatchStream, Position } from './batches.ts'
-import type { Batch, Block, ChainDocument } from '#common/transparency/documents.ts'
+import { openOf, type Batch, type Block, type ChainDocument } from '#common/transparency/documents.ts'
 import type { Findings } from './findings.ts'
 import type { Register } from './verify.ts'
 
@@ -147,8 +147,8 @@ export class Tails {
 
   /** The last batch says how far each chain is. */
   #checkOpen (positions: Map<string, Position>) {
-    const { _id, open } = this.#options.lastBatch
-    const stored = new Map(open.map(({ chain, next }) => [chain, next]))
+    const { _id } = this.#options.lastBatch
+    const stored = openOf(this.#options.lastBatch)
     const isSame = [...positions].every(([chain, { next, ended }]) =>
       ended ? !stored.has(chain) : stored.get(chain) === next)
     if (isSame && [...stored.keys()].every((chain) => positions.has(chain))) return

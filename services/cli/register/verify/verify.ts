@@ -6,8 +6,8 @@ import type { Archive } from '../archive/documents.ts'
 import { ArchiveReader } from './archive-reader.ts'
 import { BatchStream } from './batches.ts'
 import { Checkpoints, type KeptCheckpoint, type Witnessed } from './checkpoints.ts'
-import type {
-  Batch, Block, ChainDocument, LogKey, StoredCheckpoint, Tile
+import {
+  sizeAfter, type Batch, type Block, type ChainDocument, type LogKey, type StoredCheckpoint, type Tile
 } from '#common/transparency/documents.ts'
 import type { Findings } from './findings.ts'
 import { trustedKeys } from './keys.ts'
@@ -119,11 +119,11 @@ export async function verifyRegister (register: Register, options: Options, find
 async function firstSince (batches: Collection<Batch>, date: Date) {
   const last = await batches.findOne({}, { sort: { _id: -1 } })
   let low = 0
-  let high = last ? last._id + last.count : 0
+  let high = sizeAfter(last)
   while (low < high) {
     const middle = Math.floor((low + high) / 2)
     const batch = await batches.findOne({ _id: { $lte: middle } }, { sort: { _id: -1 } })
-    if (!batch || batch.date < date) low = batch ? Math.max(batch._id + batch.count, middle + 1) : middle + 1
+    if (!batch || batch.date < date) low = batch ? Math.max(sizeAfter(batch), middle + 1) : middle + 1
     else high = batch._id
   }
   return low
