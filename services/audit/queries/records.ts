@@ -1,6 +1,6 @@
 import type { StoredRecord } from '#common/audit-record.ts'
 import type { Database } from '#common/database.ts'
-import type { Block } from '../register.ts'
+import { collections, type Block } from '#common/transparency/documents.ts'
 import { compare, positionOf, type Direction, type Position, type RecordQuery } from './query.ts'
 import { summaryOf } from './summary.ts'
 import { walk, walkPlaced } from './walk.ts'
@@ -36,7 +36,7 @@ export class Records {
   /** The record with an id, of several the first one stored; undefined if there is none. */
   async find (id: string): Promise<StoredRecord | undefined> {
     const blocks = await this.#database.run(() =>
-      this.#database.collection<Block>('blocks').find({ 'records.id': id }).toArray())
+      this.#database.collection<Block>(collections.blocks).find({ 'records.id': id }).toArray())
     const records = blocks.flatMap(({ records }) => records).filter((record) => record.id === id)
     return records.sort((a, b) => compare(positionOf(a), positionOf(b)))[0]
   }

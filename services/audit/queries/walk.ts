@@ -1,7 +1,6 @@
 import { repeatFilter, type StoredRecord } from '#common/audit-record.ts'
 import type { Database } from '#common/database.ts'
-import type { SaltedRecord } from '#common/transparency/documents.ts'
-import type { Block } from '../register.ts'
+import { collections, type Block, type SaltedRecord } from '#common/transparency/documents.ts'
 import {
   blockFilters, compare, edgeOf, matches, positionOf, recordCondition, type Direction, type Position,
   type RecordQuery
@@ -104,7 +103,7 @@ async function * blocksOf (
       { $limit: limit },
       { $project: { chain: 1, from: 1, to: 1, records } }
     ]
-    const blocks = await database.run(() => database.collection<Block>('blocks')
+    const blocks = await database.run(() => database.collection<Block>(collections.blocks)
       .aggregate<Found>(pipeline, { batchSize: limit }).toArray())
     yield * blocks
     const last = blocks.at(-1)
