@@ -1,5 +1,5 @@
 import createError from '@fastify/error'
-import { InvalidRequest } from '#common/http/problems.ts'
+import { invalidRequest } from '#common/http/problems.ts'
 
 export const InvalidRecordId =
   createError('INVALID_RECORD_ID', 'Idempotency-Key must be the UUID of the record', 400)
@@ -27,5 +27,5 @@ export const RegisterBusy = createError('REGISTER_BUSY', 'The register cannot st
 
 /** @param parameter the name of a parameter of the query */
 export function invalidQuery (parameter: string, message: string) {
-  return Object.assign(new InvalidRequest(), { violations: [{ pointer: `#/${parameter}`, message }] })
+  return invalidRequest(`#/${parameter}`, message)
 }

@@ -1,5 +1,5 @@
 import createError from '@fastify/error'
-import { InvalidRequest } from '#common/http/problems.ts'
+import { invalidRequest } from '#common/http/problems.ts'
 
 export { InvalidCursor } from '#common/http/problems.ts'
 
@@ -27,6 +27,5 @@ export const OutOfTime = createError('OUT_OF_TIME', 'The work was not done in ti
 
 /** @param property the name of the property of the body, or a path to it; empty for the body */
 export function invalid (property: string, message: string) {
-  const pointer = property ? `#/${property}` : '#'
-  return Object.assign(new InvalidRequest(), { violations: [{ pointer, message }] })
+  return invalidRequest(property ? `#/${property}` : '#', message)
 }

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { pointerTo, type Path } from '#common/http/json-checks.ts'
-import { InvalidRequest } from '#common/http/problems.ts'
+import { invalidRequest } from '#common/http/problems.ts'
 import { PatientCriteria } from './schemas/criteria.ts'
 
 /** Text that may have several lines. Any other has single spaces between its words. */
@@ -23,9 +23,7 @@ export async function normaliseText ({ body, method, routeOptions }: FastifyRequ
   const schema = routeOptions.schema?.body as object | undefined
   const empty = schema === PatientCriteria ? 'kept' : 'absent'
   const path = normalise(body, method === 'PATCH' ? 'null' : empty)
-  if (!path) return
-  const violations = [{ pointer: pointerTo(path, schema), message: 'must not have control characters' }]
-  throw Object.assign(new InvalidRequest(), { violations })
+  if (path) throw invalidRequest(pointerTo(path, schema), 'must not have control characters')
 }
 
 /**

@@ -3,14 +3,13 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply } from 'fastify'
-import { Type, type TSchema, type TUnknown } from 'typebox'
+import { Type } from 'typebox'
 import { InvalidCaller } from '#common/http/caller.ts'
-import { isUuid } from '#common/http/formats.ts'
-import { Problem } from '#common/http/problems.ts'
+import { requireUuid } from '#common/http/formats.ts'
 import { NotAcceptable, RecordNotFound, RegisterBusy, TooManyRecords } from '../errors.ts'
 import { typeOf } from '../routes/answers.ts'
 import type { RecordQuestion } from '../routes/questions.ts'
-import { rangeOf, requireRange } from '../routes/queries.ts'
+import { rangeOf, requireRange, responses } from '../routes/queries.ts'
 import { AccountingSearch, EvidenceSearch } from '../routes/schemas.ts'
 import { disclosuresOf } from './accounting.ts'
 import { packOf, type PackParts } from './pack.ts'
@@ -22,8 +21,6 @@ const CONTENTS = { [ZIP]: { schema: { type: 'string', format: 'binary' } } }
 const MAX = MAX_RECORDS.toLocaleString('en')
 const CHECK_PROOF = ['main.go', 'go.mod', 'go.sum']
 
-/** TypeScript does not check what is sent: a zip has no schema. */
-const response = { '4xx': Problem, '5xx': Problem } as Record<string, TSchema> as Record<string, TUnknown>
 const problems = [InvalidCaller, NotAcceptable, RegisterBusy, TooManyRecords]
 
 interface EvidenceOptions extends Omit<PackParts, 'checkProof'> {
@@ -50,7 +47,7 @@ export const evidenceRoutes: FastifyPluginAsyncTypebox<EvidenceOptions> = async 
         `${MAX}, and what proves them without this service: proofs, the checkpoint, the keys and a ` +
         'program. README.txt says how, and which records are not in the log yet.',
       querystring: EvidenceSearch,
-      response,
+      response: responses(),
       contents: CONTENTS,
       problems
     }
@@ -75,14 +72,13 @@ export const evidenceRoutes: FastifyPluginAsyncTypebox<EvidenceOptions> = async 
         patientId: Type.String({ minLength: 1, description: 'The id of the patient, a UUID' })
       }),
       querystring: AccountingSearch,
-      response,
+      response: responses(),
       contents: CONTENTS,
       problems: [...problems, RecordNotFound]
     }
   }, async (request, reply) => {
     typeOf(request, [ZIP])
-    const patientId = request.params.patientId.toLowerCase()
-    if (!isUuid(patientId)) throw new RecordNotFound()
+    const patientId = requireUuid(request.params.patientId, RecordNotFound)
     const range = rangeOf(request.query)
     const criteria = Object.keys(request.query)
     await record(request, { operation: 'accounting', patientId, ...(criteria.length > 0 && { criteria }) })

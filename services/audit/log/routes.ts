@@ -1,13 +1,13 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Type, type TSchema, type TUnknown } from 'typebox'
-import { isUuid } from '#common/http/formats.ts'
-import { Problem } from '#common/http/problems.ts'
+import { Type } from 'typebox'
+import { requireUuid } from '#common/http/formats.ts'
 import { formatProof } from '#common/transparency/checkpoints.ts'
 import { parseTilePath, type TilePath } from '#common/transparency/tiles.ts'
 import { HASH_BYTES, leafHash } from '#common/transparency/tree.ts'
 import { LogPartNotFound, RecordNotFound, RecordNotSequenced } from '../errors.ts'
 import { preferredType } from '../formats/accept.ts'
 import { toJson } from '../formats/lines.ts'
+import { responses } from '../routes/queries.ts'
 import type { RecordQuestion } from '../routes/questions.ts'
 import { checkpointNote, coveringCheckpoint } from './checkpoint-store.ts'
 import type { TransparencyLog } from './log.ts'
@@ -23,10 +23,6 @@ const ENTRY_LENGTH = Buffer.of(0, HASH_BYTES)
 const NOTE = { 'text/plain': { schema: { type: 'string' } } }
 const TILE = { 'application/octet-stream': { schema: { type: 'string', format: 'binary' } } }
 const PROOF = { ...NOTE, 'application/json': { schema: { type: 'object' } } }
-
-/** TypeScript does not check what is sent: notes and bytes have no schema. */
-const problems =
-  { '4xx': Problem, '5xx': Problem } as Record<string, TSchema> as Record<string, TUnknown>
 
 /**
  * The log as https://c2sp.org/tlog-tiles serves it, under /log, and the proofs of records. Checkpoints, keys
@@ -45,7 +41,7 @@ export const logRoutes: FastifyPluginAsyncTypebox<{ log: TransparencyLog, record
             Type.Literal('true', { description: 'Leaves out what is not witnessed yet' })
           )
         }),
-        response: problems,
+        response: responses(),
         contents: NOTE,
         problems: [LogPartNotFound]
       }
@@ -62,7 +58,7 @@ export const logRoutes: FastifyPluginAsyncTypebox<{ log: TransparencyLog, record
         operationId: 'load-log-keys',
         summary: 'Load the keys of the log',
         description: 'Returns every public key, each with the note that hands over to it.',
-        response: problems,
+        response: responses(),
         contents: NOTE,
         problems: []
       }
@@ -78,7 +74,7 @@ export const logRoutes: FastifyPluginAsyncTypebox<{ log: TransparencyLog, record
         description: 'Returns hashes or entries, as tlog-tiles has them. The path continues with the level ' +
           '(or `entries`), the index and the width, such as `0/x001/234.p/7`.',
         params: Type.Object({ '*': Type.String({ description: 'The level, index and width of the tile' }) }),
-        response: problems,
+        response: responses(),
         contents: TILE,
         problems: [LogPartNotFound]
       }
@@ -96,14 +92,13 @@ export const logRoutes: FastifyPluginAsyncTypebox<{ log: TransparencyLog, record
         summary: 'Load the proof of an audit record',
         description: 'Returns the proof that the log has the record, as tlog-proof has it.',
         params: Type.Object({ id: Type.String({ minLength: 1, description: 'The id of the record' }) }),
-        response: problems,
+        response: responses(),
         contents: PROOF,
         problems: [RecordNotFound, RecordNotSequenced]
       }
     }, async (request, reply) => {
       const type = preferredType(request.headers.accept, PROOF_TYPES) ?? 'text/plain'
-      const id = request.params.id.toLowerCase()
-      if (!isUuid(id)) throw new RecordNotFound()
+      const id = requireUuid(request.params.id, RecordNotFound)
       await record(request, { operation: 'proof', id })
       const { index, proof, stored } = await proofOf(log, id)
       reply.type(`${type}; charset=utf-8`).header('cache-control', 'no-store')

@@ -2,9 +2,9 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { SealedCursors, linkNextPage } from '#common/http/cursors.ts'
-import { isUuid } from '#common/http/formats.ts'
+import { requireUuid } from '#common/http/formats.ts'
 import { entityTag, notModified, precondition } from '#common/http/preconditions.ts'
-import { InvalidCursor, InvalidPrecondition, InvalidRequest } from '#common/http/problems.ts'
+import { InvalidCursor, InvalidPrecondition, invalidRequest } from '#common/http/problems.ts'
 import type { SealingKeys } from '#common/secrets/sealing.ts'
 import {
   FindingNotFound, FindingStale, IfMatchRequired, StateChangeRefused
@@ -118,10 +118,7 @@ export const findingRoutes: FastifyPluginAsyncTypebox<FindingParts> = async (app
 }
 
 /** @throws {FindingNotFound} it is the id of nothing */
-function idOf ({ findingId }: { findingId: string }) {
-  if (!isUuid(findingId)) throw new FindingNotFound()
-  return findingId.toLowerCase()
-}
+const idOf = ({ findingId }: { findingId: string }) => requireUuid(findingId, FindingNotFound)
 
 function lowerCased ({ patientId, ...query }: Omit<FindingSearch, 'limit' | 'cursor'>) {
   return { ...query, ...(patientId && { patientId: patientId.toLowerCase() }) }
@@ -129,8 +126,7 @@ function lowerCased ({ patientId, ...query }: Omit<FindingSearch, 'limit' | 'cur
 
 /** @throws {InvalidRequest} */
 function requireReason ({ reason }: FindingPatch) {
-  if (reason !== undefined) return
-  throw Object.assign(new InvalidRequest(), { violations: [{ pointer: '#/reason', message: 'is required' }] })
+  if (reason === undefined) throw invalidRequest('#/reason', 'is required')
 }
 
 /** A finding as it is returned. */

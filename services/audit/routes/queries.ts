@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type, type TSchema, type TUnknown } from 'typebox'
 import { InvalidCaller } from '#common/http/caller.ts'
-import { isUuid } from '#common/http/formats.ts'
+import { requireUuid } from '#common/http/formats.ts'
 import { InvalidCursor, Problem } from '#common/http/problems.ts'
 import { invalidQuery, NotAcceptable, RecordNotFound, RegisterBusy } from '../errors.ts'
 import { bundleOf } from '../formats/fhir.ts'
@@ -24,8 +24,8 @@ interface QueryParts {
 }
 
 /** The responses of a route, whose types TypeScript does not check: they are what was stored, or streams. */
-export function responses (schema: TSchema): Record<string, TUnknown> {
-  const schemas: Record<string, TSchema> = { 200: schema, '4xx': Problem, '5xx': Problem }
+export function responses (schema?: TSchema): Record<string, TUnknown> {
+  const schemas: Record<string, TSchema> = { ...(schema && { 200: schema }), '4xx': Problem, '5xx': Problem }
   return schemas as Record<string, TUnknown>
 }
 
@@ -80,8 +80,7 @@ export const queryRoutes: FastifyPluginAsyncTypebox<QueryParts> = async (app, pa
     },
     async handler (request, reply) {
       const type = typeOf(request, ONE_TYPES)
-      const id = request.params.id.toLowerCase()
-      if (!isUuid(id)) throw new RecordNotFound()
+      const id = requireUuid(request.params.id, RecordNotFound)
       await record(request, { operation: 'load', id })
       const found = await records.find(id)
       if (!found) throw new RecordNotFound()
@@ -104,8 +103,7 @@ export const queryRoutes: FastifyPluginAsyncTypebox<QueryParts> = async (app, pa
       problems: [...problems, RecordNotFound, InvalidCursor]
     },
     async handler (request, reply) {
-      const patientId = request.params.patientId.toLowerCase()
-      if (!isUuid(patientId)) throw new RecordNotFound()
+      const patientId = requireUuid(request.params.patientId, RecordNotFound)
       const { from, to } = request.query
       const send = await answers.prepare(request, reply, {
         query: { id: patientId, ...rangeOf({ from, to }) },

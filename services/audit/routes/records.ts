@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { AttemptsQuery, AuditRecord, Receipt } from '#common/audit-record.ts'
 import { isUuid } from '#common/http/formats.ts'
-import { InvalidRequest, Problem } from '#common/http/problems.ts'
+import { invalidRequest, Problem } from '#common/http/problems.ts'
 import { purposeViolation } from '#common/purpose-of-use.ts'
 import { attemptsWithoutOutcome } from '../attempts.ts'
 import { InvalidRecordId } from '../errors.ts'
@@ -30,7 +30,5 @@ export const recordRoutes: FastifyPluginAsyncTypebox<{ register: Register }> = a
 /** @throws {InvalidRequest} the purpose and its reason do not go together */
 function requirePurpose (record: AuditRecord) {
   const violation = purposeViolation(record)
-  if (!violation) return
-  const pointer = violation === 'no reason' ? '#/reason' : '#/purpose'
-  throw Object.assign(new InvalidRequest(), { violations: [{ pointer, message: 'is required' }] })
+  if (violation) throw invalidRequest(violation === 'no reason' ? '#/reason' : '#/purpose', 'is required')
 }

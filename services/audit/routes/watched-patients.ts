@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
-import { isUuid } from '#common/http/formats.ts'
-import { InvalidRequest, Problem } from '#common/http/problems.ts'
+import { requireUuid } from '#common/http/formats.ts'
+import { invalidRequest, Problem } from '#common/http/problems.ts'
 import { PatientNotWatched, RecordNotFound, TooManyWatched } from '../errors.ts'
 import type { WatchedPatient } from '../review/documents.ts'
 import type { WatchedPatients } from '../review/watched-patients.ts'
@@ -49,7 +49,7 @@ export const watchedPatientRoutes: FastifyPluginAsyncTypebox<WatchedPatientParts
       problems: [...problems, RecordNotFound, TooManyWatched]
     },
     async handler (request) {
-      const patientId = idOf(request.params)
+      const patientId = requireUuid(request.params.patientId, RecordNotFound)
       requireNoProperties(request.body)
       const watched = await act(request, { operation: 'watch-patient', patientId }, (_auditId, date) => {
         const { actor, onBehalfOf } = askerOf(request)
@@ -69,7 +69,7 @@ export const watchedPatientRoutes: FastifyPluginAsyncTypebox<WatchedPatientParts
       problems: [...problems, PatientNotWatched]
     },
     async handler (request, reply) {
-      const patientId = idOf(request.params)
+      const patientId = requireUuid(request.params.patientId, RecordNotFound)
       await act(request, { operation: 'unwatch-patient', patientId }, async () => {
         if (!await watchedPatients.remove(patientId)) throw new PatientNotWatched()
       })
@@ -78,17 +78,9 @@ export const watchedPatientRoutes: FastifyPluginAsyncTypebox<WatchedPatientParts
   })
 }
 
-/** @throws {RecordNotFound} it is the id of no patient */
-function idOf ({ patientId }: { patientId: string }) {
-  if (!isUuid(patientId)) throw new RecordNotFound()
-  return patientId.toLowerCase()
-}
-
 /** @throws {InvalidRequest} nothing of a body would be stored, so only an empty one may be sent */
 function requireNoProperties (body: unknown) {
-  if (Object.keys(body ?? {}).length === 0) return
-  const violations = [{ pointer: '#', message: 'must not have properties' }]
-  throw Object.assign(new InvalidRequest(), { violations })
+  if (Object.keys(body ?? {}).length > 0) throw invalidRequest('#', 'must not have properties')
 }
 
 function viewOf ({ _id, date, by, onBehalfOf }: WatchedPatient) {

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { isUuid } from '#common/http/formats.ts'
+import { requireUuid } from '#common/http/formats.ts'
 import { NoteError, type VerifierKey } from '#common/transparency/notes.ts'
 import { GatewayError, PageNotFound } from '../errors.ts'
 import type { Answer, Gateway } from '../gateway.ts'
@@ -33,8 +33,7 @@ export function sessionIn ({ session }: FastifyRequest): Session {
 
 /** @throws {PageNotFound} it is not a UUID */
 export function idIn ({ id }: ById['Params']) {
-  if (!isUuid(id)) throw new PageNotFound()
-  return id.toLowerCase()
+  return requireUuid(id, PageNotFound)
 }
 
 /** Streams an answer as a file. */

@@ -81,3 +81,9 @@ function isLanguage (text: string) {
 export function isUuid (text: string) {
   return UUID.test(text)
 }
+
+/** A UUID in lower case, as ids are stored. @throws {NotFound} `text` is no UUID */
+export function requireUuid (text: string, NotFound: new () => Error) {
+  if (!isUuid(text)) throw new NotFound()
+  return text.toLowerCase()
+}

@@ -93,6 +93,11 @@ export function isCountedRefusal (status: number) {
   return status === 401 || status === 403
 }
 
+/** The error of a violation that a handler found; see `Violation`. */
+export function invalidRequest (pointer: string, message: string) {
+  return Object.assign(new InvalidRequest(), { violations: [{ pointer, message }] })
+}
+
 interface RequestError {
   /** Violations that a handler found. */
   violations?: Violation[]
