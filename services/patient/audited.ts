@@ -5,12 +5,12 @@ import type {
 } from 'fastify'
 import fp from 'fastify-plugin'
 import type { AuditClient } from './audit-client.ts'
-import { OutOfTime } from './errors.ts'
+import { isRefusal, OutOfTime } from './errors.ts'
 import { ClaimLost, type AnyInteraction, type AnyRead, type AnyWrite } from './interactions.ts'
 import { Doubts } from './reconciler/doubts.ts'
 import type { AttemptToFind, Found } from './reconciler/evidence.ts'
 import type { Heartbeat } from './reconciler/heartbeat.ts'
-import { isRefusal, Recorder, RequestTime, type Content } from './recorder.ts'
+import { Recorder, RequestTime, type Content } from './recorder.ts'
 import { UnrecordedFailures } from './unrecorded-failures.ts'
 
 type TypedRequest<S extends FastifySchema> =

@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Document } from 'mongodb'
 import { isDuplicateKey } from '#common/database-errors.ts'
 import type { DataKeys } from './data-key.ts'
-import { InvalidIfNoneExist, SeveralPatients } from './errors.ts'
+import { InvalidIfNoneExist, isRefusal, SeveralPatients } from './errors.ts'
 import { settled, takeClaim } from './idempotency.ts'
 import { ClaimLost, write } from './interactions.ts'
 import type { Claim, Claims } from './repositories/claims.ts'
@@ -77,7 +77,7 @@ export function createUnlessThere (
         return outcome
       } catch (error) {
         // After any other error, the patient may still be stored
-        if ((error as { statusCode?: number }).statusCode! < 500) await release()
+        if (isRefusal(error)) await release()
         throw error
       }
     },

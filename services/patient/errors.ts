@@ -25,6 +25,12 @@ export const AuditUnavailable =
   createError('AUDIT_UNAVAILABLE', 'The audit service cannot store the record now', 503)
 export const OutOfTime = createError('OUT_OF_TIME', 'The work was not done in time', 503)
 
+/** Whether the error depends on stored data, so that its response discloses something. */
+export function isRefusal (error: unknown) {
+  const { statusCode = 500 } = error as { statusCode?: number }
+  return statusCode < 500
+}
+
 /** @param property the name of the property of the body, or a path to it; empty for the body */
 export function invalid (property: string, message: string) {
   return invalidRequest(property ? `#/${property}` : '#', message)

@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { startDeadline } from '#common/database.ts'
 import { STARTING_MS, withTimeout } from '#common/with-timeout.ts'
 import type { AuditClient, AuditEntry } from './audit-client.ts'
-import { OutOfTime } from './errors.ts'
+import { isRefusal, OutOfTime } from './errors.ts'
 import { ClaimLost } from './interactions.ts'
 import type { Doubts } from './reconciler/doubts.ts'
 import type { AttemptToFind } from './reconciler/evidence.ts'
@@ -190,10 +190,4 @@ export class Recorder {
   #failure (content: Content): AuditEntry {
     return { ...this.#entry, ...content, outcome: 'failure' }
   }
-}
-
-/** Whether the error depends on stored data, so that its response discloses something. */
-export function isRefusal (error: unknown) {
-  const { statusCode = 500 } = error as { statusCode?: number }
-  return statusCode < 500
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { startDeadline } from '#common/database.ts'
 import { inParallel } from '#common/in-parallel.ts'
+import { isRefusal } from '../errors.ts'
 import { isLive, patientKey, type Patients, type StoredPatient } from '../repositories/patients.ts'
 import type { TestResults } from '../repositories/test-results.ts'
 import {
@@ -158,5 +159,3 @@ export class Merges {
 
 const untilLate = (finished: Promise<void>) =>
   Promise.race([finished, sleep(TESTS_MS, undefined, { ref: false })])
-
-const isRefusal = (error: unknown) => (error as { statusCode?: number }).statusCode! < 500
