@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger, FastifyRequest } from 'fastify'
 import { CALLER_HEADERS } from '#common/http/caller.ts'
+import { pause } from '#common/pause.ts'
 import { runInOperations } from '#common/telemetry/operation.ts'
 import { withTimeout } from '#common/with-timeout.ts'
 import type { AuditClient, AuditEntry, AuditOrigin } from './audit-client.ts'
@@ -83,8 +84,7 @@ export class UnrecordedFailures {
 
   async #backOff (attempt: number) {
     if (this.#closing.signal.aborted) return sleep(CLOSING_BACKOFF_MS)
-    const ms = Math.min(MAX_BACKOFF_MS, 100 * 2 ** attempt)
-    await sleep(ms, undefined, { signal: this.#closing.signal, ref: false }).catch(() => {})
+    await pause(Math.min(MAX_BACKOFF_MS, 100 * 2 ** attempt), this.#closing.signal)
   }
 }
 

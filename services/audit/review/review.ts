@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import { DatabaseUnavailable } from '#common/http/problems.ts'
+import { pause } from '#common/pause.ts'
 import { runInOperations } from '#common/telemetry/operation.ts'
 import type { LogStore } from '../log/store.ts'
 import { Counters } from './counters.ts'
@@ -70,7 +71,7 @@ export class Review {
         await this.#followFrom(position, findingsFrom)
         await this.position.release()
       } else {
-        await this.#pause(RETRY_MS)
+        await pause(RETRY_MS, this.#stopping.signal)
       }
       position = (await this.position.read(size)).position
     }
@@ -98,11 +99,7 @@ export class Review {
         delay = FAILED_MS
       }
       await Promise.race([this.#woken.promise, sleep(delay, undefined, { ref: false })])
-      await this.#pause(GATHERING_MS)
+      await pause(GATHERING_MS, this.#stopping.signal)
     }
-  }
-
-  #pause (delay: number) {
-    return sleep(delay, undefined, { ref: false, signal: this.#stopping.signal }).catch(() => {})
   }
 }

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
 import { callerFieldsOf } from '#common/audit-record.ts'
 import { derivedUuid } from '#common/derived-uuid.ts'
 import { inParallel } from '#common/in-parallel.ts'
+import { pause } from '#common/pause.ts'
 import type { AuditClient, ReconciledEntry } from '../audit-client.ts'
 import { AuditUnavailable } from '../errors.ts'
 import type { Sweep } from '../life/sweep.ts'
@@ -57,7 +57,7 @@ export class Reconciler {
     while (!signal.aborted) {
       await this.#look()
         .catch((err) => this.#log.warn({ err }, 'attempts not reconciled, they will be later'))
-      await sleep(this.#beatMs, undefined, { signal, ref: false }).catch(() => {})
+      await pause(this.#beatMs, signal)
     }
   }
 

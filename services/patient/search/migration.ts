@@ -1,6 +1,6 @@
 import { randomBytes, randomUUIDv7 } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { FastifyBaseLogger } from 'fastify'
+import { pause } from '#common/pause.ts'
 import { STARTING_MS } from '#common/with-timeout.ts'
 import type { AuditClient } from '../audit-client.ts'
 import type { Claims } from '../repositories/claims.ts'
@@ -45,7 +45,7 @@ export class KeyMigration {
       } catch (err) {
         this.#log.warn({ err }, 'search keys not migrated, they will be later')
       }
-      await this.#pause(CHECK_MS)
+      await pause(CHECK_MS, this.#closing.signal)
     }
   }
 
@@ -61,7 +61,7 @@ export class KeyMigration {
         for (const patient of patients) await this.#patients.rekey(patient)
         changed += patients.length
       }
-      await this.#pause(this.#pauseMs)
+      await pause(this.#pauseMs, this.#closing.signal)
     }
     if (changed > 0) this.#log.info({ changed }, 'search keys migrated')
   }
@@ -74,9 +74,5 @@ export class KeyMigration {
     const entry = { resource: { type: 'patient', operation: 'maintenance' } }
     const origin = { id: randomBytes(16).toString('hex'), headers: {} }
     return this.#audit.record(randomUUIDv7(), entry, origin, STARTING_MS)
-  }
-
-  #pause (ms: number) {
-    return sleep(ms, undefined, { signal: this.#closing.signal, ref: false }).catch(() => {})
   }
 }
