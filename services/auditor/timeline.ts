@@ -1,7 +1,7 @@
 import type { StoredRecord } from '#common/audit-record.ts'
 
 /** A record as the register returns it. */
-export type AuditRecord = Omit<StoredRecord, 'createdDate'> & { createdDate: string }
+export type AuditRecord = StoredRecord<string>
 
 /** A record about a patient, and the change of the patient that explains it. */
 export interface Access {

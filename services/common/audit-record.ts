@@ -57,11 +57,12 @@ export const Receipt = Type.Object({
 export type Receipt = Static<typeof Receipt>
 
 /** A stored record. It may be stored more than once with one id, so that readers have to drop repeats. */
-export interface StoredRecord extends Omit<AuditRecord, 'id' | 'createdDate'> {
+export interface StoredRecord<D = Date> extends Omit<AuditRecord, 'id' | 'createdDate'> {
   id: string
   /** Position in its chain, from 1, without gaps. */
   seq: number
-  createdDate: Date
+  /** In JSON, a string. */
+  createdDate: D
   /** The W3C trace id of the interaction. */
   operationId: string
 }
@@ -75,7 +76,7 @@ export const AttemptsQuery = Type.Object({
 
 /** Attempts of which no record says whether they succeeded, oldest first. */
 export interface Attempts {
-  attempts: Array<Omit<StoredRecord, 'createdDate'> & { createdDate: string }>
+  attempts: Array<StoredRecord<string>>
   /** Whether there are others, later ones. */
   more: boolean
 }
