@@ -78,6 +78,3 @@ export function notSupported (what: string): CommandError {
 
 /** A message that does not follow the wire protocol: its connection is closed without a reply. */
 export class ProtocolError extends Error {}
-
-/** A reason not to start, reported in one line. */
-export class StartError extends Error {}
