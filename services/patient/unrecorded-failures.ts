@@ -41,7 +41,7 @@ export class UnrecordedFailures {
     this.#log = log
   }
 
-  add (id: string, entry: AuditEntry, request: FastifyRequest, stored = () => {}) {
+  add (id: string, entry: AuditEntry, request: FastifyRequest, stored: () => void) {
     if (this.#waiting.length >= MAX_WAITING) {
       this.#log.error({ id }, 'failure not recorded, too many failures wait for the audit service')
       return

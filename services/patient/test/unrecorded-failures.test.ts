@@ -21,7 +21,8 @@ function unrecorded (accepts: (id: string) => boolean | Promise<boolean> = () =>
   }
   const log = pino({ level: 'trace' }, { write: (line: string) => { logged.push(line) } })
   const failures = new UnrecordedFailures(audit as AuditClient, log)
-  const add = (id: string) => failures.add(id, entry, request as unknown as FastifyRequest)
+  const add = (id: string, stored = () => {}) =>
+    failures.add(id, entry, request as unknown as FastifyRequest, stored)
   return { failures, add, sent, logged }
 }
 
@@ -60,9 +61,9 @@ test('closing waits for work that may add a failure', async (t) => {
 
 test('a failure says that it is stored, and not before', async (t) => {
   let isThere = false
-  const { failures, sent } = unrecorded(() => isThere)
+  const { failures, add, sent } = unrecorded(() => isThere)
   let isStored = false
-  failures.add('a', entry, request as unknown as FastifyRequest, () => { isStored = true })
+  add('a', () => { isStored = true })
   while (sent.length < 2) await sleep(10)
   t.equal(isStored, false)
   isThere = true
