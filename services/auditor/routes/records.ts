@@ -86,7 +86,7 @@ export const recordRoutes: FastifyPluginAsync<Parts> = async (app, { gateway, mo
       return proofOf(proof, [...keys.verifiers, ...witnessKeys])
     } catch (error) {
       if (error instanceof NoteError) return { missing: distrust(error) }
-      if (!(error instanceof GatewayError) || ![404, 409].includes(error.statusCode)) throw error
+      if (!(error instanceof GatewayError) || error.statusCode !== 404) throw error
       return { missing: 'The record is not in the log yet. It is within a second or so: reload the page.' }
     }
   }
