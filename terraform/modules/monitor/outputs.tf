@@ -1,8 +1,3 @@
-output "action_group_id" {
-  description = "Id of the action group that alerts call."
-  value       = azurerm_monitor_action_group.main.id
-}
-
 output "connection_string" {
   description = "Connection string of Application Insights. Not a secret: sending telemetry requires an identity."
   value       = azurerm_application_insights.main.connection_string
