@@ -41,6 +41,6 @@ function usualHoursOf ({ USUAL_HOURS, TIME_ZONE }: Record<'USUAL_HOURS' | 'TIME_
   try {
     return new UsualHours(USUAL_HOURS, TIME_ZONE)
   } catch {
-    throw new SettingsError('TIME_ZONE is no time zone of the IANA database')
+    throw new SettingsError('Settings: TIME_ZONE must be a time zone of the IANA database')
   }
 }

@@ -93,7 +93,8 @@ function answerError (error: FastifyError | GatewayError, request: FastifyReques
   const { statusCode = 500 } = error
   if (error instanceof GatewayError) {
     const { code, retryAfter, cause } = error
-    request.log[statusCode >= 500 ? 'warn' : 'info']({ statusCode, code, err: cause }, 'the gateway refused')
+    const level = statusCode >= 500 ? 'warn' : 'info'
+    request.log[level]({ statusCode, code, err: cause }, 'a request to the gateway failed')
     if (statusCode === 401) return sendPage(reply.code(401), signInPage(request.url, session, 'key'))
     if (retryAfter !== undefined) reply.header('retry-after', retryAfter)
     return sendPage(reply.code(statusCode >= 500 ? 503 : statusCode), problemPage(session, error))

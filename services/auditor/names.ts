@@ -56,10 +56,14 @@ const words: Record<string, string> = {
   move: 'moved',
   observations: 'listed observations of',
   patch: 'changed',
+  refuse: 'refused a call for its',
   restore: 'restored',
   search: 'searched',
   update: 'replaced'
 }
+
+/** The operations that this page knows. */
+export const operations = [...new Set([...Object.keys(words), ...Object.keys(questions)])].sort()
 
 /** What was done, in words; codes that this page does not know are shown as they are. */
 export function what ({ resource: { operation, type } }: Pick<AuditRecord, 'resource'>) {

@@ -141,7 +141,7 @@ async function findGateway (options: Options, localDir: string) {
     return { url: options.gateway, key }
   }
   const running = await runningGateway(localDir)
-  if (!running) throw new StartError('nothing runs here; npm start first, or use --gateway')
+  if (!running) throw new StartError('no system runs here; run npm start first, or use --gateway')
   return { url: running.url, key: key || running.key }
 }
 

@@ -136,7 +136,7 @@ export class DatabaseConnection {
 
   #replaceStalled (client: MongoClient) {
     if (this.#closed || this.#login?.client !== client) return
-    this.#log.warn('the database is not checked any more, connecting again')
+    this.#log.warn('the driver stopped checking the database, connecting again')
     this.#renewLogin(this.#login)
   }
 

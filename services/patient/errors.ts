@@ -20,10 +20,10 @@ export const IdempotencyKeyReused =
 export const InvalidIfNoneExist = createError<[string]>('INVALID_IF_NONE_EXIST', '%s', 400)
 export const SeveralPatients = createError('SEVERAL_PATIENTS', 'Several patients have this identifier', 412)
 export const RequestInProgress =
-  createError('REQUEST_UNDER_WAY', 'The first request with this Idempotency-Key is still in progress', 409)
+  createError('REQUEST_UNDER_WAY', 'The first request with this key or condition is still in progress', 409)
 export const AuditUnavailable =
   createError('AUDIT_UNAVAILABLE', 'The audit service cannot store the record now', 503)
-export const OutOfTime = createError('OUT_OF_TIME', 'The work was not done in time', 503)
+export const OutOfTime = createError('OUT_OF_TIME', 'The request could not be finished in time', 503)
 
 /** Whether the error depends on stored data, so that its response discloses something. */
 export function isRefusal (error: unknown) {

@@ -77,8 +77,8 @@ t.test('Node trusts it by NODE_EXTRA_CA_CERTS, at every name and address it is f
   const hosts = ['local.vault.localhost', 'vault.localhost', 'localhost', '127.0.0.1']
   const urls = JSON.stringify(hosts.map((host) => `https://${host}:${port}/`))
   for (const [client, ask] of Object.entries(clients)) {
-    const told = await node(`${ask}\n console.log(JSON.stringify(await Promise.all(${urls}.map(ask))))`)
-    t.strictSame(JSON.parse(told), hosts.map(() => 'hello'), `${client} at each host`)
+    const output = await node(`${ask}\n console.log(JSON.stringify(await Promise.all(${urls}.map(ask))))`)
+    t.strictSame(JSON.parse(output), hosts.map(() => 'hello'), `${client} at each host`)
   }
 })
 
@@ -90,7 +90,7 @@ t.test('nobody else trusts it', async (t) => {
 })
 
 t.test('names that end in .localhost are this machine for every form of lookup', async (t) => {
-  const told = await node(`
+  const output = await node(`
     import dns, { lookup as named, promises } from 'node:dns'
     import { lookup as promised } from 'node:dns/promises'
     import { promisify } from 'node:util'
@@ -109,7 +109,7 @@ t.test('names that end in .localhost are this machine for every form of lookup',
       await promised('127.0.0.3', { all: true }),
       (await call('alocalhost.invalid', { all: true }))[0].code
     ]))`)
-  t.strictSame(JSON.parse(told), [
+  t.strictSame(JSON.parse(output), [
     [null, '127.0.0.1', 4],
     [null, '::1', 6],
     [null, '127.0.0.1', 4],

@@ -132,9 +132,9 @@ t.test('what is stored equals the source, element by element', async (t) => {
     }
   }
   const [, left = ''] = report.split('Left behind')
-  const told = [...left.matchAll(/^ *([\d,]+) {2}(\S+)$/gm)]
+  const reported = [...left.matchAll(/^ *([\d,]+) {2}(\S+)$/gm)]
     .map(([, count, path]) => [path!, Number(count!.replace(',', ''))] as const)
-  t.strictSame([...lost].sort(), told.toSorted(), 'what is not stored is reported')
+  t.strictSame([...lost].sort(), reported.toSorted(), 'what is not stored is reported')
 })
 
 t.test('what is there already is not stored again', async (t) => {

@@ -86,13 +86,13 @@ for (const mood of MOODS) {
   })
 }
 
-t.test('what was lost is told at most once a minute', async (t) => {
+t.test('what was lost is logged at most once a minute', async (t) => {
   t.comment(JSON.stringify(Object.fromEntries(statuses)))
-  const told = system.logs().split('\n').filter((line) => line.includes('telemetry was lost'))
+  const warnings = system.logs().split('\n').filter((line) => line.includes('telemetry was lost'))
     .map((line) => JSON.parse(line))
   for (const name of NAMES) {
-    const times = told.filter((line) => line.name === name).map(({ time }) => Date.parse(time))
-    t.ok(times.length > 0, `${name} told it`)
+    const times = warnings.filter((line) => line.name === name).map(({ time }) => Date.parse(time))
+    t.ok(times.length > 0, `${name} logged it`)
     for (let i = 1; i < times.length; i++) t.ok(times[i]! - times[i - 1]! >= 59_000)
   }
 })

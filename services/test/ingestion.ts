@@ -59,7 +59,7 @@ export async function startIngestion ({ keep = true } = {}) {
   const key = 'InstrumentationKey=00000000-0000-0000-0000-000000000000'
 
   return {
-    /** The settings that have a system tell everything here. */
+    /** The settings with which a system sends all its telemetry here. */
     settings: {
       APPLICATIONINSIGHTS_CONNECTION_STRING: `${key};IngestionEndpoint=https://localhost:${port}/`,
       NODE_EXTRA_CA_CERTS: join(dir, 'ca.pem')

@@ -127,7 +127,7 @@ t.test('says clearly what it does not take, and what does not run', async (t) =>
   t.match(await refused(['--nothing']), '--nothing')
   t.match(await refused(['--last', 'x']), '--last')
   const elsewhere = { LOCAL_DIR: join(system.localDir, 'nothing'), MONGODB_URI: '' }
-  t.match(await refused([], elsewhere), 'nothing runs here')
+  t.match(await refused([], elsewhere), 'no system runs here')
   t.match(await audit('--help'), '--follow')
 })
 

@@ -28,7 +28,7 @@ const GRACE_SECONDS = 8
 const OUTAGE_MS = 15_000
 /** Within it every process has looked at the vault, and a new version is active. */
 const KNOWN_MS = 2_500
-/** Clients are told of new subscription keys when the command has ended, so those come last. */
+/** Clients get new subscription keys when the command has ended, so those come last. */
 const LAST = 'gateway-subscription-keys'
 /** Its public key is a setting of the audit service, so that a rotation needs a deployment. */
 const WITNESS_KEY = 'witness-key'

@@ -58,7 +58,7 @@ t.test('nothing of it outlives start.ts when it is killed', async (t) => {
   while (all.some(isAlive)) await sleep(20)
 })
 
-t.test('what is typed wrong is told', async (t) => {
+t.test('a malformed option is reported', async (t) => {
   const starting = startSystem({ args: ['--scale-to-one'] })
   const failure = await starting.then((system) => system.stop(), (error) => error)
   t.ok(failure instanceof StartFailure)

@@ -201,17 +201,17 @@ t.test('a system that runs', async (t) => {
     const { stdout } = await sh('ps', ['-o', 'pid=', '--ppid', String(system.run.pid)])
     const all = [system.run.pid, ...stdout.trim().split(/\s+/).map(Number)]
     for (const name of [...names, 'monitor'] as const) t.ok(all.includes(system.run[name]!.pid!))
-    const [told, ...keys] = [system.subscriptionKey, system.readerKey, ...keysAndPasswords(system)]
+    const [shown, ...keys] = [system.subscriptionKey, system.readerKey, ...keysAndPasswords(system)]
     t.ok(keys.length >= 4)
-    t.equal(system.logs().split(told!).length - 1, 3, 'but for the subscription key in the lines to paste')
+    t.equal(system.logs().split(shown!).length - 1, 3, 'but for the subscription key in the lines to paste')
     const files = names.map((name) => logFile(system.localDir, name)).join('')
-    t.notOk(files.includes(told!))
+    t.notOk(files.includes(shown!))
     for (const key of keys) t.notOk(system.logs().includes(key) || files.includes(key))
     for (const pid of all) {
       for (const file of ['cmdline', 'environ']) {
         const content = readFileSync(`/proc/${pid}/${file}`, 'utf8')
         t.ok(content.length > 0)
-        for (const key of [told!, ...keys]) t.notOk(content.includes(key), `${file} of ${pid}`)
+        for (const key of [shown!, ...keys]) t.notOk(content.includes(key), `${file} of ${pid}`)
       }
     }
   })

@@ -151,7 +151,7 @@ export async function startSystem ({ args = [], env = {}, localDir, quiet = fals
       }
     },
 
-    /** Sends `signal` to one process and tells which it was. */
+    /** Sends `signal` to one process and returns which it was. */
     kill (name: Name, signal: NodeJS.Signals = 'SIGKILL') {
       const { pid } = system.run[name]!
       process.kill(pid!, signal)
@@ -187,7 +187,7 @@ export async function startSystem ({ args = [], env = {}, localDir, quiet = fals
       while (!(await areReady()).every(Boolean)) await sleep(20)
     },
 
-    /** Stops it, and tells how it ended and after how many ms. */
+    /** Stops it, and returns how it ended and after how many ms. */
     async stop (signal: NodeJS.Signals = 'SIGTERM') {
       const began = Date.now()
       if (!hasEnded()) start.kill(signal)

@@ -125,8 +125,11 @@ export class Witness {
   #begin ({ origin, size }: Checkpoint) {
     const { firstSize, log } = this.#options
     recordMetric('witness.began', 1)
-    if (size <= firstSize) return log.warn({ origin, size }, 'nothing is stored of this log, it begins now')
-    log.error({ origin, size, firstSize }, 'nothing is stored of this log, whose tree is too large to begin')
+    if (size <= firstSize) {
+      return log.warn({ origin, size }, 'nothing is stored of this log, accepting its first checkpoint')
+    }
+    const message = 'nothing is stored of this log, whose tree is larger than FIRST_SIZE'
+    log.error({ origin, size, firstSize }, message)
     throw new NothingStored()
   }
 

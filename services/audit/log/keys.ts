@@ -63,7 +63,7 @@ export class LogKeys {
       const text = successionText(this.#origin, vkey)
       const note = before && formatNote(text, [before.sign(text)])
       if (!note && keys.length > 0) {
-        const message = 'no valid key can hand over to this one: whoever checks the log has to be told'
+        const message = 'no valid key can sign the hand-over to this one: give it to auditors and witnesses'
         this.#log.error({ key: vkey }, message)
       }
       const document = { _id: vkey, _shardKey: vkey, date: new Date(), ...(note && { note }) }

@@ -1,10 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
+import { InvalidCaller } from '#common/http/caller.ts'
 import { requireUuid } from '#common/http/formats.ts'
 import { formatProof } from '#common/transparency/checkpoints.ts'
 import { parseTilePath, type TilePath } from '#common/transparency/tiles.ts'
 import { HASH_BYTES, leafHash } from '#common/transparency/tree.ts'
-import { LogPartNotFound, RecordNotFound, RecordNotSequenced } from '../errors.ts'
+import { LogPartNotFound, RecordNotFound, RecordNotSequenced, RegisterBusy } from '../errors.ts'
 import { preferredType } from '../formats/accept.ts'
 import { toJson } from '../formats/lines.ts'
 import { responses } from '../routes/queries.ts'
@@ -35,7 +36,7 @@ export const logRoutes: FastifyPluginAsyncTypebox<{ log: TransparencyLog, record
         operationId: 'load-checkpoint',
         summary: 'Load the newest checkpoint',
         description: 'Returns the signed root of the log, as tlog-checkpoint has it. With `witnessed`, ' +
-          'that of the newest checkpoint that every witness has cosigned.',
+          'that of the newest checkpoint that a witness has cosigned.',
         querystring: Type.Object({
           witnessed: Type.Optional(
             Type.Literal('true', { description: 'Leaves out what is not witnessed yet' })
@@ -94,7 +95,7 @@ export const logRoutes: FastifyPluginAsyncTypebox<{ log: TransparencyLog, record
         params: Type.Object({ id: Type.String({ minLength: 1, description: 'The id of the record' }) }),
         response: responses(),
         contents: PROOF,
-        problems: [RecordNotFound, RecordNotSequenced]
+        problems: [InvalidCaller, RegisterBusy, RecordNotFound, RecordNotSequenced]
       }
     }, async (request, reply) => {
       const type = preferredType(request.headers.accept, PROOF_TYPES) ?? 'text/plain'

@@ -160,7 +160,7 @@ export class Sequencer {
   }
 
   /**
-   * The log has nothing of a chain after a gap, since nobody can tell what was there. The other chains go on.
+   * The log has nothing of a chain after a gap, since nobody knows what was there. The other chains go on.
    */
   async #abandon ({ chain, block }: DamagedChain) {
     if (!this.#damaged.has(chain)) {

@@ -22,7 +22,7 @@ const FAILED_MS = 1_000
  *
  * Each replica makes sure that what it sequenced is followed, by itself or by the one that holds the lease.
  * The position is stored after everything that a batch leads to, so that a batch may be followed again after
- * a process was killed; each document tells up to which index it has the records, so that a repeat changes
+ * a process was killed; each document has the index up to which it has the records, so that a repeat changes
  * nothing.
  */
 export class Review {

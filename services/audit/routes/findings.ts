@@ -68,7 +68,7 @@ export const findingRoutes: FastifyPluginAsyncTypebox<FindingParts> = async (app
       summary: 'Load a finding',
       description: 'Returns one finding and what reviewers made of it.',
       params,
-      response: responses(FindingView),
+      response: { ...responses(FindingView), 304: Type.Unsafe<unknown>(Type.Null()) },
       problems: [...problems, FindingNotFound]
     },
     async handler (request, reply) {

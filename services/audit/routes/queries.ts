@@ -35,11 +35,11 @@ const contents = {
   'text/csv': { schema: { type: 'string' }, example: 'id,createdDate\r\n' },
   'application/fhir+json': {
     schema: { type: 'object', description: 'A Bundle of AuditEvents (FHIR R4, IHE BALP)' },
-    example: { resourceType: 'Bundle', type: 'searchset', entry: [] }
+    example: { resourceType: 'Bundle', type: 'collection', entry: [] }
   }
 }
 export const text = (description: string) => Type.String({ minLength: 1, description })
-export const problems = [InvalidCaller, NotAcceptable, RegisterBusy]
+export const problems = [InvalidCaller, RegisterBusy]
 
 /** The routes that ask the register. Every question is recorded before anything is read for its answer. */
 export const queryRoutes: FastifyPluginAsyncTypebox<QueryParts> = async (app, parts) => {
@@ -55,7 +55,7 @@ export const queryRoutes: FastifyPluginAsyncTypebox<QueryParts> = async (app, pa
       querystring: RecordSearch,
       response: responses(Type.Array(StoredAuditRecord)),
       contents,
-      problems: [...problems, InvalidCursor]
+      problems: [...problems, NotAcceptable, InvalidCursor]
     },
     async handler (request, reply) {
       const { from, to, sort, limit, cursor, ...criteria } = request.query
@@ -76,7 +76,7 @@ export const queryRoutes: FastifyPluginAsyncTypebox<QueryParts> = async (app, pa
       description: 'Returns one record.',
       params: Type.Object({ id: text('The id of the record, a UUID') }),
       response: responses(StoredAuditRecord),
-      problems: [...problems, RecordNotFound]
+      problems: [...problems, NotAcceptable, RecordNotFound]
     },
     async handler (request, reply) {
       const type = typeOf(request, ONE_TYPES)
@@ -100,7 +100,7 @@ export const queryRoutes: FastifyPluginAsyncTypebox<QueryParts> = async (app, pa
       querystring: AccessLogSearch,
       response: responses(Type.Array(StoredAuditRecord)),
       contents,
-      problems: [...problems, RecordNotFound, InvalidCursor]
+      problems: [...problems, NotAcceptable, RecordNotFound, InvalidCursor]
     },
     async handler (request, reply) {
       const patientId = requireUuid(request.params.patientId, RecordNotFound)

@@ -11,7 +11,7 @@ import { download, progress } from './parts.ts'
 export interface LogState {
   /** Undefined before the first checkpoint. */
   checkpoint?: CheckpointView
-  /** The newest checkpoint that every witness has cosigned. */
+  /** The newest checkpoint that a witness has cosigned. */
   witnessed?: CheckpointView
   keys: KnownKey[]
 }

@@ -35,6 +35,10 @@ stored a moment ago may not be in the log yet: try again in a few seconds. An ol
 archived: ask the operator for the archive.</p>`
       }
     case 409:
+      return {
+        title: 'This is not possible now', advice: html`<p>${detail || 'It was changed meanwhile.'}</p>
+<p>Reload the page and see how it is now.</p>`
+      }
     case 412:
     case 428:
       return {

@@ -4,17 +4,14 @@ import { dateTime, number } from '#common/pages/text.ts'
 import { purposesOfUse } from '#common/purpose-of-use.ts'
 import { barPlot, sharePlot } from '../plots.ts'
 import type { FieldProblems, RecordFilter, Statistics } from '../filters.ts'
+import { operations } from '../names.ts'
 import type { Session } from '../session.ts'
 import type { AuditRecord } from '../timeline.ts'
 import { choice, dateField, field, sameNames, suggestion } from './forms.ts'
 import { BASE, page } from './layout.ts'
 import { download, progress, recordColumns } from './parts.ts'
 
-const OPERATIONS = [
-  'create', 'load', 'search', 'update', 'patch', 'delete', 'list', 'list-versions', 'load-version',
-  'observations', 'restore', 'merge', 'move', 'access-log', 'actor-summary', 'proof', 'statistics', 'evidence'
-]
-const TYPES = ['patient', 'test', 'audit-record', 'finding', 'watched-patient', 'host-key', 'caller-address']
+const TYPES = ['patient', 'test', 'audit-record', 'host-key', 'caller-address']
 
 export interface RecordsView {
   filter: RecordFilter
@@ -66,7 +63,7 @@ function form (filter: RecordFilter, problems: FieldProblems = {}) {
   return html`<form method="get" action="${BASE}/records" class="filters"><div class="fields">
 ${dateField('from', 'From', filter.from, of('from'))}${dateField('to', 'To', filter.to, of('to'))}
 ${field('actor', 'Actor', filter.actor, of('actor'))}
-${suggestion('operation', 'Operation', OPERATIONS, filter.operation, of('operation'))}
+${suggestion('operation', 'Operation', operations, filter.operation, of('operation'))}
 ${choice('outcome', 'Outcome', sameNames(['success', 'failure']), filter.outcome)}
 ${field('id', 'Patient, test result or record', filter.id, of('id'))}</div>
 <details${more && html` open`}><summary>More filters</summary><div class="fields">

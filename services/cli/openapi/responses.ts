@@ -58,8 +58,10 @@ export function failures (problems: ErrorClass[], others: Record<string, Respons
   return responses
 }
 
-// The message of some errors is what is wrong with the request
-const messageOf = ({ message }: FastifyError) => message.replace('%s', 'A header cannot be read')
+/** The message of an error, of which some part, or all, is known only with a request. */
+function messageOf ({ message }: FastifyError) {
+  return message === '%s' ? 'A header cannot be read' : message.replace('%s', '…')
+}
 
 function problemResponse (status: number, errors: FastifyError[]): Response {
   const { code } = errors[0]!

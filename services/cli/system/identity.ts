@@ -40,6 +40,6 @@ export async function actAs (identity: Identity, dir: string) {
     await assume(settings, join(dir, 'certificates/ca.pem'))
     return { ...run, settings }
   } catch {
-    throw new StartError('nothing runs here; npm start first')
+    throw new StartError('no system runs here; run npm start first')
   }
 }

@@ -21,7 +21,7 @@ export const BodyTooLarge = createError('BODY_TOO_LARGE', 'The body is larger th
 export const InvalidPrecondition = createError<[string]>('INVALID_PRECONDITION', '%s', 400)
 export const InvalidCursor = createError('INVALID_CURSOR', 'The cursor does not belong to this search', 400)
 const RouteNotFound = createError('ROUTE_NOT_FOUND', 'There is no such operation', 404)
-export const KeysUnavailable = createError('KEYS_UNAVAILABLE', 'The service does not know its keys yet', 503)
+export const KeysUnavailable = createError('KEYS_UNAVAILABLE', 'The service has not loaded its keys yet', 503)
 export const DatabaseUnavailable =
   createError('DATABASE_UNAVAILABLE', 'The database cannot take the work now', 503)
 export const Defect = createError('DEFECT', 'The service has a defect', 500)

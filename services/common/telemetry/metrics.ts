@@ -12,7 +12,7 @@ export const metricDefinitions = {
   'key.rotations': { kind: 'counter', unit: '{version}', dimensions: ['secret'] },
   'database.throttled': { kind: 'counter', unit: '{attempt}', dimensions: [] },
   'database.retries': { kind: 'counter', unit: '{attempt}', dimensions: ['error.type'] },
-  /** How long the oldest record that a witness did not cosign is stored. */
+  /** The age of the oldest checkpoint after the last one that a witness cosigned. */
   'audit.unwitnessed_age': { kind: 'gauge', unit: 's', dimensions: ['witness'] },
   'witness.cosigned': { kind: 'counter', unit: '{checkpoint}', dimensions: [] },
   'witness.began': { kind: 'counter', unit: '{log}', dimensions: [] },

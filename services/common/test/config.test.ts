@@ -25,7 +25,7 @@ test('settings are converted and have their defaults', async (t) => {
   })
 })
 
-test('a replica drains for 5 s unless told, and for no longer than leaves it time to close', async (t) => {
+test('a replica drains for 5 s by default, and for no longer than leaves it time to close', async (t) => {
   const load = (env: NodeJS.ProcessEnv) => loadSettings(Type.Object(DrainSettings), env).DRAIN_SECONDS
   t.equal(load({}), 5)
   t.equal(load({ DRAIN_SECONDS: '0' }), 0)

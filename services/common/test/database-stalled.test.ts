@@ -35,7 +35,7 @@ t.test('a database is reached again after all connections broke while it was che
   for (const { status } of await broken) t.equal(status, 'rejected')
 
   t.match(await app.database.run(find).catch(({ code }) => code), 'DATABASE_UNAVAILABLE')
-  while (!logs().includes('the database is not checked any more')) await sleep(100)
+  while (!logs().includes('the driver stopped checking the database')) await sleep(100)
   while (await find().then(() => false, () => true)) await sleep(100)
 })
 

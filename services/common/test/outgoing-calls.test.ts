@@ -37,7 +37,7 @@ async function calling (t: Test, answer: RequestListener) {
   return { items, operation, call, pool }
 }
 
-test('a call passes its trace on and is told by its template, whichever way its headers come', async (t) => {
+test('a call passes its trace on and is named by its template, whichever way its headers come', async (t) => {
   const parents: string[] = []
   const { items, operation, call } = await calling(t, ({ headers }, response) => {
     parents.push(String(headers.traceparent))

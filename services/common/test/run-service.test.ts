@@ -19,7 +19,7 @@ async function start (t: Parameters<typeof startReplica>[0], settings: NodeJS.Pr
   return { ...replica, port, get }
 }
 
-test('a service that is told to end says so and serves on, until it is told again', async (t) => {
+test('after SIGTERM a service says so and serves on, until a second SIGTERM', async (t) => {
   const { port, get, kill, logged, ended } = await start(t, { DRAIN_SECONDS: '20' })
   t.match(await get('/health/ready'), { statusCode: 200, connection: 'keep-alive' })
   const slow = send({ host: HOST, port, path: '/patient', method: 'POST' })

@@ -123,7 +123,7 @@ export class Merges {
       target = await this.#patients.change(key, records.to, {}, unite)
     }
     const tombstone = { ...patientKey(from), _audit: records.from, _deleted: new Date(), _mergedInto: to }
-    if (isUnited(target, source) && await this.#patients.bury(source, tombstone)) return
+    if (isUnited(target, source) && await this.#patients.replaceWithTombstone(source, tombstone)) return
     // One of the patients has changed, unless an earlier attempt succeeded and its connection broke
     if ((await this.#patients.findAny(from))?._audit !== records.from) throw inProgress()
   }

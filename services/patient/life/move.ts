@@ -96,7 +96,7 @@ export class Moves {
   async #commit (move: Move) {
     const { from, to, test, records } = move
     const key = testKey(from, test)
-    while (!await this.#tests.bury(move.document, records.from, to)) {
+    while (!await this.#tests.replaceWithTombstone(move.document, records.from, to)) {
       const current = await this.#tests.findAny(key)
       if (current?._audit === records.from) break
       if (!current || current._deleted) return false

@@ -35,7 +35,8 @@ export class Doubts {
 
   add (attempts: AttemptToFind[], succeeded: () => void) {
     if (this.#closed || this.#waiting.length >= MAX_WAITING) {
-      this.#log.error({ ids: attempts.map(({ id }) => id) }, 'a failed write is not looked for')
+      const ids = attempts.map(({ id }) => id)
+      this.#log.error({ ids }, 'the outcome of a failed write will not be checked')
       return
     }
     this.#waiting.push({ attempts, succeeded, due: performance.now() + this.#checkMs })
@@ -68,7 +69,7 @@ export class Doubts {
       }
     } catch (err) {
       const waiting = this.#waiting.length
-      this.#log.warn({ err, waiting }, 'failed writes not looked for, they will be later')
+      this.#log.warn({ err, waiting }, 'cannot check the outcome of failed writes, trying again')
     }
   }
 }

@@ -127,7 +127,7 @@ export class Heartbeat {
       await Promise.all(terms.map((term) => isOver(term) ? this.#remove(term) : this.#show(term)))
       if (this.#current?.isUsed) await this.#add()
     } catch (err) {
-      this.#log.warn({ err }, 'no heartbeat, the next one is sent soon')
+      this.#log.warn({ err }, 'cannot store the heartbeat, trying again')
     }
     this.#beating = undefined
   }
@@ -147,6 +147,6 @@ export class Heartbeat {
   #lose (term: Term) {
     this.#terms.delete(term.id)
     if (term === this.#current) this.#current = undefined
-    this.#log.warn({ replica: term.id }, 'another process has taken this one for ended')
+    this.#log.warn({ replica: term.id }, 'another process took over from this one, whose heartbeat was late')
   }
 }

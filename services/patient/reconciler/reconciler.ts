@@ -56,7 +56,7 @@ export class Reconciler {
     const { signal } = this.#closing
     while (!signal.aborted) {
       await this.#look()
-        .catch((err) => this.#log.warn({ err }, 'attempts not reconciled, they will be later'))
+        .catch((err) => this.#log.warn({ err }, 'cannot reconcile attempts, trying again'))
       await pause(this.#beatMs, signal)
     }
   }
@@ -80,7 +80,7 @@ export class Reconciler {
       }
     } catch (error) {
       if (!(error instanceof AuditUnavailable)) throw error
-      this.#log.warn({ err: error }, 'attempts not reconciled, they will be later')
+      this.#log.warn({ err: error }, 'cannot reconcile attempts, trying again')
     }
     // However long this took, the database was available, and others could beat
     for (const sighting of this.#seen.values()) sighting.last = performance.now()

@@ -11,7 +11,7 @@ export const CLAIM_LIFETIME_MS = 24 * 60 * 60 * 1_000
 /** The first request ends within 5 s. After that, a repeat completes what it did not finish. */
 export const IN_PROGRESS_MS = 5_000
 
-/** A create with an Idempotency-Key. It holds no health data. */
+/** A create that is done once, for its Idempotency-Key or If-None-Exist. It holds no health data. */
 export interface Claim {
   /** HMAC of scope and key. */
   _id: string

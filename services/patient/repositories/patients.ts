@@ -10,9 +10,9 @@ const PATIENTS = 'patients'
 const MAX_BYTES = 64 * 1_024
 
 export interface StoredPatient extends Stored, PatientDetails {
-  /** Missing in documents of before, until they are migrated. */
+  /** Missing in documents of earlier releases, until they are migrated. */
   _keys?: SearchKeys
-  /** Only in documents of before: lastName, empty if there is none. */
+  /** Only in documents of earlier releases: lastName, empty if there is none. */
   _lastName?: string
   lastUpdated: Date
 }
@@ -106,12 +106,12 @@ export class Patients extends Documents<StoredPatient> {
       if (!found || !isLive(found)) return this.throwMissing(key)
       this.requireAllowed(precondition, found)
       const tombstone = { ...key, _audit: audit, _deleted: new Date(), ...(isKept && { _kept: found }) }
-      if (await this.bury(found, tombstone)) return
+      if (await this.replaceWithTombstone(found, tombstone)) return
     }
   }
 
   /** Whether the tombstone has replaced a version that was read before. */
-  bury (current: StoredPatient, tombstone: Tombstone) {
+  replaceWithTombstone (current: StoredPatient, tombstone: Tombstone) {
     return this.database.run(() => this.replaceVersion(current, tombstone as unknown as StoredPatient))
   }
 

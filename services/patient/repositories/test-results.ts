@@ -9,7 +9,7 @@ import { codesOf, spanOf, testKeys, type TestKeys } from './test-keys.ts'
 
 const TESTS = 'tests'
 
-/** Documents of before have no keys. */
+/** Documents of earlier releases have no keys. */
 export interface StoredTest extends Stored, TestDetails, Partial<TestKeys> {
   patientId: string
   lastUpdated: Date
@@ -67,7 +67,7 @@ export class TestResults extends Documents<StoredTest> {
   }
 
   /** Replaces a version by the tombstone of a move; false if it is not the current one. */
-  bury (test: StoredTest, audit: string, movedTo: string) {
+  replaceWithTombstone (test: StoredTest, audit: string, movedTo: string) {
     const key = testKey(test._shardKey, test._id)
     const tombstone = { ...key, _audit: audit, _deleted: new Date(), _movedTo: movedTo }
     return this.database.run(() => this.replaceVersion(test, tombstone as unknown as StoredTest))
@@ -115,7 +115,7 @@ export function testFilter (patientId: string, criteria: TestCriteria): Document
   const { code, category, status, effectiveFrom, effectiveTo } = criteria
   return {
     _shardKey: patientId,
-    // Documents of before have no keys, and codes that are text
+    // Documents of earlier releases have no keys, and codes that are text
     ...(code !== undefined && { $or: [{ _codes: code }, { _codes: null, 'observations.code': code }] }),
     ...(category !== undefined && { _categories: category }),
     ...(status !== undefined && { status }),

@@ -30,7 +30,7 @@ export const PatientCriteria = closed(optional({
   preferredContactNumber: { ...anyText, description: 'preferredContactNumber, or a contact that is a phone' },
   identifier: closed({ value: text(256), system: Type.Optional(text(256)) }),
   deceased: Type.Boolean(),
-  active: { ...Type.Boolean(), description: 'true also finds patients of whom this is not known' }
+  active: { ...Type.Boolean(), description: 'true also finds patients without this property' }
 }), { lastNamePrefix: 'love', dateOfBirthTo: '1980' })
 
 export type PatientCriteria = Static<typeof PatientCriteria>

@@ -43,7 +43,7 @@ export class KeyMigration {
       try {
         await this.migrate()
       } catch (err) {
-        this.#log.warn({ err }, 'search keys not migrated, they will be later')
+        this.#log.warn({ err }, 'cannot migrate search keys, trying again')
       }
       await pause(CHECK_MS, this.#closing.signal)
     }

@@ -140,7 +140,7 @@ t.test('rotations at the same time end with a version that works', async (t) => 
   }
 })
 
-t.test('an account that tells no MongoDB connection strings is refused', async (t) => {
+t.test('an account without MongoDB connection strings is refused', async (t) => {
   account.behaviour.refusals = { listConnectionStrings: { status: 200, body: { connectionStrings: [] } } }
   await t.rejects(keys.createValue(connectionOf('primary')), {
     name: 'RotationError',
@@ -149,7 +149,7 @@ t.test('an account that tells no MongoDB connection strings is refused', async (
   account.behaviour.refusals = {}
 })
 
-t.test('what goes wrong in Azure is told by its code alone', async (t) => {
+t.test('an error of Azure is reported by its code alone', async (t) => {
   const content = { message: `it has ${account.keys.primary}` }
   const refusals: Array<[call: string, status: number, body: object, told: string]> = [
     [

@@ -188,7 +188,7 @@ t.test('so do many more rotations', async (t) => {
   t.ok(added > 10, `${added - 10} times each of them added a version`)
 })
 
-t.test('what cannot be changed is told in one line each, and nothing changes', async (t) => {
+t.test('what cannot be changed is reported in one line each, and nothing changes', async (t) => {
   async function fail (t: Test, lines: Record<string, RegExp>) {
     const before = await counts()
     const { code, stdout, stderr } = await run(Object.keys(lines))
@@ -258,6 +258,6 @@ t.test('a connection string without a password is skipped, which is no failure',
   t.strictSame(await counts(), before)
 })
 
-t.test('it tells no value of a key or password', async (t) => {
+t.test('it shows no value of a key or password', async (t) => {
   t.strictSame((await toldValues()).told, [])
 })

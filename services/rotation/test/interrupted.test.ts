@@ -75,6 +75,6 @@ t.test('a rotation may be killed at any point and repeated', async (t) => {
   for (let at = 1; at <= 8; at++) t.ok(killed.has(`connection string ${at}`))
 })
 
-t.test('it tells no value of a key or password', async (t) => {
+t.test('it shows no value of a key or password', async (t) => {
   t.strictSame((await toldValues()).told, [])
 })

@@ -208,7 +208,7 @@ t.test('what it does not understand changes nothing', async (t) => {
   t.strictSame(await counts(), before)
 })
 
-t.test('what is younger than it was told stays as it is', async (t) => {
+t.test('a secret newer than --older-than stays as it is', async (t) => {
   const names = ['patient-host-key', 'gateway-subscription-keys', 'patient-data-key']
   await activate('patient-host-key', 'gateway-subscription-keys')
   await set('patient-data-key', randomSecret())
@@ -245,7 +245,7 @@ t.test('a secret that cannot be rotated is named with its reason, and the others
   t.strictSame(after, { ...before, 'patient-host-key': before['patient-host-key']! + 1 })
 })
 
-t.test('a vault that is away is told in one line', async (t) => {
+t.test('an unavailable vault is reported in one line', async (t) => {
   const { code, stdout, stderr } = await whileAway
   t.equal(code, 1)
   t.equal(stdout, '')
@@ -281,7 +281,7 @@ t.test('when a key has leaked the new one is active at once, and all before are 
     `audit-host-key: ${other!.id} added, active now; ${alone} is refused\n`)
 })
 
-t.test('it tells no value of a key or password', async (t) => {
+t.test('it shows no value of a key or password', async (t) => {
   const { told, of } = await toldValues()
   t.ok(of > 20)
   t.strictSame(told, [])

@@ -166,7 +166,7 @@ async function start ({ wired = false, ...options }: Options & { wired?: boolean
 
   const api = {
     system,
-    /** Where all processes tell what they do, all of it. */
+    /** The ingestion of the telemetry of all processes, with every operation. */
     ingestion,
     ...stores,
     /** Between the services and their databases; only where the file asked for it. */
@@ -278,11 +278,11 @@ export function testLogs (api: Api) {
   })
 }
 
-/** Fulfilled when all that was told before the answer to `last` has come; each process tells in order. */
+/** Fulfilled when all telemetry from before the answer to `last` has come; each process sends in order. */
 async function allTold ({ ingestion }: Api, { trace }: Answer) {
   const roles = new Set(['gateway', 'patient', 'audit'])
   for (const until = Date.now() + 60_000; roles.size > 0; await sleep(100)) {
-    if (Date.now() > until) throw new Error(`nothing was told by ${[...roles]}`)
+    if (Date.now() > until) throw new Error(`no telemetry came from ${[...roles]}`)
     for (const { tags, data } of ingestion.envelopes()) {
       if (tags['ai.operation.id'] !== trace || data.baseType !== 'RequestData') continue
       roles.delete(tags['ai.cloud.role']!)

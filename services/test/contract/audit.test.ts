@@ -236,7 +236,7 @@ test('a client cannot say who or where it is', async (t) => {
   isComplete(t, await recordOf(t, answer), answer)
 })
 
-test('the request id is the gateway\'s, which its log tells too, and another each time', async (t) => {
+test('the request id is the gateway\'s, which its log has too, and another each time', async (t) => {
   const { path } = await api.create()
   const answers = [await api.get(path), await api.get(path)]
   const records = await Promise.all(answers.map((answer) => recordOf(t, answer)))

@@ -84,7 +84,7 @@ test('a malformed header is refused at the gateway, and nothing is done', async 
   }
 })
 
-test('what only the service can tell is refused there', async (t) => {
+test('what only the service can check is refused there', async (t) => {
   const refused: Array<[headers: Record<string, string>, detail: RegExp]> = [
     [{ 'x-purpose-of-use': 'ETREAT' }, /^X-Purpose-Of-Use needs X-Purpose-Reason/],
     [{ 'x-purpose-of-use': 'BTG' }, /^X-Purpose-Of-Use needs X-Purpose-Reason/],

@@ -299,7 +299,7 @@ test('a record whose connection breaks is taken once, and leaves no gap', async 
   }
 })
 
-test('no write is sent before its record stands', async (t) => {
+test('no write is sent before its record is stored', async (t) => {
   const { path } = await api.create()
   const { path: test } = await api.createTest(path)
   const requests = [

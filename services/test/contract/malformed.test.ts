@@ -186,7 +186,7 @@ test('an observation refuses values of wrong types', async (t) => {
   }
 })
 
-test('all that is wrong with a body is told at once', async (t) => {
+test('all that is wrong with a body is reported at once', async (t) => {
   const wrong = { firstName: secretNumber(), gender: secret(), dateOfBirth: '2023-02-29', [secret()]: 1 }
   const { body } = await api.post('/patient', wrong)
   const pointers = body.errors.map(({ pointer }: { pointer: string }) => pointer)

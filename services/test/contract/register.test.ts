@@ -139,14 +139,14 @@ test('a host key that is missing or wrong is a 401, and nothing but that is reco
     return api.records({ 'records.resource.type': 'host-key' }, isNew)
   }
   while (new Set((await refusals()).map(({ sourceSystemName }) => sourceSystemName)).size < 2) await sleep(20)
-  const told = (await api.records()).filter((record) => !known.has(record.id) && !isLate(record, known))
+  const recorded = (await api.records()).filter((record) => !known.has(record.id) && !isLate(record, known))
   for (const service of ['audit', 'patient']) {
-    const [first, ...later] = told.filter(({ sourceSystemName }) => sourceSystemName === service)
+    const [first, ...later] = recorded.filter(({ sourceSystemName }) => sourceSystemName === service)
     t.match(first, refusal)
     // The others are counted once a minute, which may be now
     for (const record of later) t.match(record, { ...refusal, count: Number })
   }
-  t.ok(told.every(({ sourceSystemName }) => ['audit', 'patient'].includes(sourceSystemName)))
+  t.ok(recorded.every(({ sourceSystemName }) => ['audit', 'patient'].includes(sourceSystemName)))
 })
 
 test('the host key reads no record, and no route changes or deletes one', async (t) => {
@@ -165,9 +165,9 @@ test('the host key reads no record, and no route changes or deletes one', async 
   t.strictSame(after.get(true), before)
   // Refused calls are counted, and recorded once a minute, which may be now
   const attempts = new Set(before.flatMap(({ records }) => records.map(({ id }) => id)))
-  const told = (after.get(false) ?? []).flatMap(({ records }) => records)
+  const recorded = (after.get(false) ?? []).flatMap(({ records }) => records)
     .filter((record) => !isLate(record, attempts))
-  t.ok(told.every(({ resource }) => resource.type === 'host-key'))
+  t.ok(recorded.every(({ resource }) => resource.type === 'host-key'))
 })
 
 test('the caller may choose the id, and a repeated post records once', async (t) => {

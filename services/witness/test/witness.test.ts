@@ -51,7 +51,7 @@ test('begins anew only with a tree of the first size, and says so', async (t) =>
   t.match(await first.add(await log.submission(0, 101)), { statusCode: 404, body: /NOTHING_STORED/ })
   t.equal((await first.add(await log.submission(0, 100))).statusCode, 200)
   t.equal((await first.add(await log.submission(100, 1_000))).statusCode, 200, 'later ones have any size')
-  t.match(first.logs(), '"msg":"nothing is stored of this log, it begins now"')
+  t.match(first.logs(), '"msg":"nothing is stored of this log, accepting its first checkpoint"')
   await first.app.close()
 
   const restarted = await witness(t, [log.signer], { settings })
@@ -63,7 +63,7 @@ test('begins anew only with a tree of the first size, and says so', async (t) =>
   const emptied = await witness(t, [log.signer], { settings })
   t.match(await emptied.add(await log.submission(1_000, 1_000)), sizeConflict(0))
   t.match(await emptied.add(await log.submission(0, 1_000)), { statusCode: 404, body: /NOTHING_STORED/ })
-  t.match(emptied.logs(), '"msg":"nothing is stored of this log, whose tree is too large to begin"')
+  t.match(emptied.logs(), '"msg":"nothing is stored of this log, whose tree is larger than FIRST_SIZE"')
   await emptied.app.close()
   const allowed = await witness(t, [log.signer], { settings: { STORE_DIR, FIRST_SIZE: '1000' } })
   t.equal((await allowed.add(await log.submission(0, 1_000))).statusCode, 200)

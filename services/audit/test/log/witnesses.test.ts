@@ -149,7 +149,7 @@ test('stores no answer that is not a cosignature of the checkpoint by a known ke
   t.equal(one.state.cosigned.size, 0)
 })
 
-test('a witness that is away is tried again, and a metric shows how old the oldest record is', async (t) => {
+test('an unavailable witness is asked again, and a metric has the age of the log without it', async (t) => {
   collectMetrics(true)
   t.teardown(() => collectMetrics(false))
   const one = store()

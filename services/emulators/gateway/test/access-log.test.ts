@@ -47,7 +47,7 @@ t.test('the subscription of a subject is logged without the id of the patient', 
   t.notMatch(logs.join(''), SUBJECT)
 })
 
-t.test('a failed call tells why, by the error\'s code', async (t) => {
+t.test('the entry of a failed call has the error\'s code', async (t) => {
   const { call, accessLog } = await startGateway(t, 'http://127.0.0.1:1')
   const { json } = await call('/patient/1', { headers: asClient })
   const [line] = await accessLog(1)

@@ -11,7 +11,7 @@ const env = {
   GATEWAY_SUBSCRIPTION_KEYS: SUBSCRIPTION_KEYS
 }
 
-t.test('waits 60 s for the service and limits no rate unless told', async (t) => {
+t.test('waits 60 s for the service and limits no rate by default', async (t) => {
   t.match(loadConfig(env), { TIMEOUT_MS: 60_000, RATE_LIMIT: 0 })
 })
 

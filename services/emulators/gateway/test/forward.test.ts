@@ -67,7 +67,7 @@ t.test('a body goes on unchanged, whatever its type and framing', async (t) => {
   t.equal(none.headers['content-length'], '0')
 })
 
-t.test('even a type that is none is the service\'s to judge', async (t) => {
+t.test('a malformed Content-Type is passed on', async (t) => {
   const { url } = await startRaw(t, (request, response) => response.end(request.headers['content-type']))
   const { call } = await startGateway(t, url)
   const {
@@ -250,7 +250,7 @@ t.test('a body that the service refuses early is answered with its 413', async (
   for (const options of calls) t.equal((await call('/patient', options)).statusCode, 413)
 })
 
-t.test('a refusal that ends with a reset is still heard', async (t) => {
+t.test('a refusal that ends with a reset still arrives', async (t) => {
   // Answers at once and closes with unread data, as hard as a server can
   const server = createTcpServer((socket) => {
     socket.on('error', () => {})
@@ -341,7 +341,7 @@ t.test('a large body is streamed whole, no faster than the service reads it', as
   t.equal(await (await answer).body.text(), expected.digest('hex'))
 })
 
-t.test('a client that goes away ends the call to the service', async (t) => {
+t.test('a client that disconnects ends the call to the service', async (t) => {
   const gone: Array<Promise<unknown>> = []
   const arrived = Promise.withResolvers<void>()
   const { url } = await startRaw(t, (request, response) => {
@@ -366,7 +366,7 @@ t.test('a client that goes away ends the call to the service', async (t) => {
   for (const line of await accessLog(3)) t.match(line, { aborted: true, msg: 'request aborted' })
 })
 
-t.test('a body whose client goes away before its end is not sent', async (t) => {
+t.test('a body whose client disconnects before its end is not sent', async (t) => {
   let calls = 0
   const { url } = await startRaw(t, () => calls++)
   const { url: gateway, accessLog } = await startGateway(t, url)

@@ -82,7 +82,7 @@ export async function startGateway (
     return { statusCode, headers, text, json: () => JSON.parse(text) }
   }
 
-  /** Calls the gateway and tells what the service saw of it. */
+  /** Calls the gateway and returns what the service received of it. */
   async function pass (path: string, options: Partial<Dispatcher.RequestOptions> = {}): Promise<Seen> {
     const { json } = await call(path, { ...options, headers: { ...asClient, ...options.headers as object } })
     return json()

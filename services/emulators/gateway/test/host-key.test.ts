@@ -93,7 +93,7 @@ t.test('the policies read the host key from the vault through a rotation and an 
   }
   t.strictSame(new Set(service.seen.map(({ key }) => key)), new Set([HOST_KEY, next]))
 
-  // Another that the vault tells of before it hangs, and the one in use ends
+  // Another that the vault returns before it hangs, and the one in use ends
   const last = 'the-last-host-key-of-the-service'
   const lastId = await set(last, { attributes: { nbf: inSeconds(3_600) }, tags: { previous: nextId } })
   await callUntilRead(lastId)
@@ -114,7 +114,7 @@ t.test('the policies read the host key from the vault through a rotation and an 
   for (const key of [HOST_KEY, next, last]) t.notMatch(logs(), key)
 })
 
-t.test('until the vault tells a key there is a 503, and no call of the service', async (t) => {
+t.test('until the vault has a key there is a 503, and no call of the service', async (t) => {
   const vault = await startVault(t)
   await vault.as('deployer', 'PUT', '/secrets/gateway-subscription-keys', { value: SUBSCRIPTION_KEYS })
   const service = await startGuarded(t, HOST_KEY)

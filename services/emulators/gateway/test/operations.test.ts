@@ -76,7 +76,7 @@ t.test('a long or odd id is the service\'s to judge', async (t) => {
   }
 })
 
-t.test('the gateway tells its own health without a key', async (t) => {
+t.test('the gateway reports its own health without a key', async (t) => {
   t.equal((await call('/status-0123456789abcdef')).statusCode, 200)
 })
 

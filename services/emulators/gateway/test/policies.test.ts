@@ -83,17 +83,17 @@ const sentences: Record<string, Sentence> = {
     assert.equal(service.seen.length, 1)
     assert.equal(service.seen[0]!.key, 'one')
   },
-  'the service is told who asks: the id of the subscription': async (t, dir) => {
+  'the service gets who asks: the id of the subscription': async (t, dir) => {
     const { call, service } = await start(t, dir)
     await call('/patient/1', { headers: asClient })
     assert.equal(service.seen[0]!.headers['x-audit-actor'], 'test-client')
   },
-  'the service is told from where': async (t, dir) => {
+  'the service gets from where': async (t, dir) => {
     const { call, service } = await start(t, dir)
     await call('/patient/1', { headers: asClient })
     assert.equal(service.seen[0]!.headers['x-audit-client-address'], '127.0.0.1')
   },
-  'the service is told under which request': async (t, dir) => {
+  'the service gets under which request': async (t, dir) => {
     const { call, service, accessLog } = await start(t, dir)
     await call('/patient/1', { headers: asClient })
     const [line] = await accessLog(1)
@@ -293,7 +293,7 @@ const sentences: Record<string, Sentence> = {
     assert.ok(Number(headers['retry-after']) > 86_000)
     assert.match(json().message, /^Out of call volume quota\. Quota will be replenished in \d\d:\d\d:\d\d\.$/)
   },
-  'the echo is told nothing, and answers behind a key': async (t, dir) => {
+  'the echo gets nothing, and answers behind a key': async (t, dir) => {
     const { call, vault } = await start(t, dir)
     assert.deepEqual((await call('/echo/resource?a=1&subscription-key=x', { headers: asClient })).json(), {
       method: 'GET', path: '/echo/resource', query: { a: '1' }
@@ -378,15 +378,15 @@ const mutations: Array<[what: string, sentence: string, ...Change]> = [
     '/secrets/patient-host-key?', '/secrets/audit-host-key?'
   ],
   [
-    'no actor is set', 'the service is told who asks: the id of the subscription', 'patient',
+    'no actor is set', 'the service gets who asks: the id of the subscription', 'patient',
     '<value>@(context.Subscription.Id)</value>', '<value>client</value>'
   ],
   [
-    'no address is set', 'the service is told from where', 'patient',
+    'no address is set', 'the service gets from where', 'patient',
     '<value>@(context.Request.IpAddress)</value>', '<value>@(context.Subscription.Id)</value>'
   ],
   [
-    'no request id is set', 'the service is told under which request', 'patient',
+    'no request id is set', 'the service gets under which request', 'patient',
     header('x-audit-request-id').exec(documentOf('patient'))![0], ''
   ],
   [
@@ -492,7 +492,7 @@ const mutations: Array<[what: string, sentence: string, ...Change]> = [
     ['<outbound>', 'a service that refuses every key is tried twice, and is a 503'],
     ['<on-error>', 'a service that cannot be reached is a 503']
   ].flatMap(([marker, sentence]): Array<[string, string, ...Change]> => [
-    ['a 503 does not tell when to try again', sentence!, ...spoiled(marker!, header('Retry-After'), '')],
+    ['a 503 does not say when to try again', sentence!, ...spoiled(marker!, header('Retry-After'), '')],
     ['a 503 has another type', sentence!, ...spoiled(marker!, header('Content-Type'), TEXT_PLAIN)],
     ['a 503 says something else', sentence!, ...spoiled(marker!, 'Service unavailable', 'Unavailable')],
     ['a 503 is a 500', sentence!, ...spoiled(marker!, 'code="503"', 'code="500"')],

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { asClient, asReader, startGateway, startService, urlOf } from './gateway.ts'
 
-t.test('a subscription past its rate is told when to try again, and no other one', async (t) => {
+t.test('a subscription past its rate gets when to try again, and no other one', async (t) => {
   const service = await startService(t)
   const { call } = await startGateway(t, urlOf(service), { RATE_LIMIT: '3' })
   for (const path of ['/patient/1', '/patient/2', '/patient/3/tests']) {

@@ -119,7 +119,7 @@ t.test('one that kills itself with a request is a 502, and the request is not se
   t.equal(logs().split('starting it again').length - 1, 1)
 })
 
-t.test('replicas that are told to end, one after another under load, cost no request', async (t) => {
+t.test('replicas that get SIGTERM, one after another under load, cost no request', async (t) => {
   const {
     call, replicas, has
   } = await startIngress(t, { CONCURRENT_REQUESTS: '2', MAX_REPLICAS: '2', DRAIN_SECONDS: '2' })
@@ -145,7 +145,7 @@ t.test('replicas that are told to end, one after another under load, cost no req
   t.strictSame(failures, [])
 })
 
-t.test('the service is told the address of the peer, and what else an ingress tells', async (t) => {
+t.test('the service gets the address of the peer, and the other headers of an ingress', async (t) => {
   const { call, port } = await startIngress(t)
   const { json } = await call('/seen?a=%zz', {
     method: 'DELETE',
@@ -180,7 +180,7 @@ t.test('while no replica can start requests get a 503 in time, and afterwards a 
   t.equal((await retried(() => call('/seen'))).statusCode, 200)
 })
 
-t.test('the gateway tells its client of that as of a service that cannot be reached', async (t) => {
+t.test('the gateway answers that as it does for a service that cannot be reached', async (t) => {
   const ingress = await startIngress(t, { WAIT_SECONDS: '1' })
   ingress.breakDown()
   const { call } = await startGateway(t, `http://127.0.0.1:${ingress.port}`)
@@ -250,7 +250,7 @@ t.test('bodies larger than any buffer stream both ways', async (t) => {
   t.ok((await buffer(answer.body)).equals(Buffer.concat(Array(32).fill(part))))
 })
 
-t.test('a client that goes away takes its request with it', async (t) => {
+t.test('a client that disconnects ends its request', async (t) => {
   const { port, call, hold, release, breakDown, mend, has } = await startIngress(t, { IDLE_SECONDS: '0.5' })
   const gone = async () => {
     const socket = connect(port, '127.0.0.1')

@@ -419,7 +419,7 @@ test('a cursor is of the user that opened it', async (t) => {
   t.equal(await codeOf(one.command({ getMore: mine, collection: 'things' })), 43)
 })
 
-test('users are made, told of, changed and dropped', async (t) => {
+test('users are created, listed, changed and dropped', async (t) => {
   const { admin, user } = await secured(t)
   const app = admin.client.db('app')
   const dropped = { code: 11, codeName: 'UserNotFound' }

@@ -2,7 +2,7 @@ import type { Document } from 'mongodb'
 import { test } from 'tap'
 import { failure, start } from './helper.ts'
 
-test('indexes are made once and told as they are', async (t) => {
+test('indexes are created once and listed as they are', async (t) => {
   const { collection, db } = await start(t)
   t.equal(await collection.createIndex({ a: 1, b: -1 }, { unique: true }), 'a_1_b_-1')
   t.match(
@@ -104,7 +104,7 @@ test('a TTL index deletes what is past its time, by the earliest date of an arra
   t.same(await collection.find().sort({ n: 1 }).map(({ n }) => n).toArray(), [2, 4, 5, 6])
 })
 
-test('explain tells an index scan from a collection scan, and what it walked', async (t) => {
+test('explain distinguishes an index scan from a collection scan, and has what it read', async (t) => {
   const { collection } = await start(t)
   await collection.createIndex({ a: 1, b: 1 })
   await collection.createIndex({ c: 1 })

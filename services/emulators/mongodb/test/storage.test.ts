@@ -14,7 +14,7 @@ const indexOn = (path: string, unique = false): IndexSpec => (
   { name: `${path}_1`, parts: keyParts({ [path]: 1 }), unique, seconds: undefined }
 )
 
-test('a commit that fails takes back what was written, and tells all who wait', async (t) => {
+test('a commit that fails undoes what was written, and fails for all who wait', async (t) => {
   const storage = new Storage(dataDirectory(t))
   t.teardown(() => storage.close())
   const database = storage.create('test')

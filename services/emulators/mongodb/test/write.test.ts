@@ -73,7 +73,7 @@ test('an ordered bulk stops at the first failure, an unordered one does not', as
   )
 })
 
-test('a duplicate key tells its pattern and its value', async (t) => {
+test('the error of a duplicate key has its pattern and its value', async (t) => {
   const { collection } = await start(t)
   await collection.createIndex({ a: 1, b: -1 }, { unique: true })
   await collection.insertOne({ a: 1, b: 'x' })

@@ -105,7 +105,7 @@ for (const identity of names) {
   })
 }
 
-t.test('a denial tells the caller, the action and the resource', async (t) => {
+t.test('a denial names the caller, the action and the resource', async (t) => {
   const { error: { message } } = (await vault.as('gateway', 'GET', '/secrets/audit-host-key')).json()
   t.match(message, `Caller: appid=${access.gateway!.clientId};`)
   t.match(message, "Action: 'Microsoft.KeyVault/vaults/secrets/getSecret/action'\r\n")

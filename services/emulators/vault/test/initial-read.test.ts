@@ -87,7 +87,7 @@ t.test('where the first look meets what it does not know, the SDK looks at once'
   t.pass('the keys are known, though one that they name is missing')
 })
 
-t.test('where there is no token for the first look, the SDK tells why', async (t) => {
+t.test('where there is no token for the initial read, the SDK reports why', async (t) => {
   const { vault, asked } = await filled(t)
   const { logs } = await startAudit(t, vault, { IDENTITY_HEADER: 'wrong' })
   while (!logs().includes('Key Vault cannot be read')) await sleep(50)

@@ -55,7 +55,7 @@ t.test('no header gets a token of another identity', async (t) => {
   }
 })
 
-t.test('a call that lacks something is told so', async (t) => {
+t.test('a call without a parameter or header is refused with its name', async (t) => {
   const query = `api-version=2019-08-01&resource=${encodeURIComponent(RESOURCE)}&client_id=${clientId}`
   const asPatient = { 'x-identity-header': headers.patient! }
   t.equal((await call(`/msi/token?${query}`)).statusCode, 400, 'no header')

@@ -403,7 +403,7 @@ t.test('by itself', async (t) => {
     isError(t, await as('deployer', 'GET', '/secrets/%zz'), 400, 'BadParameter')
   })
 
-  t.test('its health is told to all', async (t) => {
+  t.test('its health needs no token', async (t) => {
     t.equal((await call('/health/ready')).statusCode, 200)
   })
 })
