@@ -79,7 +79,7 @@ class Refusals {
     const { reason, address, count, last } = counter
     counter.count = 0
     const clientAddress = address || undefined
-    this.#log.warn({ reason, address: clientAddress, count }, 'calls refused')
+    this.#log.warn({ lack: reason, address: clientAddress, count }, 'calls refused')
     const resource = { type: reason, operation: 'refuse' } as const
     try {
       await this.#record({ resource, clientAddress, outcome: 'failure', count }, traceHeaders(last))

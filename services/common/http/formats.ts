@@ -41,7 +41,7 @@ export const stringFormats: Record<string, Format> = {
     validate: (text) => isDateOrTime(text) && text >= '1850' && text.slice(0, 10) <= tomorrow()
   },
   time: {
-    message: 'must be a time of day as HH:MM:SS, a date, or a date and time as RFC 3339 writes it',
+    message: 'must be a time of day as HH:MM or HH:MM:SS, a date, or a date and time as RFC 3339 writes it',
     validate: (text) => TIME_OF_DAY.test(text) || isDateOrTime(text)
   },
   country: {
