@@ -1,14 +1,13 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from 'typebox'
-import { InvalidCaller } from '#common/http/caller.ts'
 import { requireUuid } from '#common/http/formats.ts'
 import { formatProof } from '#common/transparency/checkpoints.ts'
 import { parseTilePath, type TilePath } from '#common/transparency/tiles.ts'
 import { HASH_BYTES, leafHash } from '#common/transparency/tree.ts'
-import { LogPartNotFound, RecordNotFound, RecordNotSequenced, RegisterBusy } from '../errors.ts'
+import { LogPartNotFound, RecordNotFound, RecordNotSequenced } from '../errors.ts'
 import { preferredType } from '../formats/accept.ts'
 import { toJson } from '../formats/lines.ts'
-import { responses } from '../routes/queries.ts'
+import { problems, responses } from '../routes/queries.ts'
 import type { RecordQuestion } from '../routes/questions.ts'
 import { checkpointNote, coveringCheckpoint } from './checkpoint-store.ts'
 import type { TransparencyLog } from './log.ts'
@@ -95,7 +94,7 @@ export const logRoutes: FastifyPluginAsyncTypebox<{ log: TransparencyLog, record
         params: Type.Object({ id: Type.String({ minLength: 1, description: 'The id of the record' }) }),
         response: responses(),
         contents: PROOF,
-        problems: [InvalidCaller, RegisterBusy, RecordNotFound, RecordNotSequenced]
+        problems: [...problems, RecordNotFound, RecordNotSequenced]
       }
     }, async (request, reply) => {
       const type = preferredType(request.headers.accept, PROOF_TYPES) ?? 'text/plain'
