@@ -15,13 +15,17 @@ export interface Attempt {
 class Term {
   readonly id = randomUUID()
   readonly open = new Set<Attempt>()
-  /** Until when no other process takes it over (`performance.now`). */
+  /** Until when no other process takes it over (`performance.now`); before it is stored, not at all. */
   heldUntil = -Infinity
   beats = 0
   isUsed = false
 
   get isHeld () {
     return performance.now() < this.heldUntil
+  }
+
+  get isStored () {
+    return this.heldUntil !== -Infinity
   }
 }
 
@@ -122,7 +126,8 @@ export class Heartbeat {
 
   async #beat () {
     try {
-      const terms = [...this.#terms.values()]
+      // One that is still being stored is about to be the current one
+      const terms = [...this.#terms.values()].filter(({ isStored }) => isStored)
       const isOver = (term: Term) => term !== this.#current && term.open.size === 0
       await Promise.all(terms.map((term) => isOver(term) ? this.#remove(term) : this.#show(term)))
       if (this.#current?.isUsed) await this.#add()
@@ -136,7 +141,7 @@ export class Heartbeat {
     const sent = performance.now()
     const isHeld = await this.#replicas.beat(term.id, ++term.beats)
     if (isHeld) term.heldUntil = sent + 2 * this.#beatMs
-    else if (term.heldUntil !== -Infinity) this.#lose(term)
+    else this.#lose(term)
   }
 
   async #remove ({ id }: Term) {

@@ -17,6 +17,9 @@ if (!isWirable(process.env)) {
 /** The writes of a request at which the process is killed. */
 const COUNTS = process.env.FULL ? [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12] : [1, 4]
 
+/** A process records by itself that a write failed after this time at the earliest, if it was only late. */
+const MIN_LATE_MS = 2_000
+
 const wire = await startWire()
 const client = await new MongoClient(wire.uri).connect()
 const db = client.db(`test-${randomUUID()}`)
@@ -60,21 +63,23 @@ const isReconciled = (id: string) => until(async () => !(await replicas()).some(
 
 /**
  * Each attempt has this outcome in the end, in the name of its caller, and no record twice. A process that is
- * so slow that others take it for ended records its successes itself. An id that is not among `atEnd`, those
- * when the process was killed, it had left after its successes, which then need no record.
+ * so slow that others take it for ended records its successes itself, and failures whose time was over before
+ * it was killed. An id that is not among `atEnd`, those when the process was killed, it had left after its
+ * successes, which then need no record.
  */
 function areFound (t: Test, records: StoredRecord[], outcome: string, atEnd: Set<string>) {
   const attempts = records.filter(({ replica }) => replica)
   t.ok(attempts.length > 0)
   t.equal(new Set(records.map(({ id }) => id)).size, records.length)
-  for (const { id, resource, requestId, replica } of attempts) {
+  for (const { id, resource, requestId, replica, createdDate } of attempts) {
     const found = records.filter(({ attemptOf }) => attemptOf === id)
     t.ok(found.length > 0 || !atEnd.has(replica!))
     const isSuccess = found.length === 0 || found.some((record) => record.outcome === 'success')
     t.equal(isSuccess ? 'success' : 'failure', outcome)
     for (const record of found) {
       t.match(record, { actor: 'a-system', onBehalfOf: 'dr-1', purpose: 'TREAT', requestId, resource })
-      t.ok(record.reconciled ?? record.outcome === 'success')
+      const isTimeOver = record.createdDate.getTime() - createdDate.getTime() >= MIN_LATE_MS
+      t.ok(record.reconciled ?? (record.outcome === 'success' || isTimeOver))
     }
   }
 }
@@ -305,6 +310,40 @@ t.test('a process writes under one id for a short time, and leaves nothing of th
   const records = (await register.blocks()).flatMap(({ records }) => records)
   const attempts = records.filter(({ replica }) => replica === first).map(({ id }) => id)
   t.notOk(records.some(({ attemptOf }) => attempts.includes(attemptOf!)), 'its successes are not recorded')
+})
+
+t.test('an id is not removed while it is being stored', async (t) => {
+  const running = await wired(t)
+  const create = (trace: string) => running.call('POST', '/patient', { body: ada, headers: caller, trace })
+  const trace = newTrace()
+  await create(trace)
+  const first = (await recordsOf(trace))[0]!.replica!
+  // Another process takes it over, which it notices at its next beat
+  const { promise: isLost, resolve: lose } = Promise.withResolvers<void>()
+  const removed: unknown[] = []
+  let isHeld = false
+  wire.decide(async (command): Promise<Fate> => {
+    if (command.delete === 'replicas') removed.push(command.deletes[0].q._id)
+    const [update] = command.update === 'replicas' ? command.updates : []
+    if (update?.q._id === first) lose()
+    if (update?.upsert && !isHeld) {
+      isHeld = true
+      // Longer than between two beats
+      await sleep(1_500)
+    }
+    return 'pass'
+  })
+  await db.collection<Replica>('replicas').updateOne({ _id: first }, { $set: { takenBy: randomUUID() } })
+  await isLost
+  const others = await until(async () => {
+    const trace = newTrace()
+    await create(trace)
+    const ids = (await recordsOf(trace)).map(({ replica }) => replica!)
+    return ids.length > 0 && !ids.includes(first) && ids
+  })
+  t.ok(isHeld)
+  t.notOk(others.some((id) => removed.includes(id)))
+  wire.passAll()
 })
 
 t.test('a process that runs or ends as it should is left alone', async (t) => {
