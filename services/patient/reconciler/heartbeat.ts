@@ -13,19 +13,20 @@ export interface Attempt {
 
 /** The time in which a process writes under one id. */
 class Term {
-  readonly id = randomUUID()
+  readonly id: string
   readonly open = new Set<Attempt>()
-  /** Until when no other process takes it over (`performance.now`); before it is stored, not at all. */
-  heldUntil = -Infinity
+  /** Until when no other process takes it over (`performance.now`). */
+  heldUntil: number
   beats = 0
   isUsed = false
 
-  get isHeld () {
-    return performance.now() < this.heldUntil
+  constructor (id: string, heldUntil: number) {
+    this.id = id
+    this.heldUntil = heldUntil
   }
 
-  get isStored () {
-    return this.heldUntil !== -Infinity
+  get isHeld () {
+    return performance.now() < this.heldUntil
   }
 }
 
@@ -46,6 +47,8 @@ export class Heartbeat {
   #current: Term | undefined
   /** By their id, the current one included. */
   #terms = new Map<string, Term>()
+  /** The id of the term that is about to begin. */
+  #next: string | undefined
   #adding: Promise<void> | undefined
   #beating: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
@@ -58,7 +61,7 @@ export class Heartbeat {
 
   /** Whether this process writes under an id, or has attempts there whose outcome is not known. */
   has (id: string) {
-    return this.#terms.has(id)
+    return this.#terms.has(id) || id === this.#next
   }
 
   /**
@@ -108,26 +111,24 @@ export class Heartbeat {
   }
 
   async #addTerm () {
-    const term = new Term()
+    const id = randomUUID()
     const sent = performance.now()
-    // Before it is stored, so that this process never takes itself for another
-    this.#terms.set(term.id, term)
+    // So that this process never takes itself for another
+    this.#next = id
     try {
-      await this.#replicas.add(term.id)
-    } catch (error) {
-      // It may be stored all the same, which others find
-      this.#terms.delete(term.id)
-      throw error
+      await this.#replicas.add(id)
+    } finally {
+      // After an error it may be stored all the same, which others find
+      this.#next = undefined
     }
-    term.heldUntil = sent + 2 * this.#beatMs
-    this.#current = term
+    this.#current = new Term(id, sent + 2 * this.#beatMs)
+    this.#terms.set(id, this.#current)
     this.#timer ??= setInterval(() => { this.#beating ??= this.#beat() }, this.#beatMs).unref()
   }
 
   async #beat () {
     try {
-      // One that is still being stored is about to be the current one
-      const terms = [...this.#terms.values()].filter(({ isStored }) => isStored)
+      const terms = [...this.#terms.values()]
       const isOver = (term: Term) => term !== this.#current && term.open.size === 0
       await Promise.all(terms.map((term) => isOver(term) ? this.#remove(term) : this.#show(term)))
       if (this.#current?.isUsed) await this.#add()
