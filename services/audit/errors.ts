@@ -18,8 +18,9 @@ export const FindingStale =
   createError('FINDING_STALE', 'The finding has changed since it was loaded', 412)
 export const IfMatchRequired =
   createError('IF_MATCH_REQUIRED', 'If-Match must have the ETag of the finding', 428)
-export const StateChangeRefused =
-  createError('STATE_CHANGE_REFUSED', 'A finding goes from new to under-review, closed and under-review', 409)
+export const StateChangeRefused = createError(
+  'STATE_CHANGE_REFUSED', 'A finding goes from new to under-review, to closed, and back to under-review', 409
+)
 export const PatientNotWatched = createError('PATIENT_NOT_WATCHED', 'The patient is not watched', 404)
 export const TooManyWatched =
   createError('TOO_MANY_WATCHED', 'No more than 1000 patients can be watched', 409)
