@@ -8,7 +8,7 @@ const MAX_IDS = 200
 
 /**
  * The attempts under the id `replica` of a process without a record of their outcome: neither a failure or
- * success nor what was disclosed afterwards. Oldest first, 1,000 at the most.
+ * success nor what was disclosed afterwards. A failure in doubt is no outcome. Oldest first, at most 1,000.
  *
  * They are found by ids alone. The records of several replicas have dates of several clocks.
  *
@@ -19,7 +19,9 @@ export async function attemptsWithoutOutcome (database: Database, replica: strin
   const pipeline = [{ $match: { 'records.replica': replica } }, { $project: { records } }]
   const blocks = await database.run(() =>
     database.collection(BLOCKS).aggregate<Pick<Block, 'records'>>(pipeline).toArray())
-  const attempts = new Map(blocks.flatMap(({ records }) => records).map((record) => [record.id, record]))
+  const attempts = new Map(blocks.flatMap(({ records }) => records)
+    .filter(({ outcome }) => !outcome)
+    .map((record) => [record.id, record]))
   const ids = [...attempts.keys()]
   for (let first = 0; first < ids.length; first += MAX_IDS) {
     for (const id of await settled(database, ids.slice(first, first + MAX_IDS))) attempts.delete(id)
@@ -29,13 +31,15 @@ export async function attemptsWithoutOutcome (database: Database, replica: strin
   return { attempts: open.slice(0, MAX_ATTEMPTS), more: open.length > MAX_ATTEMPTS }
 }
 
-type Outcome = Pick<StoredRecord, 'attemptOf' | 'outcome' | 'disclosed'>
+type Outcome = Pick<StoredRecord, 'attemptOf' | 'outcome' | 'replica' | 'disclosed'>
 
 /** Those of `ids` of attempts that have an outcome. */
 async function settled (database: Database, ids: string[]) {
-  const projection = { 'records.attemptOf': 1, 'records.outcome': 1, 'records.disclosed': 1 }
+  const fields = ['attemptOf', 'outcome', 'replica', 'disclosed'] satisfies Array<keyof Outcome>
+  const projection = Object.fromEntries(fields.map((field) => [`records.${field}`, 1]))
   const blocks = await database.run(() => database.collection(BLOCKS)
     .find<{ records: Outcome[] }>({ 'records.attemptOf': { $in: ids } }, { projection }).toArray())
+  const isOutcome = ({ outcome, replica, disclosed }: Outcome) => (outcome && !replica) || disclosed
   return blocks.flatMap(({ records }) => records)
-    .flatMap(({ attemptOf, outcome, disclosed }) => attemptOf && (outcome || disclosed) ? [attemptOf] : [])
+    .flatMap((record) => record.attemptOf && isOutcome(record) ? [record.attemptOf] : [])
 }

@@ -29,7 +29,10 @@ export const AuditRecord = Type.Object({
   )),
   outcome: Type.Optional(Type.Enum(['success', 'failure'], { type: 'string' })),
   attemptOf: Type.Optional(Type.String({ format: 'uuid' })),
-  /** The id under which a process writes after this attempt is recorded. Only attempts have it. */
+  /**
+   * The id under which a process writes after this attempt is recorded. A failure has it too if it is in
+   * doubt: the database may have applied the write. If the process ends, another one finds the outcome.
+   */
   replica: Type.Optional(Type.String({ format: 'uuid' })),
   /** The process of the attempt ended before it could record the outcome, so another one found it. */
   reconciled: Type.Optional(Type.Literal(true)),
@@ -74,7 +77,7 @@ export const AttemptsQuery = Type.Object({
   from: Type.Optional(Type.String({ format: 'date-time' }))
 }, { additionalProperties: false })
 
-/** Attempts of which no record says whether they succeeded, oldest first. */
+/** Attempts of which no record says without doubt whether they succeeded, oldest first. */
 export interface Attempts {
   attempts: Array<StoredRecord<string>>
   /** Whether there are others, later ones. */

@@ -107,15 +107,17 @@ async function completeWrite (
     const [attempt, other = attempt] = attempts as [string, string?]
     done = await time.limit(() => (acting = act(attempt, other))) as never
   } catch (error) {
-    const failures = recorders.map((recorder, i) => {
-      const content = { attemptOf: attempts[i]! }
-      // A write that is still in progress may succeed
-      if (error instanceof OutOfTime && acting) return recorder.recordLater(acting, content)
-      return recorder.recordFailure(content, error)
-    })
     const doubt = (error: unknown) => { if (isUnknown(error)) recorders[0]!.doubt(attempts, recorders) }
-    if (acting) (error instanceof OutOfTime ? acting : Promise.reject(error)).catch(doubt)
-    await Promise.all(failures)
+    // A write that is still in progress may succeed
+    const late = error instanceof OutOfTime && acting?.catch((error) => {
+      doubt(error)
+      throw error
+    })
+    if (acting && !late) doubt(error)
+    await Promise.all(recorders.map((recorder, i) => {
+      const content = { attemptOf: attempts[i]! }
+      return late ? recorder.recordLater(late, content) : recorder.recordFailure(content, error)
+    }))
     throw error
   }
   await Promise.all(recorders.map((recorder, i) => recorder.succeed(attempts[i]!)))

@@ -70,6 +70,8 @@ export class Recorder {
   #request: FastifyRequest
   #attempt: Attempt | undefined
   #attemptOf: string | undefined
+  /** The attempt, as long as it is not known whether its write was applied although it failed. */
+  #doubtful: Attempt | undefined
 
   constructor (parts: RecorderParts, time: RequestTime, entry: AuditEntry, request: FastifyRequest) {
     this.#parts = parts
@@ -127,12 +129,22 @@ export class Recorder {
     failures.waitFor(act.then(succeed, () => this.#add(randomUUIDv7(), this.#failure(content))))
   }
 
-  /** Has a success recorded if the write was applied although it failed; each recorder has one attempt. */
+  /**
+   * Has a success recorded if the write was applied although it failed; each recorder has one attempt.
+   * Another process finds it if this one ends before. To be called before the failure is recorded.
+   */
   doubt (attempts: string[], recorders: Recorder[]) {
     const sought = recorders.map((recorder, i) => recorder.#sought(attempts[i]!))
-    this.#parts.doubts.add(sought, () => recorders.forEach((recorder, i) => {
-      recorder.#add(randomUUIDv7(), { ...recorder.#entry, attemptOf: attempts[i]!, outcome: 'success' })
-    }))
+    for (const recorder of recorders) recorder.#doubtful = this.#parts.heartbeat.keep(recorder.#attempt!)
+    this.#parts.doubts.add(sought, (outcome) => {
+      recorders.forEach((recorder, i) => recorder.#settle(attempts[i]!, outcome))
+    })
+  }
+
+  #settle (attemptOf: string, outcome: 'success' | 'failure') {
+    const end = () => this.#parts.heartbeat.end(this.#doubtful!)
+    if (outcome === 'failure') return end()
+    this.#parts.failures.add(randomUUIDv7(), { ...this.#entry, attemptOf, outcome }, this.#request, end)
   }
 
   #sought (id: string): AttemptToFind {
@@ -188,6 +200,7 @@ export class Recorder {
   }
 
   #failure (content: Content): AuditEntry {
-    return { ...this.#entry, ...content, outcome: 'failure' }
+    const replica = this.#doubtful?.replica
+    return { ...this.#entry, ...content, outcome: 'failure', ...(replica && { replica }) }
   }
 }

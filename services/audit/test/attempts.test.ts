@@ -33,8 +33,9 @@ test('attempts without an outcome are found, those of one process and oldest fir
     const { id: attemptOf } = await store({ replica })
     await store({ attemptOf, ...outcome })
   }
-  // A repeat does not say how the first attempt ended
+  // A repeat does not say how the first attempt ended, and a failure in doubt not how its own did
   const repeat = await store({ replica, attemptOf: open[0]!.id })
+  await store({ replica, attemptOf: open[1]!.id, outcome: 'failure' })
 
   const { attempts, more } = await ask(replica)
   t.strictSame(attempts.map(({ id }) => id), [...open, repeat].map(({ id }) => id))

@@ -1,5 +1,5 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { AttemptToFind, Found } from './evidence.ts'
+import { outcomeOf, type AttemptToFind, type Found } from './evidence.ts'
 
 /** Until then, the database may carry out a command whose connection broke. */
 const CHECK_MS = 10_000
@@ -8,7 +8,7 @@ const MAX_WAITING = 10_000
 interface Doubt {
   /** Those of one request. */
   attempts: AttemptToFind[]
-  succeeded: () => void
+  found: (outcome: 'success' | 'failure') => void
   /** Of `performance.now`. */
   due: number
 }
@@ -16,14 +16,15 @@ interface Doubt {
 /**
  * Writes that were recorded as failed, although the database may have applied them and not said so.
  *
- * Each is looked for later. If it is there, `succeeded` is called, so that a second record says so: if one of
- * the outcomes of an attempt is a success, the attempt succeeded.
+ * Each is looked for later, and `found` is called with its outcome, so that a second record says so if it is
+ * a success: if one of the outcomes of an attempt is a success, the attempt succeeded. Those for which it is
+ * not called are left to another process, which looks for them once this one has ended.
  */
 export class Doubts {
   #find: (attempt: AttemptToFind) => Promise<Found>
   #log: FastifyBaseLogger
   #checkMs: number
-  #waiting: Doubt[] = []
+  #waiting = new Set<Doubt>()
   #timer: NodeJS.Timeout | undefined
   #closed = false
 
@@ -33,42 +34,40 @@ export class Doubts {
     this.#checkMs = checkMs
   }
 
-  add (attempts: AttemptToFind[], succeeded: () => void) {
-    if (this.#closed || this.#waiting.length >= MAX_WAITING) {
-      const ids = attempts.map(({ id }) => id)
-      this.#log.error({ ids }, 'the outcome of a failed write will not be checked')
-      return
-    }
-    this.#waiting.push({ attempts, succeeded, due: performance.now() + this.#checkMs })
+  add (attempts: AttemptToFind[], found: Doubt['found']) {
+    if (this.#closed || this.#waiting.size >= MAX_WAITING) return
+    this.#waiting.add({ attempts, found, due: performance.now() + this.#checkMs })
     this.#schedule()
   }
 
-  /** Looks for all writes once. */
+  /** Looks for all writes once. The database may still carry out one that is not there. */
   async close () {
     this.#closed = true
     clearTimeout(this.#timer)
-    await this.#check(Infinity)
+    await this.#check([...this.#waiting])
   }
 
   #schedule () {
     this.#timer ??= setTimeout(async () => {
-      await this.#check(performance.now())
+      const now = performance.now()
+      await this.#check([...this.#waiting].filter(({ due }) => due <= now))
       this.#timer = undefined
-      if (this.#waiting.length > 0 && !this.#closed) this.#schedule()
+      if (this.#waiting.size > 0 && !this.#closed) this.#schedule()
     }, this.#checkMs).unref()
   }
 
   /** Those that are in progress, or that the database does not answer for, wait again. */
-  async #check (now: number) {
+  async #check (doubts: Doubt[]) {
     try {
-      for (const doubt of this.#waiting.filter(({ due }) => due <= now)) {
-        const found = await Promise.all(doubt.attempts.map((attempt) => this.#find(attempt)))
-        if (found.includes('in progress')) continue
-        this.#waiting.splice(this.#waiting.indexOf(doubt), 1)
-        if (found.includes('success')) doubt.succeeded()
+      for (const doubt of doubts) {
+        const outcome = outcomeOf(await Promise.all(doubt.attempts.map((attempt) => this.#find(attempt))))
+        const isEarly = outcome === 'failure' && performance.now() < doubt.due
+        if (outcome === 'in progress' || isEarly) continue
+        // Unless a check that began before has found it
+        if (this.#waiting.delete(doubt)) doubt.found(outcome)
       }
     } catch (err) {
-      const waiting = this.#waiting.length
+      const waiting = this.#waiting.size
       this.#log.warn({ err, waiting }, 'cannot check the outcome of failed writes, trying again')
     }
   }

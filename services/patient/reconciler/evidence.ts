@@ -37,6 +37,11 @@ export async function findOutcome (parts: MoveParts, attempt: AttemptToFind): Pr
   return type === 'test' ? ofTest(parts, attempt, records) : ofPatient(parts, attempt, records)
 }
 
+/** The two records of a move or merge have one outcome: not each of the patients has to be changed by it. */
+export function outcomeOf (found: Found[]): Found {
+  return (['in progress', 'success'] as const).find((one) => found.includes(one)) ?? 'failure'
+}
+
 /** The move of a test result or the merge of a patient that belongs to one of `records`. */
 async function findTransfer (
   transfers: Transfers, records: string[], [patientId, test]: [patientId: string, test?: string]

@@ -74,6 +74,13 @@ export class Heartbeat {
     return this.#add().then(() => this.#beginIn(this.#current!))
   }
 
+  /** Keeps the attempt open also after its `end`, until the end of the one that is returned. */
+  keep (attempt: Attempt): Attempt {
+    const kept = { ...attempt }
+    this.#terms.get(attempt.replica)?.open.add(kept)
+    return kept
+  }
+
   /** To be called when the outcome is known, and the record of a failure is stored. */
   end (attempt: Attempt) {
     this.#terms.get(attempt.replica)?.open.delete(attempt)

@@ -8,7 +8,7 @@ import type { AuditClient, ReconciledEntry } from '../audit-client.ts'
 import { AuditUnavailable } from '../errors.ts'
 import type { Sweep } from '../life/sweep.ts'
 import type { Replica, Replicas } from '../repositories/replicas.ts'
-import type { Found, OpenAttempt } from './evidence.ts'
+import { outcomeOf, type Found, type OpenAttempt } from './evidence.ts'
 import type { Heartbeat } from './heartbeat.ts'
 
 /** For the audit service, which may have to start first. */
@@ -143,11 +143,6 @@ export class Reconciler {
 /** Moves and merges have two attempts. */
 function requestOf ({ id, resource: { operation }, requestId, operationId }: OpenAttempt) {
   return ['move', 'merge'].includes(operation) ? requestId ?? operationId : id
-}
-
-/** The two records of a move or merge have one outcome: not each of the patients has to be changed by it. */
-function outcomeOf (found: Found[]): Found {
-  return (['in progress', 'success'] as const).find((one) => found.includes(one)) ?? 'failure'
 }
 
 /** The same for each process, so that an outcome is recorded once. */

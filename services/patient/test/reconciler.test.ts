@@ -68,7 +68,7 @@ const isReconciled = (id: string) => until(async () => !(await replicas()).some(
  * successes, which then need no record.
  */
 function areFound (t: Test, records: StoredRecord[], outcome: string, atEnd: Set<string>) {
-  const attempts = records.filter(({ replica }) => replica)
+  const attempts = records.filter(({ replica, outcome }) => replica && !outcome)
   t.ok(attempts.length > 0)
   t.equal(new Set(records.map(({ id }) => id)).size, records.length)
   for (const { id, resource, requestId, replica, createdDate } of attempts) {
@@ -252,6 +252,29 @@ t.test('a process that is stopped records what it still writes', async (t) => {
   const [, , , later] = await recordsOf(trace)
   t.not(later!.replica, attempt!.replica, 'it writes on under another id')
   wire.passAll()
+})
+
+t.test('a write that was applied although it failed is found after its process is killed', async (t) => {
+  const killed = await wired(t)
+  const [trace, firstName] = [newTrace(), randomUUID()]
+  const body = { ...ada, firstName }
+  let isLost = false
+  wire.decide((command): Fate => {
+    if (isLost) return isCommand(command) ? 'close' : 'pass'
+    isLost = command.insert === 'patients'
+    return isLost ? 'lose' : 'pass'
+  })
+  t.equal((await killed.call('POST', '/patient', { body, headers: caller, trace })).status, 503)
+  const [attempt, failure] = await recordsOf(trace)
+  t.match(failure, { outcome: 'failure', attemptOf: attempt!.id })
+  // Before it looks again
+  await killed.kill()
+  wire.passAll()
+  t.ok(await find('patients', { firstName }))
+  await isReconciled(attempt!.replica!)
+  const [last, ...others] = (await recordsOf(trace)).slice(2)
+  t.match(last, { outcome: 'success', reconciled: true, attemptOf: attempt!.id })
+  t.strictSame(others, [])
 })
 
 t.test('of several processes that watch, one records each outcome', async (t) => {
