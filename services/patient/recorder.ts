@@ -70,7 +70,7 @@ export class Recorder {
   #request: FastifyRequest
   #attempt: Attempt | undefined
   #attemptOf: string | undefined
-  /** The attempt, as long as it is not known whether its write was applied although it failed. */
+  /** Keeps the attempt open once it has failed, until it is known whether its write was applied. */
   #doubtful: Attempt | undefined
 
   constructor (parts: RecorderParts, time: RequestTime, entry: AuditEntry, request: FastifyRequest) {
@@ -130,21 +130,17 @@ export class Recorder {
   }
 
   /**
-   * Has a success recorded if the write was applied although it failed; each recorder has one attempt.
-   * Another process finds it if this one ends before. To be called before the failure is recorded.
+   * Has it recorded later whether the write was applied although it failed; each recorder has one attempt. If
+   * this process ends before that, another one does so. To be called before the failure is recorded.
    */
   doubt (attempts: string[], recorders: Recorder[]) {
     const sought = recorders.map((recorder, i) => recorder.#sought(attempts[i]!))
     for (const recorder of recorders) recorder.#doubtful = this.#parts.heartbeat.keep(recorder.#attempt!)
-    this.#parts.doubts.add(sought, (outcome) => {
-      recorders.forEach((recorder, i) => recorder.#settle(attempts[i]!, outcome))
-    })
-  }
-
-  #settle (attemptOf: string, outcome: 'success' | 'failure') {
-    const end = () => this.#parts.heartbeat.end(this.#doubtful!)
-    if (outcome === 'failure') return end()
-    this.#parts.failures.add(randomUUIDv7(), { ...this.#entry, attemptOf, outcome }, this.#request, end)
+    this.#parts.doubts.add(sought, (outcome) => recorders.forEach((recorder, i) => {
+      const entry = { ...recorder.#entry, attemptOf: attempts[i]!, outcome }
+      const end = () => recorder.#parts.heartbeat.end(recorder.#doubtful!)
+      recorder.#parts.failures.add(randomUUIDv7(), entry, recorder.#request, end)
+    }))
   }
 
   #sought (id: string): AttemptToFind {

@@ -41,10 +41,12 @@ const mutations = [
       'const attempts = await recordAttempts(recorders, { attemptOf })',
       'const attempts = recorders.map(() => randomUUIDv7()); recordAttempts(recorders, {}).catch(() => {})'],
     ['the failure of a write is recorded',
-      'return recorder.recordFailure(content, error)', 'return undefined'],
+      'recorder.recordFailure(content, error)', 'undefined'],
     ['the failure of a write names its attempt',
       'recordFailure(content, error)', 'recordFailure({}, error)'],
-    ['a write that continues is no failure yet', 'error instanceof OutOfTime && acting', 'false']
+    ['a write that continues is no failure yet',
+      'error instanceof OutOfTime && acting?.', 'undefined && acting?.'],
+    ['a late write that fails is in doubt', '      doubt(error)\n', '']
   ]),
   ...of('patient/recorder.ts', 'patient/test/audited.test.ts', [
     ['the record of a failure says so', "...content, outcome: 'failure'", '...content'],
@@ -54,7 +56,11 @@ const mutations = [
     ['a refusal that cannot be recorded is not disclosed',
       'error instanceof ClaimLost || isRefusal(error)', 'false'],
     ['a write that fails after its response is recorded',
-      '() => this.#add(randomUUIDv7(), this.#failure(content))', '() => {}']
+      '() => this.#add(randomUUIDv7(), this.#failure(content))', '() => {}'],
+    ['a failure in doubt says so', '...(replica && { replica })', ''],
+    ['an attempt in doubt stays open',
+      'this.#parts.heartbeat.keep(recorder.#attempt!)', 'recorder.#attempt'],
+    ['an attempt in doubt ends', 'recorder.#parts.heartbeat.end(recorder.#doubtful!)', '{}']
   ]),
   ...of('patient/audited.ts', 'patient/test/idempotency.test.ts', [
     ['a handler runs again after its claim is lost',

@@ -5,20 +5,22 @@ import { outcomeOf, type AttemptToFind, type Found } from './evidence.ts'
 const CHECK_MS = 10_000
 const MAX_WAITING = 10_000
 
+type Outcome = Exclude<Found, 'in progress'>
+
 interface Doubt {
   /** Those of one request. */
   attempts: AttemptToFind[]
-  found: (outcome: 'success' | 'failure') => void
+  found: (outcome: Outcome) => void
   /** Of `performance.now`. */
   due: number
 }
 
 /**
- * Writes that were recorded as failed, although the database may have applied them and not said so.
+ * Writes that failed, although the database may have applied them and not said so.
  *
- * Each is looked for later, and `found` is called with its outcome, so that a second record says so if it is
- * a success: if one of the outcomes of an attempt is a success, the attempt succeeded. Those for which it is
- * not called are left to another process, which looks for them once this one has ended.
+ * Each is looked for later, and `found` is called with its outcome. If one of the outcomes of an attempt is a
+ * success, the attempt succeeded. Those for which it is not called are left to another process, which looks
+ * for them once this one has ended.
  */
 export class Doubts {
   #find: (attempt: AttemptToFind) => Promise<Found>
@@ -35,7 +37,12 @@ export class Doubts {
   }
 
   add (attempts: AttemptToFind[], found: Doubt['found']) {
-    if (this.#closed || this.#waiting.size >= MAX_WAITING) return
+    if (this.#closed) return
+    if (this.#waiting.size >= MAX_WAITING) {
+      const ids = attempts.map(({ id }) => id)
+      this.#log.error({ ids }, 'too many failed writes wait, another process checks this one later')
+      return
+    }
     this.#waiting.add({ attempts, found, due: performance.now() + this.#checkMs })
     this.#schedule()
   }
@@ -60,9 +67,9 @@ export class Doubts {
   async #check (doubts: Doubt[]) {
     try {
       for (const doubt of doubts) {
+        const isEarly = performance.now() < doubt.due
         const outcome = outcomeOf(await Promise.all(doubt.attempts.map((attempt) => this.#find(attempt))))
-        const isEarly = outcome === 'failure' && performance.now() < doubt.due
-        if (outcome === 'in progress' || isEarly) continue
+        if (outcome === 'in progress' || (outcome === 'failure' && isEarly)) continue
         // Unless a check that began before has found it
         if (this.#waiting.delete(doubt)) doubt.found(outcome)
       }

@@ -81,7 +81,7 @@ export class Heartbeat {
     return kept
   }
 
-  /** To be called when the outcome is known, and the record of a failure is stored. */
+  /** To be called when the outcome is known, and its record is stored unless it is a success in time. */
   end (attempt: Attempt) {
     this.#terms.get(attempt.replica)?.open.delete(attempt)
   }

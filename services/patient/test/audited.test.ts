@@ -3,6 +3,7 @@ import t, { test } from 'tap'
 import { audited } from '../audited.ts'
 import type { AuditClient, AuditEntry } from '../audit-client.ts'
 import { write } from '../interactions.ts'
+import type { AttemptToFind } from '../reconciler/evidence.ts'
 import type { Heartbeat } from '../reconciler/heartbeat.ts'
 import { hasFailPoints } from '../../common/test/mongo.ts'
 import { service } from '../../common/test/service.ts'
@@ -152,11 +153,27 @@ test('a refusal that cannot be recorded is a 503', embeddedOnly(), async (t) => 
 })
 
 test('a write that ends after its response has a failure only if it fails', async (t) => {
-  const acts = { good: Promise.withResolvers<void>(), bad: Promise.withResolvers<void>() }
+  const acts = {
+    good: Promise.withResolvers<void>(),
+    bad: Promise.withResolvers<void>(),
+    applied: Promise.withResolvers<void>()
+  }
+  const kept = new Set<object>()
+  const watched = {
+    ...heartbeat,
+    keep () {
+      const attempt = heartbeat.begin()
+      kept.add(attempt)
+      return attempt
+    },
+    end: (attempt: object) => kept.delete(attempt)
+  } as unknown as Heartbeat
+  const findOne = async ({ resource: { id } }: AttemptToFind) => id === 'applied' ? 'success' : 'failure'
   const entries: AuditEntry[] = []
   const audit = { record: async (_id: string, entry: AuditEntry) => { entries.push(entry) } }
   const { app } = await service(t, async (app) => {
-    await app.register(audited, { audit: audit as unknown as AuditClient, heartbeat, find })
+    const parts = { audit: audit as unknown as AuditClient, heartbeat: watched, find: findOne }
+    await app.register(audited, parts)
     for (const [id, { promise }] of Object.entries(acts)) {
       app.audited({
         method: 'POST',
@@ -167,14 +184,22 @@ test('a write that ends after its response has a failure only if it fails', asyn
       })
     }
   })
-  const answers = await Promise.all(['/good', '/bad'].map((url) => app.inject({ method: 'POST', url })))
-  t.strictSame(answers.map(({ statusCode }) => statusCode), [503, 503])
-  t.equal(entries.length, 2, 'it is not known yet whether they fail')
+  const urls = Object.keys(acts).map((id) => `/${id}`)
+  const answers = await Promise.all(urls.map((url) => app.inject({ method: 'POST', url })))
+  t.strictSame(answers.map(({ statusCode }) => statusCode), [503, 503, 503])
+  t.equal(entries.length, 3, 'it is not known yet whether they fail')
   acts.good.resolve()
   acts.bad.reject(new Error('refused'))
+  acts.applied.reject(new Error('no answer'))
   await app.close()
-  t.match(entries.slice(2), [{ resource: { id: 'bad' }, outcome: 'failure' }])
-  t.equal(entries.length, 3)
+  const replica = unknownId
+  const outcomes = entries.slice(3).map(({ resource, outcome, replica }) => [resource.id, outcome, replica])
+  t.strictSame(outcomes, [
+    ['bad', 'failure', replica],
+    ['applied', 'failure', replica],
+    ['applied', 'success', undefined]
+  ])
+  t.equal(kept.size, 1, 'another process finds whether it was applied later')
 })
 
 test('an attempt whose record comes late has a failure in the end', embeddedOnly(), async (t) => {
