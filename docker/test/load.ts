@@ -2,14 +2,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { Pool } from 'undici'
 import type { System } from './system.ts'
 
-const CLIENTS = 16
-
 /**
- * Mixed reads and writes by 16 clients until `stop`, which returns the number of responses by method and
+ * Mixed reads and writes by `count` clients until `stop`, which returns the number of responses by method and
  * status, the patients whose creation was confirmed (201), and those of them that cannot be loaded.
  */
-export function startLoad ({ baseUrl, subscriptionKey }: System) {
-  const pool = new Pool(baseUrl, { connections: CLIENTS })
+export function startLoad ({ baseUrl, subscriptionKey }: System, count = 16) {
+  const pool = new Pool(baseUrl, { connections: count })
   const statuses = new Map<string, number>()
   const created: Array<{ id: string }> = []
   const stopping = new AbortController()
@@ -42,7 +40,7 @@ export function startLoad ({ baseUrl, subscriptionKey }: System) {
     }
   }
 
-  const clients = Array.from({ length: CLIENTS }, (_, i) => client(`Lovelace-${i}`))
+  const clients = Array.from({ length: count }, (_, i) => client(`Lovelace-${i}`))
   return {
     count: () => created.length,
     async stop () {
